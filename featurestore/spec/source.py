@@ -1,0 +1,102 @@
+"""Event sources: append-only streams of facts, each with a schema."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from featurestore.errors import DefinitionError, did_you_mean
+from featurestore.spec.names import checked_column, checked_name
+from featurestore.timeline import zone_of
+
+SCHEMA_TYPES = ("int64", "int32", "double", "string", "bool", "timestamp", "date")
+ID_SCOPES = ("source", "month")
+
+
+@dataclass(frozen=True, init=False)
+class EventSource:
+    """One append-only stream of facts.
+
+    Args:
+        name: Lower-case identifier.
+        schema: Column to type: ``int64``, ``int32``, ``double``, ``string``, ``bool``, ``timestamp`` (microseconds UTC) or ``date``.
+        event_time: Column that says when it happened; never NULL.
+        event_id: Column that identifies an event in its source; int64 or string, never NULL.
+        ingested_at: Column that says when we learned of it. Without one, event_time serves, and a second content of an
+            event_id is a conflict.
+        timezone: Zone of timestamps that carry none. Default UTC.
+        landing: Folder that ``ingest()`` without rows and the Dagster assets read; relative to the store's root.
+        id_scope: ``"source"``: an event_id is unique over the whole history. ``"month"``: only within its month.
+        values: Allowed values of string columns; other values go to quarantine.
+
+    Raises:
+        DefinitionError: an unknown type, or a role whose column is missing or of the wrong type.
+    """
+
+    name: str
+    schema: tuple[tuple[str, str], ...]
+    event_time: str
+    event_id: str
+    ingested_at: str | None
+    timezone: str | None
+    landing: str | None
+    id_scope: str
+    values: tuple[tuple[str, tuple[str, ...]], ...]
+    description: str
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        schema: Mapping[str, str],
+        event_time: str,
+        event_id: str,
+        ingested_at: str | None = None,
+        timezone: str | None = None,
+        landing: str | None = None,
+        id_scope: str = "source",
+        values: Mapping[str, Sequence[str]] | None = None,
+        description: str = "",
+    ) -> None:
+        checked_name(name, "an event source")
+        for column, kind in schema.items():
+            checked_column(column, f"source {name!r}")
+            if kind not in SCHEMA_TYPES:
+                raise DefinitionError(
+                    f"Column {column!r} of source {name!r} has the type {kind!r}.{did_you_mean(kind, SCHEMA_TYPES)}"
+                )
+        _check_role(name, schema, "event_time", event_time, ("timestamp",))
+        _check_role(name, schema, "event_id", event_id, ("int64", "string"))
+        if ingested_at is not None:
+            _check_role(name, schema, "ingested_at", ingested_at, ("timestamp",))
+        for column in values or {}:
+            _check_role(name, schema, "values", column, ("string",))
+        if timezone is not None:
+            zone_of(timezone)
+        if id_scope not in ID_SCOPES:
+            raise DefinitionError(f"Source {name!r} has id_scope={id_scope!r}; use 'source' or 'month'.")
+        for field, value in {
+            "name": name,
+            "schema": tuple(schema.items()),
+            "event_time": event_time,
+            "event_id": event_id,
+            "ingested_at": ingested_at,
+            "timezone": timezone,
+            "landing": landing,
+            "id_scope": id_scope,
+            "values": tuple((column, tuple(allowed)) for column, allowed in (values or {}).items()),
+            "description": description,
+        }.items():
+            object.__setattr__(self, field, value)
+
+    @property
+    def types(self) -> dict[str, str]:
+        """Column to declared type, in schema order."""
+        return dict(self.schema)
+
+
+def _check_role(name: str, schema: Mapping[str, str], role: str, column: str, types: tuple[str, ...]) -> None:
+    if column not in schema:
+        raise DefinitionError(f"Source {name!r} has no column {column!r}, named as {role}.{did_you_mean(column, schema)}")
+    if schema[column] not in types:
+        raise DefinitionError(f"{role} of source {name!r} must be {' or '.join(types)}; column {column!r} is {schema[column]}.")
