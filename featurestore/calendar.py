@@ -1,0 +1,76 @@
+"""The retail calendar: which season a month belongs to, as a value.
+
+Spring Festival follows the lunar year and moves between January and February; its date comes from ``lunardate``.
+A month is *in* the festival when it holds the festival's first day, *before* it and *after* it are its neighbours.
+The other seasons are fixed: 618 in June, Double 11 in November.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from functools import lru_cache
+
+from featurestore.timeline import Month
+
+ORDINARY = "ordinary"
+MID_YEAR = "618"
+DOUBLE_11 = "double11"
+BEFORE_SPRING_FESTIVAL = "before_spring_festival"
+SPRING_FESTIVAL = "spring_festival"
+AFTER_SPRING_FESTIVAL = "after_spring_festival"
+SEASONS = (ORDINARY, MID_YEAR, DOUBLE_11, BEFORE_SPRING_FESTIVAL, SPRING_FESTIVAL, AFTER_SPRING_FESTIVAL)
+
+
+@dataclass(frozen=True)
+class Season:
+    """The label of a month in the retail calendar, one of ``SEASONS``."""
+
+    label: str
+
+    @property
+    def is_festival(self) -> bool:
+        """Whether the month differs from an ordinary one by the calendar alone."""
+        return self.label != ORDINARY
+
+
+@lru_cache(maxsize=256)
+def spring_festival(year: int) -> date:
+    """Return the first day of the lunar year that begins in ``year``.
+
+    >>> spring_festival(2024)
+    datetime.date(2024, 2, 10)
+    """
+    from lunardate import LunarDate
+
+    day: date = LunarDate(year, 1, 1).to_solar_date()
+    return day
+
+
+def days_to_spring_festival(day: date) -> int:
+    """Count the days from ``day`` to the nearest Spring Festival; negative behind it.
+
+    >>> days_to_spring_festival(date(2024, 2, 1))
+    9
+    """
+    return min(((spring_festival(year) - day).days for year in (day.year - 1, day.year, day.year + 1)), key=abs)
+
+
+def retail_season(month: Month | date | str) -> Season:
+    """Return the season of a month.
+
+    Args:
+        month: A ``Month``, its first day, or ``"2024-11"``.
+
+    >>> [retail_season(month).label for month in ("2023-01", "2024-01", "2024-11", "2024-08")]
+    ['spring_festival', 'before_spring_festival', 'double11', 'ordinary']
+    """
+    this = Month.parse(month)
+    festival = Month.parse(spring_festival(this.year))
+    if this == festival:
+        return Season(SPRING_FESTIVAL)
+    if this.next() in (festival, Month.parse(spring_festival(this.next().year))):
+        return Season(BEFORE_SPRING_FESTIVAL)
+    if this == festival.next():
+        return Season(AFTER_SPRING_FESTIVAL)
+    return Season({6: MID_YEAR, 11: DOUBLE_11}.get(this.month, ORDINARY))
