@@ -1,0 +1,30 @@
+"""WHAT: entities, sources, aggregations, views, services, calibrations and the registry that holds them."""
+
+from __future__ import annotations
+
+from featurestore.spec.aggregation import Aggregation, Count, Last, Mean, Profile, Recency, Sum
+from featurestore.spec.entity import Entity
+from featurestore.spec.registry import Change, Plan, Registry
+from featurestore.spec.service import Calibration, FeatureService
+from featurestore.spec.source import EventSource
+from featurestore.spec.view import Derived, Feature, FeatureView
+
+__all__ = [
+    "Aggregation",
+    "Calibration",
+    "Change",
+    "Count",
+    "Derived",
+    "Entity",
+    "EventSource",
+    "Feature",
+    "FeatureService",
+    "FeatureView",
+    "Last",
+    "Mean",
+    "Plan",
+    "Profile",
+    "Recency",
+    "Registry",
+    "Sum",
+]

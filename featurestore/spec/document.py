@@ -1,0 +1,154 @@
+"""Definitions as JSON values and back, and their fingerprints. No pickle: a registry can be read by people and by other tools."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from featurestore.spec.aggregation import aggregation_document, aggregation_from
+from featurestore.spec.entity import Entity
+from featurestore.spec.service import Calibration, FeatureService
+from featurestore.spec.source import EventSource
+from featurestore.spec.view import Derived, FeatureView
+
+Definition = Entity | EventSource | FeatureView | FeatureService | Calibration
+Document = dict[str, Any]
+KIND_OF = {
+    Entity: "entity",
+    EventSource: "source",
+    FeatureView: "view",
+    FeatureService: "service",
+    Calibration: "calibration",
+}
+
+
+def document(definition: Definition) -> Document:
+    """Write a definition as a JSON value; views name their entity and source."""
+    if isinstance(definition, Entity):
+        return {"name": definition.name, "key": list(definition.keys), "description": definition.description}
+    if isinstance(definition, EventSource):
+        return _source_document(definition)
+    if isinstance(definition, FeatureView):
+        return _view_document(definition)
+    if isinstance(definition, FeatureService):
+        return {
+            "name": definition.name,
+            "features": list(definition.features),
+            "owner": definition.owner,
+            "description": definition.description,
+        }
+    return {
+        "name": definition.name,
+        "fit": definition.fit,
+        "inputs": list(definition.inputs),
+        "by": definition.by,
+        "loss": definition.loss,
+        "consumers": list(definition.consumers),
+        "description": definition.description,
+    }
+
+
+def _source_document(source: EventSource) -> Document:
+    return {
+        "name": source.name,
+        "schema": dict(source.schema),
+        "event_time": source.event_time,
+        "event_id": source.event_id,
+        "ingested_at": source.ingested_at,
+        "timezone": source.timezone,
+        "landing": source.landing,
+        "id_scope": source.id_scope,
+        "values": {column: list(allowed) for column, allowed in source.values},
+        "description": source.description,
+    }
+
+
+def _view_document(view: FeatureView) -> Document:
+    return {
+        "name": view.name,
+        "entity": view.entity.name,
+        "source": view.source.name,
+        "grain": view.grain,
+        "aggregations": [aggregation_document(aggregation) for aggregation in view.aggregations],
+        "derived": [{"name": item.name, "expression": item.expression} for item in view.derived],
+        "join_keys": dict(view.join_keys),
+        "event_time": view.event_time,
+        "delay": view.delay,
+        "owner": view.owner,
+        "description": view.description,
+        "tags": dict(view.tags),
+    }
+
+
+def entity_from(value: Mapping[str, Any]) -> Entity:
+    """Read an entity from its document."""
+    return Entity(value["name"], key=tuple(value["key"]), description=value["description"])
+
+
+def source_from(value: Mapping[str, Any]) -> EventSource:
+    """Read an event source from its document."""
+    arguments = {name: item for name, item in value.items() if name != "name"}
+    return EventSource(value["name"], **arguments)
+
+
+def view_from(value: Mapping[str, Any], entity: Entity, source: EventSource) -> FeatureView:
+    """Read a view from its document and the parents that it names."""
+    arguments = {
+        name: item for name, item in value.items() if name not in ("name", "entity", "source", "aggregations", "derived")
+    }
+    return FeatureView(
+        value["name"],
+        entity=entity,
+        source=source,
+        aggregations=[aggregation_from(item) for item in value["aggregations"]],
+        derived=[Derived(item["name"], item["expression"]) for item in value["derived"]],
+        **arguments,
+    )
+
+
+def service_from(value: Mapping[str, Any]) -> FeatureService:
+    """Read a service from its document."""
+    arguments = {name: item for name, item in value.items() if name != "name"}
+    return FeatureService(value["name"], **arguments)
+
+
+def calibration_from(value: Mapping[str, Any]) -> Calibration:
+    """Read a calibration from its document."""
+    arguments = {name: item for name, item in value.items() if name != "name"}
+    return Calibration(value["name"], **arguments)
+
+
+def digest(value: object) -> str:
+    """Return 16 hexadecimal digits of the SHA-256 of a JSON value; keys are sorted, so their order does not matter."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def fingerprint(definition: Definition) -> str:
+    """Hash a definition with its parents: it changes when, and only when, what it means changes."""
+    value: Document = {**document(definition)}
+    if isinstance(definition, FeatureView):
+        value["parents"] = [fingerprint(definition.entity), fingerprint(definition.source)]
+    return digest({name: item for name, item in value.items() if name not in ("owner", "description", "tags")})
+
+
+def ledger_fingerprint(view: FeatureView) -> str:
+    """Hash what the running totals of a view depend on.
+
+    Windows, delay and derived features are not in it: they are read from the same totals, so adding one rebuilds nothing.
+    """
+    source = view.source
+    return digest(
+        {
+            "keys": [[column, source.types[column]] for _, column in view.key_columns],
+            "source": [source.name, source.event_id, source.types],
+            "event_time": view.event_time,
+            "grain": view.grain,
+            "aggregations": [
+                {name: item for name, item in aggregation_document(aggregation).items() if name != "windows"}
+                for aggregation in view.aggregations
+            ],
+        }
+    )

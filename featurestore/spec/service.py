@@ -1,0 +1,107 @@
+"""Feature services and calibrations: what consumers read, and the fitted parameters that features read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from featurestore.errors import DefinitionError
+from featurestore.spec.names import checked_name
+from featurestore.spec.view import FeatureView
+
+
+def _references(features: Sequence[str | FeatureView], owner: str) -> tuple[str, ...]:
+    if isinstance(features, str | FeatureView):
+        raise DefinitionError(f"{owner}: features must be a list, not {features!r}.")
+    names = tuple(item.name if isinstance(item, FeatureView) else str(item) for item in features)
+    if not names:
+        raise DefinitionError(f"{owner} lists no features; give views or 'view:feature' references.")
+    if len(set(names)) != len(names):
+        raise DefinitionError(f"{owner} lists a feature twice: {', '.join(names)}.")
+    for name in names:
+        view, _, feature = name.partition(":")
+        checked_name(view, f"a view in {owner}")
+        if ":" in name:
+            checked_name(feature, f"a feature in {owner}")
+    return names
+
+
+@dataclass(frozen=True, init=False)
+class FeatureService:
+    """A named, versioned list of features that one consumer reads.
+
+    Args:
+        name: Lower-case identifier, by custom with a version: ``demand_v1``.
+        features: Views (all their features) and ``"view:feature"`` references.
+        owner: Who reads it.
+        description: One sentence.
+    """
+
+    name: str
+    features: tuple[str, ...]
+    owner: str | None
+    description: str
+
+    def __init__(
+        self, name: str, *, features: Sequence[str | FeatureView], owner: str | None = None, description: str = ""
+    ) -> None:
+        object.__setattr__(self, "name", checked_name(name, "a feature service"))
+        object.__setattr__(self, "features", _references(features, f"service {name!r}"))
+        object.__setattr__(self, "owner", owner)
+        object.__setattr__(self, "description", description)
+
+
+@dataclass(frozen=True, init=False)
+class Calibration:
+    """Fitted parameters that ``Derived`` features read as ``calibrated('name.parameter', by = feature)``.
+
+    Args:
+        name: Lower-case identifier.
+        fit: Name of a fitter, such as ``"beta_binomial"``.
+        inputs: ``"view:feature"`` references that the fitter takes, in its order.
+        by: ``"view:feature"`` reference whose value groups the parameters.
+        loss: Name of the loss on held-out months, such as ``"log_loss"``.
+        consumers: Services for which champion and challenger are compared.
+        description: One sentence.
+    """
+
+    name: str
+    fit: str
+    inputs: tuple[str, ...]
+    by: str | None
+    loss: str
+    consumers: tuple[str, ...]
+    description: str
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        fit: str,
+        inputs: Sequence[str],
+        by: str | None = None,
+        loss: str = "log_loss",
+        consumers: Sequence[str | FeatureService] = (),
+        description: str = "",
+    ) -> None:
+        owner = f"calibration {name!r}"
+        references = _references([*inputs, *([by] if by else [])], owner)
+        if any(":" not in reference for reference in references):
+            raise DefinitionError(f"{owner}: inputs and by are 'view:feature' references, not {references}.")
+        for field, value in {
+            "name": checked_name(name, "a calibration"),
+            "fit": checked_name(fit, f"the fitter of {owner}"),
+            "inputs": references[: len(inputs)],
+            "by": by,
+            "loss": checked_name(loss, f"the loss of {owner}"),
+            "consumers": tuple(item.name if isinstance(item, FeatureService) else str(item) for item in consumers),
+            "description": description,
+        }.items():
+            object.__setattr__(self, field, value)
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        """Names of the views that the inputs come from."""
+        return tuple(
+            dict.fromkeys(reference.partition(":")[0] for reference in (*self.inputs, *([self.by] if self.by else [])))
+        )

@@ -1,0 +1,203 @@
+"""Feature views: features of one entity over one source, computed together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from featurestore.errors import DefinitionError, did_you_mean
+from featurestore.spec.aggregation import Aggregation
+from featurestore.spec.entity import Entity
+from featurestore.spec.expression import Expression, parse
+from featurestore.spec.names import checked_name
+from featurestore.spec.source import EventSource
+from featurestore.timeline import GRAINS, Window
+
+
+@dataclass(frozen=True)
+class Derived:
+    """A feature computed from others of its view when it is read.
+
+    Args:
+        name: Feature name; the column is ``view__name``.
+        expression: SQL over the view's own features (without the view's name), earlier derived ones included, and
+            ``calibrated('calibration.parameter', by = feature)``.
+    """
+
+    name: str
+    expression: str
+
+    def __post_init__(self) -> None:
+        checked_name(self.name, "a derived feature")
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One output column of a view: of an aggregation over a window, or derived."""
+
+    view: str
+    name: str
+    type: str
+    aggregation: Aggregation | None = None
+    window: Window | None = None
+    expression: Expression | None = None
+
+    @property
+    def column(self) -> str:
+        """Name in a training set: ``view__feature_window``."""
+        return f"{self.view}__{self.name}"
+
+
+@dataclass(frozen=True, init=False)
+class FeatureView:
+    """Features of one entity over one source, computed together.
+
+    Args:
+        name: Lower-case identifier.
+        entity: Whom the features are about.
+        source: Where the events come from.
+        grain: Step of the windows' edges: ``"1d"``, ``"1h"`` or ``"event"``.
+        aggregations: What is computed; at least one.
+        derived: Features computed from these when they are read.
+        join_keys: Entity key column to source column, where the names differ.
+        event_time: Another timestamp column of the source by which events are counted.
+        delay: Length by which both edges of every window are moved back, for labels that need time to mature.
+        owner: Who answers for it.
+        description: One sentence.
+        tags: Free labels.
+
+    Raises:
+        DefinitionError: anything that contradicts the source or itself.
+    """
+
+    name: str
+    entity: Entity
+    source: EventSource
+    grain: str
+    aggregations: tuple[Aggregation, ...]
+    derived: tuple[Derived, ...]
+    join_keys: tuple[tuple[str, str], ...]
+    event_time: str
+    delay: str | None
+    owner: str | None
+    description: str
+    tags: tuple[tuple[str, str], ...]
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        entity: Entity,
+        source: EventSource,
+        aggregations: Sequence[Aggregation],
+        grain: str = "1d",
+        derived: Sequence[Derived] = (),
+        join_keys: Mapping[str, str] | None = None,
+        event_time: str | None = None,
+        delay: str | None = None,
+        owner: str | None = None,
+        description: str = "",
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
+        for field, value in {
+            "name": checked_name(name, "a feature view"),
+            "entity": entity,
+            "source": source,
+            "grain": grain,
+            "aggregations": tuple(aggregations),
+            "derived": tuple(derived),
+            "join_keys": tuple(sorted((join_keys or {}).items())),
+            "event_time": event_time or source.event_time,
+            "delay": delay,
+            "owner": owner,
+            "description": description,
+            "tags": tuple(sorted((tags or {}).items())),
+        }.items():
+            object.__setattr__(self, field, value)
+        self._check()
+        _ = self.features
+
+    def _check(self) -> None:
+        what = f"view {self.name!r}"
+        if self.grain not in GRAINS:
+            raise DefinitionError(f"{what} has the grain {self.grain!r}; use one of {', '.join(map(repr, GRAINS))}.")
+        if not self.aggregations:
+            raise DefinitionError(f"{what} has no aggregations; give at least one.")
+        types = self.source.types
+        for key in dict(self.join_keys):
+            if key not in self.entity.keys:
+                raise DefinitionError(
+                    f"{what}: join_keys names {key!r}, no key of {self.entity.name!r}.{did_you_mean(key, self.entity.keys)}"
+                )
+        for key, column in self.key_columns:
+            if column not in types:
+                raise DefinitionError(
+                    f"{what}: source {self.source.name!r} has no column {column!r} for the key {key!r}; "
+                    f"join_keys={{{key!r}: ...}} names another.{did_you_mean(column, types)}"
+                )
+            if types[column] not in ("int64", "string"):
+                raise DefinitionError(f"{what}: the key column {column!r} is {types[column]}; keys are int64 or string.")
+        if types.get(self.event_time) != "timestamp":
+            raise DefinitionError(
+                f"{what}: event_time={self.event_time!r} is no timestamp column.{did_you_mean(self.event_time, types)}"
+            )
+        if self.delay is not None:
+            window = Window.parse(self.delay)
+            if window.steps(self.grain) is None:
+                raise DefinitionError(f"{what}: delay cannot be 'lifetime'.")
+        for aggregation in self.aggregations:
+            aggregation.check(types, owner=what)
+            for _, window in aggregation.outputs():
+                window.steps(self.grain)
+
+    @property
+    def key_columns(self) -> tuple[tuple[str, str], ...]:
+        """Pairs of entity key and source column, in key order."""
+        names = dict(self.join_keys)
+        return tuple((key, names.get(key, key)) for key in self.entity.keys)
+
+    @property
+    def key_types(self) -> tuple[str, ...]:
+        """Types of the entity's key columns, in key order."""
+        return tuple(self.source.types[column] for _, column in self.key_columns)
+
+    @cached_property
+    def features(self) -> tuple[Feature, ...]:
+        """All features in declared order, the derived ones last."""
+        types: dict[str, str] = {}
+        found: list[Feature] = []
+        for aggregation in self.aggregations:
+            kind = aggregation.result_type(self.source.types)
+            for name, window in aggregation.outputs():
+                self._take(name, kind, types)
+                found.append(Feature(self.name, name, kind, aggregation=aggregation, window=window))
+        for item in self.derived:
+            expression = parse(item.expression, types, allow_calibrated=True)
+            if expression.family not in _TYPE_OF_FAMILY:
+                raise DefinitionError(f"view {self.name!r}: derived {item.name!r} gives a {expression.family}, not a value.")
+            kind = _TYPE_OF_FAMILY[expression.family]
+            self._take(item.name, kind, types)
+            found.append(Feature(self.name, item.name, kind, expression=expression))
+        return tuple(found)
+
+    def _take(self, name: str, kind: str, types: dict[str, str]) -> None:
+        if name in types:
+            raise DefinitionError(f"view {self.name!r} has two features named {name!r}; rename one.")
+        types[name] = kind
+
+    def feature(self, name: str) -> Feature:
+        """Return the feature of that name (without the view).
+
+        Raises:
+            DefinitionError: there is none.
+        """
+        for feature in self.features:
+            if feature.name == name:
+                return feature
+        raise DefinitionError(
+            f"view {self.name!r} has no feature {name!r}.{did_you_mean(name, [f.name for f in self.features])}"
+        )
+
+
+_TYPE_OF_FAMILY = {"number": "double", "string": "string", "bool": "bool", "timestamp": "timestamp", "date": "date"}
