@@ -1,0 +1,206 @@
+"""A store's directories: the only place that knows where things lie.
+
+store.json            format and business time zone, written once
+registry.json         definitions
+landing/<source>/     files that wait for ``ingest()``, unless the source names another folder
+lake/<kind>/<name>/   Delta tables: events, superseded, quarantine, keys, tiles, ledger, snapshots, sketches, scores
+calibrations/<name>/  parameters, their references and the audit log
+reports/              what people look at
+hot/<view>/           derived copies for fast reads; may be deleted at any time
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from featurestore.errors import StoreError
+from featurestore.spec.names import checked_name
+from featurestore.spec.source import EventSource
+from featurestore.timeline import zone_of
+
+FORMAT = 1
+DEFAULT_TIMEZONE = "UTC"
+_STORE_FILE = "store.json"
+_WELCOME_BEFORE_A_STORE = {"README.md", ".gitignore", "landing"}
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where the parts of one store lie.
+
+    Args:
+        root: The store's directory, absolute.
+        timezone: Business time zone, fixed when the store is created.
+    """
+
+    root: Path
+    timezone: str
+
+    def events(self, source: str) -> Path:
+        """Return the table of a source's events: the newest version of each, partitioned by month."""
+        return self._table("events", source)
+
+    def superseded(self, source: str) -> Path:
+        """Return the table of the versions that corrections replaced, partitioned by month."""
+        return self._table("superseded", source)
+
+    def quarantine(self, source: str) -> Path:
+        """Return the table of a source's invalid rows, with their reasons."""
+        return self._table("quarantine", source)
+
+    def keys(self, entity: str) -> Path:
+        """Return the table of an entity's keys and their codes."""
+        return self._table("keys", entity)
+
+    def tiles(self, view: str) -> Path:
+        """Return the table of a view's tiles."""
+        return self._table("tiles", view)
+
+    def ledger(self, view: str) -> Path:
+        """Return the table of a view's running totals."""
+        return self._table("ledger", view)
+
+    def snapshots(self, view: str) -> Path:
+        """Return the table of a view's month-end snapshots."""
+        return self._table("snapshots", view)
+
+    def sketches(self, view: str) -> Path:
+        """Return the table of a view's sketches."""
+        return self._table("sketches", view)
+
+    def scores(self, view: str) -> Path:
+        """Return the table of a view's drift scores."""
+        return self._table("scores", view)
+
+    def hot(self, view: str) -> Path:
+        """Return the folder of a view's derived copies, deletable at any time."""
+        return self.root / "hot" / checked_name(view, "a view")
+
+    def calibrations(self, name: str) -> Path:
+        """Return the folder of a calibration's versions and audit log."""
+        return self.root / "calibrations" / checked_name(name, "a calibration")
+
+    def landing(self, source: EventSource) -> Path:
+        """Return the folder where a source's new files arrive; ``landing/<name>`` unless the source names one."""
+        return self.root / (source.landing or Path("landing") / source.name)
+
+    @property
+    def registry(self) -> Path:
+        """The file of recorded definitions."""
+        return self.root / "registry.json"
+
+    @property
+    def reports(self) -> Path:
+        """The folder of reports and pictures."""
+        return self.root / "reports"
+
+    def _table(self, kind: str, name: str) -> Path:
+        return self.root / "lake" / kind / checked_name(name, f"a table of {kind}")
+
+
+def create_or_open(root: str | os.PathLike[str], *, timezone: str | None = None) -> Layout:
+    """Open the store in a directory, or create one there.
+
+    Args:
+        root: Directory; created when missing. It may hold a README.md, a .gitignore and a landing folder before.
+        timezone: Business time zone. ``None`` means the recorded one, UTC for a new store.
+
+    Raises:
+        StoreError: the directory holds something else, its store.json is damaged, or the store has another time zone.
+        DefinitionError: the time zone is unknown.
+    """
+    folder = Path(root).expanduser().resolve()
+    record = folder / _STORE_FILE
+    if timezone is not None:
+        zone_of(timezone)
+    if not record.exists():
+        _check_free(folder)
+        _create(folder, timezone or DEFAULT_TIMEZONE)
+    found = read_json(record)
+    if not isinstance(found, dict) or found.get("format") != FORMAT or not isinstance(found.get("timezone"), str):
+        raise StoreError(
+            f"{record} says {found!r}; this version reads {{'format': {FORMAT}, 'timezone': ...}}. "
+            "Restore the file, or open the store with the version that wrote it."
+        )
+    if timezone is not None and timezone != found["timezone"]:
+        raise StoreError(
+            f"The store {folder} was created with timezone={found['timezone']!r} and cannot be opened with {timezone!r}: "
+            "its months and days are cut in that zone. Open it without timezone=, or create another store."
+        )
+    return Layout(folder, found["timezone"])
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Replace a JSON file atomically: a reader sees the old content or the new one, also after a crash."""
+    staged = _write_aside(path, value)
+    os.replace(staged, path)
+    _sync_folder(path.parent)
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        StoreError: it is missing or is not JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise StoreError(f"{path} is missing. Restore it from a backup.") from error
+    except (ValueError, OSError) as error:
+        raise StoreError(f"{path} cannot be read as JSON ({error}). Restore it from a backup.") from error
+
+
+def _create(folder: Path, timezone: str) -> None:
+    """Write store.json unless another process was faster: the link fails when the name exists."""
+    record = folder / _STORE_FILE
+    staged = _write_aside(record, {"format": FORMAT, "timezone": timezone})
+    try:
+        os.link(staged, record)
+    except FileExistsError:
+        return
+    finally:
+        staged.unlink()
+    _sync_folder(folder)
+
+
+def _check_free(folder: Path) -> None:
+    if not folder.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        return
+    if not folder.is_dir():
+        raise StoreError(f"{folder} is a file. Give the store a directory.")
+    foreign = sorted(
+        entry.name
+        for entry in folder.iterdir()
+        if entry.name not in _WELCOME_BEFORE_A_STORE and not entry.name.startswith(f".{_STORE_FILE}")
+    )
+    if foreign:
+        raise StoreError(
+            f"{folder} is not a store: it has no {_STORE_FILE} but holds {', '.join(foreign[:5])}. "
+            "Give the store an empty directory, or one that does not exist."
+        )
+
+
+def _write_aside(path: Path, value: Any) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        json.dump(value, file, indent=2, ensure_ascii=False, allow_nan=False)
+        file.write("\n")
+        file.flush()
+        os.fsync(file.fileno())
+    return Path(name)
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

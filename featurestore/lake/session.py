@@ -1,0 +1,77 @@
+"""The locked-down DuckDB session, and the quoting of names and literals in SQL."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+
+def connect(
+    *folders: str | os.PathLike[str],
+    memory_limit: str = "2GB",
+    threads: int | None = None,
+    temp_folder: str | os.PathLike[str] | None = None,
+) -> DuckDBPyConnection:
+    """Open an in-memory DuckDB session that can touch only the given folders.
+
+    Every other file, the network, extensions and configuration changes are refused. Timestamps are UTC. Row order is
+    kept only where a query orders. Use it as a context manager, or close it.
+
+    Args:
+        *folders: Folders (and everything below) that may be read and written.
+        memory_limit: DuckDB's own limit; data beyond it spills to ``temp_folder`` or fails.
+        threads: Worker threads; ``None`` means all cores.
+        temp_folder: Where large sorts may spill. ``None`` means nowhere.
+
+    >>> with connect() as session:
+    ...     session.sql("SELECT 1 + 1").fetchall()
+    [(2,)]
+    """
+    import duckdb
+
+    session = duckdb.connect(":memory:")
+    allowed = [*folders, *([temp_folder] if temp_folder is not None else [])]
+    session.execute(f"SET allowed_directories = {literals([str(Path(folder).resolve()) for folder in allowed])}")
+    session.execute(f"SET temp_directory = {literal(str(Path(temp_folder).resolve()) if temp_folder is not None else '')}")
+    session.execute(f"SET memory_limit = {literal(memory_limit)}")
+    if threads is not None:
+        session.execute(f"SET threads = {int(threads)}")
+    session.execute("SET TimeZone = 'UTC'")
+    session.execute("SET preserve_insertion_order = false")
+    session.execute("SET autoinstall_known_extensions = false")
+    session.execute("SET autoload_known_extensions = false")
+    session.execute("SET enable_external_access = false")
+    session.execute("SET lock_configuration = true")
+    return session
+
+
+def quote(identifier: str) -> str:
+    """Quote a name for SQL.
+
+    >>> quote('a"b')
+    '"a""b"'
+    """
+    return '"' + identifier.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """Quote a text for SQL.
+
+    >>> literal("it's")
+    "'it''s'"
+    """
+    return "'" + text.replace("'", "''") + "'"
+
+
+def literals(texts: Sequence[str]) -> str:
+    """Render a SQL list of texts.
+
+    >>> literals(["a", "b"])
+    "['a', 'b']"
+    """
+    return "[" + ", ".join(literal(text) for text in texts) + "]"

@@ -1,0 +1,413 @@
+"""Delta tables: the only door to deltalake.
+
+DuckDB or pyarrow write immutable Parquet files below a table's folder (``stage``), ``describe`` reads their footers,
+``commit`` adds and removes them in one atomic step, ``Table`` is a snapshot of what is committed.
+
+Every commit is a compare-and-swap of the whole table: it is tried against the newest version, without the library's own
+retries, and checked again when another writer was faster. That closes the hole that plain Delta leaves open, where
+two first-time writers of the same partition both succeed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import time
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from featurestore.errors import CommitConflictError, StoreError
+from featurestore.lake.footer import read_footer
+from featurestore.lake.session import literals
+
+_ATTEMPTS = 30
+_PARTITION_VALUE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+_READABLE_FEATURES = {"timestampNtz"}
+
+
+@dataclass(frozen=True)
+class StagedFile:
+    """A written file that no version of its table knows yet.
+
+    ``minimum``, ``maximum`` and ``null_count`` map columns to values; a column without usable statistics is absent.
+    """
+
+    path: Path
+    partition: Mapping[str, str]
+    rows: int
+    size_bytes: int
+    minimum: Mapping[str, Any]
+    maximum: Mapping[str, Any]
+    null_count: Mapping[str, int]
+    schema: pa.Schema
+
+
+@dataclass(frozen=True)
+class CommittedFile:
+    """A file of one version of a table.
+
+    ``name`` is its path relative to the table's folder. ``minimum``, ``maximum`` and ``null_count`` map columns to
+    values (timestamps as aware datetimes); a column without statistics is absent: nothing may be concluded about it.
+    """
+
+    path: Path
+    name: str
+    partition: dict[str, str]
+    rows: int
+    size_bytes: int
+    minimum: dict[str, Any]
+    maximum: dict[str, Any]
+    null_count: dict[str, int]
+
+
+class Table:
+    """A snapshot of one Delta table. A table that does not exist has version -1 and no files.
+
+    Attributes:
+        path: The table's folder.
+        version: The version seen, from 0; -1 without a table.
+    """
+
+    def __init__(self, path: Path, version: int, delta: Any) -> None:
+        self.path = path
+        self.version = version
+        self._delta = delta
+        self._files: list[CommittedFile] | None = None
+
+    @classmethod
+    def open(cls, path: Path, version: int | None = None) -> Table:
+        """Read a table's log.
+
+        Args:
+            path: The table's folder, absolute.
+            version: A committed version; ``None`` is the newest, -1 the empty table before the first commit.
+
+        Raises:
+            StoreError: the version is unknown, the log is damaged, or the table uses features that a plain list of
+                files cannot express (deletion vectors, column mapping).
+        """
+        from deltalake import DeltaTable
+        from deltalake.exceptions import DeltaError
+
+        if version == -1 or (version is None and not DeltaTable.is_deltatable(str(path))):
+            return cls(path, -1, None)
+        try:
+            delta = DeltaTable(str(path), version=version)
+        except DeltaError as error:
+            what = f"version {version} of the table" if version is not None else "the table"
+            raise StoreError(f"Cannot read {what} {path}: {error}") from error
+        _check_protocol(path, delta)
+        return cls(path, int(delta.version()), delta)
+
+    def files(self, **partition: str) -> list[CommittedFile]:
+        """List the committed files, sorted by name; only those of the given partition values, if any."""
+        if self._files is None:
+            self._files = _committed_files(self.path, self._delta) if self._delta is not None else []
+        return [file for file in self._files if all(file.partition.get(key) == value for key, value in partition.items())]
+
+    def mark(self, app_id: str) -> int | None:
+        """Return the number that the last commit with this mark recorded; ``None`` without one."""
+        found = self._delta.transaction_version(app_id) if self._delta is not None else None
+        return None if found is None else int(found)
+
+    def column_types(self) -> dict[str, str]:
+        """Map each column, partition columns included, to the name of its Delta type; empty without a table."""
+        return _column_types(self._delta.schema()) if self._delta is not None else {}
+
+
+def stage(path: Path, partition: Mapping[str, str], name: str | None = None) -> Path:
+    """Return where to write a new file of a table; its folder exists afterwards.
+
+    Args:
+        path: The table's folder.
+        partition: Partition column to value, in the table's order; empty for an unpartitioned table.
+        name: File name without ``.parquet``, such as a digest of the content; a random one by default.
+
+    Raises:
+        StoreError: a value cannot be a folder name.
+    """
+    folder = path
+    for column, value in partition.items():
+        if not _PARTITION_VALUE.fullmatch(value):
+            raise StoreError(
+                f"{value!r} cannot be a value of the partition column {column!r}: use letters, digits, '_', '.', '-'."
+            )
+        folder = folder / f"{column}={value}"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / f"{name or uuid.uuid4().hex}.parquet"
+
+
+def describe(file_path: Path, partition: Mapping[str, str]) -> StagedFile:
+    """Read rows, size, schema and statistics from the footer of a written Parquet file.
+
+    Raises:
+        StoreError: the file is not a whole Parquet file.
+    """
+    footer = read_footer(file_path)
+    return StagedFile(
+        path=file_path,
+        partition=dict(partition),
+        rows=footer.rows,
+        size_bytes=file_path.stat().st_size,
+        minimum=footer.minimum,
+        maximum=footer.maximum,
+        null_count=footer.null_count,
+        schema=footer.schema,
+    )
+
+
+def commit(
+    path: Path,
+    *,
+    add: Sequence[StagedFile] = (),
+    remove: Sequence[CommittedFile] = (),
+    partition_by: Sequence[str] = (),
+    marks: Mapping[str, int] | None = None,
+    message: str = "",
+    read_version: int | None = None,
+) -> int:
+    """Add and remove files of a table in one atomic commit, creating the table if need be.
+
+    A file that is added again (content-addressed names), or both added and removed, stays as it is. Commits by others
+    that do not touch the same marks, files or partitions are no conflict: the commit is made on top of them.
+
+    Args:
+        path: The table's folder.
+        add: Files written below it, described.
+        remove: Files of an earlier snapshot. They stay on disk until ``vacuum``.
+        partition_by: Partition columns; must be those of the table.
+        marks: Numbers to record by name. Each must be greater than the recorded one: the idempotency key of a writer.
+        message: Recorded in the log.
+        read_version: The version from which the caller decided. If given, no one may have added or removed files in the
+            partitions touched here since.
+
+    Returns:
+        The version that holds the change; the current one when there was nothing to change.
+
+    Raises:
+        CommitConflictError: another writer took a mark, removed a file that we remove, or changed a partition.
+        StoreError: a file's columns differ from the table's.
+    """
+    for attempt in range(_ATTEMPTS):
+        table = Table.open(path)
+        _check_marks(table, marks or {})
+        _check_partitions(table, read_version, [*(file.partition for file in add), *(file.partition for file in remove)])
+        new, gone = _difference(table, add, remove)
+        if not new and not gone and not marks:
+            return table.version
+        if _try_commit(table, new, gone, partition_by, marks or {}, message):
+            return table.version + 1
+        time.sleep(random.uniform(0.0, 0.02 * 2 ** min(attempt, 5)))  # noqa: S311 (spreads writers, no secret)
+    raise CommitConflictError(f"{path} was committed to by others {_ATTEMPTS} times in a row. Make the call again.")
+
+
+def parquet_scan_sql(files: Iterable[CommittedFile | StagedFile | Path], *, options: str = "") -> str:
+    """Render a DuckDB scan of exactly these files, without partition columns.
+
+    Args:
+        files: At least one.
+        options: More arguments of ``read_parquet``, such as ``"file_row_number = true"``.
+
+    >>> parquet_scan_sql([Path("/lake/it's.parquet")])
+    "read_parquet(['/lake/it''s.parquet'], hive_partitioning = false)"
+    """
+    paths = [str(file if isinstance(file, Path) else file.path) for file in files]
+    if not paths:
+        raise ValueError("There is no scan of no files: handle an empty table before.")
+    more = f", {options}" if options else ""
+    return f"read_parquet({literals(paths)}, hive_partitioning = false{more})"
+
+
+def vacuum(path: Path, *, retention_hours: int = 24 * 7, keep_versions: Sequence[int] = ()) -> list[str]:
+    """Delete files that no kept version needs: removed ones and orphans of crashed writers.
+
+    Args:
+        path: The table's folder.
+        retention_hours: Younger files stay; it must exceed the longest write, or it deletes what others have staged.
+        keep_versions: Versions whose files stay, for instance those that training sets were read from.
+
+    Returns:
+        The names of the deleted files.
+    """
+    if retention_hours < 1:
+        raise StoreError(
+            f"retention_hours={retention_hours} would delete files that other writers have staged; give at least 1."
+        )
+    table = Table.open(path)
+    if table.version < 0:
+        return []
+    deleted: list[str] = table._delta.vacuum(
+        retention_hours=retention_hours,
+        dry_run=False,
+        enforce_retention_duration=False,
+        full=True,
+        keep_versions=list(keep_versions) or None,
+    )
+    return sorted(deleted)
+
+
+def _check_protocol(path: Path, delta: Any) -> None:
+    protocol = delta.protocol()
+    features = set(protocol.reader_features or ())
+    if protocol.min_reader_version == 2 or not features <= _READABLE_FEATURES:
+        raise StoreError(
+            f"{path} uses Delta features that a list of Parquet files cannot express "
+            f"({', '.join(sorted(features)) or 'column mapping'}). Another program changed it; restore the table without them."
+        )
+
+
+def _committed_files(path: Path, delta: Any) -> list[CommittedFile]:
+    rows = pa.table(delta.get_add_actions(flatten=True)).to_pylist()
+    return sorted((_committed_file(path, row) for row in rows), key=lambda file: file.name)
+
+
+def _committed_file(path: Path, row: dict[str, Any]) -> CommittedFile:
+    def known(prefix: str) -> dict[str, Any]:
+        start = len(prefix)
+        return {key[start:]: value for key, value in row.items() if key.startswith(prefix) and value is not None}
+
+    return CommittedFile(
+        path=path / row["path"],
+        name=row["path"],
+        partition=known("partition."),
+        rows=row["num_records"],
+        size_bytes=row["size_bytes"],
+        minimum=known("min."),
+        maximum=known("max."),
+        null_count=known("null_count."),
+    )
+
+
+def _check_marks(table: Table, marks: Mapping[str, int]) -> None:
+    for app_id, number in marks.items():
+        recorded = table.mark(app_id)
+        if recorded is not None and recorded >= number:
+            raise CommitConflictError(
+                f"Another writer recorded {app_id!r} = {recorded} in {table.path}; we wanted {number}. Read the table again."
+            )
+
+
+def _check_partitions(table: Table, read_version: int | None, partitions: Sequence[Mapping[str, str]]) -> None:
+    if read_version is None or read_version == table.version:
+        return
+    before = Table.open(table.path, read_version)
+    for partition in partitions:
+        if {file.name for file in before.files(**partition)} != {file.name for file in table.files(**partition)}:
+            raise CommitConflictError(
+                f"Another writer changed {dict(partition)} of {table.path} after version {read_version}. Read the table again."
+            )
+
+
+def _difference(
+    table: Table, add: Sequence[StagedFile], remove: Sequence[CommittedFile]
+) -> tuple[list[tuple[str, StagedFile]], list[CommittedFile]]:
+    """Return what really changes: ``(name, file)`` to add and files to remove."""
+    committed = {file.name for file in table.files()}
+    wanted = {file.path.relative_to(table.path).as_posix(): file for file in add}
+    gone = [file for file in remove if file.name not in wanted]
+    missing = [file.name for file in gone if file.name not in committed]
+    if missing:
+        raise CommitConflictError(f"Another writer removed {missing[0]} of {table.path} before us. Read the table again.")
+    return [(name, file) for name, file in wanted.items() if name not in committed], gone
+
+
+def _try_commit(
+    table: Table,
+    new: Sequence[tuple[str, StagedFile]],
+    gone: Sequence[CommittedFile],
+    partition_by: Sequence[str],
+    marks: Mapping[str, int],
+    message: str,
+) -> bool:
+    """Commit on exactly this snapshot; ``False`` when another writer was faster."""
+    from deltalake import CommitProperties, Transaction
+    from deltalake.exceptions import CommitFailedError, DeltaError
+    from deltalake.transaction import AddAction, RemoveAction, create_table_with_add_actions
+
+    now_ms = time.time_ns() // 1_000_000
+    schema = _delta_schema(table, [file for _, file in new], partition_by)
+    adds = [AddAction(name, file.size_bytes, dict(file.partition), now_ms, True, _stats_json(file)) for name, file in new]
+    for _, file in new:
+        _sync(file.path)
+    properties = CommitProperties(
+        custom_metadata={"userMetadata": message} if message else None,
+        max_commit_retries=0,
+        app_transactions=[Transaction(app_id, number) for app_id, number in marks.items()],
+    )
+    columns = list(partition_by)
+    try:
+        if table.version < 0:
+            table.path.mkdir(parents=True, exist_ok=True)
+            create_table_with_add_actions(
+                str(table.path), schema, adds, mode="error", partition_by=columns, commit_properties=properties
+            )
+        else:
+            removes = [RemoveAction(file.name, True, now_ms, file.size_bytes, file.partition) for file in gone]
+            table._delta.create_write_transaction(
+                [*removes, *adds], mode="append", schema=schema, partition_by=columns, commit_properties=properties
+            )
+    except CommitFailedError:
+        return False
+    except DeltaError as error:
+        if table.version < 0 and Table.open(table.path).version >= 0:
+            return False
+        raise StoreError(f"Cannot commit to {table.path}: {error}") from error
+    return True
+
+
+def _delta_schema(table: Table, new: Sequence[StagedFile], partition_by: Sequence[str]) -> Any:
+    from deltalake import Schema
+
+    partitions = [pa.field(column, pa.string()) for column in partition_by]
+    known = table.column_types()
+    for file in new:
+        schema = Schema.from_arrow(pa.schema([*file.schema, *partitions]))
+        types = _column_types(schema)
+        if known and types != known:
+            raise StoreError(
+                f"{file.path.name} has the columns {sorted(types.items() - known.items())} where the table {table.path} "
+                f"has {sorted(known.items() - types.items())}. A table's columns never change; write another table."
+            )
+        known = types
+    if table.version < 0 and not new:
+        raise StoreError(f"{table.path} does not exist, and a commit without files cannot create it.")
+    return table._delta.schema() if table.version >= 0 else schema
+
+
+def _column_types(schema: Any) -> dict[str, str]:
+    return {field.name: json.dumps(json.loads(field.to_json())["type"], sort_keys=True) for field in schema.fields}
+
+
+def _stats_json(file: StagedFile) -> str:
+    def rendered(values: Mapping[str, Any]) -> dict[str, Any]:
+        return {column: value if isinstance(value, (int, float, str)) else _iso(value) for column, value in values.items()}
+
+    return json.dumps(
+        {
+            "numRecords": file.rows,
+            "minValues": rendered(file.minimum),
+            "maxValues": rendered(file.maximum),
+            "nullCount": dict(file.null_count),
+        },
+        allow_nan=False,
+    )
+
+
+def _iso(moment: Any) -> str:
+    return str(moment.isoformat()).replace("+00:00", "Z")
+
+
+def _sync(path: Path) -> None:
+    """Flush a file to the disk: a commit must not name bytes that a power cut can still lose."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
