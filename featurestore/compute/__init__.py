@@ -1,0 +1,1 @@
+"""HOW: tiles, ledgers and balances, the as-of search, retrieval and materialization."""

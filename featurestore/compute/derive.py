@@ -1,0 +1,123 @@
+"""Derived features: checked expressions over the features of a view, evaluated by DuckDB when they are read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from featurestore.compute.measure import ARROW_TYPES
+from featurestore.errors import OverflowingResultError
+from featurestore.lake.session import connect
+from featurestore.spec.expression import CalibratedUse
+from featurestore.spec.view import Feature, FeatureView
+
+ANY_GROUP = "*"
+
+
+@dataclass(frozen=True)
+class ParameterVersion:
+    """One version of a calibration's parameters, and when a row may read it.
+
+    Args:
+        version: Its name, for the record.
+        start_us: First as_of that may read it.
+        end_us: First as_of that reads a newer one.
+        values: Parameter to group to value; the group ``"*"`` serves every other group.
+    """
+
+    version: str
+    start_us: int
+    end_us: int
+    values: Mapping[str, Mapping[str, float]]
+
+
+Parameters = Callable[[str], Sequence[ParameterVersion]]
+
+
+def needed_features(view: FeatureView, features: Sequence[Feature]) -> list[Feature]:
+    """List the requested features and those that their expressions need, in the view's order."""
+    wanted = {feature.name for feature in features}
+    for feature in reversed(view.features):
+        if feature.name in wanted and feature.expression:
+            wanted |= feature.expression.columns
+    return [feature for feature in view.features if feature.name in wanted]
+
+
+def derive(
+    values: dict[str, pa.Array], features: Sequence[Feature], *, as_of_us: np.ndarray, parameters: Parameters
+) -> dict[str, str]:
+    """Add the derived features to ``values``, in order.
+
+    Args:
+        values: Feature name to column; the derived ones are added to it.
+        features: Features of one view, a derived one behind those that it reads.
+        as_of_us: Floor of as_of per row: which version of a calibration a row may read.
+        parameters: The versions of a calibration by name.
+
+    Returns:
+        Calibration to the versions that were read, for the record.
+    """
+    versions: dict[str, str] = {}
+    for feature in features:
+        if feature.expression is None:
+            continue
+        columns = {name: values[name] for name in feature.expression.columns}
+        for use in feature.expression.calibrated:
+            found = parameters(use.calibration)
+            versions[use.calibration] = ",".join(version.version for version in found)
+            columns[use.column] = _calibrated(use, columns, found, as_of_us)
+        values[feature.name] = _evaluate(feature, columns, len(as_of_us))
+    return versions
+
+
+def _evaluate(feature: Feature, columns: Mapping[str, pa.Array], rows: int) -> pa.Array:
+    import duckdb
+
+    expression = feature.expression
+    assert expression is not None
+    table = pa.table({**columns, "row number": np.arange(rows)})
+    sql = f'SELECT {expression.sql} AS value FROM features ORDER BY "row number"'
+    try:
+        result = _run(table, sql)
+    except (duckdb.ConversionException, duckdb.OutOfRangeException, duckdb.InvalidInputException) as error:
+        raise OverflowingResultError(
+            f"The derived feature {feature.column!r} ({expression.text}) cannot be computed for some row: {error}. "
+            "Guard it with nullif() or CASE."
+        ) from error
+    value = result.cast(ARROW_TYPES[feature.type])
+    if feature.type != "double":
+        return value
+    finite = pc.is_finite(value)
+    return pc.if_else(finite, value, pa.scalar(None, value.type))
+
+
+def _run(table: pa.Table, sql: str) -> pa.Array:
+    with connect() as session:
+        session.register("features", table)
+        column = session.sql(sql).to_arrow_table()["value"]
+    return column.combine_chunks()
+
+
+def _calibrated(
+    use: CalibratedUse, columns: Mapping[str, pa.Array], versions: Sequence[ParameterVersion], as_of_us: np.ndarray
+) -> pa.Array:
+    """Look one parameter up per row: by the version that its as_of may read, then by its group."""
+    rows = len(as_of_us)
+    if use.by_sql is None:
+        groups = pa.nulls(rows, pa.string())
+    else:
+        table = pa.table({**columns, "row number": np.arange(rows)})
+        groups = _run(table, f'SELECT CAST({use.by_sql} AS VARCHAR) AS value FROM features ORDER BY "row number"')
+    out = np.full(rows, np.nan)
+    for version in versions:
+        mine = (as_of_us >= version.start_us) & (as_of_us < version.end_us)
+        values = version.values.get(use.parameter, {})
+        known = pa.array(list(values), pa.string())
+        numbers = np.array([*values.values(), values.get(ANY_GROUP, np.nan)], float)
+        index = pc.fill_null(pc.index_in(groups.cast(pa.string()), value_set=known), len(values))
+        out[mine] = numbers[np.asarray(index)][mine]
+    return pa.array(out, mask=np.isnan(out))

@@ -1,0 +1,33 @@
+"""The running forms, one module per family. Nothing else in compute/ knows an aggregation by name."""
+
+from __future__ import annotations
+
+from featurestore.compute.forms.form import Form, WindowTotals
+from featurestore.compute.forms.latest import LastForm, RecencyForm
+from featurestore.compute.forms.profile import ProfileForm
+from featurestore.compute.forms.sums import CountForm, MeanForm, SumForm
+from featurestore.compute.measure import Measure, rows_of
+from featurestore.spec.aggregation import Aggregation, Count, Last, Mean, Profile, Recency, Sum
+from featurestore.spec.view import FeatureView
+
+FORMS: dict[type[Aggregation], Form] = {
+    Count: CountForm(),
+    Sum: SumForm(),
+    Mean: MeanForm(),
+    Last: LastForm(),
+    Recency: RecencyForm(),
+    Profile: ProfileForm(),
+}
+
+__all__ = ["FORMS", "Form", "WindowTotals", "measures_of", "view_measures"]
+
+
+def measures_of(view: FeatureView, aggregation: Aggregation) -> tuple[Measure, ...]:
+    """List the measures of one aggregation of a view."""
+    return FORMS[type(aggregation)].measures(aggregation, rows_of(view))
+
+
+def view_measures(view: FeatureView) -> tuple[Measure, ...]:
+    """List a view's measures, each once, in the order of its aggregations."""
+    found = {measure.name: measure for aggregation in view.aggregations for measure in measures_of(view, aggregation)}
+    return tuple(found.values())

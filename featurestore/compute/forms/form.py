@@ -1,0 +1,45 @@
+"""What a form is: how one aggregation becomes measures, and totals become its values."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+import pyarrow as pa
+
+from featurestore.compute.measure import Measure, Rows
+from featurestore.spec.aggregation import Aggregation
+
+
+class WindowTotals(Protocol):
+    """Totals at the edges of one window, for n probes."""
+
+    @property
+    def right_us(self) -> np.ndarray:
+        """First instant after the window, per probe (int64)."""
+        ...
+
+    @property
+    def left_us(self) -> np.ndarray | None:
+        """First instant of the window; ``None`` for ``lifetime``."""
+        ...
+
+    def difference(self, measure: Measure) -> np.ndarray:
+        """Return total(right) - total(left) of a ``sum`` measure (int64)."""
+        ...
+
+    def carried(self, measure: Measure) -> pa.Array:
+        """Return the last value before the right edge of a ``last`` measure; NULL where there is none."""
+        ...
+
+
+class Form(Protocol):
+    """The running form of one kind of aggregation (the formulas: see each module)."""
+
+    def measures(self, aggregation: Aggregation, rows: Rows) -> tuple[Measure, ...]:
+        """List the columns it needs, in the order ``finalize`` takes them."""
+        ...
+
+    def finalize(self, aggregation: Aggregation, measures: tuple[Measure, ...], window: WindowTotals) -> pa.Array:
+        """Return the feature's values for n probes. The only place that knows what NULL means for the aggregation."""
+        ...

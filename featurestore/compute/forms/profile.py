@@ -1,0 +1,40 @@
+"""Profile: one running count per bucket of the business calendar. Differences of bucket counts are exact."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import numpy as np
+import pyarrow as pa
+
+from featurestore.compute.forms.form import WindowTotals
+from featurestore.compute.measure import LOCAL_US, Measure, Rows, sum_measure
+from featurestore.spec.aggregation import Aggregation, Profile
+from featurestore.spec.document import digest
+from featurestore.timeline import DAY_US, HOUR_US
+
+# 1970-01-01 was a Thursday: three days after Monday.
+_BUCKET_SQL = {
+    "hour_of_week": f"({LOCAL_US} // {HOUR_US} + 72) % 168",
+    "hour_of_day": f"{LOCAL_US} // {HOUR_US} % 24",
+    "day_of_week": f"({LOCAL_US} // {DAY_US} + 3) % 7",
+}
+
+
+class ProfileForm:
+    """Counts per bucket."""
+
+    def measures(self, aggregation: Aggregation, rows: Rows) -> tuple[Measure, ...]:
+        """One count per bucket."""
+        aggregation = cast(Profile, aggregation)
+        bucket_sql = f"CASE WHEN {rows.condition(aggregation)} THEN {_BUCKET_SQL[aggregation.by]} END"
+        prepared = (f"bucket {digest(bucket_sql)[:6]}", bucket_sql)
+        return tuple(
+            sum_measure(f"{aggregation.by}_{bucket:03d}", f'count_if("{prepared[0]}" = {bucket})', prepared)
+            for bucket in range(aggregation.buckets)
+        )
+
+    def finalize(self, aggregation: Aggregation, measures: tuple[Measure, ...], window: WindowTotals) -> pa.Array:
+        """Return a fixed-size list of int64 counts, zeros without events."""
+        counts = np.stack([window.difference(measure) for measure in measures], axis=1)
+        return pa.FixedSizeListArray.from_arrays(pa.array(counts.ravel()), len(measures))

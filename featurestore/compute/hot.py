@@ -1,0 +1,80 @@
+"""The hot copy: a derived, memory-mapped Arrow file beside each ledger file.
+
+It is named after its Parquet file, holds the same columns with integers as narrow as their values allow, and can be
+deleted at any time: a missing or broken copy means reading the Parquet file.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Collection
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+
+def write_hot(file: Path, table: pa.Table) -> None:
+    """Write the hot copy of a ledger or balances table, atomically."""
+    narrow = pa.table({name: _narrowed(table[name].combine_chunks()) for name in table.column_names})
+    file.parent.mkdir(parents=True, exist_ok=True)
+    aside = file.with_name(f".{uuid.uuid4().hex}.tmp")
+    with pa.OSFile(str(aside), "wb") as sink, pa.ipc.new_file(sink, narrow.schema) as writer:
+        for batch in narrow.to_batches():
+            writer.write_batch(batch)
+    os.replace(aside, file)
+
+
+def drop_hot(folder: Path, *, keep: Collection[str]) -> None:
+    """Delete the hot copies that no committed file of these names needs; who still maps one keeps reading it."""
+    for file in folder.glob("*.arrow"):
+        if file.stem not in keep:
+            file.unlink(missing_ok=True)
+
+
+def _narrowed(column: pa.Array) -> pa.Array:
+    if column.type != pa.int64() or column.null_count or not len(column):
+        return column
+    values = column.to_numpy()
+    low, high = int(values.min()), int(values.max())
+    for kind in (np.int16, np.int32):
+        if np.iinfo(kind).min <= low and high <= np.iinfo(kind).max:
+            return pa.array(values.astype(kind))
+    return column
+
+
+class ColumnFile:
+    """Columns of one ledger or balances file, read when asked for: from the hot copy if there is one, else from Parquet.
+
+    Args:
+        parquet: The committed file.
+        hot: Where its hot copy would be.
+    """
+
+    def __init__(self, parquet: Path, hot: Path) -> None:
+        self._parquet = parquet
+        self._columns: dict[str, pa.Array] = {}
+        self._mapped = _open(hot)
+
+    def array(self, name: str) -> pa.Array:
+        """Return a column as one Arrow array."""
+        if name not in self._columns:
+            if self._mapped is not None:
+                column = self._mapped[name]
+            else:
+                column = pq.read_table(self._parquet, columns=[name], partitioning=None)[name]
+            self._columns[name] = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+        return self._columns[name]
+
+    def numbers(self, name: str) -> np.ndarray:
+        """Return a column without NULLs as numpy integers, as wide as they are stored."""
+        return np.asarray(self.array(name).to_numpy())
+
+
+def _open(file: Path) -> pa.Table | None:
+    try:
+        return pa.ipc.open_file(pa.memory_map(str(file), "r")).read_all()
+    except (FileNotFoundError, pa.ArrowInvalid):
+        return None

@@ -1,0 +1,160 @@
+"""Keys to codes: one append-only dictionary per entity, shared by its views.
+
+1. A key is one value or a tuple of them; its code is a dense int64 from 0, in order of first appearance, never reused.
+2. Committed form: a Delta table of (code, key columns), one file per extension; a mark with the number of codes lets only
+   one writer extend it at a time.
+3. In memory: each part of a key becomes a rank among the known values of that part (int64: bisection in a sorted array;
+   string: a hash lookup); ranks are packed pairwise into int64 and ranked again, so that any number of columns fits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from featurestore.errors import CommitConflictError
+from featurestore.lake.table import Table, commit, describe, stage
+
+_MARK = "codes"
+UNKNOWN = -1
+
+
+class _Ranks:
+    """Rank of values among known ones: positions in the sorted distinct values, -1 for unknown or NULL."""
+
+    def __init__(self, known: pa.Array) -> None:
+        self._is_text = not pa.types.is_integer(known.type)
+        self._known = pc.unique(known) if self._is_text else np.unique(known.to_numpy(zero_copy_only=False))
+        self.count = len(self._known)
+
+    def of(self, values: pa.Array) -> np.ndarray:
+        if self._is_text:
+            return np.asarray(pc.fill_null(pc.index_in(values, value_set=self._known), UNKNOWN), np.int64)
+        nulls = np.asarray(values.is_null()) if values.null_count else None
+        ranks = self.of_numbers(np.asarray(pc.fill_null(values, 0) if nulls is not None else values))
+        if nulls is not None:
+            ranks[nulls] = UNKNOWN
+        return ranks
+
+    def of_numbers(self, numbers: np.ndarray) -> np.ndarray:
+        if not self.count:
+            return np.full(len(numbers), UNKNOWN, np.int64)
+        position = np.minimum(np.searchsorted(self._known, numbers), self.count - 1)
+        return np.where(self._known[position] == numbers, position, UNKNOWN)
+
+
+@dataclass(frozen=True, eq=False)
+class KeyDictionary:
+    """The known keys of one entity.
+
+    Args:
+        columns: Key columns in key order; row c is the key with code c.
+    """
+
+    columns: tuple[pa.Array, ...]
+
+    def __len__(self) -> int:
+        return len(self.columns[0])
+
+    @cached_property
+    def _levels(self) -> tuple[list[_Ranks], list[_Ranks], np.ndarray]:
+        """Ranks of each part, of each packed pair, and the code of each final rank."""
+        parts = [_Ranks(column) for column in self.columns]
+        rank, pairs = parts[0].of(self.columns[0]), []
+        for part, column in zip(parts[1:], self.columns[1:], strict=True):
+            packed = rank * part.count + part.of(column)
+            pairs.append(_Ranks(pa.array(packed)))
+            rank = pairs[-1].of_numbers(packed)
+        code_of_rank = np.empty(len(self), np.int64)
+        code_of_rank[rank] = np.arange(len(self))
+        return parts, pairs, code_of_rank
+
+    def codes(self, keys: Sequence[pa.Array]) -> np.ndarray:
+        """Return the code of each key (int64); ``UNKNOWN`` for keys never seen or with a NULL part."""
+        parts, pairs, code_of_rank = self._levels
+        rank = parts[0].of(keys[0])
+        for part, pair, column in zip(parts[1:], pairs, keys[1:], strict=True):
+            other = part.of(column)
+            known = (rank >= 0) & (other >= 0)
+            rank = np.where(known, pair.of_numbers(np.where(known, rank * part.count + other, UNKNOWN)), UNKNOWN)
+        if not len(code_of_rank):
+            return np.full(len(keys[0]), UNKNOWN, np.int64)
+        return np.where(rank >= 0, code_of_rank.take(rank, mode="clip"), UNKNOWN)
+
+    def extended(self, keys: Sequence[pa.Array]) -> KeyDictionary:
+        """Return a dictionary that also knows these keys (distinct or not, no NULLs), the new ones in key order."""
+        unknown = pa.array(self.codes(keys) == UNKNOWN)
+        names = [f"key_{i}" for i in range(len(keys))]
+        new = pa.table([key.filter(unknown) for key in keys], names=names).group_by(names).aggregate([])
+        if not new.num_rows:
+            return self
+        new = new.sort_by([(name, "ascending") for name in names])
+        return KeyDictionary(
+            tuple(
+                pa.concat_arrays([column, *new[name].cast(column.type).chunks])
+                for column, name in zip(self.columns, names, strict=True)
+            )
+        )
+
+    def slice(self, start: int) -> tuple[pa.Array, ...]:
+        """Return the key columns from a code on."""
+        return tuple(column.slice(start) for column in self.columns)
+
+
+def key_type(kind: str) -> pa.DataType:
+    """Return the Arrow type in which keys of a schema type are kept."""
+    return pa.int64() if kind == "int64" else pa.large_string()
+
+
+def load_keys(path: Path, types: Sequence[str], *, table: Table | None = None) -> KeyDictionary:
+    """Read the committed dictionary of an entity; empty when there is none.
+
+    Args:
+        path: Its Delta table.
+        types: Schema types of the key columns.
+        table: A snapshot of the table, where the caller has one.
+    """
+    files = (table or Table.open(path)).files()
+    if not files:
+        return KeyDictionary(tuple(pa.array([], key_type(kind)) for kind in types))
+    rows = pa.concat_tables([pq.read_table(file.path) for file in files]).sort_by("code").combine_chunks()
+    return KeyDictionary(
+        tuple(
+            pa.concat_arrays([pa.array([], key_type(kind)), *rows[f"key_{i}"].cast(key_type(kind)).chunks])
+            for i, kind in enumerate(types)
+        )
+    )
+
+
+def extend_keys(path: Path, types: Sequence[str], keys: Sequence[pa.Array]) -> KeyDictionary:
+    """Commit the codes of keys that have none yet, and return the dictionary that knows them all.
+
+    Another writer may extend the dictionary meanwhile: then its codes are read, and only what is still missing is added.
+
+    Raises:
+        CommitConflictError: other writers were faster again and again.
+    """
+    for _ in range(20):
+        table = Table.open(path)
+        before = load_keys(path, types, table=table)
+        after = before.extended(keys)
+        if len(after) == len(before):
+            return before
+        names = ["code", *(f"key_{i}" for i in range(len(types)))]
+        added = pa.table([pa.array(np.arange(len(before), len(after))), *after.slice(len(before))], names=names)
+        file = stage(path, {})
+        pq.write_table(added, file, compression="zstd")
+        try:
+            commit(path, add=[describe(file, {})], marks={_MARK: len(after)}, message=f"{added.num_rows} keys")
+        except CommitConflictError:
+            file.unlink()
+            continue
+        return after
+    raise CommitConflictError(f"Other writers kept extending the keys in {path}. Make the call again.")

@@ -1,0 +1,81 @@
+"""Measures: the columns of tiles and ledgers.
+
+A measure is one column. Its fold says how rows become running totals:
+
+    "sum"   int64, never NULL; total(t) is the sum over all steps < t; a window is the difference of two totals
+    "last"  any type, NULL where the step has nothing; total(t) is the last value that is not NULL before t
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import pyarrow as pa
+
+from featurestore.spec.aggregation import Aggregation
+from featurestore.spec.document import digest
+from featurestore.spec.expression import parse
+from featurestore.spec.view import FeatureView
+
+Fold = Literal["sum", "last"]
+
+# Columns that a tile's inner query provides. The blank keeps them apart from every column of a source.
+STEP, TIME_US, LOCAL_US = '"tile step"', '"time us"', '"local us"'
+ARROW_TYPES = {
+    "int64": pa.int64(),
+    "int32": pa.int32(),
+    "double": pa.float64(),
+    "string": pa.string(),
+    "bool": pa.bool_(),
+    "timestamp": pa.timestamp("us", "UTC"),
+    "date": pa.date32(),
+}
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One column of a view's tiles and ledger.
+
+    Args:
+        name: Column name; made from its SQL, so equal measures of two aggregations are one column.
+        sql: Aggregate over the rows of one entity and step.
+        fold: How rows become running totals.
+        type: Arrow type of the column.
+        prepared: Name and SQL of a column that ``sql`` needs computed first, once per row.
+    """
+
+    name: str
+    sql: str
+    fold: Fold
+    type: pa.DataType
+    prepared: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What a form may say about the rows of a view when it writes SQL."""
+
+    types: dict[str, str]
+    event_id: str
+
+    def condition(self, aggregation: Aggregation, *present: str) -> str:
+        """Render the rows that count: those of its ``where`` in which the given columns are not NULL."""
+        parts = [parse(aggregation.where, self.types).sql] if aggregation.where else []
+        parts += [f"{column} IS NOT NULL" for column in present]
+        return " AND ".join(parts) or "TRUE"
+
+
+def rows_of(view: FeatureView) -> Rows:
+    """Return what the forms need to know about a view's rows."""
+    return Rows(view.source.types, view.source.event_id)
+
+
+def sum_measure(what: str, sql: str, prepared: tuple[str, str] | None = None) -> Measure:
+    """Make an additive measure; ``what`` starts its name."""
+    return Measure(f"{what}_{digest([sql, prepared])[:6]}", f"CAST({sql} AS BIGINT)", "sum", pa.int64(), prepared)
+
+
+def last_measure(what: str, sql: str, kind: pa.DataType) -> Measure:
+    """Make a measure that carries its last value forward; ``what`` starts its name."""
+    return Measure(f"{what}_{digest(sql)[:6]}", sql, "last", kind)

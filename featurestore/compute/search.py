@@ -1,0 +1,51 @@
+"""As-of search: the last row of an entity before a step.
+
+Rows are sorted by (code, step); entity c owns rows [ends[c - 1], ends[c]). The search is a branch-free bisection of all
+probes at once: log2(longest segment) rounds of one gather and one comparison each. Probes should come sorted by (code,
+step) and in blocks that fit the cache; shifting all probes by one window keeps them sorted.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+BLOCK = 32_768
+
+
+def last_row_before(
+    steps: np.ndarray, ends: np.ndarray, codes: np.ndarray, bounds: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Find, per probe, the last row of its entity whose step is < bound.
+
+    Args:
+        steps: Step of each row, ascending inside an entity's segment.
+        ends: Per entity, the row after its last one (int64).
+        codes: Entity per probe; must be < len(ends).
+        bounds: Step per probe.
+
+    Returns:
+        ``(row, found)``: row index (int64), meaningless where ``found`` is false.
+
+    >>> last_row_before(np.array([3, 5, 4]), np.array([2, 3]), np.array([0, 0, 1]), np.array([5, 3, 9]))
+    (array([0, 0, 2]), array([ True, False,  True]))
+    """
+    row, found = np.empty(len(codes), np.int64), np.empty(len(codes), bool)
+    for start in range(0, len(codes), BLOCK):
+        block = slice(start, start + BLOCK)
+        row[block], found[block] = _bisect(steps, ends, codes[block], bounds[block])
+    return row, found
+
+
+def _bisect(steps: np.ndarray, ends: np.ndarray, codes: np.ndarray, bounds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    high = ends.take(codes)
+    low = np.where(codes > 0, ends.take(codes - 1, mode="clip"), 0)
+    row = low - 1
+    longest = int((high - low).max(initial=0))
+    stride = 1 << (longest.bit_length() - 1) if longest else 0
+    while stride:
+        candidate = row + stride
+        before = (candidate < high) & (steps.take(candidate, mode="clip") < bounds)
+        row += before * stride
+        stride >>= 1
+    found = row >= low
+    return np.where(found, row, 0), found
