@@ -1,0 +1,1 @@
+"""Whether features still mean what they meant: sketches, scores, states, reports and recalibration."""
