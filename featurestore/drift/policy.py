@@ -1,0 +1,34 @@
+"""What the monitor calls drift: thresholds as a value."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from featurestore.errors import DefinitionError
+
+
+@dataclass(frozen=True)
+class DriftPolicy:
+    """When a month is enough to judge, and how far is too far.
+
+    Attributes:
+        segments: Columns of the snapshots whose values are monitored apart (``region``); all other columns are features.
+        min_rows: A month with fewer rows of a feature is ``insufficient``.
+        min_months: Months of history before a feature is judged; fewer are ``insufficient``.
+        psi: Population stability index against the pool of the same season that matters.
+    """
+
+    segments: Sequence[str] = ()
+    min_rows: int = 50
+    min_months: int = 24
+    psi: float = 0.1
+
+    def __post_init__(self) -> None:
+        if isinstance(self.segments, str) or not all(isinstance(name, str) for name in self.segments):
+            raise DefinitionError(f"DriftPolicy(segments={self.segments!r}) must be a tuple of column names, as ('region',).")
+        for name, least in (("min_rows", 1), ("min_months", 13)):
+            if getattr(self, name) < least:
+                raise DefinitionError(f"DriftPolicy({name}={getattr(self, name)}) is too small; use at least {least}.")
+        if not self.psi > 0:
+            raise DefinitionError(f"DriftPolicy(psi={self.psi}) must be positive.")
