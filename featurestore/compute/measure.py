@@ -73,7 +73,7 @@ def rows_of(view: FeatureView) -> Rows:
 
 def sum_measure(what: str, sql: str, prepared: tuple[str, str] | None = None) -> Measure:
     """Make an additive measure; ``what`` starts its name."""
-    return Measure(f"{what}_{digest([sql, prepared])[:6]}", f"CAST({sql} AS BIGINT)", "sum", pa.int64(), prepared)
+    return Measure(f"{what}_{digest([sql, prepared])[:6]}", f"CAST(coalesce({sql}, 0) AS BIGINT)", "sum", pa.int64(), prepared)
 
 
 def last_measure(what: str, sql: str, kind: pa.DataType) -> Measure:

@@ -42,11 +42,11 @@ class SumForm:
         column = quote(aggregation.column)
         condition = rows.condition(aggregation, column)
         if rows.types[aggregation.column] != "double":
-            return (sum_measure(f"sum_{aggregation.column}", f"coalesce(sum({column}) FILTER (WHERE {condition}), 0)"),)
+            return (sum_measure(f"sum_{aggregation.column}", f"sum({column}) FILTER (WHERE {condition})"),)
         scaled = f"CAST(round({column} * {2.0**aggregation.resolution_bits!r}) AS HUGEINT)"
         parts = {"high": f"{scaled} // {_LIMB}", "low": f"{scaled} % {_LIMB}"}
         return tuple(
-            sum_measure(f"{name}_{aggregation.column}", f"coalesce(sum({part}) FILTER (WHERE {condition}), 0)")
+            sum_measure(f"{name}_{aggregation.column}", f"sum({part}) FILTER (WHERE {condition})")
             for name, part in parts.items()
         )
 
