@@ -13,6 +13,7 @@ from featurestore.drift.record import FeatureRecord
 from featurestore.drift.state import Finding
 
 MISSING_CHANGE = 0.05
+MOST_SCORE = 100.0
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class PoolJudge:
         """Judge a month that can be judged."""
         record, compared = self._records[i], self._compared[i]
         if t in record.faults:
-            return Finding(np.inf, "schema", record.faults[t], onset=t, is_extreme=True)
+            return Finding(MOST_SCORE, "schema", record.faults[t], onset=t, is_extreme=True)
         scores = {"psi": _number(compared.pool.score[t]), "missing": _number(compared.missing_change[t]) / MISSING_CHANGE}
         kind = max(scores, key=lambda name: scores[name])
         change = _number(compared.missing_change[t])
