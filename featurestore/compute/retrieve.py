@@ -224,17 +224,40 @@ def _months(months: Sequence[Month]) -> str:
     return str(months[0]) if len(months) == 1 else f"{months[0]} to {months[-1]} ({len(months)} months)"
 
 
-def batch_spine(query: ViewQuery, *, as_of_us: int, active_since_us: int | None) -> pa.Table:
-    """List the keys of a view's entity, or those with activity in ``[active_since, as_of)`` after both are floored.
+def batch_features(
+    layout: Layout,
+    registry: Registry,
+    features: Features,
+    *,
+    as_of_us: int,
+    entities: Any,
+    active_since_us: int | None,
+    parameters: Parameters,
+) -> pa.Table:
+    """Compute features of many entities at one instant; see ``FeatureStore.get_batch_features``."""
+    queries = view_queries(layout, registry, features)
+    names = list(dict.fromkeys(query.view.entity.name for query in queries))
+    if len(names) > 1:
+        raise SpineError(
+            f"A batch is about one entity, but these features are about {', '.join(names)}. "
+            "Ask for each entity's features alone, or give a spine to get_historical_features()."
+        )
+    keys = _known_keys(queries, as_of_us, active_since_us) if entities is None else pa.table(entities)
+    as_of = pa.array(np.full(keys.num_rows, as_of_us), pa.timestamp("us", "UTC"))
+    spine = keys.append_column("as_of", as_of)
+    return historical_features(layout, registry, spine, features, as_of="as_of", join_keys=None, parameters=parameters)
 
-    Returns:
-        The key columns, in order of code.
-    """
-    view, state = query.view, query.state
-    dictionary = load_keys(state.layout.keys(view.entity.name), view.key_types)
+
+def _known_keys(queries: Sequence[ViewQuery], as_of_us: int, active_since_us: int | None) -> pa.Table:
+    """List the entity's keys in order of code; only those with activity in one of the views since, if asked."""
+    view, layout = queries[0].view, queries[0].state.layout
+    dictionary = load_keys(layout.keys(view.entity.name), view.key_types)
     table = pa.table(list(dictionary.columns), names=list(view.entity.keys))
     if active_since_us is None:
         return table
     codes = np.arange(len(dictionary))
-    is_active = query.reader.has_activity(codes, state.clock.step(active_since_us), state.clock.step(as_of_us))
-    return table.filter(pa.array(is_active))
+    active = [
+        query.reader.has_activity(codes, query.state.clock.step(active_since_us), query.state.clock.step(as_of_us))
+        for query in queries
+    ]
+    return table.filter(pa.array(np.logical_or.reduce(active)))

@@ -43,6 +43,11 @@ class Aggregation:
         """The column that is aggregated, if any."""
         return None
 
+    @property
+    def is_carried(self) -> bool:
+        """Whether the value is carried forward from one event, rather than added up over a window."""
+        return False
+
     def outputs(self) -> tuple[tuple[str, Window], ...]:
         """List ``(feature name without its view, window)``, in declared order."""
         if not self.windows:
@@ -136,6 +141,11 @@ class Last(ColumnAggregation):
     def _accepted_types(self) -> tuple[str, ...]:
         return ("int64", "int32", "double", "string", "bool", "timestamp", "date")
 
+    @property
+    def is_carried(self) -> bool:
+        """Always."""
+        return True
+
     def result_type(self, types: Mapping[str, str]) -> str:
         """Return the column's type."""
         return types[self.column]
@@ -149,6 +159,11 @@ class Recency(Aggregation):
         super().__post_init__()
         if self.windows:
             raise DefinitionError(f"Recency {self.name!r} takes no windows: it looks back to the first event.")
+
+    @property
+    def is_carried(self) -> bool:
+        """Always."""
+        return True
 
     def result_type(self, types: Mapping[str, str]) -> str:
         """Return ``double``."""

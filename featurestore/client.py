@@ -1,0 +1,204 @@
+"""FeatureStore: thin verbs over a store's directory."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import date, datetime
+from typing import Any
+
+import pyarrow as pa
+
+from featurestore.compute.derive import ParameterVersion
+from featurestore.compute.materialize import STAGES, MaterializeReport, materialize
+from featurestore.compute.retrieve import batch_features, historical_features
+from featurestore.errors import DefinitionError, UnknownNameError, did_you_mean
+from featurestore.lake.ingest import ingest
+from featurestore.lake.layout import create_or_open, read_json, write_json
+from featurestore.lake.report import IngestReport
+from featurestore.spec.document import Definition
+from featurestore.spec.registry import Features, Plan, Registry
+from featurestore.spec.view import FeatureView
+from featurestore.timeline import Interval, Month, to_us
+
+
+class FeatureStore:
+    """A feature store in one directory.
+
+    Args:
+        root: The store's directory; created when missing.
+        timezone: Business time zone, fixed when the store is created. ``None``: as recorded, UTC for a new store.
+
+    Raises:
+        StoreError: the directory holds something else, or a store of another time zone.
+    """
+
+    def __init__(self, root: str | os.PathLike[str], *, timezone: str | None = None) -> None:
+        self.layout = create_or_open(root, timezone=timezone)
+
+    @property
+    def registry(self) -> Registry:
+        """All recorded definitions."""
+        path = self.layout.registry
+        return Registry.from_document(read_json(path)) if path.exists() else Registry()
+
+    def plan(self, objects: Iterable[Definition]) -> Plan:
+        """Show what ``apply`` would change and rebuild, without recording it."""
+        registry = self.registry
+        return registry.plan(registry.merged(objects))
+
+    def apply(self, objects: Iterable[Definition]) -> Plan:
+        """Validate definitions and record them by name; those already recorded and not given stay.
+
+        Returns:
+            What changed, and which views' ledgers must be computed anew (by ``materialize``).
+
+        Raises:
+            DefinitionError: they contradict each other or what is recorded; nothing is recorded then.
+        """
+        before = self.registry
+        after = before.merged(objects)
+        plan = before.plan(after)
+        if plan.changes:
+            write_json(self.layout.registry, after.document())
+        return plan
+
+    def remove(self, name: str) -> Plan:
+        """Forget a definition; its data stays on disk.
+
+        Raises:
+            UnknownNameError: there is none of that name.
+            DefinitionError: others refer to it.
+        """
+        before = self.registry
+        after = before.without(name)
+        write_json(self.layout.registry, after.document())
+        return before.plan(after)
+
+    def ingest(
+        self, source: str, rows: Any = None, *, replace: bool = False, progress: Callable[[int], None] | None = None
+    ) -> IngestReport:
+        """Validate, de-duplicate and commit events of a source.
+
+        Args:
+            source: Name of an applied event source.
+            rows: Path, glob or list of paths (Parquet, CSV, JSON lines), Arrow table or reader, Polars frame. ``None``: the
+                new files of the source's landing folder.
+            replace: Whether, in a source without ``ingested_at``, another content of a known event_id replaces it.
+            progress: Called with the number of rows read so far.
+
+        Raises:
+            IngestError: the input cannot be read; nothing of it is committed. Invalid rows are quarantined instead.
+        """
+        registry = self.registry
+        if source not in registry.sources:
+            raise UnknownNameError(f"There is no event source {source!r}.{did_you_mean(source, registry.sources)}")
+        return ingest(self.layout, registry.sources[source], rows, replace=replace, progress=progress)
+
+    def materialize(
+        self,
+        views: Sequence[str | FeatureView] | None = None,
+        *,
+        interval: Interval | tuple[Any, Any] | None = None,
+        stages: Sequence[str] = STAGES,
+        progress: Callable[[str, str, str], None] | None = None,
+    ) -> MaterializeReport:
+        """Compute and commit what is missing between the committed events and the ledgers; idempotent.
+
+        Args:
+            views: Names of views; all by default.
+            interval: ``(start, end)``, half-open, of months, dates or datetimes. Totals need all history, so what is missing
+                before the start is computed too; months from the end on are left.
+            stages: ``"tiles"``, ``"ledger"`` or both.
+            progress: Called with view, stage and the month or year that is done.
+        """
+        registry = self.registry
+        names = list(registry.views) if views is None else [v.name if isinstance(v, FeatureView) else v for v in views]
+        for name in names:
+            if name not in registry.views:
+                raise UnknownNameError(f"There is no view {name!r}.{did_you_mean(name, registry.views)}")
+        before = None if interval is None else self._month_behind(interval)
+        wanted = [registry.views[name] for name in names]
+        return materialize(self.layout, wanted, before=before, stages=stages, progress=progress)
+
+    def get_historical_features(
+        self, spine: Any, features: Features, *, as_of: str = "as_of", join_keys: Mapping[str, str] | None = None
+    ) -> pa.Table:
+        """Return the spine with one more column per feature, each as it was known at the row's as_of.
+
+        The window of a row is ``[floor(as_of) - w, floor(as_of))``, floored to the view's grain.
+
+        Args:
+            spine: Anything Arrow can take: entity keys, as_of and whatever else.
+            features: A service (name or object), or a list of views and ``"view:feature"`` references.
+            as_of: Name of the spine's as_of column.
+            join_keys: Entity key to spine column, where the names differ.
+
+        Returns:
+            Rows and columns of the spine, in its order, then ``view__feature_window`` columns. NULL key or as_of: NULL. An
+            unknown entity is one without events. The versions that were read are in the schema's metadata.
+
+        Raises:
+            NotMaterializedError: committed events before an as_of are not yet in a view.
+            SpineError: a key or as_of column is missing, of the wrong type, or named like an output.
+        """
+        return historical_features(
+            self.layout, self.registry, spine, features, as_of=as_of, join_keys=join_keys, parameters=self._accepted_parameters
+        )
+
+    def get_batch_features(
+        self, as_of: datetime | date | str, features: Features, *, entities: Any = None, active_since: Any = None
+    ) -> pa.Table:
+        """Return the features of all entities, or of some, at one instant, read with the champion calibrations.
+
+        Args:
+            as_of: Instant; without a zone it is UTC.
+            features: As in ``get_historical_features``, of views of one entity.
+            entities: A table of keys; all known ones by default.
+            active_since: Only entities with an event in ``[floor(active_since), floor(as_of))``.
+
+        Returns:
+            Key columns, ``as_of``, one column per feature.
+        """
+        since = None if active_since is None else instant_us(active_since)
+        return batch_features(
+            self.layout,
+            self.registry,
+            features,
+            as_of_us=instant_us(as_of),
+            entities=entities,
+            active_since_us=since,
+            parameters=self._champion_parameters,
+        )
+
+    def _month_behind(self, interval: Interval | tuple[Any, Any]) -> Month:
+        end_us = interval.end_us if isinstance(interval, Interval) else instant_us(interval[1], self.layout.timezone)
+        return Month.of(end_us - 1, self.layout.timezone).next()
+
+    def _accepted_parameters(self, name: str) -> Sequence[ParameterVersion]:
+        return []
+
+    def _champion_parameters(self, name: str) -> Sequence[ParameterVersion]:
+        return []
+
+
+def instant_us(moment: datetime | date | str | Month, timezone: str = "UTC") -> int:
+    """Convert a datetime, a date, a month or ISO text to microseconds UTC; dates and months start in ``timezone``.
+
+    Raises:
+        DefinitionError: it is none of these.
+    """
+    if isinstance(moment, str):
+        if len(moment) == 7:
+            return Month.parse(moment).interval(timezone).start_us
+        try:
+            moment = date.fromisoformat(moment) if len(moment) == 10 else datetime.fromisoformat(moment)
+        except ValueError as error:
+            raise DefinitionError(f"{moment!r} is not a moment. Write '2024-08', '2024-08-31' or an ISO timestamp.") from error
+    if isinstance(moment, Month):
+        return moment.interval(timezone).start_us
+    if isinstance(moment, datetime):
+        return to_us(moment)
+    from zoneinfo import ZoneInfo
+
+    return to_us(datetime(moment.year, moment.month, moment.day, tzinfo=ZoneInfo(timezone)))

@@ -1,0 +1,123 @@
+"""Snapshots: the features of a stable panel of entities at the first instant after a month.
+
+The panel is a hash sample of the entities with activity in the 90 days before: an entity that stays active stays in the
+panel, whoever joins or leaves. Features over windows of more than a year, and lifetime ones, are taken over the month alone
+(their inflow): in a growing shop their level moves by construction, their inflow moves when something changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+
+from featurestore.compute.asof import sorted_order
+from featurestore.compute.derive import Parameters, derive
+from featurestore.compute.keys import KeyDictionary, load_keys
+from featurestore.compute.retrieve import ViewQuery
+from featurestore.lake.session import connect
+from featurestore.spec.document import digest, fingerprint
+from featurestore.spec.view import Feature
+from featurestore.timeline import DAY_US, HOUR_US, Month, Window
+
+ACTIVE_DAYS = 90
+LONGEST_LEVEL_HOURS = 24 * 365
+INFLOW = "inflow"
+
+
+class Panel:
+    """Takes the snapshots of one view.
+
+    Args:
+        query: All features of the view, against one snapshot of its ledger.
+        size: Largest number of entities.
+    """
+
+    def __init__(self, query: ViewQuery, *, size: int) -> None:
+        self._query = query
+        self._size = size
+
+    @cached_property
+    def _dictionary(self) -> KeyDictionary:
+        return load_keys(self._query.state.layout.keys(self._query.view.entity.name), self._query.view.key_types)
+
+    @cached_property
+    def _rank(self) -> np.ndarray:
+        """Position of each code in the order of its key's hash, which no rebuild and no version of a library changes."""
+        table = pa.table(list(self._dictionary.columns), names=[f"key_{i}" for i in range(len(self._dictionary.columns))])
+        text = " || chr(31) || ".join(f"CAST({name} AS VARCHAR)" for name in table.column_names)
+        with connect() as session:
+            session.register("keys", table.append_column("code", pa.array(np.arange(len(self._dictionary)))))
+            order = session.sql(f"SELECT code FROM keys ORDER BY md5({text}), code").to_arrow_table()["code"].to_numpy()
+        rank = np.empty(len(order), np.int64)
+        rank[order] = np.arange(len(order))
+        return rank
+
+    def name(self, month: Month) -> str:
+        """Return the digest of everything a month's snapshot is made from."""
+        state = self._query.state
+        tiles = {str(m): name for m, name in state.tile_digests.items() if m <= month}
+        return digest([fingerprint(state.view), state.layout.timezone, str(month), self._size, tiles])
+
+    def snapshot(self, month: Month, parameters: Parameters) -> pa.Table:
+        """Compute the features of the month's panel at the first instant of the next month.
+
+        Returns:
+            The key columns, then one column per feature named ``view__feature``; field metadata ``full_since`` (first month
+            whose window lies inside the history) and ``scored_on`` (``inflow`` where the window is the month).
+        """
+        query, state = self._query, self._query.state
+        interval = month.interval(state.layout.timezone)
+        right, left = state.clock.step(interval.end_us), state.clock.step(interval.end_us - ACTIVE_DAYS * DAY_US)
+        codes = np.arange(len(self._dictionary))
+        active = np.flatnonzero(query.reader.has_activity(codes, left, right))
+        chosen = active[np.argsort(self._rank[active])[: self._size]]
+        as_of_us = np.full(len(chosen), interval.end_us)
+        features = [_monthly(feature, interval.end_us - interval.start_us) for feature in query.view.features]
+        monthly = replace(query, features=tuple(features))
+        order = sorted_order(chosen, as_of_us)
+        values = monthly.base_columns(chosen[order], as_of_us)
+        derive(values, features, as_of_us=as_of_us, parameters=parameters)
+        keys = [column.take(pa.array(chosen[order])) for column in self._dictionary.columns]
+        fields = [pa.field(name, key.type) for name, key in zip(query.view.entity.keys, keys, strict=True)]
+        fields += [self._field(feature, values[feature.name].type) for feature in features]
+        return pa.table([*keys, *(values[feature.name] for feature in features)], schema=pa.schema(fields))
+
+    def _field(self, feature: Feature, kind: pa.DataType) -> pa.Field:
+        metadata = {"scored_on": INFLOW} if feature.window and feature.window.text == INFLOW else {}
+        hours = _longest_hours(feature, self._query.view.features)
+        first = min(self._query.state.tile_digests, default=None)
+        if hours and first:
+            timezone = self._query.state.layout.timezone
+            full_us = first.interval(timezone).start_us + hours * HOUR_US
+            full = Month.of(full_us - 1, timezone)
+            metadata["full_since"] = full.first_day.isoformat()
+        return pa.field(feature.column, kind, metadata=metadata)
+
+
+def _monthly(feature: Feature, month_us: int) -> Feature:
+    """Replace a window of more than a year by the month itself."""
+    window = feature.window
+    if feature.aggregation is None or window is None or not _grows(feature):
+        return feature
+    return replace(feature, window=Window(INFLOW, month_us // HOUR_US))
+
+
+def _grows(feature: Feature) -> bool:
+    """Whether the feature's level moves in a growing shop: sums over more than a year. Carried values are levels."""
+    if feature.window is None or feature.aggregation is None or feature.aggregation.is_carried:
+        return False
+    return feature.window.hours is None or feature.window.hours > LONGEST_LEVEL_HOURS
+
+
+def _longest_hours(feature: Feature, features: Sequence[Feature]) -> int:
+    """Longest window, in hours, that a feature's level reads; derived features read others."""
+    if feature.expression:
+        by_name = {each.name: each for each in features}
+        return max((_longest_hours(by_name[name], features) for name in feature.expression.columns), default=0)
+    if feature.window is None or feature.window.hours is None or _grows(feature):
+        return 0
+    return 0 if feature.window.text == INFLOW else feature.window.hours
