@@ -32,17 +32,17 @@ def opening_shares() -> np.ndarray:
 
 
 def shares(month: Month) -> np.ndarray:
-    """Return each category's expected share of a month's orders: seasons first, then the planted changes."""
+    """Return each category's expected share of a month's orders.
+
+    The seasons swing all shares; the planted changes then multiply some, and the others make room for them.
+    """
     phases = np.arange(len(CATEGORIES)) * 5 % 12
-    swing = 1 + _SEASONAL_AMPLITUDE * np.sin((month.month - phases) * (math.pi / 6))
-    found: np.ndarray = opening_shares() * swing
-    found /= found.sum()
-    for drift in PLANTED:
-        if drift.moves != "share" or drift.category is None or not drift.is_active(month.first_day):
-            continue
-        grown = drift.magnitude ** drift.years_advanced(month) if drift.kind == "gradual" else drift.magnitude
-        found = _scale_share(found, category=CATEGORIES.index(drift.category), times=grown)
-    return found
+    calm = opening_shares() * (1 + _SEASONAL_AMPLITUDE * np.sin((month.month - phases) * (math.pi / 6)))
+    calm /= calm.sum()
+    times = _planted_factors(month)
+    hit = times != 1.0
+    room = (1 - (calm * times)[hit].sum()) / calm[~hit].sum()
+    return np.asarray(calm * np.where(hit, times, room))
 
 
 def elasticities(month: Month) -> np.ndarray:
@@ -62,8 +62,10 @@ def return_probabilities() -> np.ndarray:
     return np.array([_RETURN_PROBABILITY * _RETURN_FACTORS.get(name, 1.0) for name in CATEGORIES])
 
 
-def _scale_share(found: np.ndarray, *, category: int, times: float) -> np.ndarray:
-    grown = min(found[category] * times, 0.9)
-    scaled: np.ndarray = found * (1 - grown) / (1 - found[category])
-    scaled[category] = grown
-    return scaled
+def _planted_factors(month: Month) -> np.ndarray:
+    times = np.ones(len(CATEGORIES))
+    for drift in PLANTED:
+        if drift.moves == "share" and drift.category is not None and drift.is_active(month.first_day):
+            years = drift.years_advanced(month) if drift.kind == "gradual" else 1.0
+            times[CATEGORIES.index(drift.category)] *= drift.magnitude**years
+    return times

@@ -88,9 +88,15 @@ def number_events(columns: Columns, *, month: Month) -> Columns:
     return columns | {"event_id": first + np.arange(len(columns["event_time"]))}
 
 
-def to_table(columns: Columns) -> pa.Table:
-    """Turn columns into an Arrow table of ``EVENT_SCHEMA``."""
+def encoded_table(columns: Columns) -> pa.Table:
+    """Turn columns into an Arrow table of ``EVENT_SCHEMA``, its strings dictionary-encoded."""
     return pa.table({name: _array(name, columns[name]) for name in EVENT_SCHEMA})
+
+
+def decoded_table(table: pa.Table) -> pa.Table:
+    """Turn dictionary-encoded strings into plain ones."""
+    fields = [pa.field(field.name, pa.string()) if field.name in _NAMES else field for field in table.schema]
+    return table.cast(pa.schema(fields))
 
 
 def _order(event_time: np.ndarray) -> np.ndarray:
@@ -121,7 +127,7 @@ def _array(name: str, values: np.ndarray) -> pa.Array:
     mask = absent if absent.any() else None
     if kind == "string":
         codes = pa.array(values.astype(np.int8, copy=False), mask=mask)
-        return pa.DictionaryArray.from_arrays(codes, pa.array(_NAMES[name])).cast(pa.string())
+        return pa.DictionaryArray.from_arrays(codes, pa.array(_NAMES[name]))
     if kind == "timestamp":
         return pa.array(values * _SECOND_US, mask=mask).view(_TIMESTAMP)
     return pa.array(values.astype(np.int64, copy=False), mask=mask)

@@ -13,7 +13,7 @@ import pyarrow as pa
 from featurestore.errors import DefinitionError
 from featurestore.synth.chance import Stream, generator
 from featurestore.synth.demand import MonthDemand
-from featurestore.synth.events import number_events, stack_rows, to_table
+from featurestore.synth.events import decoded_table, encoded_table, number_events, stack_rows
 from featurestore.synth.faults import disturb
 from featurestore.synth.order_events import SPILL_MONTHS, buying_rows, fulfilment_rows
 from featurestore.synth.orders import Orders, draw_orders
@@ -78,16 +78,7 @@ class Shop:
         Raises:
             DefinitionError: the month is not one of the shop's.
         """
-        this = Month.parse(month)
-        if this not in self.months:
-            raise DefinitionError(f"The shop has no month {this}; it runs from {self.first_month} to {self.last_month}.")
-        ordering = months_between(max(this.shift(-SPILL_MONTHS), self.months[0]), this)
-        rows = [row for each in ordering for row in fulfilment_rows(_orders(self, each), month=this)]
-        world, demand = _world(self), _demand(self, this)
-        rows += buying_rows(_orders(self, this), seed=self.seed) + visit_rows(world, demand) + coupon_rows(world, demand)
-        columns = stack_rows(rows, random=generator(self.seed, Stream.DELAYS, month=this))
-        columns = number_events(columns, month=this)
-        return to_table(disturb(columns, seed=self.seed, month=this) if self.faults else columns)
+        return decoded_table(self._draw(Month.parse(month)))
 
     def write_landing(
         self,
@@ -111,19 +102,29 @@ class Shop:
         """
         target = Path(folder)
         target.mkdir(parents=True, exist_ok=True)
-        written = []
-        for month in self.months if months is None else months:
-            table = self.month(month)
-            path = target / f"{Month.parse(month)}.parquet"
+        wanted = self.months if months is None else [Month.parse(month) for month in months]
+        paths = [target / f"{month}.parquet" for month in wanted]
+        for month, path in zip(wanted, paths, strict=True):
+            table = self._draw(month)
             _write_parquet(table, path)
-            written.append(path)
             if progress is not None:
-                progress(Month.parse(month), table.num_rows)
-        return written
+                progress(month, table.num_rows)
+        return paths
 
     def truth(self) -> Truth:
         """Return what was planted and drawn, for scoring against it."""
         return truth_of(_world(self), first=self.months[0], last=self.months[-1], faults=self.faults)
+
+    def _draw(self, month: Month) -> pa.Table:
+        if month not in self.months:
+            raise DefinitionError(f"The shop has no month {month}; it runs from {self.first_month} to {self.last_month}.")
+        ordering = months_between(max(month.shift(-SPILL_MONTHS), self.months[0]), month)
+        rows = [row for each in ordering for row in fulfilment_rows(_orders(self, each), month=month)]
+        world, demand = _world(self), _demand(self, month)
+        rows += buying_rows(_orders(self, month), seed=self.seed) + visit_rows(world, demand) + coupon_rows(world, demand)
+        columns = stack_rows(rows, random=generator(self.seed, Stream.DELAYS, month=month))
+        columns = number_events(columns, month=month)
+        return encoded_table(disturb(columns, seed=self.seed, month=month) if self.faults else columns)
 
 
 @lru_cache(maxsize=4)
@@ -152,8 +153,8 @@ def _write_parquet(table: pa.Table, path: Path) -> None:
         staged,
         compression="zstd",
         compression_level=3,
-        version="2.6",
         data_page_version="2.0",
+        store_schema=False,  # readers see plain strings, whatever the table's own encoding
         use_dictionary=[name for name in table.column_names if name not in delta],
         column_encoding=dict.fromkeys(delta, "DELTA_BINARY_PACKED"),
     )
