@@ -5,21 +5,40 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from featurestore.compute.derive import ParameterVersion
 from featurestore.compute.materialize import STAGES, MaterializeReport, materialize
-from featurestore.compute.retrieve import batch_features, historical_features
+from featurestore.compute.panel import Panel
+from featurestore.compute.retrieve import batch_features, check_fresh_before, historical_features, view_queries
+from featurestore.drift.audit import (
+    HISTORY_SCHEMA,
+    AuditedView,
+    AuditReport,
+    audit_view,
+    draw_report,
+    episodes,
+    history,
+    take_snapshots,
+)
+from featurestore.drift.picture import draw_timeline
+from featurestore.drift.policy import DriftPolicy
+from featurestore.drift.report import WrittenReport
 from featurestore.errors import DefinitionError, UnknownNameError, did_you_mean
 from featurestore.lake.ingest import ingest
 from featurestore.lake.layout import create_or_open, read_json, write_json
 from featurestore.lake.report import IngestReport
-from featurestore.spec.document import Definition
+from featurestore.spec.document import Definition, digest
 from featurestore.spec.registry import Features, Plan, Registry
 from featurestore.spec.view import FeatureView
 from featurestore.timeline import Interval, Month, to_us
+
+Months = Month | date | str | Iterable[Month | date | str]
+PANEL_SIZE = 2_000
+STORE_POLICY = DriftPolicy(min_rows=20)
 
 
 class FeatureStore:
@@ -112,13 +131,9 @@ class FeatureStore:
             stages: ``"tiles"``, ``"ledger"`` or both.
             progress: Called with view, stage and the month or year that is done.
         """
-        registry = self.registry
-        names = list(registry.views) if views is None else [v.name if isinstance(v, FeatureView) else v for v in views]
-        for name in names:
-            if name not in registry.views:
-                raise UnknownNameError(f"There is no view {name!r}.{did_you_mean(name, registry.views)}")
+        names = None if views is None else [view.name if isinstance(view, FeatureView) else view for view in views]
+        wanted = list(self._chosen(self.registry, names).values())
         before = None if interval is None else self._month_behind(interval)
-        wanted = [registry.views[name] for name in names]
         return materialize(self.layout, wanted, before=before, stages=stages, progress=progress)
 
     def get_historical_features(
@@ -171,6 +186,92 @@ class FeatureStore:
             parameters=self._champion_parameters,
         )
 
+    def take_snapshots(
+        self, months: Months, *, views: Sequence[str] | None = None, progress: Callable[[str, Month], None] | None = None
+    ) -> dict[str, int]:
+        """Commit the month-end snapshots that drift compares: a stable panel of each view's active entities.
+
+        Months before a view's first event have none. What is committed and up to date stays.
+
+        Returns:
+            View to rows written.
+
+        Raises:
+            NotMaterializedError: committed events of these months are not yet in a view.
+        """
+        wanted = month_list(months)
+        registry = self.registry
+        return {
+            name: take_snapshots(self._audited(view), panel, [m for m in wanted if panel.has_history(m)], progress=progress)
+            for name, view in self._chosen(registry, views).items()
+            for panel in [self._panel(registry, view, wanted)]
+        }
+
+    def audit(
+        self,
+        months: Months,
+        *,
+        views: Sequence[str] | None = None,
+        progress: Callable[[str, Month], None] | None = None,
+    ) -> AuditReport:
+        """Score every feature in some months against its own past; takes the snapshots that are missing.
+
+        Args:
+            months: One month (``"2024-08"``) or several.
+            views: Names of views; all by default.
+            progress: Called with view and month for each snapshot.
+
+        Returns:
+            The months' rows and the episodes that began in them. Auditing a month again gives an equal table.
+        """
+        wanted, registry = month_list(months), self.registry
+        self.take_snapshots(wanted, views=views, progress=progress)
+        tables = []
+        for view in self._chosen(registry, views).values():
+            found = audit_view(self._audited(view), wanted[-1], policy=STORE_POLICY, resets={})
+            tables += [found[month] for month in wanted if month in found]
+        table = pa.concat_tables(tables) if tables else HISTORY_SCHEMA.empty_table()
+        return AuditReport(tuple(wanted), table, episodes(table, lambda feature: dependants(registry, feature)))
+
+    def drift_history(self, view: str | None = None) -> pa.Table:
+        """Return all committed scores: ``view``, then the columns of ``monitor_drift``; of one view or of all."""
+        views = self._chosen(self.registry, None if view is None else [view])
+        return pa.concat_tables([HISTORY_SCHEMA.empty_table(), *(history(self._audited(each)) for each in views.values())])
+
+    def write_report(self, view: str, month: Month | date | str) -> WrittenReport:
+        """Draw the Evidently report of an audited view and month, against the months it was compared with.
+
+        Raises:
+            FeatureStoreError: the month has not been audited.
+        """
+        this, audited = Month.parse(month), self._audited(self._chosen(self.registry, [view])[view])
+        return draw_report(audited, this, folder=self.layout.reports)
+
+    def write_timeline(self, path: str | os.PathLike[str] | None = None, **options: Any) -> Path:
+        """Draw the states of all features in all audited months as a PNG.
+
+        Args:
+            path: File to write; ``reports/timeline.png`` by default.
+            **options: As in ``drift.picture.draw_timeline``: ``title``, ``planted``.
+        """
+        return draw_timeline(self.drift_history(), Path(path or self.layout.reports / "timeline.png"), **options)
+
+    def _chosen(self, registry: Registry, views: Sequence[str] | None) -> dict[str, FeatureView]:
+        for name in views or ():
+            if name not in registry.views:
+                raise UnknownNameError(f"There is no view {name!r}.{did_you_mean(name, registry.views)}")
+        return {name: registry.views[name] for name in (registry.views if views is None else views)}
+
+    def _audited(self, view: FeatureView) -> AuditedView:
+        shape = digest([[feature.name, feature.type] for feature in view.features])
+        places = (self.layout.snapshots, self.layout.sketches, self.layout.scores)
+        return AuditedView(view.name, view.entity.keys, *(place(view.name) / shape for place in places))
+
+    def _panel(self, registry: Registry, view: FeatureView, months: Sequence[Month]) -> Panel:
+        (query,) = view_queries(self.layout, registry, view)
+        check_fresh_before(query, months[-1].interval(self.layout.timezone).end_us)
+        return Panel(query, size=PANEL_SIZE, parameters=self._accepted_parameters)
+
     def _month_behind(self, interval: Interval | tuple[Any, Any]) -> Month:
         end_us = interval.end_us if isinstance(interval, Interval) else instant_us(interval[1], self.layout.timezone)
         return Month.of(end_us - 1, self.layout.timezone).next()
@@ -180,6 +281,22 @@ class FeatureStore:
 
     def _champion_parameters(self, name: str) -> Sequence[ParameterVersion]:
         return []
+
+
+def month_list(months: Months) -> list[Month]:
+    """Read one month or several, in order, each once."""
+    given = [months] if isinstance(months, str | Month | date) else list(months)
+    if not given:
+        raise DefinitionError("No month was given. Name at least one, such as '2024-08'.")
+    return sorted({Month.parse(month) for month in given})
+
+
+def dependants(registry: Registry, column: str) -> tuple[str, ...]:
+    """List the calibrations that are fitted from a feature column, or that it reads."""
+    view, _, name = column.partition("__")
+    found = [c.name for c in registry.calibrations.values() if f"{view}:{name}" in (*c.inputs, c.by)]
+    found += [c for c in registry.calibrations if column in [f.column for f in registry.calibrated_features(c)]]
+    return tuple(sorted(set(found)))
 
 
 def instant_us(moment: datetime | date | str | Month, timezone: str = "UTC") -> int:

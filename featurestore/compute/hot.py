@@ -13,7 +13,8 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
+
+from featurestore.lake.parquet import read_parquet
 
 
 def write_hot(file: Path, table: pa.Table) -> None:
@@ -61,10 +62,8 @@ class ColumnFile:
     def array(self, name: str) -> pa.Array:
         """Return a column as one Arrow array."""
         if name not in self._columns:
-            if self._mapped is not None:
-                column = self._mapped[name]
-            else:
-                column = pq.read_table(self._parquet, columns=[name], partitioning=None)[name]
+            source = self._mapped if self._mapped is not None else read_parquet(self._parquet, columns=[name])
+            column = source[name]
             self._columns[name] = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
         return self._columns[name]
 

@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from featurestore.errors import CommitConflictError
+from featurestore.lake.parquet import read_parquet, write_parquet
 from featurestore.lake.table import Table, commit, describe, stage
 
 _MARK = "codes"
@@ -124,7 +124,7 @@ def load_keys(path: Path, types: Sequence[str], *, table: Table | None = None) -
     files = (table or Table.open(path)).files()
     if not files:
         return KeyDictionary(tuple(pa.array([], key_type(kind)) for kind in types))
-    rows = pa.concat_tables([pq.read_table(file.path) for file in files]).sort_by("code").combine_chunks()
+    rows = pa.concat_tables([read_parquet(file.path) for file in files]).sort_by("code").combine_chunks()
     return KeyDictionary(
         tuple(
             pa.concat_arrays([pa.array([], key_type(kind)), *rows[f"key_{i}"].cast(key_type(kind)).chunks])
@@ -150,7 +150,7 @@ def extend_keys(path: Path, types: Sequence[str], keys: Sequence[pa.Array]) -> K
         names = ["code", *(f"key_{i}" for i in range(len(types)))]
         added = pa.table([pa.array(np.arange(len(before), len(after))), *after.slice(len(before))], names=names)
         file = stage(path, {})
-        pq.write_table(added, file, compression="zstd")
+        write_parquet(added, file)
         try:
             commit(path, add=[describe(file, {})], marks={_MARK: len(after)}, message=f"{added.num_rows} keys")
         except CommitConflictError:

@@ -29,8 +29,8 @@ from featurestore.compute.hot import drop_hot, write_hot
 from featurestore.compute.keys import load_keys
 from featurestore.compute.measure import Measure
 from featurestore.compute.state import BALANCES, KIND, LEDGER, MONTH, START, ViewState
-from featurestore.compute.tiles import write_whole
 from featurestore.errors import NotMaterializedError, OverflowingResultError
+from featurestore.lake.parquet import read_parquet, write_parquet
 from featurestore.lake.table import CommittedFile, StagedFile, Table, commit, describe, stage
 from featurestore.spec.document import digest
 from featurestore.timeline import Month
@@ -99,7 +99,7 @@ def fold_ledger(state: ViewState, *, before: Month | None = None, progress: Call
         if have[0] and have[1] and is_last:
             continue
         if have[0] and have[1]:
-            ledger, balances = pq.read_table(have[0].path), pq.read_table(have[1].path)
+            ledger, balances = read_parquet(have[0].path), read_parquet(have[1].path)
         else:
             tile_files = [_tile_file(state, tiles, Month.parse(month), name) for month, name in months.items()]
             ledger, balances = fold_partition(tile_files, measures, opening, entities=entities, view=state.view.name)
@@ -137,7 +137,7 @@ def _stage(state: ViewState, year: str, plan: LedgerPlan, ledger: pa.Table, bala
     for kind, name, table in ((LEDGER, plan.ledgers[year], ledger), (BALANCES, plan.balances[year], balances)):
         partition = {KIND: kind, START: year}
         file = stage(state.ledger_path, partition, name)
-        write_whole(table, file, metadata=metadata)
+        write_parquet(table, file, metadata=metadata)
         write_hot(state.layout.hot(state.view.name) / f"{name}.arrow", table)
         staged.append(describe(file, partition))
     return staged
@@ -166,7 +166,7 @@ def fold_partition(
     Returns:
         ``(ledger, balances)`` in the row shapes above; both carry all columns of the table they are committed to.
     """
-    tiles = pa.concat_tables([pq.read_table(file.path, partitioning=None) for file in tile_files])
+    tiles = pa.concat_tables([read_parquet(file.path) for file in tile_files])
     codes = tiles["code"].to_numpy()
     order = np.argsort(codes, kind="stable")
     codes = codes[order]

@@ -26,6 +26,7 @@ from featurestore.timeline import DAY_US, HOUR_US, Month, Window
 ACTIVE_DAYS = 90
 LONGEST_LEVEL_HOURS = 24 * 365
 INFLOW = "inflow"
+FORMAT = 1
 
 
 class Panel:
@@ -34,11 +35,13 @@ class Panel:
     Args:
         query: All features of the view, against one snapshot of its ledger.
         size: Largest number of entities.
+        parameters: The versions of calibrations that a row may read.
     """
 
-    def __init__(self, query: ViewQuery, *, size: int) -> None:
+    def __init__(self, query: ViewQuery, *, size: int, parameters: Parameters) -> None:
         self._query = query
         self._size = size
+        self._parameters = parameters
 
     @cached_property
     def _dictionary(self) -> KeyDictionary:
@@ -56,13 +59,20 @@ class Panel:
         rank[order] = np.arange(len(order))
         return rank
 
+    def has_history(self, month: Month) -> bool:
+        """Whether the view has events in or before a month."""
+        return any(first <= month for first in self._query.state.tile_digests)
+
     def name(self, month: Month) -> str:
         """Return the digest of everything a month's snapshot is made from."""
         state = self._query.state
         tiles = {str(m): name for m, name in state.tile_digests.items() if m <= month}
-        return digest([fingerprint(state.view), state.layout.timezone, str(month), self._size, tiles])
+        at_us = month.interval(state.layout.timezone).end_us
+        uses = {use.calibration for f in state.view.features if f.expression for use in f.expression.calibrated}
+        versions = [v.version for name in sorted(uses) for v in self._parameters(name) if v.start_us <= at_us < v.end_us]
+        return digest([FORMAT, fingerprint(state.view), state.layout.timezone, str(month), self._size, tiles, versions])
 
-    def snapshot(self, month: Month, parameters: Parameters) -> pa.Table:
+    def snapshot(self, month: Month) -> pa.Table:
         """Compute the features of the month's panel at the first instant of the next month.
 
         Returns:
@@ -80,7 +90,7 @@ class Panel:
         monthly = replace(query, features=tuple(features))
         order = sorted_order(chosen, as_of_us)
         values = monthly.base_columns(chosen[order], as_of_us)
-        derive(values, features, as_of_us=as_of_us, parameters=parameters)
+        derive(values, features, as_of_us=as_of_us, parameters=self._parameters)
         keys = [column.take(pa.array(chosen[order])) for column in self._dictionary.columns]
         fields = [pa.field(name, key.type) for name, key in zip(query.view.entity.keys, keys, strict=True)]
         fields += [self._field(feature, values[feature.name].type) for feature in features]

@@ -196,10 +196,14 @@ def check_fresh(query: ViewQuery, spine: Spine) -> None:
     Raises:
         NotMaterializedError: names the months and the call that mends it.
     """
-    if not spine.has_as_of.any():
-        return
+    if spine.has_as_of.any():
+        check_fresh_before(query, int(spine.as_of_us[spine.has_as_of].max()))
+
+
+def check_fresh_before(query: ViewQuery, as_of_us: int) -> None:
+    """Do the same for one as_of."""
     state = query.state
-    latest_us = spine.as_of_us[spine.has_as_of].max(keepdims=True)
+    latest_us = np.array([as_of_us], np.int64)
     delay = Window.parse(state.view.delay) if state.view.delay else None
     bound, _ = state.clock.window(latest_us, Window.parse("lifetime"), delay)
     stale = [

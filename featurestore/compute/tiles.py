@@ -5,21 +5,18 @@ Row shape of a file: ``code`` int64, ``step`` int64, one column per measure.
 
 from __future__ import annotations
 
-import os
-import uuid
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from featurestore.compute.forms import view_measures
 from featurestore.compute.keys import extend_keys, key_type
 from featurestore.compute.measure import LOCAL_US, STEP, TIME_US, rows_of
 from featurestore.compute.state import MONTH, ViewState
 from featurestore.errors import OverflowingResultError
+from featurestore.lake.parquet import write_parquet
 from featurestore.lake.session import connect, quote
 from featurestore.lake.table import CommittedFile, StagedFile, Table, commit, describe, parquet_scan_sql, stage
 from featurestore.spec.view import FeatureView
@@ -162,12 +159,5 @@ def _write(state: ViewState, run: Sequence[Month], table: pa.Table, codes: np.nd
         first, last = (int(edge) for edge in np.searchsorted(steps, edges))
         partition = {MONTH: str(month)}
         file = stage(state.tiles_path, partition, state.tile_digests[month])
-        write_whole(ordered.slice(first, last - first), file)
+        write_parquet(ordered.slice(first, last - first), file)
         yield describe(file, partition)
-
-
-def write_whole(table: pa.Table, file: Path, *, metadata: dict[str, str] | None = None) -> None:
-    """Write a Parquet file under a content-addressed name: aside first, so that two writers never share a half file."""
-    aside = file.with_name(f".{uuid.uuid4().hex}.tmp")
-    pq.write_table(table.replace_schema_metadata(metadata), aside, compression="zstd")
-    os.replace(aside, file)

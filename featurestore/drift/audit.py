@@ -1,0 +1,292 @@
+"""The monthly audit of a store: snapshots, sketches and scores, each committed under a name made from its inputs.
+
+    snapshot   (entity, features)             the panel at the first instant of the next month
+    sketch     one row per feature            additive; the edges in force afterwards are in the file's metadata
+    scores     one row per feature, segment   the monitor's answer for the month, given all months up to it
+
+A month whose name is committed is not computed again; a late event, another policy or a recalibration changes the names
+from the month on that it touches. So an audit can be repeated, interrupted and resumed, and repeating it changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date
+from pathlib import Path
+from typing import Protocol
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from featurestore.calendar import retail_season
+from featurestore.drift.edges import EdgeSet
+from featurestore.drift.monitor import DRIFT_SCHEMA, NO_EDGES, monitor_sketches, sketch_month
+from featurestore.drift.policy import DriftPolicy
+from featurestore.drift.report import WrittenReport, write_report
+from featurestore.drift.state import DRIFT
+from featurestore.errors import FeatureStoreError
+from featurestore.lake.parquet import read_parquet, write_parquet
+from featurestore.lake.table import CommittedFile, Table, commit, describe, stage
+from featurestore.spec.document import digest
+from featurestore.timeline import Month
+
+MONTH = "month"
+FORMAT = 1
+HISTORY_SCHEMA = pa.schema([("view", pa.string()), *DRIFT_SCHEMA])
+_EDGES = b"edges"
+
+
+class Snapshots(Protocol):
+    """Where a view's snapshots come from; handed in, since drift does not know how features are computed."""
+
+    def name(self, month: Month) -> str:
+        """Return a digest of everything the month's snapshot is made from."""
+        ...
+
+    def snapshot(self, month: Month) -> pa.Table:
+        """Compute it: key columns, then features with their field metadata."""
+        ...
+
+
+@dataclass(frozen=True)
+class AuditedView:
+    """One view's drift tables.
+
+    Args:
+        view: Its name.
+        keys: Key columns, which are no features.
+        snapshots: Delta table of snapshots.
+        sketches: Delta table of sketches.
+        scores: Delta table of scores.
+    """
+
+    view: str
+    keys: tuple[str, ...]
+    snapshots: Path
+    sketches: Path
+    scores: Path
+
+
+@dataclass(frozen=True)
+class Episode:
+    """A feature that entered ``drift``.
+
+    Args:
+        view: Its view.
+        feature: Its column.
+        segment: ``region=9``, or ``None`` for all rows.
+        month: Month of the audit that found it.
+        since: Month in which the change is estimated to have begun.
+        kind: The distance that decided.
+        score: In units of its threshold.
+        reason: In words.
+        calibrations: Those that read or are fitted from the feature.
+    """
+
+    view: str
+    feature: str
+    segment: str | None
+    month: Month
+    since: Month
+    kind: str
+    score: float
+    reason: str
+    calibrations: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        where = f" ({self.segment})" if self.segment else ""
+        return f"{self.month}: {self.feature}{where} drifts since {self.since}: {self.reason}"
+
+
+@dataclass(frozen=True)
+class AuditReport:
+    """What an audit found.
+
+    Args:
+        months: The audited months.
+        table: Their rows: ``view``, then the columns of ``monitor_drift``.
+        entered: Features that entered ``drift`` in these months, in order of time.
+    """
+
+    months: tuple[Month, ...]
+    table: pa.Table
+    entered: tuple[Episode, ...]
+
+    @property
+    def states(self) -> dict[str, int]:
+        """Number of feature-months by state."""
+        counted = self.table["state"].value_counts().to_pylist()
+        return {item["values"]: item["counts"] for item in counted}
+
+    def __str__(self) -> str:
+        span = f"{self.months[0]} to {self.months[-1]}" if len(self.months) > 1 else str(self.months[0])
+        states = ", ".join(f"{count} {state}" for state, count in sorted(self.states.items()))
+        return f"audit of {span}: {states}; {len(self.entered)} entered drift"
+
+
+def take_snapshots(
+    audited: AuditedView, source: Snapshots, months: Sequence[Month], *, progress: Callable[[str, Month], None] | None = None
+) -> int:
+    """Compute and commit the snapshots of some months that are missing or out of date.
+
+    Returns:
+        Rows written.
+    """
+    table, added, removed, rows = Table.open(audited.snapshots), [], [], 0
+    committed = _by_month(table)
+    for month in months:
+        name, old = source.name(month), committed.get(month)
+        if old is None or old.path.stem != name:
+            snapshot = source.snapshot(month)
+            partition = {MONTH: str(month)}
+            file = stage(audited.snapshots, partition, name)
+            write_parquet(snapshot, file)
+            added.append(describe(file, partition))
+            removed += [old] if old else []
+            rows += snapshot.num_rows
+        if progress:
+            progress(audited.view, month)
+    if added:
+        message = f"snapshots of {audited.view}, {months[0]} to {months[-1]}"
+        commit(audited.snapshots, add=added, remove=removed, partition_by=(MONTH,), read_version=table.version, message=message)
+    return rows
+
+
+def read_snapshot(audited: AuditedView, month: Month) -> pa.Table | None:
+    """Return the committed snapshot of a month; ``None`` when there is none."""
+    files = Table.open(audited.snapshots).files(**{MONTH: str(month)})
+    return read_parquet(files[0].path) if files else None
+
+
+def audit_view(
+    audited: AuditedView, last: Month, *, policy: DriftPolicy, resets: Mapping[str, Sequence[Month]]
+) -> dict[Month, pa.Table]:
+    """Sketch and score every committed snapshot up to a month; what is committed already is read.
+
+    Returns:
+        Month to rows of ``HISTORY_SCHEMA``.
+    """
+    sketches = _sketched(audited, last, policy)
+    settings = digest([FORMAT, asdict(policy)])
+    names, committed, chain = {}, _by_month(Table.open(audited.scores)), ""
+    for month, (sketch_name, _) in sketches.items():
+        recalibrated = sorted(feature for feature, given in resets.items() if month in given)
+        chain = digest([chain, settings, sketch_name, recalibrated])
+        names[month] = chain
+    found = {month: committed[month] for month in names if month in committed and committed[month].path.stem == names[month]}
+    if len(found) == len(names):
+        return {month: read_parquet(file.path) for month, file in found.items()}
+    scores = monitor_sketches(
+        ((month.first_day, sketch) for month, (_, sketch) in sketches.items()),
+        season=retail_season,
+        policy=policy,
+        resets=resets,
+    )
+    by_month = _split(scores, audited.view)
+    _commit_months(audited.scores, {month: (names[month], by_month[month]) for month in names}, f"scores of {audited.view}")
+    return {month: by_month[month] for month in names}
+
+
+def history(audited: AuditedView) -> pa.Table:
+    """Return all committed scores of a view, in order of time (``HISTORY_SCHEMA``)."""
+    files = [file for _, file in sorted(_by_month(Table.open(audited.scores)).items())]
+    return pa.concat_tables([HISTORY_SCHEMA.empty_table(), *(read_parquet(file.path) for file in files)])
+
+
+def episodes(table: pa.Table, calibrations: Callable[[str], tuple[str, ...]]) -> tuple[Episode, ...]:
+    """List the rows that entered ``drift``, in order of time.
+
+    Args:
+        table: Rows of ``HISTORY_SCHEMA``.
+        calibrations: Feature column to the calibrations that depend on it.
+    """
+    rows = [row for row in table.to_pylist() if row["state"] == DRIFT]
+    return tuple(
+        Episode(
+            view=row["view"],
+            feature=row["feature"],
+            segment=row["segment"],
+            month=Month.parse(row["month"]),
+            since=Month.parse(row["since"] or row["month"]),
+            kind=row["kind"],
+            score=row["score"],
+            reason=row["reason"],
+            calibrations=calibrations(row["feature"]),
+        )
+        for row in sorted(rows, key=lambda row: (row["month"], row["view"], row["feature"], row["segment"] or ""))
+    )
+
+
+def draw_report(audited: AuditedView, month: Month, *, folder: Path) -> WrittenReport:
+    """Draw the Evidently report of an audited month.
+
+    The reference is the rows of the months that most features were compared with; without any, the month before.
+
+    Raises:
+        FeatureStoreError: the month has not been audited, or has nothing to be compared with.
+    """
+    current, scores = read_snapshot(audited, month), history(audited)
+    scores = scores.filter(pc.equal(scores["month"], pa.scalar(month.first_day))).drop_columns(["view"])
+    if current is None or not scores.num_rows:
+        raise FeatureStoreError(f"View {audited.view!r} has no audit of {month}. Call store.audit({str(month)!r}) first.")
+    compared = Counter(tuple(months) for months in scores["reference_months"].to_pylist() if months)
+    names = [Month.parse(name) for name in compared.most_common(1)[0][0]] if compared else [month.shift(-1)]
+    reference = [table for table in (read_snapshot(audited, each) for each in names) if table is not None]
+    if not reference:
+        raise FeatureStoreError(f"View {audited.view!r} has no month before {month} to compare it with.")
+    sides = [
+        table.drop_columns(list(audited.keys)) for table in (current, pa.concat_tables(reference, promote_options="default"))
+    ]
+    title = f"{audited.view} in {month}, against {', '.join(map(str, names))}"
+    return write_report(sides[0], sides[1], scores, folder=folder / str(month), name=audited.view, title=title)
+
+
+def _sketched(audited: AuditedView, last: Month, policy: DriftPolicy) -> dict[Month, tuple[str, pa.Table]]:
+    """Sketch the snapshots in order of time: month to name and sketch. The edges of a month start from those before it."""
+    committed, edges = _by_month(Table.open(audited.sketches)), NO_EDGES
+    found, new = dict[Month, tuple[str, pa.Table]](), dict[Month, tuple[str, pa.Table]]()
+    for month, snapshot in sorted(_by_month(Table.open(audited.snapshots)).items()):
+        if month > last:
+            break
+        name = digest([FORMAT, snapshot.path.stem, edges.version, policy.min_rows, list(policy.segments)])
+        old = committed.get(month)
+        if old is not None and old.path.stem == name:
+            table = read_parquet(old.path)
+            edges = EdgeSet.from_json(table.schema.metadata[_EDGES].decode())
+        else:
+            rows = read_parquet(snapshot.path).drop_columns(list(audited.keys))
+            table, edges = sketch_month(rows, edges, policy=policy)
+            table = table.replace_schema_metadata({_EDGES: edges.to_json()})
+            new[month] = (name, table)
+        found[month] = (name, table)
+    if new:
+        _commit_months(audited.sketches, new, f"sketches of {audited.view}")
+    return found
+
+
+def _commit_months(path: Path, months: Mapping[Month, tuple[str, pa.Table]], message: str) -> None:
+    """Replace the files of some months by named tables, in one commit."""
+    table = Table.open(path)
+    committed, added, removed = _by_month(table), [], []
+    for month, (name, rows) in months.items():
+        partition = {MONTH: str(month)}
+        old = committed.get(month)
+        if old is not None and old.path.stem == name:
+            continue
+        file = stage(path, partition, name)
+        write_parquet(rows, file, metadata=rows.schema.metadata)
+        added.append(describe(file, partition))
+        removed += [old] if old else []
+    commit(path, add=added, remove=removed, partition_by=(MONTH,), read_version=table.version, message=message)
+
+
+def _split(scores: pa.Table, view: str) -> dict[Month, pa.Table]:
+    named = scores.add_column(0, "view", pa.array([view] * scores.num_rows, pa.string())).cast(HISTORY_SCHEMA)
+    days: Iterable[date] = pc.unique(scores["month"]).to_pylist()
+    return {Month.parse(day): named.filter(pc.equal(named["month"], pa.scalar(day))) for day in days}
+
+
+def _by_month(table: Table) -> dict[Month, CommittedFile]:
+    return {Month.parse(file.partition[MONTH]): file for file in table.files()}

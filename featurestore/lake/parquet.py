@@ -1,0 +1,29 @@
+"""Small Parquet files of the store's own: written whole or not at all, read without guessing partitions from their path."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+
+def write_parquet(table: pa.Table, file: Path, *, metadata: Mapping[str, str] | None = None) -> None:
+    """Write a table under a content-addressed name: aside first, so that two writers never share a half file.
+
+    Args:
+        table: What to write; field metadata is kept.
+        file: Path in an existing folder.
+        metadata: The file's own metadata, in place of the table's.
+    """
+    aside = file.with_name(f".{uuid.uuid4().hex}.tmp")
+    pq.write_table(table.replace_schema_metadata(dict(metadata) if metadata else None), aside, compression="zstd")
+    os.replace(aside, file)
+
+
+def read_parquet(file: Path, *, columns: Sequence[str] | None = None) -> pa.Table:
+    """Read one file, all columns or some; partition columns are not added."""
+    return pq.read_table(file, columns=None if columns is None else list(columns), partitioning=None)
