@@ -1,0 +1,62 @@
+# Everything runs in .venv, made on first use. `make` alone lists what there is.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help install demo ui check test bench clean
+
+# Given on the command line: make demo DATA=movielens, make ui PORT=4000.
+DATA   := shop
+ROOT   := data/$(DATA)
+EVENTS :=
+PORT   := 3000
+PYTHON :=
+
+VENV      := .venv
+BIN       := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+EXTRAS    := pipelines,drift,realdata,dev
+
+# No telemetry, from us or from what we stand on.
+export DO_NOT_TRACK := 1
+export DAGSTER_DISABLE_TELEMETRY := 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+help: ## List the commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: $(INSTALLED) ## Create .venv and install exact versions into it
+
+# Newest first, but those that the tests run with before any later one. A name may be found and still not work
+# (a version manager's placeholder, a Python without ensurepip), so each candidate is tried.
+$(INSTALLED): pyproject.toml constraints.txt
+	@for python in $(PYTHON) python3.13 python3.12 python3.11 python3 python; do \
+	  if $$python -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then found=$$python; break; fi; \
+	done; \
+	if [ -z "$$found" ]; then \
+	  echo 'No Python >= 3.11 with venv was found. Install one (on Debian: apt install python3 python3-venv),' >&2; \
+	  echo 'or name one: make PYTHON=/path/to/python3.12' >&2; exit 1; \
+	fi; \
+	echo "Installing into $(VENV) with $$($$found --version) (once, some minutes)"; \
+	$$found -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[$(EXTRAS)]'
+	@touch $@
+
+demo: $(INSTALLED) ## Ten years in one command; DATA=completejourney or movielens for real data, ROOT=, EVENTS=
+	@$(BIN)/featurestore demo --data '$(DATA)' --root '$(ROOT)' $(if $(EVENTS),--events '$(EVENTS)')
+
+ui: $(INSTALLED) ## Open the Dagster UI on the demo's store; DATA=, ROOT=, PORT=3000
+	@test -e '$(ROOT)/store.json' || { echo 'There is no store in $(ROOT) yet; run: make demo DATA=$(DATA)' >&2; exit 1; }
+	@echo 'Dagster UI: http://127.0.0.1:$(PORT)'
+	@FEATURESTORE_ROOT='$(abspath $(ROOT))' DAGSTER_HOME='$(abspath $(ROOT))/.dagster' $(BIN)/dagster dev --host 127.0.0.1 --port '$(PORT)'
+
+check: $(INSTALLED) ## Lint, formatting, types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+test: check ## Everything that must hold: check, then all tests
+	@$(BIN)/python -m pytest -q -n 2
+
+clean: ## Remove .venv, caches and build leftovers; data/ stays
+	@rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
