@@ -172,6 +172,7 @@ def commit(
     marks: Mapping[str, int] | None = None,
     message: str = "",
     read_version: int | None = None,
+    schema: pa.Schema | None = None,
 ) -> int:
     """Add and remove files of a table in one atomic commit, creating the table if need be.
 
@@ -187,6 +188,7 @@ def commit(
         message: Recorded in the log.
         read_version: The version from which the caller decided. If given, no one may have added or removed files in the
             partitions touched here since.
+        schema: Columns of the files; needed only when a commit without files creates the table.
 
     Returns:
         The version that holds the change; the current one when there was nothing to change.
@@ -202,7 +204,7 @@ def commit(
         new, gone = _difference(table, add, remove)
         if not new and not gone and not marks:
             return table.version
-        if _try_commit(table, new, gone, partition_by, marks or {}, message):
+        if _try_commit(table, new, gone, partition_by, marks or {}, message, schema):
             return table.version + 1
         time.sleep(random.uniform(0.0, 0.02 * 2 ** min(attempt, 5)))  # noqa: S311 (spreads writers, no secret)
     raise CommitConflictError(f"{path} was committed to by others {_ATTEMPTS} times in a row. Make the call again.")
@@ -325,6 +327,7 @@ def _try_commit(
     partition_by: Sequence[str],
     marks: Mapping[str, int],
     message: str,
+    schema: pa.Schema | None,
 ) -> bool:
     """Commit on exactly this snapshot; ``False`` when another writer was faster."""
     from deltalake import CommitProperties, Transaction
@@ -332,7 +335,7 @@ def _try_commit(
     from deltalake.transaction import AddAction, RemoveAction, create_table_with_add_actions
 
     now_ms = time.time_ns() // 1_000_000
-    schema = _delta_schema(table, [file for _, file in new], partition_by)
+    delta_schema = _delta_schema(table, [file.schema for _, file in new] or [schema], partition_by)
     adds = [AddAction(name, file.size_bytes, dict(file.partition), now_ms, True, _stats_json(file)) for name, file in new]
     for _, file in new:
         _sync(file.path)
@@ -346,12 +349,12 @@ def _try_commit(
         if table.version < 0:
             table.path.mkdir(parents=True, exist_ok=True)
             create_table_with_add_actions(
-                str(table.path), schema, adds, mode="error", partition_by=columns, commit_properties=properties
+                str(table.path), delta_schema, adds, mode="error", partition_by=columns, commit_properties=properties
             )
         else:
             removes = [RemoveAction(file.name, True, now_ms, file.size_bytes, file.partition) for file in gone]
             table._delta.create_write_transaction(
-                [*removes, *adds], mode="append", schema=schema, partition_by=columns, commit_properties=properties
+                [*removes, *adds], mode="append", schema=delta_schema, partition_by=columns, commit_properties=properties
             )
     except CommitFailedError:
         return False
@@ -362,23 +365,22 @@ def _try_commit(
     return True
 
 
-def _delta_schema(table: Table, new: Sequence[StagedFile], partition_by: Sequence[str]) -> Any:
+def _delta_schema(table: Table, schemas: Sequence[pa.Schema | None], partition_by: Sequence[str]) -> Any:
+    """Return the table's schema after comparing it with the files'."""
     from deltalake import Schema
 
     partitions = [pa.field(column, pa.string()) for column in partition_by]
-    known = table.column_types()
-    for file in new:
-        schema = Schema.from_arrow(pa.schema([*file.schema, *partitions]))
-        types = _column_types(schema)
-        if known and types != known:
+    found = [Schema.from_arrow(pa.schema([*schema, *partitions])) for schema in schemas if schema is not None]
+    known = table.column_types() or (_column_types(found[0]) if found else {})
+    for types in map(_column_types, found):
+        if types != known:
             raise StoreError(
-                f"{file.path.name} has the columns {sorted(types.items() - known.items())} where the table {table.path} "
-                f"has {sorted(known.items() - types.items())}. A table's columns never change; write another table."
+                f"A file has the columns {dict(sorted(types.items() - known.items()))} where the table {table.path} has "
+                f"{dict(sorted(known.items() - types.items()))}. A table's columns never change; write another table."
             )
-        known = types
-    if table.version < 0 and not new:
-        raise StoreError(f"{table.path} does not exist, and a commit without files cannot create it.")
-    return table._delta.schema() if table.version >= 0 else schema
+    if table.version < 0 and not found:
+        raise StoreError(f"{table.path} does not exist, and a commit without files needs a schema to create it.")
+    return table._delta.schema() if table.version >= 0 else found[0]
 
 
 def _column_types(schema: Any) -> dict[str, str]:

@@ -1,0 +1,57 @@
+"""Appending rows that a small table does not hold yet: crash-safe, and safe against other writers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from featurestore.errors import CommitConflictError
+from featurestore.lake.table import Table, commit, parquet_scan_sql
+from featurestore.lake.write import absorbed, write_sorted
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+_ATTEMPTS = 20
+_MARK = "append"
+
+
+def append_unseen(session: DuckDBPyConnection, rows: str, *, path: Path, same: str, order_by: tuple[str, ...]) -> None:
+    """Append those rows of a session table that a table on disk does not hold, in one commit.
+
+    Doing it again changes nothing, so a crash before a later step of the caller does no harm. Another writer's commit in
+    between makes us look again: no row is kept twice.
+
+    Args:
+        session: Holds ``rows``; may read and write below ``path``.
+        rows: Name of the session table.
+        path: The Delta table's folder; it has no partitions.
+        same: Condition under which a row ``old`` on disk stands for a row ``new``.
+        order_by: Quoted columns to sort a file by.
+
+    Raises:
+        CommitConflictError: others kept committing.
+    """
+    if not _count(session, rows):
+        return
+    for _ in range(_ATTEMPTS):
+        table = Table.open(path)
+        files = table.files()
+        known = f" ANTI JOIN {parquet_scan_sql(files)} old ON {same}" if files else ""
+        session.execute(f"CREATE OR REPLACE TEMP TABLE unseen AS SELECT new.* FROM {rows} new{known}")
+        count = _count(session, "unseen")
+        if not count:
+            return
+        merged = absorbed(files, count)
+        sql = f"FROM unseen UNION ALL BY NAME FROM {parquet_scan_sql(merged)}" if merged else "FROM unseen"
+        staged = write_sorted(session, sql, table=path, partition={}, order_by=order_by)
+        try:
+            commit(path, add=[staged] if staged else [], remove=merged, marks={_MARK: (table.mark(_MARK) or 0) + 1})
+        except CommitConflictError:
+            continue
+        return
+    raise CommitConflictError(f"{path} was committed to by others {_ATTEMPTS} times in a row. Make the call again.")
+
+
+def _count(session: DuckDBPyConnection, table: str) -> int:
+    return int(session.execute(f"SELECT count(*) FROM {table}").fetchall()[0][0])

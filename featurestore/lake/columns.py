@@ -1,0 +1,186 @@
+"""How a column of an input becomes a column of its source: SQL for the value, and for what makes a row invalid.
+
+Texts are parsed (CSV, JSON lines), numbers are widened, naive timestamps are placed in the source's zone; nothing is
+guessed: an integer is no timestamp, a number is no string, ``1.5`` is no integer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from featurestore.lake.session import literal, quote
+from featurestore.spec.source import EventSource
+
+SQL_TYPES = {
+    "int64": "BIGINT",
+    "int32": "INTEGER",
+    "double": "DOUBLE",
+    "string": "VARCHAR",
+    "bool": "BOOLEAN",
+    "timestamp": "TIMESTAMPTZ",
+    "date": "DATE",
+}
+
+_ARROW_TYPES = {
+    "int64": pa.int64(),
+    "int32": pa.int32(),
+    "double": pa.float64(),
+    "string": pa.string(),
+    "bool": pa.bool_(),
+    "timestamp": pa.timestamp("us", "UTC"),
+    "date": pa.date32(),
+}
+
+_WIDTHS = {"TINYINT": 8, "UTINYINT": 9, "SMALLINT": 16, "USMALLINT": 17, "INTEGER": 32, "UINTEGER": 33, "BIGINT": 64}
+_WIDER_INTEGERS = ("UBIGINT", "HUGEINT", "UHUGEINT")
+_NAIVE = ("TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS")
+_AWARE = ("TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ_NS")
+_OFFSET = r"\d{1,2}:\d{2}.*(Z|UTC|[+-]\d{2}(:?\d{2})?)\s*$"
+_INTEGER_TEXT = "[+-]?[0-9]+"
+_EXACT_IN_DOUBLE = 2**53
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """SQL over the columns of an input.
+
+    Args:
+        value: The converted value; NULL where a problem holds.
+        problems: ``(reason, condition)``: a row is invalid for the first reason whose condition is true.
+        non_finite: Condition that is true where a NaN or an infinity became NULL; ``None`` when there can be none.
+    """
+
+    value: str
+    problems: tuple[tuple[str, str], ...] = ()
+    non_finite: str | None = None
+
+
+def convert(column: str, kind: str, *, found: str, timezone: str | None = None) -> Conversion:
+    """Choose the conversion of one column.
+
+    Args:
+        column: Name in the input and in the source.
+        kind: Declared type, one of ``SCHEMA_TYPES``.
+        found: DuckDB's name of the type in the input.
+        timezone: Zone of timestamps that carry none; ``None`` is UTC.
+
+    >>> convert("user_id", "int64", found="INTEGER").value
+    '"user_id"::BIGINT'
+    """
+    name = quote(column)
+    if found == '"NULL"':
+        return Conversion(f"NULL::{SQL_TYPES[kind]}")
+    if found.startswith("ENUM"):
+        name, found = f"{name}::VARCHAR", "VARCHAR"
+    conversion = {
+        "int64": _integer,
+        "int32": _integer,
+        "double": _double,
+        "string": _string,
+        "bool": _bool,
+        "date": _date,
+    }
+    if kind == "timestamp":
+        return _timestamp(column, name, found, timezone)
+    return conversion[kind](column, name, found, kind)
+
+
+def _wrong_type(column: str, name: str, kind: str) -> Conversion:
+    return Conversion(f"NULL::{SQL_TYPES[kind]}", ((f"wrong type {column}", f"{name} IS NOT NULL"),))
+
+
+def _integer(column: str, name: str, found: str, kind: str) -> Conversion:
+    target = SQL_TYPES[kind]
+    tried = f"try_cast({name} AS {target})"
+    out_of_range = (f"out of range {column}", f"{name} IS NOT NULL AND {tried} IS NULL")
+    if found in _WIDTHS and _WIDTHS[found] <= _WIDTHS[target]:
+        return Conversion(f"{name}::{target}")
+    if found in _WIDTHS or found in _WIDER_INTEGERS:
+        return Conversion(tried, (out_of_range,))
+    fraction = (f"fraction in {column}", f"{name} <> trunc({name})")
+    if found.startswith("DECIMAL"):
+        return Conversion(tried, (fraction, out_of_range))
+    if found in ("FLOAT", "DOUBLE"):
+        return Conversion(tried, ((f"NaN in {column}", f"isnan({name})"), fraction, out_of_range))
+    if found != "VARCHAR":
+        return _wrong_type(column, name, kind)
+    text = f"nullif(trim({name}), '')"
+    number = f"try_cast({text} AS DOUBLE)"
+    value = (
+        f"CASE WHEN regexp_full_match({text}, {literal(_INTEGER_TEXT)}) THEN try_cast({text} AS {target}) "
+        f"WHEN abs({number}) < {_EXACT_IN_DOUBLE} AND {number} = trunc({number}) THEN try_cast({number} AS {target}) END"
+    )
+    problems = (
+        (f"NaN in {column}", f"isnan({number})"),
+        (f"fraction in {column}", f"isfinite({number}) AND {number} <> trunc({number})"),
+        (f"unparsable {column}", f"{text} IS NOT NULL AND {value} IS NULL"),
+    )
+    return Conversion(value, problems)
+
+
+def _double(column: str, name: str, found: str, kind: str) -> Conversion:
+    if found in _WIDTHS or found in _WIDER_INTEGERS or found.startswith("DECIMAL"):
+        return Conversion(f"{name}::DOUBLE")
+    if found not in ("FLOAT", "DOUBLE", "VARCHAR"):
+        return _wrong_type(column, name, kind)
+    text = f"nullif(trim({name}), '')"
+    number = f"try_cast({text} AS DOUBLE)" if found == "VARCHAR" else f"{name}::DOUBLE"
+    problems = ((f"unparsable {column}", f"{text} IS NOT NULL AND {number} IS NULL"),) if found == "VARCHAR" else ()
+    # The sum turns -0.0 into 0.0: equal values must have equal content hashes.
+    return Conversion(f"CASE WHEN isfinite({number}) THEN {number} + 0.0 END", problems, f"NOT isfinite({number})")
+
+
+def _string(column: str, name: str, found: str, kind: str) -> Conversion:
+    return Conversion(f"{name}::VARCHAR") if found in ("VARCHAR", "UUID", "JSON") else _wrong_type(column, name, kind)
+
+
+def _bool(column: str, name: str, found: str, kind: str) -> Conversion:
+    if found == "BOOLEAN":
+        return Conversion(name)
+    if found != "VARCHAR":
+        return _wrong_type(column, name, kind)
+    text = f"nullif(trim({name}), '')"
+    value = f"try_cast({text} AS BOOLEAN)"
+    return Conversion(value, ((f"unparsable {column}", f"{text} IS NOT NULL AND {value} IS NULL"),))
+
+
+def _date(column: str, name: str, found: str, kind: str) -> Conversion:
+    if found == "DATE":
+        return Conversion(name)
+    if found in _NAIVE:
+        day = f"{name}::DATE"
+        return Conversion(day, ((f"unparsable {column}", f"{name} <> {day}"),))
+    if found != "VARCHAR":
+        return _wrong_type(column, name, kind)
+    text = f"nullif(trim({name}), '')"
+    value = f"try_cast({text} AS DATE)"
+    return Conversion(value, ((f"unparsable {column}", f"{text} IS NOT NULL AND {value} IS NULL"),))
+
+
+def _timestamp(column: str, name: str, found: str, timezone: str | None) -> Conversion:
+    if found in _AWARE:
+        value = name if found == _AWARE[0] else f"{name}::TIMESTAMPTZ"
+        return Conversion(value)
+    if found in (*_NAIVE, "DATE"):
+        value = _placed(f"{name}::TIMESTAMP", timezone)
+        return Conversion(value)
+    if found != "VARCHAR":
+        return _wrong_type(column, name, "timestamp")
+    text = f"nullif(trim({name}), '')"
+    value = f"try_cast({text} AS TIMESTAMPTZ)"
+    if timezone is not None:
+        naive = _placed(f"try_cast({text} AS TIMESTAMP)", timezone)
+        value = f"CASE WHEN regexp_matches({text}, {literal(_OFFSET)}) THEN {value} ELSE {naive} END"
+    return Conversion(value, ((f"unparsable {column}", f"{text} IS NOT NULL AND {value} IS NULL"),))
+
+
+def _placed(naive: str, timezone: str | None) -> str:
+    """Read a wall clock in a zone. An hour that a clock change repeats is its first occurrence, as ICU decides."""
+    return f"{naive}::TIMESTAMPTZ" if timezone is None else f"timezone({literal(timezone)}, {naive})"
+
+
+def arrow_schema(source: EventSource) -> pa.Schema:
+    """Return the Arrow schema of a source's committed events (without the partition column)."""
+    return pa.schema([(column, _ARROW_TYPES[kind]) for column, kind in source.schema])

@@ -1,0 +1,194 @@
+"""Input files: finding them, and checking before anything is read that each is what its name says."""
+
+from __future__ import annotations
+
+import csv
+import glob
+import gzip
+import io
+import json
+import os
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from featurestore.errors import IngestError, did_you_mean
+from featurestore.spec.source import EventSource
+
+PARQUET, CSV, JSON_LINES = "Parquet", "CSV", "JSON lines"
+_FORMATS = {
+    ".parquet": PARQUET,
+    ".pq": PARQUET,
+    ".csv": CSV,
+    ".tsv": CSV,
+    ".csv.gz": CSV,
+    ".tsv.gz": CSV,
+    ".jsonl": JSON_LINES,
+    ".ndjson": JSON_LINES,
+    ".json": JSON_LINES,
+    ".jsonl.gz": JSON_LINES,
+    ".ndjson.gz": JSON_LINES,
+    ".json.gz": JSON_LINES,
+}
+_UNFINISHED = (".tmp", ".part", ".partial", ".crdownload")
+_DELIMITERS = (",", "\t", ";", "|")
+_SAMPLED_LINES = 10_000
+
+
+@dataclass(frozen=True)
+class InputFile:
+    """A file that has been opened once and is what its name says.
+
+    ``columns`` are in the file's order; of JSON lines the keys of the first lines. ``rows`` is known of Parquet only.
+    """
+
+    path: Path
+    format: str
+    columns: tuple[str, ...]
+    rows: int | None = None
+    delimiter: str = ","
+
+
+def find_files(rows: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> list[Path]:
+    """List the files that a path, a glob, a directory (and all below it) or a list of these names.
+
+    Hidden files, names with a leading underscore and unfinished downloads in directories are left alone.
+
+    Raises:
+        IngestError: nothing matches, or a format is unknown.
+    """
+    if isinstance(rows, (str, os.PathLike)):
+        found = _expand(os.fspath(rows))
+    else:
+        found = [path for each in rows for path in _expand(os.fspath(each))]
+    for path in found:
+        format_of(path)
+    return list(dict.fromkeys(found))
+
+
+def files_below(folder: Path) -> list[Path]:
+    """List the finished files below a folder, sorted."""
+    return sorted(path for path in folder.rglob("*") if path.is_file() and _is_finished(path.relative_to(folder)))
+
+
+def format_of(path: Path) -> str:
+    """Return the format that a file's name announces.
+
+    Raises:
+        IngestError: the suffix is unknown.
+    """
+    name = path.name.lower()
+    for suffix in sorted(_FORMATS, key=len, reverse=True):
+        if name.endswith(suffix):
+            return _FORMATS[suffix]
+    raise IngestError(f"{path} has no known format. Name it by what it is: {', '.join(_FORMATS)}.")
+
+
+def check_file(path: Path, source: EventSource) -> InputFile:
+    """Open a file and compare it with its name and its source's schema.
+
+    Raises:
+        IngestError: it is empty, damaged, of another format, or lacks a column.
+    """
+    kind = format_of(path)
+    try:
+        if path.stat().st_size == 0:
+            raise IngestError(f"{path} is empty (0 bytes). Deliver it again, or take it out of the input.")
+        found = {PARQUET: _check_parquet, CSV: _check_csv, JSON_LINES: _check_json_lines}[kind](path, source)
+    except (OSError, EOFError, zlib.error) as error:
+        raise IngestError(f"{path} cannot be read: {error}.") from error
+    check_columns(found.columns, source, str(path))
+    return found
+
+
+def check_columns(columns: Iterable[str], source: EventSource, what: str) -> None:
+    """Compare an input's columns with the schema of its source.
+
+    Raises:
+        IngestError: a column of the schema is missing, or two columns of the input have one name.
+    """
+    have = list(columns)
+    twice = sorted({column for column in have if have.count(column) > 1})
+    if twice:
+        raise IngestError(f"{what} has the column {twice[0]!r} twice. Rename one; nothing of it was committed.")
+    missing = [column for column in source.types if column not in have]
+    if missing:
+        raise IngestError(
+            f"{what} has no column {missing[0]!r}, which source {source.name!r} declares"
+            f"{f' (and {len(missing) - 1} more: {missing[1:]})' if missing[1:] else ''}.{did_you_mean(missing[0], have)} "
+            "Nothing of it was committed."
+        )
+
+
+def _expand(text: str) -> list[Path]:
+    path = Path(text).expanduser()
+    if path.is_dir():
+        found = files_below(path)
+    elif path.exists():
+        found = [path]
+    else:
+        found = sorted(Path(match) for match in glob.glob(str(path), recursive=True) if os.path.isfile(match))
+    if not found:
+        raise IngestError(f"{text!r} names no file. Give an existing file, a directory with files, or a glob that matches.")
+    return [each.absolute() for each in found]
+
+
+def _is_finished(relative: Path) -> bool:
+    hidden = any(part.startswith((".", "_")) for part in relative.parts)
+    return not hidden and not relative.name.lower().endswith(_UNFINISHED)
+
+
+def _check_parquet(path: Path, source: EventSource) -> InputFile:
+    try:
+        with pq.ParquetFile(path) as file:
+            return InputFile(path, PARQUET, tuple(file.schema_arrow.names), file.metadata.num_rows)
+    except pa.ArrowException as error:
+        raise IngestError(f"{path} is not a whole Parquet file ({error}). Nothing of it was committed.") from error
+
+
+def _check_csv(path: Path, source: EventSource) -> InputFile:
+    with _open_text(path, CSV) as text:
+        line = text.readline()
+
+    def split(delimiter: str) -> list[str]:
+        return next(csv.reader([line], delimiter=delimiter), [])
+
+    # The delimiter is the one that finds most of the declared columns in the header: sniffing data rows guesses wrong.
+    delimiter = max(_DELIMITERS, key=lambda each: len(set(split(each)) & set(source.types)))
+    return InputFile(path, CSV, tuple(split(delimiter)), delimiter=delimiter)
+
+
+def _check_json_lines(path: Path, source: EventSource) -> InputFile:
+    keys: dict[str, None] = {}
+    with _open_text(path, JSON_LINES) as text:
+        for number, line in enumerate(text):
+            if number == _SAMPLED_LINES:
+                break
+            try:
+                value = json.loads(line) if line.strip() else {}
+            except ValueError:
+                continue
+            if isinstance(value, dict):
+                keys.update(dict.fromkeys(value))
+    if not keys:
+        raise IngestError(f"{path} holds no JSON object in its first lines. JSON lines have one object per line, not an array.")
+    return InputFile(path, JSON_LINES, tuple(keys))
+
+
+@contextmanager
+def _open_text(path: Path, kind: str) -> Iterator[IO[str]]:
+    """Open a text file for its first lines; refuse what is binary under a text file's name."""
+    with path.open("rb") as raw:
+        start = raw.read(4)
+    is_gzip = start[:2] == b"\x1f\x8b"
+    if start == b"PAR1" or (not is_gzip and b"\0" in start) or is_gzip != path.name.lower().endswith(".gz"):
+        content = "a Parquet file" if start == b"PAR1" else "gzip" if is_gzip else "not text"
+        raise IngestError(f"{path} is {content}, but its name says {kind}. Rename it, or deliver it again.")
+    with gzip.open(path, "rb") if is_gzip else path.open("rb") as opened:
+        yield io.TextIOWrapper(opened, encoding="utf-8-sig", errors="replace")

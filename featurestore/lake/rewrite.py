@@ -1,0 +1,88 @@
+"""Rewriting months: from a verdict to staged files, one new file per changed month."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from featurestore.lake.identity import REMOVED, Verdict
+from featurestore.lake.months import Months, within_sql
+from featurestore.lake.session import quote
+from featurestore.lake.table import CommittedFile, StagedFile, Table, parquet_scan_sql
+from featurestore.lake.write import absorbed, write_sorted
+from featurestore.spec.source import EventSource
+from featurestore.timeline import Interval, Month
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+
+@dataclass(frozen=True)
+class Rewrite:
+    """What one commit changes: files to add, files to remove, and the months that they belong to."""
+
+    add: tuple[StagedFile, ...]
+    remove: tuple[CommittedFile, ...]
+    months: tuple[Month, ...]
+
+
+def rewrite_months(
+    session: DuckDBPyConnection, source: EventSource, *, table: Table, verdict: Verdict, timezone: str
+) -> Rewrite:
+    """Write the new rows of every month, together with what must or should be rewritten with them.
+
+    A committed file is rewritten when it loses rows, and swallowed when it is small beside the new rows.
+
+    Args:
+        session: Holds the batch and the tables of the verdict; may write below the table.
+        source: Whose rows they are.
+        table: The events.
+        verdict: What to add and what to take out.
+        timezone: Business time zone.
+    """
+    fresh = months_of(session, source, verdict.fresh_sql, timezone)
+    add: list[StagedFile] = []
+    remove: list[CommittedFile] = []
+    changed: list[Month] = []
+    for month, interval, rows in _changed_months(fresh, verdict.touched, timezone):
+        partition = {"month": str(month)}
+        losing = [file for file in verdict.touched if file.partition == partition]
+        others = [file for file in table.files(**partition) if file not in losing]
+        old = [*losing, *absorbed(others, rows)]
+        arms = _arms(source, verdict.fresh_sql, interval if rows else None, old, is_losing=bool(losing))
+        order_by = (quote(source.event_time), quote(source.event_id))
+        staged = write_sorted(session, f"FROM ({arms})", table=table.path, partition=partition, order_by=order_by)
+        add += [staged] if staged else []
+        remove += old
+        changed.append(month)
+    return Rewrite(tuple(add), tuple(remove), tuple(changed))
+
+
+def months_of(session: DuckDBPyConnection, source: EventSource, sql: str, timezone: str) -> Months:
+    """Count the rows of a query by business month of their event_time."""
+    times = session.sql(f"SELECT epoch_us({quote(source.event_time)}) AS t FROM ({sql})").fetchnumpy()["t"]
+    return Months.of(times, timezone)
+
+
+def _changed_months(fresh: Months, touched: Sequence[CommittedFile], timezone: str) -> Iterator[tuple[Month, Interval, int]]:
+    """Yield the months with new rows or touched files, ascending: month, interval, new rows."""
+    found = {month: (interval, rows) for month, interval, rows in fresh}
+    for name in {file.partition["month"] for file in touched} - {str(month) for month in found}:
+        month = Month.parse(name)
+        found[month] = (month.interval(timezone), 0)
+    yield from ((month, *found[month]) for month in sorted(found))
+
+
+def _arms(
+    source: EventSource, fresh_sql: str, interval: Interval | None, old: Sequence[CommittedFile], *, is_losing: bool
+) -> str:
+    columns = ", ".join(quote(column) for column in source.types)
+    arms = []
+    if interval is not None:
+        arms.append(f"SELECT {columns} FROM ({fresh_sql}) WHERE {within_sql(source.event_time, interval)}")
+    if old:
+        scan = parquet_scan_sql(old, options="filename = true, file_row_number = true")
+        without = f" ANTI JOIN {REMOVED} r ON s.filename = r.file AND s.file_row_number = r.row" if is_losing else ""
+        arms.append(f"SELECT {columns} FROM {scan} s{without}")
+    return " UNION ALL ".join(arms)

@@ -1,0 +1,133 @@
+"""Validation: one SQL text per input that converts every column and gives every invalid row its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from featurestore.lake.columns import Conversion, convert
+from featurestore.lake.intake import IS_ROW, LINE
+from featurestore.lake.session import literal, literals, quote
+from featurestore.spec.source import EventSource
+from featurestore.timeline import DAY_US
+
+UNREADABLE = "unreadable line"
+_EARLIEST_EVENT = "1990-01-01"
+# A timestamp outside can only be a defect, and Python's datetime could not hold every one of them.
+_FIRST_DATE, _END_DATE = "1800-01-01", "2300-01-01"
+
+
+@dataclass(frozen=True)
+class Validation:
+    """How to read one input as rows of a source.
+
+    Args:
+        valid_sql: The valid rows, converted, in the schema's columns and order.
+        invalid_sql: ``row`` (the raw row as JSON) and ``reason`` of the others.
+        non_finite_sql: How many NaN and infinities become NULL; ``None`` when there can be none.
+        extra_columns: Columns of the input that the schema does not name.
+    """
+
+    valid_sql: str
+    invalid_sql: str
+    non_finite_sql: str | None
+    extra_columns: tuple[str, ...]
+
+
+def validation_of(source: EventSource, relation: str, types: Mapping[str, str], *, now_us: int) -> Validation:
+    """Plan how to read a relation.
+
+    A row's reason is the first that holds: a line that could not be split, a value that is not of its type, a missing
+    event_id or event_time, an absurd (before 1990) or future (later than a day from now) time, an unknown value.
+
+    Args:
+        source: Whose schema the rows must have.
+        relation: What follows FROM.
+        types: DuckDB type of each of its columns.
+        now_us: The present.
+    """
+    conversions = {column: convert(column, kind, found=types[column], timezone=_zone(source)) for column, kind in source.schema}
+    broken = [(UNREADABLE, f"NOT {quote(IS_ROW)}")] if IS_ROW in types else []
+    broken += [problem for conversion in conversions.values() for problem in conversion.problems]
+    wrong = _wrong_values(source, now_us)
+    reasons = tuple(reason for reason, _ in (*broken, *wrong))
+    reason = _first_of([("", '"$broken" <> 0'), *wrong], len(broken), first='"$broken"')
+    extra = tuple(column for column in types if column not in source.types and column not in (LINE, IS_ROW))
+    values = ", ".join(f"{conversion.value} AS {quote(column)}" for column, conversion in conversions.items())
+    values += f', {_first_of(broken, 1)} AS "$broken"'
+    raw = _raw_json(source, types, extra)
+    return Validation(
+        valid_sql=f"SELECT {_final_columns(source)} FROM (SELECT {values} FROM {relation}) WHERE {reason} = 0",
+        invalid_sql=f'SELECT "$raw" AS row, {literals(reasons)}[{reason}] AS reason '
+        f'FROM (SELECT {values}, {raw} AS "$raw" FROM {relation}) WHERE {reason} <> 0',
+        non_finite_sql=_non_finite_sql(relation, conversions),
+        extra_columns=extra,
+    )
+
+
+def _zone(source: EventSource) -> str | None:
+    return None if source.timezone in (None, "UTC") else source.timezone
+
+
+def _wrong_values(source: EventSource, now_us: int) -> list[tuple[str, str]]:
+    """List what converted values may violate, as ``(reason, condition)``."""
+    event_id, event_time = quote(source.event_id), quote(source.event_time)
+    empty = f" OR {event_id} = ''" if source.types[source.event_id] == "string" else ""
+    found = [("missing event_id", f"{event_id} IS NULL{empty}"), ("missing event_time", f"{event_time} IS NULL")]
+    roles = {"event_time": source.event_time, "ingested_at": source.ingested_at}
+    for role, column in roles.items():
+        if column is not None:
+            found.append((f"absurd {role}", f"{quote(column)} < TIMESTAMPTZ {literal(_EARLIEST_EVENT)}"))
+            found.append((f"future {role}", f"{quote(column)} > make_timestamptz({now_us + DAY_US})"))
+    for column, kind in source.schema:
+        if kind in ("timestamp", "date") and column not in roles.values():
+            name, sql_type = quote(column), "DATE" if kind == "date" else "TIMESTAMPTZ"
+            outside = f"{name} < {sql_type} {literal(_FIRST_DATE)} OR {name} >= {sql_type} {literal(_END_DATE)}"
+            found.append((f"absurd {column}", outside))
+    for column, allowed in source.values:
+        found.append((f"unknown value of {column}", f"NOT list_contains({literals(allowed)}, {quote(column)})"))
+    return found
+
+
+def _first_of(problems: list[tuple[str, str]], offset: int, first: str | None = None) -> str:
+    """Render the number of the first problem that holds, 0 when none does."""
+    if not problems:
+        return "0"
+    cases = [f"WHEN {condition} THEN {number + offset}" for number, (_, condition) in enumerate(problems)]
+    if first is not None:
+        cases[0] = f"WHEN {problems[0][1]} THEN {first}"
+    return f"CASE {' '.join(cases)} ELSE 0 END"
+
+
+def _final_columns(source: EventSource) -> str:
+    """Name the schema's columns; a missing ingested_at is the event_time."""
+    return ", ".join(
+        f"coalesce({quote(column)}, {quote(source.event_time)}) AS {quote(column)}"
+        if column == source.ingested_at
+        else quote(column)
+        for column in source.types
+    )
+
+
+def _raw_json(source: EventSource, types: Mapping[str, str], extra: tuple[str, ...]) -> str:
+    """Render a raw row as JSON text, its columns in the schema's order, the others behind them by name."""
+    if LINE in types:
+        line = quote(LINE)
+        return f"CASE WHEN {quote(IS_ROW)} THEN {line} ELSE to_json({line})::VARCHAR END"
+    fields = []
+    for column in (*source.types, *sorted(extra)):
+        name = quote(column)
+        # JSON has no NaN: it is written as a text.
+        is_float = types[column] in ("FLOAT", "DOUBLE")
+        value = (
+            f"CASE WHEN isfinite({name}) THEN to_json({name}) ELSE to_json({name}::VARCHAR) END"
+            if is_float
+            else f"to_json({name})"
+        )
+        fields.append(f"{literal(column)}: {value}")
+    return f"to_json({{{', '.join(fields)}}})::VARCHAR"
+
+
+def _non_finite_sql(relation: str, conversions: Mapping[str, Conversion]) -> str | None:
+    counts = [f"count_if({conversion.non_finite})" for conversion in conversions.values() if conversion.non_finite]
+    return f"SELECT {' + '.join(counts)} FROM {relation}" if counts else None
