@@ -32,7 +32,7 @@ from featurestore.lake.table import CommittedFile, Table, commit, describe, stag
 from featurestore.spec.document import digest
 from featurestore.timeline import Month
 
-MONTH = "month"
+MONTH = "audit_month"
 FORMAT = 1
 HISTORY_SCHEMA = pa.schema([("view", pa.string()), *DRIFT_SCHEMA])
 _EDGES = b"edges"
