@@ -55,15 +55,15 @@ class Probes:
 
     def column(self, measure: Measure) -> Column:
         """Return a measure's total at each bound: int64 numpy for sums, an Arrow array for carried values."""
-        return self._sums(measure.name) if measure.fold == "sum" else self._carried(measure)
+        return self._sums(measure) if measure.fold == "sum" else self._carried(measure)
 
-    def _sums(self, name: str) -> np.ndarray:
-        out = np.zeros(self.count, np.int64)
+    def _sums(self, measure: Measure) -> np.ndarray:
+        out = np.zeros((self.count, *measure.shape), np.int64)
         for partition, positions, codes, row, found in self.parts:
-            total = partition.balances.numbers(name).take(codes).astype(np.int64)
-            values = partition.ledger.numbers(name)
+            total = measure.numpy(partition.balances.array(measure.name)).take(codes, axis=0).astype(np.int64)
+            values = measure.numpy(partition.ledger.array(measure.name))
             if len(values):
-                total += values.take(row) * found
+                total += values.take(row, axis=0) * found.reshape(-1, *(1 for _ in measure.shape))
             out[positions] = total
         return out
 

@@ -36,6 +36,8 @@ def drop_hot(folder: Path, *, keep: Collection[str]) -> None:
 
 
 def _narrowed(column: pa.Array) -> pa.Array:
+    if pa.types.is_fixed_size_list(column.type):
+        return pa.FixedSizeListArray.from_arrays(_narrowed(column.flatten()), column.type.list_size)
     if column.type != pa.int64() or column.null_count or not len(column):
         return column
     values = column.to_numpy()

@@ -177,7 +177,7 @@ def fold_partition(
     for measure in measures:
         column = ordered[measure.name]
         totals[measure.name] = (
-            _running_sum(column.to_numpy(), first, codes, measure, view)
+            _running_sum(measure.numpy(column.combine_chunks()), first, codes, measure, view)
             if measure.fold == "sum"
             else _filled_forward(column.combine_chunks(), first)
         )
@@ -199,20 +199,22 @@ def close_partition(ledger: pa.Table, balances: pa.Table, measures: Sequence[Mea
     for measure in measures:
         before, inside = balances[measure.name].combine_chunks(), ledger[measure.name].combine_chunks()
         if measure.fold == "sum":
-            added = inside.to_numpy().take(last, mode="clip") if len(inside) else np.zeros(len(ends), np.int64)
-            columns[measure.name] = pa.array(before.to_numpy() + np.where(active, added, 0))
+            totals = measure.numpy(before).copy()
+            totals[active] += measure.numpy(inside)[last[active]]
+            columns[measure.name] = measure.arrow(totals)
         else:
             columns[measure.name] = pc.coalesce(inside.take(pa.array(last, mask=~active)), before)
     return pa.table(columns)
 
 
 def _running_sum(values: np.ndarray, first: np.ndarray, codes: np.ndarray, measure: Measure, view: str) -> pa.Array:
-    running = np.cumsum(values)
     if np.abs(values.astype(float)).sum() >= _LIMIT:
         _check_range(values, codes, measure, view)
+    running = np.cumsum(values, axis=0)
     # A sum that wraps around 2^64 in passing is still exact after the subtraction.
-    before = np.where(first > 0, running.take(first - 1, mode="clip"), 0)
-    return pa.array(running - before)
+    before = np.zeros_like(running)
+    before[first > 0] = running[first[first > 0] - 1]
+    return measure.arrow(running - before)
 
 
 def _check_range(values: np.ndarray, codes: np.ndarray, measure: Measure, view: str) -> None:
@@ -235,7 +237,9 @@ def _empty_balances(measures: Sequence[Measure], entities: int) -> pa.Table:
 
 
 def _neutral(measure: Measure, entities: int) -> pa.Array:
-    return pa.array(np.zeros(entities, np.int64)) if measure.fold == "sum" else pa.nulls(entities, measure.type)
+    if measure.fold == "sum":
+        return measure.arrow(np.zeros((entities, *measure.shape), np.int64))
+    return pa.nulls(entities, measure.type)
 
 
 def _padded(opening: pa.Table, measures: Sequence[Measure], entities: int) -> pa.Table:

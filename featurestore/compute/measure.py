@@ -2,7 +2,8 @@
 
 A measure is one column. Its fold says how rows become running totals:
 
-    "sum"   int64, never NULL; total(t) is the sum over all steps < t; a window is the difference of two totals
+    "sum"   int64, or a fixed-size list of them, never NULL; total(t) is the sum over all steps < t; a window is the
+            difference of two totals
     "last"  any type, NULL where the step has nothing; total(t) is the last value that is not NULL before t
 """
 
@@ -11,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 import pyarrow as pa
 
 from featurestore.spec.aggregation import Aggregation
@@ -51,6 +53,23 @@ class Measure:
     type: pa.DataType
     prepared: tuple[str, str] | None = None
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one value: ``()``, or ``(buckets,)`` of a list."""
+        return (self.type.list_size,) if pa.types.is_fixed_size_list(self.type) else ()
+
+    def numpy(self, column: pa.Array) -> np.ndarray:
+        """Return a ``sum`` column as integers [rows, *shape], as wide as they are stored."""
+        if not self.shape:
+            return np.asarray(column.to_numpy())
+        return np.asarray(column.flatten().to_numpy()).reshape(-1, *self.shape)
+
+    def arrow(self, totals: np.ndarray) -> pa.Array:
+        """Return integers [rows, *shape] as a column of this measure's type."""
+        if not self.shape:
+            return pa.array(totals, pa.int64())
+        return pa.FixedSizeListArray.from_arrays(pa.array(totals.reshape(-1), pa.int64()), self.shape[0])
+
 
 @dataclass(frozen=True)
 class Rows:
@@ -71,9 +90,16 @@ def rows_of(view: FeatureView) -> Rows:
     return Rows(view.source.types, view.source.event_id)
 
 
-def sum_measure(what: str, sql: str, prepared: tuple[str, str] | None = None) -> Measure:
+def sum_measure(what: str, sql: str) -> Measure:
     """Make an additive measure; ``what`` starts its name."""
-    return Measure(f"{what}_{digest([sql, prepared])[:6]}", f"CAST(coalesce({sql}, 0) AS BIGINT)", "sum", pa.int64(), prepared)
+    return Measure(f"{what}_{digest(sql)[:6]}", f"CAST(coalesce({sql}, 0) AS BIGINT)", "sum", pa.int64())
+
+
+def counts_measure(what: str, bucket_sql: str, buckets: int) -> Measure:
+    """Make a measure that counts rows by bucket; ``bucket_sql`` is a number per row, NULL where the row does not count."""
+    prepared = (f"bucket {digest(bucket_sql)[:6]}", bucket_sql)
+    counts = ", ".join(f'CAST(coalesce(count_if("{prepared[0]}" = {bucket}), 0) AS BIGINT)' for bucket in range(buckets))
+    return Measure(f"{what}_{digest(bucket_sql)[:6]}", f"[{counts}]", "sum", pa.list_(pa.int64(), buckets), prepared)
 
 
 def last_measure(what: str, sql: str, kind: pa.DataType) -> Measure:

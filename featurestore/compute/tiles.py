@@ -149,10 +149,10 @@ def _write(state: ViewState, run: Sequence[Month], table: pa.Table, codes: np.nd
     steps = table["step"].to_numpy()
     order = np.lexsort((codes, steps))
     codes, steps = codes[order], steps[order]
-    measures = [measure.name for measure in view_measures(state.view)]
-    body = table.select(measures).take(pa.array(order))
-    columns = [pa.array(codes), pa.array(steps), *(body[name] for name in measures)]
-    ordered = pa.table(columns, names=["code", "step", *measures])
+    measures = view_measures(state.view)
+    body = table.select([measure.name for measure in measures]).take(pa.array(order))
+    columns = [pa.array(codes), pa.array(steps), *(body[measure.name].cast(measure.type) for measure in measures)]
+    ordered = pa.table(columns, names=["code", "step", *body.column_names])
     for month in run:
         bounds = month.interval(state.layout.timezone)
         edges = state.clock.step(bounds.start_us), state.clock.ceil(bounds.end_us)

@@ -38,24 +38,22 @@ def hours_of(window: str) -> int | None:
     return int(window[:-1]) * {"h": 1, "d": 24, "y": 24 * 365}[window[-1]]
 
 
-def in_window(event: dict, as_of: datetime, window: str, *, grain: str, zone: str, time: str, delay: str | None) -> bool:
-    if event[time] is None:
-        return False
-    step, right = floor_step(event[time], grain, zone), floor_step(as_of, grain, zone)
+def steps_of(events: list[dict], *, grain: str, zone: str, time: str) -> list[tuple[object, dict]]:
+    """Each event that has a time with its step, in order of time, ties by id."""
+    found = sorted((event for event in events if event[time] is not None), key=lambda event: (event[time], event["event_id"]))
+    return [(floor_step(event[time], grain, zone), event) for event in found]
+
+
+def in_window(
+    stepped: list[tuple[object, dict]], as_of: datetime, window: str, *, grain: str, zone: str, delay: str | None
+) -> list[dict]:
+    """The events with ``floor(as_of) - delay - window <= step < floor(as_of) - delay``."""
+    right = floor_step(as_of, grain, zone)
     if delay:
         right = back(right, hours_of(delay), grain)
     hours = hours_of(window)
-    return step < right and (hours is None or step >= back(right, hours, grain))
-
-
-def matching(events: list[dict], row: dict, keys: list[str], **options) -> list[dict]:
-    """The events of a spine row's entity inside its window, in order of time, ties by id."""
-    found = [
-        event
-        for event in events
-        if all(event[key] == row[key] for key in keys) and in_window(event, row["as_of"], **options)
-    ]
-    return sorted(found, key=lambda event: (event[options["time"]], event["event_id"]))
+    left = None if hours is None else back(right, hours, grain)
+    return [event for step, event in stepped if step < right and (left is None or step >= left)]
 
 
 def count(events):

@@ -17,7 +17,11 @@ USER = Entity("user", key="user_id")
 CATEGORY = Entity("category", key="category")
 PAIR = Entity("user_category", key=("user_id", "category"))
 BUY = "event_type = 'buy' and amount_cents > 0"
-WINDOWS = {"1d": ("1d", "30d", "1y", "10y", "lifetime"), "1h": ("1h", "36h", "30d", "lifetime"), "event": ("1h", "30d", "lifetime")}
+WINDOWS = {
+    "1d": ("1d", "30d", "1y", "10y", "lifetime"),
+    "1h": ("1h", "36h", "30d", "lifetime"),
+    "event": ("1h", "30d", "lifetime"),
+}
 
 
 def make_view(entity: Entity, grain: str, **options) -> FeatureView:
@@ -44,13 +48,15 @@ def make_view(entity: Entity, grain: str, **options) -> FeatureView:
     )
 
 
-def expected(view: FeatureView, events: list[dict], row: dict, zone: str) -> dict:
+def expected(view: FeatureView, stepped: list, row: dict, zone: str) -> dict:
     if row["as_of"] is None or any(row[key] is None for key in view.entity.keys):
         return {feature.name: None for feature in view.features}
-    options = {"grain": view.grain, "zone": zone, "time": view.event_time, "delay": view.delay}
+    mine = [(step, event) for step, event in stepped if all(event[key] == row[key] for key in view.entity.keys)]
+    options = {"grain": view.grain, "zone": zone, "delay": view.delay}
+    inside = {window: oracle.in_window(mine, row["as_of"], window, **options) for window in WINDOWS[view.grain]}
 
     def rows(window: str, accept=lambda event: True) -> list[dict]:
-        return [e for e in oracle.matching(events, row, list(view.entity.keys), window=window, **options) if accept(e)]
+        return [event for event in inside[window] if accept(event)]
 
     def is_buy(event: dict) -> bool:
         return event["event_type"] == "buy" and event["amount_cents"] is not None and event["amount_cents"] > 0
@@ -70,7 +76,7 @@ def expected(view: FeatureView, events: list[dict], row: dict, zone: str) -> dic
     for window in WINDOWS[view.grain][:2]:
         values[f"hours_{window}"] = oracle.hour_of_week(rows(window), view.event_time, zone)
     values["amount"] = oracle.last(rows("lifetime", lambda e: e["event_type"] == "buy"), "amount_cents")
-    values["since_buy"] = oracle.recency(rows("lifetime", is_buy), row, **options)
+    values["since_buy"] = oracle.recency(rows("lifetime", is_buy), row, time=view.event_time, **options)
     buys = values["buys_30d"]
     values["basket"] = values["spend_30d"] / buys if buys else None
     return values
@@ -88,9 +94,10 @@ def check(root, view: FeatureView, events: list[dict], zone: str, *, batches: in
     )
     assert table.num_rows == len(spine)
     got = table.to_pylist()
+    stepped = oracle.steps_of(events, grain=view.grain, zone=zone, time=view.event_time)
     for row, answer in zip(spine, got, strict=True):
         assert {name: answer[name] for name in row} == row
-        for name, value in expected(view, events, row, zone).items():
+        for name, value in expected(view, stepped, row, zone).items():
             found = answer[f"activity__{name}"]
             if isinstance(value, float) and found is not None:
                 assert math.isclose(found, value, rel_tol=1e-12, abs_tol=1e-12), (row, name, found, value)

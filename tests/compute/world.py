@@ -41,7 +41,9 @@ ARROW = pa.schema(
 SOURCE = EventSource("events", schema=SCHEMA, event_time="event_time", event_id="event_id")
 
 
-def random_events(seed: int, rows: int = 400, *, years: float = 2.5, start: datetime = datetime(2019, 11, 20, tzinfo=UTC)) -> list[dict]:
+def random_events(
+    seed: int, rows: int = 400, *, years: float = 2.5, start: datetime = datetime(2019, 11, 20, tzinfo=UTC)
+) -> list[dict]:
     """Draw events of 12 users (one of them hot) and 3 categories; many fall on exact days, hours and ties."""
     rng = np.random.default_rng(seed)
     events, moment = [], start

@@ -25,7 +25,7 @@ class WindowTotals(Protocol):
         ...
 
     def difference(self, measure: Measure) -> np.ndarray:
-        """Return total(right) - total(left) of a ``sum`` measure (int64)."""
+        """Return total(right) - total(left) of a ``sum`` measure (int64 [n, *shape])."""
         ...
 
     def carried(self, measure: Measure) -> pa.Array:

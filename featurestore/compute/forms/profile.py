@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import cast
 
-import numpy as np
 import pyarrow as pa
 
 from featurestore.compute.forms.form import WindowTotals
-from featurestore.compute.measure import LOCAL_US, Measure, Rows, sum_measure
+from featurestore.compute.measure import LOCAL_US, Measure, Rows, counts_measure
 from featurestore.spec.aggregation import Aggregation, Profile
-from featurestore.spec.document import digest
 from featurestore.timeline import DAY_US, HOUR_US
 
 # 1970-01-01 was a Thursday: three days after Monday.
@@ -25,16 +23,11 @@ class ProfileForm:
     """Counts per bucket."""
 
     def measures(self, aggregation: Aggregation, rows: Rows) -> tuple[Measure, ...]:
-        """One count per bucket."""
+        """One list of counts."""
         aggregation = cast(Profile, aggregation)
-        bucket_sql = f"CASE WHEN {rows.condition(aggregation)} THEN {_BUCKET_SQL[aggregation.by]} END"
-        prepared = (f"bucket {digest(bucket_sql)[:6]}", bucket_sql)
-        return tuple(
-            sum_measure(f"{aggregation.by}_{bucket:03d}", f'count_if("{prepared[0]}" = {bucket})', prepared)
-            for bucket in range(aggregation.buckets)
-        )
+        bucket = f"CASE WHEN {rows.condition(aggregation)} THEN {_BUCKET_SQL[aggregation.by]} END"
+        return (counts_measure(aggregation.by, bucket, aggregation.buckets),)
 
     def finalize(self, aggregation: Aggregation, measures: tuple[Measure, ...], window: WindowTotals) -> pa.Array:
         """Return a fixed-size list of int64 counts, zeros without events."""
-        counts = np.stack([window.difference(measure) for measure in measures], axis=1)
-        return pa.FixedSizeListArray.from_arrays(pa.array(counts.ravel()), len(measures))
+        return measures[0].arrow(window.difference(measures[0]))
