@@ -1,0 +1,75 @@
+"""A long-horizon feature store: ten-year windows at the cost of six-month ones, with drift monitoring that knows the calendar.
+
+>>> import featurestore as fs
+>>> fs.Entity("user", key="user_id").keys
+('user_id',)
+"""
+
+from __future__ import annotations
+
+from featurestore.calendar import retail_season
+from featurestore.client import FeatureStore
+from featurestore.drift.monitor import monitor_drift
+from featurestore.drift.policy import DriftPolicy
+from featurestore.errors import (
+    CalibrationError,
+    CommitConflictError,
+    DefinitionError,
+    ExpressionError,
+    FeatureStoreError,
+    IngestError,
+    MissingExtraError,
+    NotMaterializedError,
+    OverflowingResultError,
+    SpineError,
+    StoreError,
+    UnknownNameError,
+)
+from featurestore.spec import (
+    Calibration,
+    Count,
+    Derived,
+    Entity,
+    EventSource,
+    FeatureService,
+    FeatureView,
+    Last,
+    Mean,
+    Profile,
+    Recency,
+    Sum,
+)
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Calibration",
+    "CalibrationError",
+    "CommitConflictError",
+    "Count",
+    "DefinitionError",
+    "Derived",
+    "DriftPolicy",
+    "Entity",
+    "EventSource",
+    "ExpressionError",
+    "FeatureService",
+    "FeatureStore",
+    "FeatureStoreError",
+    "FeatureView",
+    "IngestError",
+    "Last",
+    "Mean",
+    "MissingExtraError",
+    "NotMaterializedError",
+    "OverflowingResultError",
+    "Profile",
+    "Recency",
+    "SpineError",
+    "StoreError",
+    "Sum",
+    "UnknownNameError",
+    "__version__",
+    "monitor_drift",
+    "retail_season",
+]
