@@ -1,0 +1,26 @@
+"""The reference definitions of an online shop: one event source, six entities, shared views, three consumers.
+
+user_activity, user_taste            recommendation_v1
+sku_demand                           recommendation_v1, demand_v1
+sku_returns:return_probability       recommendation_v1, demand_v1, routing_v1
+category_demand                      demand_v1
+sku_places                           demand_v1, routing_v1
+region_service, region_cutoff        demand_v1 (the order profile), routing_v1
+"""
+
+from __future__ import annotations
+
+from featurestore.shop.categories import category_demand
+from featurestore.shop.events import ENTITIES, EVENT_TYPES, events
+from featurestore.shop.regions import region_cutoff, region_service
+from featurestore.shop.services import demand, recommendation, routing
+from featurestore.shop.skus import return_prior, sku_demand, sku_places, sku_returns
+from featurestore.shop.users import user_activity, user_taste
+from featurestore.spec.document import Definition
+
+VIEWS = (user_activity, user_taste, sku_demand, sku_returns, sku_places, category_demand, region_service, region_cutoff)
+SERVICES = (recommendation, demand, routing)
+OBJECTS: tuple[Definition, ...] = (events, *ENTITIES, *VIEWS, *SERVICES, return_prior)
+"""Everything to hand to ``FeatureStore.apply``."""
+
+__all__ = ["ENTITIES", "EVENT_TYPES", "OBJECTS", "SERVICES", "VIEWS", "events", "return_prior"]
