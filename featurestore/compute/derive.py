@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +16,9 @@ from featurestore.errors import OverflowingResultError
 from featurestore.lake.session import connect
 from featurestore.spec.expression import CalibratedUse
 from featurestore.spec.view import Feature, FeatureView
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
 
 ANY_GROUP = "*"
 
@@ -96,10 +101,16 @@ def _evaluate(feature: Feature, columns: Mapping[str, pa.Array], rows: int) -> p
 
 
 def _run(table: pa.Table, sql: str) -> pa.Array:
-    with connect() as session:
+    with _sandbox().cursor() as session:
         session.register("features", table)
         column = session.sql(sql).to_arrow_table()["value"]
     return column.combine_chunks()
+
+
+@lru_cache(maxsize=1)
+def _sandbox() -> DuckDBPyConnection:
+    """Open the process's session for expressions, once: it sees no file, and opening one costs more than most expressions."""
+    return connect()
 
 
 def _calibrated(

@@ -1,8 +1,8 @@
 """Snapshots: the features of a stable panel of entities at the first instant after a month.
 
 The panel is a hash sample of the entities with activity in the 90 days before: an entity that stays active stays in the
-panel, whoever joins or leaves. Features over windows of more than a year, and lifetime ones, are taken over the month alone
-(their inflow): in a growing shop their level moves by construction, their inflow moves when something changed.
+panel, whoever joins or leaves. Sums over more than a year are taken over the month alone (their inflow), and values carried
+from longer ago than a year are not seen: as a history grows, these levels move by construction, what enters them does not.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from featurestore.timeline import DAY_US, HOUR_US, Month, Window
 
 ACTIVE_DAYS = 90
 LONGEST_LEVEL_HOURS = 24 * 365
-INFLOW = "inflow"
-FORMAT = 1
+INFLOW, RECENT = "inflow", "within a year"
+FORMAT = 2
 
 
 class Panel:
@@ -93,12 +93,12 @@ class Panel:
         derive(values, features, as_of_us=as_of_us, parameters=self._parameters)
         keys = [column.take(pa.array(chosen[order])) for column in self._dictionary.columns]
         fields = [pa.field(name, key.type) for name, key in zip(query.view.entity.keys, keys, strict=True)]
-        fields += [self._field(feature, values[feature.name].type) for feature in features]
+        fields += [self._field(feature, values[feature.name].type, features) for feature in features]
         return pa.table([*keys, *(values[feature.name] for feature in features)], schema=pa.schema(fields))
 
-    def _field(self, feature: Feature, kind: pa.DataType) -> pa.Field:
-        metadata = {"scored_on": INFLOW} if feature.window and feature.window.text == INFLOW else {}
-        hours = _longest_hours(feature, self._query.view.features)
+    def _field(self, feature: Feature, kind: pa.DataType, features: Sequence[Feature]) -> pa.Field:
+        metadata = {"scored_on": feature.window.text} if feature.window and feature.window.text in (INFLOW, RECENT) else {}
+        hours = _longest_hours(feature, features)
         first = min(self._query.state.tile_digests, default=None)
         if hours and first:
             timezone = self._query.state.layout.timezone
@@ -110,17 +110,16 @@ class Panel:
 
 def _monthly(feature: Feature, month_us: int) -> Feature:
     """Replace a window of more than a year by the month itself."""
-    window = feature.window
-    if feature.aggregation is None or window is None or not _grows(feature):
+    if feature.aggregation is None or not _is_long(feature):
         return feature
+    if feature.aggregation.is_carried:
+        return replace(feature, window=Window(RECENT, LONGEST_LEVEL_HOURS))
     return replace(feature, window=Window(INFLOW, month_us // HOUR_US))
 
 
-def _grows(feature: Feature) -> bool:
-    """Whether the feature's level moves in a growing shop: sums over more than a year. Carried values are levels."""
-    if feature.window is None or feature.aggregation is None or feature.aggregation.is_carried:
-        return False
-    return feature.window.hours is None or feature.window.hours > LONGEST_LEVEL_HOURS
+def _is_long(feature: Feature) -> bool:
+    """Whether the feature's level moves by construction as history grows: it reads more than a year."""
+    return feature.window is not None and (feature.window.hours is None or feature.window.hours > LONGEST_LEVEL_HOURS)
 
 
 def _longest_hours(feature: Feature, features: Sequence[Feature]) -> int:
@@ -128,6 +127,4 @@ def _longest_hours(feature: Feature, features: Sequence[Feature]) -> int:
     if feature.expression:
         by_name = {each.name: each for each in features}
         return max((_longest_hours(by_name[name], features) for name in feature.expression.columns), default=0)
-    if feature.window is None or feature.window.hours is None or _grows(feature):
-        return 0
-    return 0 if feature.window.text == INFLOW else feature.window.hours
+    return 0 if feature.window is None or feature.window.hours is None else feature.window.hours

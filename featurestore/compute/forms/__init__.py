@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from featurestore.compute.forms.form import Form, WindowTotals
 from featurestore.compute.forms.latest import LastForm, RecencyForm
 from featurestore.compute.forms.profile import ProfileForm
 from featurestore.compute.forms.sums import CountForm, MeanForm, SumForm
-from featurestore.compute.measure import Measure, rows_of
+from featurestore.compute.measure import Measure, Rows
 from featurestore.spec.aggregation import Aggregation, Count, Last, Mean, Profile, Recency, Sum
+from featurestore.spec.source import EventSource
 from featurestore.spec.view import FeatureView
 
 FORMS: dict[type[Aggregation], Form] = {
@@ -24,7 +27,12 @@ __all__ = ["FORMS", "Form", "WindowTotals", "measures_of", "view_measures"]
 
 def measures_of(view: FeatureView, aggregation: Aggregation) -> tuple[Measure, ...]:
     """List the measures of one aggregation of a view."""
-    return FORMS[type(aggregation)].measures(aggregation, rows_of(view))
+    return _measures(aggregation, view.source)
+
+
+@lru_cache(maxsize=4096)
+def _measures(aggregation: Aggregation, source: EventSource) -> tuple[Measure, ...]:
+    return FORMS[type(aggregation)].measures(aggregation, Rows(source.types, source.event_id))
 
 
 def view_measures(view: FeatureView) -> tuple[Measure, ...]:

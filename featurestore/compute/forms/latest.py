@@ -44,9 +44,11 @@ class RecencyForm:
         return (_time_of(f"max({TIME_US}) FILTER (WHERE {rows.condition(aggregation)})"),)
 
     def finalize(self, aggregation: Aggregation, measures: tuple[Measure, ...], window: WindowTotals) -> pa.Array:
-        """Return days of 24 h from the last matching event to the right edge; NULL without events."""
+        """Return days of 24 h from the last matching event to the right edge; NULL without events in the window."""
         seen = window.carried(measures[0])
         missing = np.asarray(pc.is_null(seen))
+        if window.left_us is not None:
+            missing |= np.asarray(pc.fill_null(seen, 0)) < window.left_us
         elapsed_us = window.right_us - np.asarray(pc.fill_null(seen, 0))
         return pa.array(elapsed_us / DAY_US, mask=missing)
 
