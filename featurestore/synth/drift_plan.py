@@ -52,7 +52,7 @@ class PlantedDrift:
         magnitude: Factor on the quantity, per year for a gradual share. For records: the factor, hours or rate of the fault.
         category: The only category hit, or None for all.
         region: The only region hit, or None for all.
-        features: Names of the reference features that it should move.
+        features: Columns of the reference definitions (``shop``) that it should move.
 
     Raises:
         DefinitionError: unknown kind or quantity, or the change ends before it starts.
@@ -127,11 +127,48 @@ _ROWS: tuple[tuple[int, str, str, str, str, str | None, float, str | None, int |
 )
 
 
+_ORDERS = ("category_demand__orders_28d", "region_service__orders_28d", "sku_demand__orders_28d")
+_DELIVERY = ("region_service__on_time_rate_28d", "region_cutoff__on_time_share_91d")
+_FEATURES: dict[str, tuple[str, ...]] = {
+    "warehouse_automation": ("region_service__fast_ship_rate_28d", *_DELIVERY),
+    "live_channel": ("category_demand__live_share_28d",),
+    "covid_orders": _ORDERS,
+    "covid_delay": _DELIVERY,
+    "covid_fresh": ("category_demand__season_28d",),
+    "fresh_growth": ("category_demand__orders_364d",),
+    "apparel_decline": ("category_demand__orders_364d",),
+    "pre_sale_wave": _ORDERS,
+    "new_warehouse": _DELIVERY,
+    "evening_shopping": (
+        "region_service__order_profile_28d",
+        "region_service__order_profile_182d",
+        "region_cutoff__orders_91d",
+    ),
+    "lockdown_orders": ("region_service__orders_28d",),
+    "lockdown_delay": _DELIVERY,
+    "reopening_pharma": ("category_demand__season_28d",),
+    "reopening_delay": _DELIVERY,
+    "careful_consumers": ("category_demand__discount_share_28d",),
+    "double12_vanishes": _ORDERS,
+    "floods": (*_DELIVERY, "region_cutoff__cutoff_hour"),
+    "refund_only": ("sku_returns__return_rate_90d", "sku_returns__return_probability"),
+    "trade_in_subsidy": ("category_demand__season_28d",),
+    "ai_coupons": ("category_demand__coupon_share_28d", "user_activity__coupon_share_1y"),
+    "sku_incidents": ("sku_returns__return_rate_90d", "sku_returns__return_probability"),
+    "price_unit": ("sku_demand__price_cents_28d", "category_demand__paid_cents_28d", "user_activity__spend_cents_90d"),
+    "clock_skew": ("region_service__fast_ship_rate_28d",),
+    "region_missing": ("region_service__orders_28d",),
+    "redelivery": (),  # the same id and content: ingest drops it
+    "coupon_ring": ("user_activity__coupon_share_1y",),
+}
+"""Columns of the reference definitions that each change should move."""
+
+
 def _planted() -> tuple[PlantedDrift, ...]:
     found = []
     for number, name, kind, moves, first, last, magnitude, category, region in _ROWS:
-        end = None if last is None else date.fromisoformat(last)
-        found.append(PlantedDrift(number, name, kind, moves, date.fromisoformat(first), end, magnitude, category, region))
+        start, end = date.fromisoformat(first), None if last is None else date.fromisoformat(last)
+        found.append(PlantedDrift(number, name, kind, moves, start, end, magnitude, category, region, _FEATURES[name]))
     return tuple(found)
 
 
