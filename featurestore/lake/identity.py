@@ -248,7 +248,7 @@ def _rank_contents(session: DuckDBPyConnection, source: EventSource, replace: bo
                 min("$known_at") FILTER ("$origin" = 'committed') AS "$in_table_since",
                 bool_or("$origin" = 'committed') AS "$in_table",
                 bool_or("$origin" <> 'batch') AS "$is_known",
-                count_if("$origin" = 'batch') AS "$in_batch"
+                count(*) FILTER ("$origin" = 'batch') AS "$in_batch"
             FROM versions
             GROUP BY {event}, "$hash"
         )""")
@@ -284,8 +284,8 @@ def _counts(session: DuckDBPyConnection, may_conflict: bool) -> tuple[int, int, 
     """Count new events, corrections, conflicts and all batch rows among the candidates."""
     (row,) = session.execute("""
         SELECT
-            count_if("$place" = 1 AND NOT "$is_known_event"),
-            count_if(NOT "$is_known" OR ("$place" = 1 AND "$in_batch" > 0 AND NOT "$in_table" AND "$is_known_event")),
+            count(*) FILTER ("$place" = 1 AND NOT "$is_known_event"),
+            count(*) FILTER (NOT "$is_known" OR ("$place" = 1 AND "$in_batch" > 0 AND NOT "$in_table" AND "$is_known_event")),
             coalesce(sum("$in_batch") FILTER ("$place" > 1 AND NOT "$is_known"), 0),
             coalesce(sum("$in_batch"), 0)
         FROM contents""").fetchall()

@@ -129,5 +129,5 @@ def _raw_json(source: EventSource, types: Mapping[str, str], extra: tuple[str, .
 
 
 def _non_finite_sql(relation: str, conversions: Mapping[str, Conversion]) -> str | None:
-    counts = [f"count_if({conversion.non_finite})" for conversion in conversions.values() if conversion.non_finite]
+    counts = [f"count(*) FILTER ({conversion.non_finite})" for conversion in conversions.values() if conversion.non_finite]
     return f"SELECT {' + '.join(counts)} FROM {relation}" if counts else None
