@@ -1,0 +1,17 @@
+"""The ``featurestore`` command, on top of everything.
+
+app         the commands, and what becomes of an error
+options     options that several commands share
+screen      where words, tables, JSON and progress go
+opening     modules of definitions and stores
+rows        files of rows, in and out
+store       apply, ingest, materialize, get, status
+drift       audit, recalibrate, rollback
+demo        the whole path on a made-up or a real data set: the one command that needs the pipelines extra
+"""
+
+from __future__ import annotations
+
+from featurestore.cli.app import main
+
+__all__ = ["main"]

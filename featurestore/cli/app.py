@@ -1,0 +1,65 @@
+"""The command line: the commands, and what becomes of an error."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+import featurestore
+from featurestore.cli import demo, drift, screen, store
+from featurestore.errors import FeatureStoreError
+
+app = typer.Typer(
+    name="featurestore",
+    help="A long-horizon feature store: ten-year windows at the cost of six-month ones, and a drift audit that knows the calendar.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (
+    demo.demo,
+    store.apply,
+    store.ingest,
+    store.materialize,
+    store.get,
+    drift.audit,
+    drift.recalibrate,
+    drift.rollback,
+    store.status,
+):
+    app.command()(command)
+
+
+def _show_version(is_asked: bool) -> None:
+    if is_asked:
+        screen.say(f"featurestore {featurestore.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def featurestore_options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Take the options that stand before a command."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line.
+
+    Exits with 0; 1 after an error of the library, whose message is on stderr; 2 when the command line itself is wrong.
+
+    Args:
+        arguments: What follows the program's name; what the process was called with by default.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        app(given)
+    except FeatureStoreError as error:
+        screen.show_error(error, as_json="--json" in given)
+        sys.exit(1)

@@ -1,0 +1,71 @@
+"""The demo: ten years in one command. The only command that needs Dagster and Evidently."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from featurestore.cli import screen
+from featurestore.cli.demo_screen import show_result
+from featurestore.cli.options import Json
+from featurestore.datasets import NAMES
+from featurestore.errors import DefinitionError, MissingExtraError, did_you_mean
+
+SHOP = "shop"
+EVENTS = 10_000_000
+EXTRA_OF = {"dagster": "pipelines", "evidently": "drift", "pandas": "drift", "matplotlib": "drift", "scipy": "drift"}
+
+
+def demo(
+    data: Annotated[str, typer.Option("--data", help=f"What to run on: {', '.join((SHOP, *NAMES))}.")] = SHOP,
+    root: Annotated[Path | None, typer.Option("--root", help="The store's directory; data/NAME by default.")] = None,
+    events: Annotated[
+        int | None, typer.Option("--events", min=1, help=f"Size of the made-up shop; {EVENTS:,} by default.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Run the whole path: ingest, features, a training set, the drift audit of all months, a recalibration."""
+    if data not in (SHOP, *NAMES):
+        raise DefinitionError(f"There is no demo on {data!r}.{did_you_mean(data, (SHOP, *NAMES))}")
+    if events is not None and data != SHOP:
+        raise DefinitionError(f"--events sizes the made-up shop; {data} is as large as it is. Leave it out.")
+    run_demo = _load_demo()
+    with showing_stages() as progress:
+        result = run_demo(data, root=root or Path("data") / data, events=events or EVENTS, progress=progress)
+    screen.show_json(result) if as_json else show_result(result)
+
+
+def _load_demo() -> Callable[..., Any]:
+    try:
+        from pipelines.demo import run_demo
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in EXTRA_OF:
+            raise
+        raise MissingExtraError(
+            f"The demo needs {package}, which is not installed. "
+            "Install the extras: pip install 'featurestore[pipelines,drift,realdata]'."
+        ) from error
+    return run_demo
+
+
+@contextmanager
+def showing_stages() -> Iterator[Callable[[str, int, int], None]]:
+    """Show one bar per stage on stderr while the block runs; nothing when stderr is no terminal.
+
+    Yields:
+        A function to call with stage, units done and units in all.
+    """
+    with screen.progress_bar() as bar:
+        tasks: dict[str, Any] = {}
+
+        def show(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bar.add_task(stage, total=total, unit="")
+            bar.update(tasks[stage], completed=done, total=total)
+
+        yield show

@@ -1,0 +1,82 @@
+"""The demo's last screen: what was measured in the run, and where to go from here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from featurestore.cli.screen import say, show_table
+
+if TYPE_CHECKING:
+    from pipelines.demo import DemoResult, PlantedOutcome, Recalibration
+
+
+def show_result(result: DemoResult) -> None:
+    """Write the last screen to stdout."""
+    say(f"\n{result.data}, {result.first_month} to {result.last_month}, in {result.elapsed_s:.0f} s: {result.root}\n")
+    show_table("Measured", ("what", "value"), list(measured(result).items()))
+    if result.planted:
+        found = sum(outcome.found_month is not None for outcome in result.planted)
+        rows = [planted_row(outcome) for outcome in result.planted]
+        show_table("\nPlanted drift against detected drift", ("planted", "until", "kind", "what", "found", "by"), rows)
+        say(
+            f"{found} of {len(rows)} found; {result.unplanted_episodes} of {len(result.episodes)} episodes have no planted cause."
+        )
+    if result.recalibrations:
+        rows = [recalibration_row(decision) for decision in result.recalibrations]
+        show_table(
+            "\nRecalibration", ("month", "calibration", "decision", "consumer", "loss before", "loss after", "better by"), rows
+        )
+    say("\nReports")
+    for path in (result.timeline, *result.reports):
+        say(f"  {path}")
+    say("\nNext")
+    for command in next_commands(result):
+        say(f"  {command}")
+
+
+def measured(result: DemoResult) -> dict[str, str]:
+    """Name the demo's numbers, in words."""
+    training = result.training_set
+    entities = ", ".join(f"{count:,} {name}" for name, count in result.entities.items())
+    stages = ", ".join(f"{stage.stage} {stage.elapsed_s:.0f} s" for stage in result.stages)
+    return {
+        "events": f"{result.events:,} committed; {result.duplicates:,} redeliveries dropped, {result.quarantined:,} quarantined",
+        "ingest": f"{result.events_per_s:,.0f} events per second",
+        "size": f"{result.bytes_per_event:.1f} bytes per event; the whole store {result.store_bytes / 1e6:,.0f} MB",
+        "features": f"{result.features} in {result.views} views, of {entities}",
+        "training set": f"{training.rows:,} rows x {training.features} features of {training.service} in {training.elapsed_s:.2f} s",
+        "drift": f"{result.scores:,} feature-months scored, {len(result.episodes)} entered drift",
+        "time": stages,
+        "memory": f"{result.peak_memory_bytes / 2**30:.1f} GiB at most",
+    }
+
+
+def planted_row(outcome: PlantedOutcome) -> tuple[object, ...]:
+    """Write a planted change and its find as a row."""
+    if outcome.found_month is not None:
+        found = f"{outcome.found_month} (+{outcome.delay_months})"
+    elif not outcome.features:
+        found = "repaired by ingest"
+    else:
+        found = "hidden by an earlier drift" if outcome.is_masked else "not found"
+    return outcome.first_month, outcome.last_month, outcome.kind, outcome.name, found, outcome.found_feature
+
+
+def recalibration_row(decision: Recalibration) -> tuple[object, ...]:
+    """Write a decision for one consumer as a row."""
+    before, after = decision.champion_loss, decision.challenger_loss
+    better = f"{100 * (before - after) / before:.1f} %" if before and after is not None else None
+    verdict = "promoted" if decision.is_promoted else "rejected"
+    losses = (None if loss is None else f"{loss:.4f}" for loss in (before, after))
+    return decision.month, decision.calibration, verdict, decision.consumer, *losses, better
+
+
+def next_commands(result: DemoResult) -> list[str]:
+    """List what to try next on the demo's store."""
+    where = "" if result.data == "shop" else f" DATA={result.data}"
+    option = "" if str(result.root) == "data/shop" else f" --root {result.root}"
+    return [
+        f"make ui{where}{f' ROOT={result.root}' if str(result.root) != f'data/{result.data}' else ''}",
+        f"featurestore status{option}",
+        f"featurestore audit --month {result.last_month}{option}",
+    ]

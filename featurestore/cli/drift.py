@@ -1,0 +1,76 @@
+"""Commands that watch features and answer their drift."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from featurestore.cli import screen
+from featurestore.cli.opening import open_store
+from featurestore.cli.options import DEFAULT_ROOT, Json, Root, Views
+from featurestore.client import FeatureStore
+from featurestore.errors import DefinitionError
+from featurestore.timeline import Month, months_between
+
+Months = Annotated[list[str] | None, typer.Option("--month", help="Month such as 2024-08; may be repeated.")]
+
+
+def audit(
+    months: Months = None,
+    is_all: Annotated[bool, typer.Option("--all", help="Every month that has events.")] = False,
+    root: Root = DEFAULT_ROOT,
+    views: Views = None,
+    as_json: Json = False,
+) -> None:
+    """Score features against their own past; without a month, the last one that has events."""
+    store = open_store(root)
+    wanted = _months(store, months or [], is_all=is_all)
+    with screen.counting("audit") as advance:
+        report = store.audit(wanted, views=views, progress=lambda view, month: advance(f"{view} {month}"))
+    if as_json:
+        screen.show_json({"months": report.months, "states": report.states, "entered": report.entered, "rows": report.table})
+        return
+    screen.say(str(report))
+    for episode in report.entered:
+        screen.say(f"  {episode}")
+
+
+def recalibrate(
+    name: Annotated[str | None, typer.Argument(help="A calibration; by default all that an open drift has triggered.")] = None,
+    month: Annotated[str | None, typer.Option("--month", help="Fit on what was known when this month ended.")] = None,
+    root: Root = DEFAULT_ROOT,
+    as_json: Json = False,
+) -> None:
+    """Fit challengers, back-test them against the champions, promote the better ones."""
+    decisions = open_store(root).recalibrate(name, month=month)
+    if as_json:
+        screen.show_json([decision.to_json() for decision in decisions])
+    elif not decisions:
+        screen.say("no drift waits for a recalibration")
+    for decision in () if as_json else decisions:
+        screen.say(f"{decision.calibration}: {'promoted' if decision.is_promoted else 'rejected'}, {decision.reason}")
+
+
+def rollback(
+    name: Annotated[str, typer.Argument(help="A calibration.")], root: Root = DEFAULT_ROOT, as_json: Json = False
+) -> None:
+    """Make the earlier champion of a calibration champion again, with its drift reference."""
+    champion = open_store(root).rollback(name)
+    screen.show_json({"calibration": name, "champion": champion}) if as_json else screen.say(
+        f"{name}: {champion} is champion again"
+    )
+
+
+def _months(store: FeatureStore, given: list[str], *, is_all: bool) -> list[Month]:
+    if given and is_all:
+        raise DefinitionError("--month and --all were both given; use one of them.")
+    if given:
+        return [Month.parse(month) for month in given]
+    spans = [(source.first_month, source.last_month) for source in store.status().sources]
+    known = sorted(
+        {month for first, last in spans if first and last for month in months_between(Month.parse(first), Month.parse(last))}
+    )
+    if not known:
+        raise DefinitionError("The store has no events to audit. Ingest some: `featurestore ingest SOURCE FILES`.")
+    return known if is_all else known[-1:]

@@ -1,0 +1,135 @@
+"""Screen: results go to stdout, as words for people or as JSON for machines; progress and errors go to stderr."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from featurestore.errors import FeatureStoreError
+from featurestore.timeline import Month
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress
+
+WIDTH_IN_A_FILE = 160
+
+
+def say(text: str) -> None:
+    """Write words for people to stdout."""
+    sys.stdout.write(f"{text}\n")
+
+
+def show_json(value: Any) -> None:
+    """Write a value to stdout as one JSON document."""
+    sys.stdout.write(json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def plain(value: Any) -> Any:
+    """Turn reports, months, dates, paths and tables into what JSON has; NaN and infinities become null.
+
+    >>> plain({"months": (Month(2024, 8),), "path": Path("a")})
+    {'months': ['2024-08'], 'path': 'a'}
+    """
+    if isinstance(value, Month | Path):
+        return str(value)
+    if isinstance(value, date | datetime):
+        return value.isoformat()
+    if isinstance(value, pa.Table):
+        return plain(value.to_pylist())
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(item) for item in value]
+    if isinstance(value, float) and value - value != 0:
+        return None
+    return value
+
+
+def show_error(error: FeatureStoreError, *, as_json: bool) -> None:
+    """Write an error's name and message to stderr, without a traceback."""
+    if as_json:
+        found = {"error": type(error).__name__, "message": str(error), "is_retryable": error.is_retryable}
+        sys.stderr.write(json.dumps(found, ensure_ascii=False) + "\n")
+    else:
+        sys.stderr.write(f"{type(error).__name__}: {error}\n")
+
+
+def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Write a table to stdout; columns of numbers stand to the right."""
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    for i, column in enumerate(columns):
+        is_numeric = bool(rows) and all(isinstance(row[i], int | float) for row in rows)
+        table.add_column(column, justify="right" if is_numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(cell(value) for value in row))
+    to_stdout().print(table)
+
+
+def cell(value: object) -> str:
+    """Write one value of a table; markup in names stays text.
+
+    >>> cell(1234567), cell(0.5), cell(None)
+    ('1,234,567', '0.50', '-')
+    """
+    from rich.markup import escape
+
+    if value is None:
+        return "-"
+    if isinstance(value, float):
+        return f"{value:,.2f}"
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else escape(str(value))
+
+
+def to_stdout() -> Console:
+    """Return a console that writes to stdout; in a file or pipe its lines are long and without colours."""
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else WIDTH_IN_A_FILE, highlight=False)
+
+
+@contextmanager
+def counting(what: str, *, total: int | None = None) -> Iterator[Callable[[str], None]]:
+    """Show a progress bar on stderr while the block runs; nothing when stderr is no terminal.
+
+    Yields:
+        A function to call for each unit that is done, with its name.
+    """
+    with progress_bar() as bar:
+        task = bar.add_task(what, total=total, unit="")
+        yield lambda unit: bar.update(task, advance=1, unit=unit)
+
+
+@contextmanager
+def counting_rows(what: str) -> Iterator[Callable[[int], None]]:
+    """Show on stderr how many rows have been read while the block runs; nothing when stderr is no terminal.
+
+    Yields:
+        A function to call with the number of rows so far.
+    """
+    with progress_bar() as bar:
+        task = bar.add_task(what, total=None, unit="rows")
+        yield lambda rows: bar.update(task, completed=rows)
+
+
+def progress_bar() -> Progress:
+    """Return a progress display on stderr that vanishes when done; its tasks have a field ``unit``."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True)
+    counts = TextColumn("{task.completed:,.0f}")
+    columns = (TextColumn("{task.description}"), BarColumn(), counts, TextColumn("{task.fields[unit]}"), TimeElapsedColumn())
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)

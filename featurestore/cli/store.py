@@ -1,0 +1,106 @@
+"""Commands that fill a store and read from it."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from featurestore.cli import screen
+from featurestore.cli.opening import load_definitions, open_store
+from featurestore.cli.options import DEFAULT_ROOT, Json, Root, Views
+from featurestore.cli.rows import read_rows, write_rows, writer_for
+from featurestore.client import FeatureStore
+from featurestore.status import StoreStatus
+
+
+def apply(
+    module: Annotated[
+        str, typer.Argument(help="Importable name, or path ending in .py, of a module with OBJECTS (and TIMEZONE).")
+    ],
+    root: Root = DEFAULT_ROOT,
+    is_dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change; record nothing.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Record definitions in a store, creating it when missing."""
+    definitions = load_definitions(module)
+    store = open_store(root) if is_dry_run else FeatureStore(root, timezone=definitions.timezone)
+    plan = store.plan(definitions.objects) if is_dry_run else store.apply(definitions.objects)
+    screen.show_json(plan) if as_json else screen.say(str(plan))
+
+
+def ingest(
+    source: Annotated[str, typer.Argument(help="Name of an event source.")],
+    paths: Annotated[
+        list[str] | None, typer.Argument(help="Files or globs: Parquet, CSV, JSON lines. None: the landing folder.")
+    ] = None,
+    root: Root = DEFAULT_ROOT,
+    is_replacing: Annotated[bool, typer.Option("--replace", help="Let another content of a known event replace it.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Validate, de-duplicate and commit events; invalid rows go to quarantine with a reason."""
+    store = open_store(root)
+    with screen.counting_rows(f"ingest {source}") as progress:
+        report = store.ingest(source, paths or None, replace=is_replacing, progress=progress)
+    screen.show_json(report) if as_json else screen.say(str(report))
+
+
+def materialize(root: Root = DEFAULT_ROOT, views: Views = None, as_json: Json = False) -> None:
+    """Compute and commit what is missing between the committed events and the ledgers."""
+    store = open_store(root)
+    with screen.counting("materialize") as advance:
+        report = store.materialize(views, progress=lambda view, stage, what: advance(f"{view} {stage} {what}"))
+    screen.show_json(report) if as_json else screen.say(str(report))
+
+
+def get(
+    spine: Annotated[
+        Path, typer.Argument(help="Rows to enrich: Parquet, CSV or JSON lines with entity keys and an as_of column.")
+    ],
+    features: Annotated[
+        list[str], typer.Option("--features", help="A service; or views and view:feature references, repeated.")
+    ],
+    out: Annotated[Path, typer.Option("--out", help="File to write, .parquet or .csv.")],
+    as_of: Annotated[str, typer.Option("--as-of", help="Name of the spine's as_of column.")] = "as_of",
+    root: Root = DEFAULT_ROOT,
+    as_json: Json = False,
+) -> None:
+    """Write a training set: the spine's rows with the features as they were known at each row's as_of."""
+    store = open_store(root)
+    writer_for(out)
+    rows = read_rows(spine)
+    started = time.perf_counter()
+    table = store.get_historical_features(rows, features[0] if len(features) == 1 else features, as_of=as_of)
+    elapsed_s = time.perf_counter() - started
+    write_rows(table, out)
+    added = table.num_columns - rows.num_columns
+    if as_json:
+        screen.show_json(
+            {"out": out, "rows": table.num_rows, "features": table.column_names[rows.num_columns :], "elapsed_s": elapsed_s}
+        )
+    else:
+        screen.say(f"{out}: {table.num_rows:,} rows x {added} features in {elapsed_s:.2f} s")
+
+
+def show_status(found: StoreStatus) -> None:
+    """Write a store's status as tables."""
+    screen.say(f"{found.root}, time zone {found.timezone}, last audit {found.last_audit or 'never'}")
+    sources = [(s.name, s.rows, s.bytes, s.first_month, s.last_month, s.quarantined) for s in found.sources]
+    screen.show_table("Sources", ("source", "events", "bytes", "from", "to", "quarantined"), sources)
+    views = [(v.name, v.features, v.tile_rows, v.ledger_bytes, len(v.missing_months), v.fingerprint) for v in found.views]
+    screen.show_table("Views", ("view", "features", "tile rows", "ledger bytes", "months missing", "fingerprint"), views)
+    calibrations = [(c.name, c.champion, c.versions) for c in found.calibrations]
+    screen.show_table("Calibrations", ("calibration", "champion", "versions"), calibrations)
+    drifts = [(d.view, d.feature, d.segment, d.since, d.reason) for d in found.open_drifts]
+    screen.show_table("Open drifts", ("view", "feature", "segment", "since", "reason"), drifts)
+
+
+def status(root: Root = DEFAULT_ROOT, as_json: Json = False) -> None:
+    """Show what is in a store: events, views, what is missing, open drifts, calibrations."""
+    found = open_store(root).status()
+    if as_json:
+        screen.show_json(found)
+    else:
+        show_status(found)

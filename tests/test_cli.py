@@ -1,0 +1,230 @@
+"""The command line: what it prints, where, and with which exit code."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import typer
+
+from featurestore.cli import main
+from featurestore.cli.app import app
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+HELP_CPU_SECONDS = 1.0
+TRIES = 3
+
+DEFINITIONS = """
+import featurestore as fs
+
+TIMEZONE = "Asia/Shanghai"
+events = fs.EventSource("events", event_time="event_time", event_id="event_id", schema={
+    "event_id": "int64", "event_time": "timestamp", "event_type": "string", "user_id": "int64"})
+activity = fs.FeatureView("activity", entity=fs.Entity("user", key="user_id"), source=events, aggregations=[
+    fs.Count("buys", where="event_type = 'buy'", windows=("30d", "10y"))])
+OBJECTS = [activity, fs.FeatureService("recommendation_v1", features=[activity])]
+"""
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Call the command line in an empty directory; the answer is exit code, stdout and stderr."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FEATURESTORE_ROOT", str(tmp_path / "store"))
+    (tmp_path / "features.py").write_text(DEFINITIONS)
+
+    def call(*arguments: str | Path) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as stopped:
+            main([str(argument) for argument in arguments])
+        return int(stopped.value.code or 0), *capsys.readouterr()
+
+    return call
+
+
+@pytest.fixture
+def filled(run: Run, tmp_path: Path) -> Run:
+    """Fill a store: two users, purchases in 2016 and 2025."""
+    moments = [datetime(2016, 11, 11), datetime(2025, 10, 20), datetime(2025, 11, 1), datetime(2025, 11, 2)]
+    table = pa.table(
+        {"event_id": [1, 2, 3, 4], "event_time": moments, "event_type": ["buy", "buy", "view", "buy"], "user_id": [7, 7, 7, 8]}
+    )
+    pq.write_table(table, tmp_path / "events.parquet")
+    assert run("apply", "features.py")[0] == 0
+    assert run("ingest", "events", "events.parquet")[0] == 0
+    assert run("materialize")[0] == 0
+    return run
+
+
+def _write_spine(path: Path) -> Path:
+    path.write_text("user_id,as_of,label\n7,2020-01-01 00:00:00,a\n7,2025-11-11 00:00:00,b\n9,2025-11-11 00:00:00,c\n")
+    return path
+
+
+def test_apply_shows_the_plan_and_a_dry_run_records_nothing(run: Run, tmp_path: Path) -> None:
+    code, out, _ = run("apply", "features.py")
+    assert code == 0
+    assert "add view activity" in out
+    (tmp_path / "features.py").write_text(DEFINITIONS.replace('"10y"', '"5y"'))
+    assert "change view activity" in run("apply", "features.py", "--dry-run")[1]
+    assert "change view activity" in run("apply", "features.py")[1]
+    assert run("apply", "features.py")[1] == "nothing changes\n"
+
+
+def test_apply_takes_the_name_of_a_module_and_its_time_zone(run: Run, tmp_path: Path) -> None:
+    assert run("apply", "features")[0] == 0
+    assert json.loads((tmp_path / "store" / "store.json").read_text())["timezone"] == "Asia/Shanghai"
+
+
+@pytest.mark.parametrize(
+    ("module", "says"), [("nowhere.py", "no file nowhere.py"), ("nowhere", "no module 'nowhere'"), ("json", "no OBJECTS")]
+)
+def test_a_module_without_definitions_is_named(run: Run, module: str, says: str) -> None:
+    code, _, err = run("apply", module)
+    assert code == 1
+    assert says in err
+
+
+def test_a_store_is_filled_and_read(filled: Run, tmp_path: Path) -> None:
+    spine = _write_spine(tmp_path / "spine.csv")
+    code, out, _ = filled("get", spine, "--features", "recommendation_v1", "--out", "out/training.parquet")
+    assert code == 0
+    assert out.startswith("out/training.parquet: 3 rows x 2 features in ")
+    table = pq.read_table(tmp_path / "out" / "training.parquet")
+    assert table["label"].to_pylist() == ["a", "b", "c"]
+    assert table["activity__buys_10y"].to_pylist() == [1, 2, 0]
+    assert table["activity__buys_30d"].to_pylist() == [0, 1, 0]
+
+
+def test_a_training_set_can_be_csv(filled: Run, tmp_path: Path) -> None:
+    spine = _write_spine(tmp_path / "spine.csv")
+    assert filled("get", spine, "--features", "activity:buys_30d", "--out", "training.csv", "--json")[0] == 0
+    assert (tmp_path / "training.csv").read_text().splitlines()[0] == '"user_id","as_of","label","activity__buys_30d"'
+
+
+@pytest.mark.parametrize(("spine", "out", "says"), [
+    ("none.csv", "out.parquet", "no spine none.csv"),
+    ("spine.txt", "out.parquet", "ends in '.txt'"),
+    ("spine.csv", "out.xlsx", "ends in '.xlsx'"),
+    ("spine.parquet", "out.parquet", "cannot be read as .parquet"),
+])  # fmt: skip
+def test_files_that_cannot_be_read_or_written_are_named(filled: Run, tmp_path: Path, spine: str, out: str, says: str) -> None:
+    _write_spine(tmp_path / "spine.csv")
+    (tmp_path / "spine.parquet").write_text("no Parquet")
+    code, _, err = filled("get", spine, "--features", "activity", "--out", out)
+    assert code == 1
+    assert says in err
+    assert not (tmp_path / out).exists()
+
+
+def test_the_same_file_again_adds_nothing(filled: Run) -> None:
+    report = json.loads(filled("ingest", "events", "events.parquet", "--json")[1])
+    assert report["rows_added"] == 0
+
+
+def test_status_says_what_is_there_and_what_is_missing(filled: Run) -> None:
+    found = json.loads(filled("status", "--json")[1])
+    assert [(source["name"], source["rows"]) for source in found["sources"]] == [("events", 4)]
+    assert found["views"][0]["missing_months"] == []
+    out = filled("status")[1]
+    assert "Asia/Shanghai" in out
+    assert "activity" in out
+
+
+def test_audit_takes_the_last_month_by_default(filled: Run) -> None:
+    found = json.loads(filled("audit", "--json")[1])
+    assert found["months"] == ["2025-11"]
+    assert {row["state"] for row in found["rows"]} == {"insufficient"}
+    assert filled("audit", "--month", "2025-10")[1].startswith("audit of 2025-10: ")
+    assert filled("audit", "--month", "2025-10", "--all")[0] == 1
+
+
+def test_without_a_drift_nothing_is_recalibrated(filled: Run) -> None:
+    filled("audit")
+    assert filled("recalibrate")[1] == "no drift waits for a recalibration\n"
+    assert json.loads(filled("recalibrate", "--json")[1]) == []
+
+
+def test_an_unknown_calibration_is_not_rolled_back(filled: Run) -> None:
+    code, _, err = filled("rollback", "return_prior")
+    assert code == 1
+    assert "return_prior" in err
+
+
+def test_a_command_never_makes_a_store_by_mistake(run: Run, tmp_path: Path) -> None:
+    code, out, err = run("status", "--root", "mistyped")
+    assert (code, out) == (1, "")
+    assert err.startswith("StoreError: There is no store in mistyped.")
+    assert not (tmp_path / "mistyped").exists()
+
+
+def test_an_error_is_json_when_asked_for(run: Run) -> None:
+    code, _, err = run("status", "--json")
+    assert code == 1
+    assert json.loads(err)["error"] == "StoreError"
+
+
+def test_a_wrong_command_line_exits_with_2(run: Run) -> None:
+    assert run("status", "--nonsense")[0] == 2
+
+
+def test_the_demo_refuses_what_it_does_not_know(run: Run) -> None:
+    assert "Did you mean 'movielens'?" in run("demo", "--data", "movilens")[2]
+    assert "--events" in run("demo", "--data", "movielens", "--events", "5")[2]
+
+
+def test_the_demo_says_which_extra_is_missing(tmp_path: Path) -> None:
+    code = "import sys; sys.modules['dagster'] = None; from featurestore.cli import main; main(['demo'])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.startswith("MissingExtraError: The demo needs dagster")
+    assert not list(tmp_path.iterdir())
+
+
+def test_version(run: Run) -> None:
+    assert run("--version")[1].startswith("featurestore ")
+
+
+def test_help_is_quick_and_light() -> None:
+    code = """
+import resource, sys
+from featurestore.cli import main
+try:
+    main(["--help"])
+except SystemExit:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    heavy = [name for name in ("dagster", "duckdb", "evidently", "pandas", "polars") if name in sys.modules]
+    print(usage.ru_utime + usage.ru_stime, *heavy)
+"""
+
+    def once() -> list[str]:
+        done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+        return done.stdout.splitlines()[-1].split()
+
+    tries = [once() for _ in range(TRIES)]
+    assert all(len(words) == 1 for words in tries)
+    assert min(float(words[0]) for words in tries) <= HELP_CPU_SECONDS
+
+
+def test_every_command_and_option_is_documented() -> None:
+    root = typer.main.get_command(app)
+    missing = []
+    for name, command in root.commands.items():  # type: ignore[attr-defined]
+        if f"`featurestore {name}" not in README:
+            missing.append(name)
+        missing += [
+            f"{name} {option}"
+            for item in command.params
+            for option in item.opts
+            if option.startswith("--") and f"`{option}" not in README and f" {option} " not in README
+        ]
+    assert missing == []
