@@ -10,13 +10,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from featurestore.compute.derive import ParameterVersion
 from featurestore.compute.materialize import STAGES, MaterializeReport, materialize
-from featurestore.compute.panel import Panel
-from featurestore.compute.retrieve import batch_features, check_fresh_before, historical_features, view_queries
+from featurestore.compute.retrieve import batch_features, historical_features
 from featurestore.drift.audit import (
     HISTORY_SCHEMA,
-    AuditedView,
     AuditReport,
     audit_view,
     draw_report,
@@ -24,21 +21,32 @@ from featurestore.drift.audit import (
     history,
     take_snapshots,
 )
+from featurestore.drift.calibrations import rollback
+from featurestore.drift.loop import recalibrate
 from featurestore.drift.picture import draw_timeline
-from featurestore.drift.policy import DriftPolicy
+from featurestore.drift.recalibrate import Decision
 from featurestore.drift.report import WrittenReport
-from featurestore.errors import DefinitionError, UnknownNameError, did_you_mean
+from featurestore.errors import CalibrationError, DefinitionError, UnknownNameError, did_you_mean
 from featurestore.lake.ingest import ingest
 from featurestore.lake.layout import create_or_open, read_json, write_json
 from featurestore.lake.report import IngestReport
-from featurestore.spec.document import Definition, digest
+from featurestore.monitoring import (
+    POLICY,
+    accepted_parameters,
+    audited_view,
+    calibration_rows,
+    champion_parameters,
+    dependants,
+    panel,
+    resets,
+)
+from featurestore.spec.document import Definition
 from featurestore.spec.registry import Features, Plan, Registry
 from featurestore.spec.view import FeatureView
+from featurestore.status import StoreStatus, store_status
 from featurestore.timeline import Interval, Month, to_us
 
 Months = Month | date | str | Iterable[Month | date | str]
-PANEL_SIZE = 2_000
-STORE_POLICY = DriftPolicy(min_rows=20)
 
 
 class FeatureStore:
@@ -158,7 +166,13 @@ class FeatureStore:
             SpineError: a key or as_of column is missing, of the wrong type, or named like an output.
         """
         return historical_features(
-            self.layout, self.registry, spine, features, as_of=as_of, join_keys=join_keys, parameters=self._accepted_parameters
+            self.layout,
+            self.registry,
+            spine,
+            features,
+            as_of=as_of,
+            join_keys=join_keys,
+            parameters=lambda name: accepted_parameters(self.layout, name),
         )
 
     def get_batch_features(
@@ -183,7 +197,7 @@ class FeatureStore:
             as_of_us=instant_us(as_of),
             entities=entities,
             active_since_us=since,
-            parameters=self._champion_parameters,
+            parameters=lambda name: champion_parameters(self.layout, name),
         )
 
     def take_snapshots(
@@ -202,9 +216,11 @@ class FeatureStore:
         wanted = month_list(months)
         registry = self.registry
         return {
-            name: take_snapshots(self._audited(view), panel, [m for m in wanted if panel.has_history(m)], progress=progress)
+            name: take_snapshots(
+                audited_view(self.layout, view), source, [m for m in wanted if source.has_history(m)], progress=progress
+            )
             for name, view in self._chosen(registry, views).items()
-            for panel in [self._panel(registry, view, wanted)]
+            for source in [panel(self.layout, registry, view, wanted[-1])]
         }
 
     def audit(
@@ -228,7 +244,7 @@ class FeatureStore:
         self.take_snapshots(wanted, views=views, progress=progress)
         tables = []
         for view in self._chosen(registry, views).values():
-            found = audit_view(self._audited(view), wanted[-1], policy=STORE_POLICY, resets={})
+            found = audit_view(audited_view(self.layout, view), wanted[-1], policy=POLICY, resets=resets(self.layout, registry))
             tables += [found[month] for month in wanted if month in found]
         table = pa.concat_tables(tables) if tables else HISTORY_SCHEMA.empty_table()
         return AuditReport(tuple(wanted), table, episodes(table, lambda feature: dependants(registry, feature)))
@@ -236,7 +252,9 @@ class FeatureStore:
     def drift_history(self, view: str | None = None) -> pa.Table:
         """Return all committed scores: ``view``, then the columns of ``monitor_drift``; of one view or of all."""
         views = self._chosen(self.registry, None if view is None else [view])
-        return pa.concat_tables([HISTORY_SCHEMA.empty_table(), *(history(self._audited(each)) for each in views.values())])
+        return pa.concat_tables(
+            [HISTORY_SCHEMA.empty_table(), *(history(audited_view(self.layout, each)) for each in views.values())]
+        )
 
     def write_report(self, view: str, month: Month | date | str) -> WrittenReport:
         """Draw the Evidently report of an audited view and month, against the months it was compared with.
@@ -244,7 +262,7 @@ class FeatureStore:
         Raises:
             FeatureStoreError: the month has not been audited.
         """
-        this, audited = Month.parse(month), self._audited(self._chosen(self.registry, [view])[view])
+        this, audited = Month.parse(month), audited_view(self.layout, self._chosen(self.registry, [view])[view])
         return draw_report(audited, this, folder=self.layout.reports)
 
     def write_timeline(self, path: str | os.PathLike[str] | None = None, **options: Any) -> Path:
@@ -256,31 +274,64 @@ class FeatureStore:
         """
         return draw_timeline(self.drift_history(), Path(path or self.layout.reports / "timeline.png"), **options)
 
+    def recalibrate(self, name: str | None = None, *, month: Month | date | str | None = None) -> list[Decision]:
+        """Fit challengers for the calibrations that a drift asks for, and promote those that beat their champion.
+
+        Args:
+            name: One calibration, tried whether a drift asks for it or not; all that are asked for by default.
+            month: The audited month to act on; nothing after it is looked at. The last audited one by default.
+
+        Returns:
+            The decisions, each also in the calibration's audit log; a drift with too few months behind it waits.
+
+        Raises:
+            UnknownNameError: there is no calibration of that name.
+            CalibrationError: no month has been audited, or the inputs cannot be fitted.
+        """
+        registry, table = self.registry, self.drift_history()
+        if name is not None and name not in registry.calibrations:
+            raise UnknownNameError(f"There is no calibration {name!r}.{did_you_mean(name, registry.calibrations)}")
+        if not table.num_rows:
+            raise CalibrationError("No month has been audited yet. Call store.audit() for the months you have first.")
+        this = Month.parse(max(table["month"].to_pylist()) if month is None else month)
+        found = [e for e in episodes(table, lambda feature: dependants(registry, feature)) if e.month <= this]
+        decisions = []
+        for calibration in registry.calibrations.values():
+            if name in (None, calibration.name):
+                mine = [episode for episode in found if calibration.name in episode.calibrations]
+                rows, folder = calibration_rows(self.layout, registry, calibration), self.layout.calibrations(calibration.name)
+                decisions.append(
+                    recalibrate(calibration, rows, folder=folder, month=this, episodes=mine, is_forced=name is not None)
+                )
+        return [decision for decision in decisions if decision is not None]
+
+    def rollback(self, name: str) -> str:
+        """Make a calibration's champion before the present one champion again, with its drift reference.
+
+        Returns:
+            The version that is champion now.
+
+        Raises:
+            UnknownNameError: there is no calibration of that name.
+            CalibrationError: there is no earlier champion.
+        """
+        if name not in self.registry.calibrations:
+            raise UnknownNameError(f"There is no calibration {name!r}.{did_you_mean(name, self.registry.calibrations)}")
+        return rollback(self.layout.calibrations(name)).name
+
+    def status(self) -> StoreStatus:
+        """Describe what is in the store, what is missing, which drifts are open and which calibrations are in force."""
+        return store_status(self.layout, self.registry, self.drift_history())
+
     def _chosen(self, registry: Registry, views: Sequence[str] | None) -> dict[str, FeatureView]:
         for name in views or ():
             if name not in registry.views:
                 raise UnknownNameError(f"There is no view {name!r}.{did_you_mean(name, registry.views)}")
         return {name: registry.views[name] for name in (registry.views if views is None else views)}
 
-    def _audited(self, view: FeatureView) -> AuditedView:
-        shape = digest([[feature.name, feature.type] for feature in view.features])
-        places = (self.layout.snapshots, self.layout.sketches, self.layout.scores)
-        return AuditedView(view.name, view.entity.keys, *(place(view.name) / shape for place in places))
-
-    def _panel(self, registry: Registry, view: FeatureView, months: Sequence[Month]) -> Panel:
-        (query,) = view_queries(self.layout, registry, view)
-        check_fresh_before(query, months[-1].interval(self.layout.timezone).end_us)
-        return Panel(query, size=PANEL_SIZE, parameters=self._accepted_parameters)
-
     def _month_behind(self, interval: Interval | tuple[Any, Any]) -> Month:
         end_us = interval.end_us if isinstance(interval, Interval) else instant_us(interval[1], self.layout.timezone)
         return Month.of(end_us - 1, self.layout.timezone).next()
-
-    def _accepted_parameters(self, name: str) -> Sequence[ParameterVersion]:
-        return []
-
-    def _champion_parameters(self, name: str) -> Sequence[ParameterVersion]:
-        return []
 
 
 def month_list(months: Months) -> list[Month]:
@@ -289,14 +340,6 @@ def month_list(months: Months) -> list[Month]:
     if not given:
         raise DefinitionError("No month was given. Name at least one, such as '2024-08'.")
     return sorted({Month.parse(month) for month in given})
-
-
-def dependants(registry: Registry, column: str) -> tuple[str, ...]:
-    """List the calibrations that are fitted from a feature column, or that it reads."""
-    view, _, name = column.partition("__")
-    found = [c.name for c in registry.calibrations.values() if f"{view}:{name}" in (*c.inputs, c.by)]
-    found += [c for c in registry.calibrations if column in [f.column for f in registry.calibrated_features(c)]]
-    return tuple(sorted(set(found)))
 
 
 def instant_us(moment: datetime | date | str | Month, timezone: str = "UTC") -> int:

@@ -125,6 +125,11 @@ class LedgerReader:
             parts.append((partition, positions, mine, row, found))
         return Probes(len(codes), tuple(parts))
 
+    @property
+    def entities(self) -> int:
+        """Number of entities that the newest balances know."""
+        return len(self._partitions[-1].ends) if self._partitions else 0
+
     def has_activity(self, codes: np.ndarray, left: int, right: int) -> np.ndarray:
         """Say which entities have a row with ``left <= step < right`` (bool per code)."""
         active = np.zeros(len(codes), bool)

@@ -69,7 +69,7 @@ class Panel:
         tiles = {str(m): name for m, name in state.tile_digests.items() if m <= month}
         at_us = month.interval(state.layout.timezone).end_us
         uses = {use.calibration for f in state.view.features if f.expression for use in f.expression.calibrated}
-        versions = [v.version for name in sorted(uses) for v in self._parameters(name) if v.start_us <= at_us < v.end_us]
+        versions = [v.version for name in sorted(uses) for v in self._parameters(name) if v.start_us < at_us <= v.end_us]
         return digest([FORMAT, fingerprint(state.view), state.layout.timezone, str(month), self._size, tiles, versions])
 
     def snapshot(self, month: Month) -> pa.Table:
@@ -90,7 +90,8 @@ class Panel:
         monthly = replace(query, features=tuple(features))
         order = sorted_order(chosen, as_of_us)
         values = monthly.base_columns(chosen[order], as_of_us)
-        derive(values, features, as_of_us=as_of_us, parameters=self._parameters)
+        # A decision about this month's audit comes behind it: the snapshot reads what was in force just before.
+        derive(values, features, as_of_us=as_of_us - 1, parameters=self._parameters)
         keys = [column.take(pa.array(chosen[order])) for column in self._dictionary.columns]
         fields = [pa.field(name, key.type) for name, key in zip(query.view.entity.keys, keys, strict=True)]
         fields += [self._field(feature, values[feature.name].type, features) for feature in features]

@@ -1,11 +1,12 @@
 """The monthly audit of a store: snapshots, sketches and scores, each committed under a name made from its inputs.
 
-    snapshot   (entity, features)             the panel at the first instant of the next month
-    sketch     one row per feature            additive; the edges in force afterwards are in the file's metadata
-    scores     one row per feature, segment   the monitor's answer for the month, given all months up to it
+    snapshots   a file a month   (entity, features): the panel at the first instant of the next month
+    sketches    a file a year    a row per month and feature; the edges in force afterwards are in the file's metadata
+    scores      a file a year    a row per month, feature and segment: the monitor's answer, given all months up to it
 
-A month whose name is committed is not computed again; a late event, another policy or a recalibration changes the names
-from the month on that it touches. So an audit can be repeated, interrupted and resumed, and repeating it changes nothing.
+What is committed under its name is not computed again; a late event, another policy or a recalibration changes the names
+from the month or year on that it touches. So an audit can be repeated, interrupted and resumed, and repeating it changes
+nothing.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
+from itertools import groupby
 from pathlib import Path
 from typing import Protocol
 
@@ -32,7 +34,7 @@ from featurestore.lake.table import CommittedFile, Table, commit, describe, stag
 from featurestore.spec.document import digest
 from featurestore.timeline import Month
 
-MONTH = "audit_month"
+MONTH, YEAR, AT = "audit_month", "audit_year", "month"
 FORMAT = 1
 HISTORY_SCHEMA = pa.schema([("view", pa.string()), *DRIFT_SCHEMA])
 _EDGES = b"edges"
@@ -135,9 +137,9 @@ def take_snapshots(
         Rows written.
     """
     table, added, removed, rows = Table.open(audited.snapshots), [], [], 0
-    committed = _by_month(table)
+    committed = _by_partition(table, MONTH)
     for month in months:
-        name, old = source.name(month), committed.get(month)
+        name, old = source.name(month), committed.get(str(month))
         if old is None or old.path.stem != name:
             snapshot = source.snapshot(month)
             partition = {MONTH: str(month)}
@@ -169,29 +171,28 @@ def audit_view(
         Month to rows of ``HISTORY_SCHEMA``.
     """
     sketches = _sketched(audited, last, policy)
-    settings = digest([FORMAT, asdict(policy)])
-    names, committed, chain = {}, _by_month(Table.open(audited.scores)), ""
-    for month, (sketch_name, _) in sketches.items():
-        recalibrated = sorted(feature for feature, given in resets.items() if month in given)
-        chain = digest([chain, settings, sketch_name, recalibrated])
-        names[month] = chain
-    found = {month: committed[month] for month in names if month in committed and committed[month].path.stem == names[month]}
-    if len(found) == len(names):
-        return {month: read_parquet(file.path) for month, file in found.items()}
+    names, chain = dict[str, str](), digest([FORMAT, asdict(policy)])
+    for year, (sketch_name, months) in sketches.items():
+        recalibrated = sorted((feature, str(month)) for feature, given in resets.items() for month in given if month in months)
+        names[year] = chain = digest([chain, sketch_name, recalibrated])
+    committed = _by_partition(Table.open(audited.scores), YEAR)
+    if all(year in committed and committed[year].path.stem == name for year, name in names.items()):
+        return _split(pa.concat_tables([HISTORY_SCHEMA.empty_table(), *(read_parquet(committed[year].path) for year in names)]))
     scores = monitor_sketches(
-        ((month.first_day, sketch) for month, (_, sketch) in sketches.items()),
+        ((month.first_day, sketch) for _, months in sketches.values() for month, sketch in months.items()),
         season=retail_season,
         policy=policy,
         resets=resets,
     )
-    by_month = _split(scores, audited.view)
-    _commit_months(audited.scores, {month: (names[month], by_month[month]) for month in names}, f"scores of {audited.view}")
-    return {month: by_month[month] for month in names}
+    named = scores.add_column(0, "view", pa.array([audited.view] * scores.num_rows, pa.string())).cast(HISTORY_SCHEMA)
+    by_year = {year: named.filter(pc.equal(pc.year(named[AT]), int(year))) for year in names}
+    _commit_years(audited.scores, {year: (names[year], by_year[year]) for year in names}, f"scores of {audited.view}")
+    return _split(named)
 
 
 def history(audited: AuditedView) -> pa.Table:
     """Return all committed scores of a view, in order of time (``HISTORY_SCHEMA``)."""
-    files = [file for _, file in sorted(_by_month(Table.open(audited.scores)).items())]
+    files = [file for _, file in sorted(_by_partition(Table.open(audited.scores), YEAR).items())]
     return pa.concat_tables([HISTORY_SCHEMA.empty_table(), *(read_parquet(file.path) for file in files)])
 
 
@@ -243,50 +244,59 @@ def draw_report(audited: AuditedView, month: Month, *, folder: Path) -> WrittenR
     return write_report(sides[0], sides[1], scores, folder=folder / str(month), name=audited.view, title=title)
 
 
-def _sketched(audited: AuditedView, last: Month, policy: DriftPolicy) -> dict[Month, tuple[str, pa.Table]]:
-    """Sketch the snapshots in order of time: month to name and sketch. The edges of a month start from those before it."""
-    committed, edges = _by_month(Table.open(audited.sketches)), NO_EDGES
-    found, new = dict[Month, tuple[str, pa.Table]](), dict[Month, tuple[str, pa.Table]]()
-    for month, snapshot in sorted(_by_month(Table.open(audited.snapshots)).items()):
-        if month > last:
-            break
-        name = digest([FORMAT, snapshot.path.stem, edges.version, policy.min_rows, list(policy.segments)])
-        old = committed.get(month)
+def _sketched(audited: AuditedView, last: Month, policy: DriftPolicy) -> dict[str, tuple[str, dict[Month, pa.Table]]]:
+    """Sketch the snapshots in order of time: year to name and months. The edges of a month start from those before it."""
+    snapshots = {Month.parse(month): file for month, file in _by_partition(Table.open(audited.snapshots), MONTH).items()}
+    committed, edges = _by_partition(Table.open(audited.sketches), YEAR), NO_EDGES
+    found, new = dict[str, tuple[str, dict[Month, pa.Table]]](), dict[str, tuple[str, pa.Table]]()
+    for year, group in groupby(sorted(month for month in snapshots if month <= last), key=lambda month: str(month.year)):
+        months = list(group)
+        stems = [snapshots[month].path.stem for month in months]
+        name = digest([FORMAT, stems, edges.version, policy.min_rows, list(policy.segments)])
+        old = committed.get(year)
         if old is not None and old.path.stem == name:
             table = read_parquet(old.path)
             edges = EdgeSet.from_json(table.schema.metadata[_EDGES].decode())
         else:
-            rows = read_parquet(snapshot.path).drop_columns(list(audited.keys))
-            table, edges = sketch_month(rows, edges, policy=policy)
-            table = table.replace_schema_metadata({_EDGES: edges.to_json()})
-            new[month] = (name, table)
-        found[month] = (name, table)
+            table, edges = _sketch_year(audited, {month: snapshots[month] for month in months}, edges, policy)
+            new[year] = (name, table)
+        found[year] = (name, {month: part.drop_columns([AT]) for month, part in _split(table).items()})
     if new:
-        _commit_months(audited.sketches, new, f"sketches of {audited.view}")
+        _commit_years(audited.sketches, new, f"sketches of {audited.view}")
     return found
 
 
-def _commit_months(path: Path, months: Mapping[Month, tuple[str, pa.Table]], message: str) -> None:
-    """Replace the files of some months by named tables, in one commit."""
+def _sketch_year(
+    audited: AuditedView, snapshots: Mapping[Month, CommittedFile], edges: EdgeSet, policy: DriftPolicy
+) -> tuple[pa.Table, EdgeSet]:
+    tables = []
+    for month, file in snapshots.items():
+        rows = read_parquet(file.path).drop_columns(list(audited.keys))
+        sketched, edges = sketch_month(rows, edges, policy=policy)
+        tables.append(sketched.add_column(0, AT, pa.array([month.first_day] * sketched.num_rows, pa.date32())))
+    return pa.concat_tables(tables).replace_schema_metadata({_EDGES: edges.to_json()}), edges
+
+
+def _commit_years(path: Path, years: Mapping[str, tuple[str, pa.Table]], message: str) -> None:
+    """Replace the files of some years by named tables, in one commit."""
     table = Table.open(path)
-    committed, added, removed = _by_month(table), [], []
-    for month, (name, rows) in months.items():
-        partition = {MONTH: str(month)}
-        old = committed.get(month)
+    committed, added, removed = _by_partition(table, YEAR), [], []
+    for year, (name, rows) in years.items():
+        old = committed.get(year)
         if old is not None and old.path.stem == name:
             continue
-        file = stage(path, partition, name)
+        file = stage(path, {YEAR: year}, name)
         write_parquet(rows, file, metadata=rows.schema.metadata)
-        added.append(describe(file, partition))
+        added.append(describe(file, {YEAR: year}))
         removed += [old] if old else []
-    commit(path, add=added, remove=removed, partition_by=(MONTH,), read_version=table.version, message=message)
+    commit(path, add=added, remove=removed, partition_by=(YEAR,), read_version=table.version, message=message)
 
 
-def _split(scores: pa.Table, view: str) -> dict[Month, pa.Table]:
-    named = scores.add_column(0, "view", pa.array([view] * scores.num_rows, pa.string())).cast(HISTORY_SCHEMA)
-    days: Iterable[date] = pc.unique(scores["month"]).to_pylist()
-    return {Month.parse(day): named.filter(pc.equal(named["month"], pa.scalar(day))) for day in days}
+def _split(table: pa.Table) -> dict[Month, pa.Table]:
+    """Split a table in order of its months by them."""
+    days: Iterable[date] = pc.unique(table[AT]).to_pylist()
+    return {Month.parse(day): table.filter(pc.equal(table[AT], pa.scalar(day))) for day in days}
 
 
-def _by_month(table: Table) -> dict[Month, CommittedFile]:
-    return {Month.parse(file.partition[MONTH]): file for file in table.files()}
+def _by_partition(table: Table, column: str) -> dict[str, CommittedFile]:
+    return {file.partition[column]: file for file in table.files()}

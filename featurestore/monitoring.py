@@ -1,0 +1,120 @@
+"""Where drift meets retrieval: what the monitor and the calibrations need of a store, computed from its ledgers.
+
+``drift`` knows no ledger and ``compute`` no drift; these functions hand each what it asks for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from featurestore.compute.derive import ParameterVersion
+from featurestore.compute.outcomes import monthly_inputs
+from featurestore.compute.panel import Panel
+from featurestore.compute.retrieve import check_fresh_before, view_queries
+from featurestore.drift.audit import AuditedView
+from featurestore.drift.calibrations import active_resets, champion, parameter_values, parameters, versions
+from featurestore.drift.loop import Rows
+from featurestore.drift.policy import DriftPolicy
+from featurestore.drift.recalibrate import fitter
+from featurestore.errors import CalibrationError
+from featurestore.lake.layout import Layout
+from featurestore.spec.document import digest
+from featurestore.spec.registry import Registry
+from featurestore.spec.service import Calibration
+from featurestore.spec.view import FeatureView
+from featurestore.timeline import Month
+
+PANEL_SIZE = 2_000
+POLICY = DriftPolicy(min_rows=20)
+END_OF_TIME_US = 2**62
+
+
+def audited_view(layout: Layout, view: FeatureView) -> AuditedView:
+    """Name a view's drift tables; a view with other features has others."""
+    shape = digest([[feature.name, feature.type] for feature in view.features])
+    places = (layout.snapshots, layout.sketches, layout.scores)
+    return AuditedView(view.name, view.entity.keys, *(place(view.name) / shape for place in places))
+
+
+def panel(layout: Layout, registry: Registry, view: FeatureView, last: Month) -> Panel:
+    """Open a view's snapshots up to a month.
+
+    Raises:
+        NotMaterializedError: committed events before the month's end are not yet in the view.
+    """
+    (query,) = view_queries(layout, registry, view)
+    check_fresh_before(query, last.interval(layout.timezone).end_us)
+    return Panel(query, size=PANEL_SIZE, parameters=lambda name: accepted_parameters(layout, name))
+
+
+def accepted_parameters(layout: Layout, name: str) -> Sequence[ParameterVersion]:
+    """List the versions that training rows may read: each from the instant behind all that it was made from."""
+    folder = layout.calibrations(name)
+    accepted = sorted((v for v in versions(folder) if v.is_accepted), key=lambda v: (v.fitted_until_us, v.name))
+    starts = [version.fitted_until_us for version in accepted]
+    return [
+        ParameterVersion(version.name, start, end, parameter_values(parameters(folder, version)))
+        for version, start, end in zip(accepted, starts, [*starts[1:], END_OF_TIME_US], strict=False)
+    ]
+
+
+def champion_parameters(layout: Layout, name: str) -> Sequence[ParameterVersion]:
+    """Return the champion, for every as_of; nothing before the first promotion."""
+    folder = layout.calibrations(name)
+    version = champion(folder)
+    if version is None:
+        return []
+    return [ParameterVersion(version.name, -END_OF_TIME_US, END_OF_TIME_US, parameter_values(parameters(folder, version)))]
+
+
+def resets(layout: Layout, registry: Registry) -> dict[str, list[Month]]:
+    """Collect the new baselines that accepted calibrations brought: feature column to months."""
+    found: dict[str, list[Month]] = {}
+    for name in registry.calibrations:
+        for feature, months in active_resets(layout.calibrations(name)).items():
+            found.setdefault(feature, []).extend(Month.parse(month) for month in months)
+    return found
+
+
+def dependants(registry: Registry, column: str) -> tuple[str, ...]:
+    """List the calibrations that a feature column concerns: it reads them, or is computed from what they are fitted from."""
+    view, _, name = column.partition("__")
+    found = []
+    for calibration in registry.calibrations.values():
+        inputs = [reference.partition(":")[2] for reference in calibration.inputs if reference.startswith(f"{view}:")]
+        fitted_from = {each for name in inputs for each in _aggregations(registry.views[view], name)}
+        reads = any(feature.column == column for feature in registry.calibrated_features(calibration.name))
+        is_input = bool(inputs) and name in {f.name for f in registry.views[view].features}
+        if reads or (is_input and _aggregations(registry.views[view], name) <= fitted_from):
+            found.append(calibration.name)
+    return tuple(sorted(found))
+
+
+def _aggregations(view: FeatureView, name: str) -> set[str]:
+    """Return the names of the aggregations that a feature is computed from."""
+    feature = view.feature(name)
+    if feature.expression:
+        return {each for needed in feature.expression.columns for each in _aggregations(view, needed)}
+    return {feature.aggregation.name} if feature.aggregation else set()
+
+
+def calibration_rows(layout: Layout, registry: Registry, calibration: Calibration) -> Rows:
+    """Open the rows that a calibration is fitted and tested on.
+
+    Raises:
+        CalibrationError: its inputs come from several views.
+    """
+    references = [*calibration.inputs, *([calibration.by] if calibration.by else [])]
+    query, *others = view_queries(layout, registry, references)
+    if others:
+        raise CalibrationError(
+            f"The inputs of calibration {calibration.name!r} come from {', '.join(calibration.views)}; they must share one view."
+        )
+    features = [query.view.feature(reference.partition(":")[2]) for reference in references]
+    inputs = list(zip(fitter(calibration.fit).inputs, features, strict=False))
+    by = features[-1] if calibration.by else None
+    return Rows(
+        of=lambda month: monthly_inputs(query, inputs, by, month),
+        first=min(query.state.tile_digests),
+        end_us=lambda month: month.interval(layout.timezone).end_us,
+    )
