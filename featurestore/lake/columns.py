@@ -177,7 +177,7 @@ def _timestamp(column: str, name: str, found: str, timezone: str | None) -> Conv
 
 
 def _placed(naive: str, timezone: str | None) -> str:
-    """Read a wall clock in a zone. An hour that a clock change repeats is its first occurrence, as ICU decides."""
+    """Read a wall clock in a zone: of an hour that a clock change repeats the later one, a skipped one an hour later (ICU)."""
     return f"{naive}::TIMESTAMPTZ" if timezone is None else f"timezone({literal(timezone)}, {naive})"
 
 

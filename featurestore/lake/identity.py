@@ -90,6 +90,8 @@ def judge(
     _split(session, source, may_conflict=may_conflict)
     added, corrections, conflicts, candidates = _counts(session, may_conflict)
     names = {name for (name,) in session.execute(f"SELECT DISTINCT file FROM {REMOVED}").fetchall()}
+    for table in ("versions", "contents", "known", "repeated"):  # as large as the batch when all of it is corrected
+        session.execute(f"DROP TABLE IF EXISTS {table}")
     event_id = quote(source.event_id)
     fresh = f"SELECT {_columns(source)} FROM {rest} ANTI JOIN candidates USING ({event_id}) UNION ALL FROM {WINNERS}"
     return Verdict(

@@ -11,19 +11,18 @@ import random
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import pyarrow as pa
 
-from featurestore.errors import CommitConflictError, IngestError
+from featurestore.errors import CommitConflictError, IngestError, StoreError
 from featurestore.lake.batch import VALID, Batch
 from featurestore.lake.columns import arrow_schema
 from featurestore.lake.identity import Verdict, judge
 from featurestore.lake.inputs import InputFile
 from featurestore.lake.intake import check_input, parts_of
 from featurestore.lake.landing import new_files
-from featurestore.lake.layout import Layout
+from featurestore.lake.layout import Layout, spill_folder
 from featurestore.lake.quarantine import CONFLICT, keep_invalid
 from featurestore.lake.report import IngestReport, Tally
 from featurestore.lake.rewrite import Rewrite, months_of, rewrite_months
@@ -79,12 +78,7 @@ def ingest(
     marks = new_files(layout, source) if rows is None else {}
     given = check_input(list(marks) if rows is None else rows, source)
     tally = Tally(source.name, Table.open(layout.events(source.name)).version)
-    spill = layout.root / "spill"
-    spill.mkdir(exist_ok=True)
-    with (
-        TemporaryDirectory(dir=spill) as temp_folder,
-        connect(layout.root, *_folders(given), temp_folder=temp_folder) as session,
-    ):
+    with spill_folder(layout) as temp_folder, connect(layout.root, *_folders(given), temp_folder=temp_folder) as session:
         batch = Batch(session, source, now_us=time.time_ns() // 1000)
         for part in parts_of(given, limit=batch_rows):
             if batch.rows_read and batch.rows_read + part.rows > batch_rows:
@@ -101,7 +95,20 @@ def _folders(given: list[InputFile] | pa.RecordBatchReader) -> set[Path]:
 
 
 def _commit_batch(layout: Layout, batch: Batch, tally: Tally, *, marks: Mapping[Path, str], replace: bool) -> None:
-    """Commit what waits in a batch and clear it; start over on what another writer has changed meanwhile."""
+    """Commit what waits in a batch and clear it."""
+    import duckdb
+
+    try:
+        _commit_or_retry(layout, batch, tally, marks=marks, replace=replace)
+    except duckdb.Error as error:
+        raise StoreError(
+            f"A batch of {batch.rows_valid:,} rows of source {batch.source.name!r} could not be written: {error}. What was "
+            "committed before it stays. Make the call again, with a smaller batch_rows if memory or disk ran out."
+        ) from error
+
+
+def _commit_or_retry(layout: Layout, batch: Batch, tally: Tally, *, marks: Mapping[Path, str], replace: bool) -> None:
+    """Commit a batch; start over on what another writer has changed meanwhile."""
     wanted = {marks[file] for file in batch.files if file in marks}
     for attempt in range(_ATTEMPTS):
         try:

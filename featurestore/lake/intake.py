@@ -148,9 +148,7 @@ def _text_parts(file: InputFile) -> Iterator[Part]:
         try:
             reader = session.sql(_csv_sql(file) if file.format == CSV else _json_lines_sql(file)).to_arrow_reader(65_536)
             yield from _tables(str(file.path), reader, limit=_TEXT_ROWS)
-            lines = (
-                session.sql(_REJECTED).to_arrow_table() if file.format == CSV else pa.table({LINE: pa.array([], pa.string())})
-            )
+            lines = session.sql(_REJECTED).to_arrow_table()
         except (duckdb.Error, pa.ArrowException) as error:
             raise IngestError(f"{file.path} cannot be read as {file.format}: {error}") from error
     if lines.num_rows:
@@ -181,7 +179,7 @@ def _json_lines_sql(file: InputFile) -> str:
         f"SELECT {line}, {quote(IS_ROW)}, {columns} FROM (SELECT {line}, "
         f"CASE WHEN json_valid({line}) THEN json_type({line}) = 'OBJECT' ELSE false END AS {quote(IS_ROW)} "
         f"FROM read_csv({literal(str(file.path))}, columns = {{{literal(LINE)}: 'VARCHAR'}}, header = false, "
-        f"auto_detect = false, delim = chr(31), quote = '', escape = '') WHERE trim({line}) <> '')"
+        f"auto_detect = false, delim = chr(31), quote = '', escape = '', store_rejects = true) WHERE trim({line}) <> '')"
     )
 
 

@@ -13,7 +13,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +29,7 @@ from featurestore.timeline import zone_of
 
 FORMAT = 1
 DEFAULT_TIMEZONE = "UTC"
+_SPILL_KEPT_S = 2 * 24 * 3600
 _STORE_FILE = "store.json"
 _WELCOME_BEFORE_A_STORE = {"README.md", ".gitignore", "landing"}
 
@@ -46,7 +51,7 @@ class Layout:
         return self._table("events", source)
 
     def superseded(self, source: str) -> Path:
-        """Return the table of the versions that corrections replaced, partitioned by month."""
+        """Return the table of the versions that corrections replaced."""
         return self._table("superseded", source)
 
     def quarantine(self, source: str) -> Path:
@@ -99,6 +104,11 @@ class Layout:
         """The folder of reports and pictures."""
         return self.root / "reports"
 
+    @property
+    def spill(self) -> Path:
+        """The folder where running sorts lay down what does not fit into memory."""
+        return self.root / "spill"
+
     def _table(self, kind: str, name: str) -> Path:
         return self.root / "lake" / kind / checked_name(name, f"a table of {kind}")
 
@@ -133,6 +143,18 @@ def create_or_open(root: str | os.PathLike[str], *, timezone: str | None = None)
             "its months and days are cut in that zone. Open it without timezone=, or create another store."
         )
     return Layout(folder, found["timezone"])
+
+
+@contextmanager
+def spill_folder(layout: Layout) -> Iterator[Path]:
+    """Make a folder for one session's overflow, and remove it afterwards, together with those of crashed sessions."""
+    layout.spill.mkdir(exist_ok=True)
+    for left in layout.spill.iterdir():
+        with suppress(FileNotFoundError):  # another session was faster
+            if time.time() - left.stat().st_mtime > _SPILL_KEPT_S:
+                shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(dir=layout.spill, ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
 
 
 def write_json(path: Path, value: Any) -> None:

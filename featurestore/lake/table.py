@@ -13,58 +13,20 @@ from __future__ import annotations
 import json
 import os
 import random
-import re
 import time
-import uuid
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from featurestore.errors import CommitConflictError, StoreError
-from featurestore.lake.footer import read_footer
-from featurestore.lake.session import literals
+from featurestore.lake.files import CommittedFile, StagedFile, describe, parquet_scan_sql, stage
+
+__all__ = ["CommittedFile", "StagedFile", "Table", "commit", "describe", "parquet_scan_sql", "stage", "vacuum"]
 
 _ATTEMPTS = 30
-_PARTITION_VALUE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 _READABLE_FEATURES = {"timestampNtz"}
-
-
-@dataclass(frozen=True)
-class StagedFile:
-    """A written file that no version of its table knows yet.
-
-    ``minimum``, ``maximum`` and ``null_count`` map columns to values; a column without usable statistics is absent.
-    """
-
-    path: Path
-    partition: Mapping[str, str]
-    rows: int
-    size_bytes: int
-    minimum: Mapping[str, Any]
-    maximum: Mapping[str, Any]
-    null_count: Mapping[str, int]
-    schema: pa.Schema
-
-
-@dataclass(frozen=True)
-class CommittedFile:
-    """A file of one version of a table.
-
-    ``name`` is its path relative to the table's folder. ``minimum``, ``maximum`` and ``null_count`` map columns to
-    values (timestamps as aware datetimes); a column without statistics is absent: nothing may be concluded about it.
-    """
-
-    path: Path
-    name: str
-    partition: dict[str, str]
-    rows: int
-    size_bytes: int
-    minimum: dict[str, Any]
-    maximum: dict[str, Any]
-    null_count: dict[str, int]
 
 
 class Table:
@@ -122,47 +84,6 @@ class Table:
         return _column_types(self._delta.schema()) if self._delta is not None else {}
 
 
-def stage(path: Path, partition: Mapping[str, str], name: str | None = None) -> Path:
-    """Return where to write a new file of a table; its folder exists afterwards.
-
-    Args:
-        path: The table's folder.
-        partition: Partition column to value, in the table's order; empty for an unpartitioned table.
-        name: File name without ``.parquet``, such as a digest of the content; a random one by default.
-
-    Raises:
-        StoreError: a value cannot be a folder name.
-    """
-    folder = path
-    for column, value in partition.items():
-        if not _PARTITION_VALUE.fullmatch(value):
-            raise StoreError(
-                f"{value!r} cannot be a value of the partition column {column!r}: use letters, digits, '_', '.', '-'."
-            )
-        folder = folder / f"{column}={value}"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder / f"{name or uuid.uuid4().hex}.parquet"
-
-
-def describe(file_path: Path, partition: Mapping[str, str]) -> StagedFile:
-    """Read rows, size, schema and statistics from the footer of a written Parquet file.
-
-    Raises:
-        StoreError: the file is not a whole Parquet file.
-    """
-    footer = read_footer(file_path)
-    return StagedFile(
-        path=file_path,
-        partition=dict(partition),
-        rows=footer.rows,
-        size_bytes=file_path.stat().st_size,
-        minimum=footer.minimum,
-        maximum=footer.maximum,
-        null_count=footer.null_count,
-        schema=footer.schema,
-    )
-
-
 def commit(
     path: Path,
     *,
@@ -208,23 +129,6 @@ def commit(
             return table.version + 1
         time.sleep(random.uniform(0.0, 0.02 * 2 ** min(attempt, 5)))  # noqa: S311 (spreads writers, no secret)
     raise CommitConflictError(f"{path} was committed to by others {_ATTEMPTS} times in a row. Make the call again.")
-
-
-def parquet_scan_sql(files: Iterable[CommittedFile | StagedFile | Path], *, options: str = "") -> str:
-    """Render a DuckDB scan of exactly these files, without partition columns.
-
-    Args:
-        files: At least one.
-        options: More arguments of ``read_parquet``, such as ``"file_row_number = true"``.
-
-    >>> parquet_scan_sql([Path("/lake/it's.parquet")])
-    "read_parquet(['/lake/it''s.parquet'], hive_partitioning = false)"
-    """
-    paths = [str(file if isinstance(file, Path) else file.path) for file in files]
-    if not paths:
-        raise ValueError("There is no scan of no files: handle an empty table before.")
-    more = f", {options}" if options else ""
-    return f"read_parquet({literals(paths)}, hive_partitioning = false{more})"
 
 
 def vacuum(path: Path, *, retention_hours: int = 24 * 7, keep_versions: Sequence[int] = ()) -> list[str]:
@@ -336,7 +240,7 @@ def _try_commit(
 
     now_ms = time.time_ns() // 1_000_000
     delta_schema = _delta_schema(table, [file.schema for _, file in new] or [schema], partition_by)
-    adds = [AddAction(name, file.size_bytes, dict(file.partition), now_ms, True, _stats_json(file)) for name, file in new]
+    adds = [AddAction(name, file.size_bytes, dict(file.partition), now_ms, True, file.stats_json()) for name, file in new]
     for _, file in new:
         _sync(file.path)
     properties = CommitProperties(
@@ -385,25 +289,6 @@ def _delta_schema(table: Table, schemas: Sequence[pa.Schema | None], partition_b
 
 def _column_types(schema: Any) -> dict[str, str]:
     return {field.name: json.dumps(json.loads(field.to_json())["type"], sort_keys=True) for field in schema.fields}
-
-
-def _stats_json(file: StagedFile) -> str:
-    def rendered(values: Mapping[str, Any]) -> dict[str, Any]:
-        return {column: value if isinstance(value, (int, float, str)) else _iso(value) for column, value in values.items()}
-
-    return json.dumps(
-        {
-            "numRecords": file.rows,
-            "minValues": rendered(file.minimum),
-            "maxValues": rendered(file.maximum),
-            "nullCount": dict(file.null_count),
-        },
-        allow_nan=False,
-    )
-
-
-def _iso(moment: Any) -> str:
-    return str(moment.isoformat()).replace("+00:00", "Z")
 
 
 def _sync(path: Path) -> None:

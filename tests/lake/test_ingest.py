@@ -151,11 +151,13 @@ def test_large_input_is_committed_in_batches(layout: Layout, tmp_path: Path) -> 
 
 def test_lines_that_are_no_objects_are_quarantined(layout: Layout, tmp_path: Path) -> None:
     write_json_lines(frame(6), tmp_path / "a.jsonl")
-    with (tmp_path / "a.jsonl").open("a") as file:
-        file.write('\nnot json\n[1]\n{"event_id": 7, "event_time": "2024-05-01T00:00:00Z"}\n{"event_id": 1.5}\n')
+    with (tmp_path / "a.jsonl").open("ab") as file:
+        file.write(
+            b'\nnot json\n[1]\n{"event_id": 7, "event_time": "2024-05-01T00:00:00Z"}\n{"event_id": 1.5}\n{"kind": "\xe9"}\n'
+        )
     report = ingest(layout, EVENTS, tmp_path / "a.jsonl")
-    assert (report.rows_read, report.rows_added) == (10, 7)
-    assert report.quarantined == {"fraction in event_id": 1, "unreadable line": 2}
+    assert (report.rows_read, report.rows_added) == (11, 7)
+    assert report.quarantined == {"fraction in event_id": 1, "unreadable line": 3}
 
 
 def test_the_landing_folder_is_ingested_file_by_file_once(layout: Layout) -> None:

@@ -1,0 +1,128 @@
+"""Files of a Delta table: where new ones go, what their footers say, and how DuckDB scans a list of them."""
+
+from __future__ import annotations
+
+import json
+import re
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from featurestore.errors import StoreError
+from featurestore.lake.footer import read_footer
+from featurestore.lake.session import literals
+
+_PARTITION_VALUE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+
+
+@dataclass(frozen=True)
+class StagedFile:
+    """A written file that no version of its table knows yet.
+
+    ``minimum``, ``maximum`` and ``null_count`` map columns to values; a column without usable statistics is absent.
+    """
+
+    path: Path
+    partition: Mapping[str, str]
+    rows: int
+    size_bytes: int
+    minimum: Mapping[str, Any]
+    maximum: Mapping[str, Any]
+    null_count: Mapping[str, int]
+    schema: pa.Schema
+
+    def stats_json(self) -> str:
+        """Render rows and statistics as the Delta log wants them."""
+        return json.dumps(
+            {
+                "numRecords": self.rows,
+                "minValues": {column: _json_value(value) for column, value in self.minimum.items()},
+                "maxValues": {column: _json_value(value) for column, value in self.maximum.items()},
+                "nullCount": dict(self.null_count),
+            },
+            allow_nan=False,
+        )
+
+
+@dataclass(frozen=True)
+class CommittedFile:
+    """A file of one version of a table.
+
+    ``name`` is its path relative to the table's folder. ``minimum``, ``maximum`` and ``null_count`` map columns to
+    values (timestamps as aware datetimes); a column without statistics is absent: nothing may be concluded about it.
+    """
+
+    path: Path
+    name: str
+    partition: dict[str, str]
+    rows: int
+    size_bytes: int
+    minimum: dict[str, Any]
+    maximum: dict[str, Any]
+    null_count: dict[str, int]
+
+
+def stage(path: Path, partition: Mapping[str, str], name: str | None = None) -> Path:
+    """Return where to write a new file of a table; its folder exists afterwards.
+
+    Args:
+        path: The table's folder.
+        partition: Partition column to value, in the table's order; empty for an unpartitioned table.
+        name: File name without ``.parquet``, such as a digest of the content; a random one by default.
+
+    Raises:
+        StoreError: a value cannot be a folder name.
+    """
+    folder = path
+    for column, value in partition.items():
+        if not _PARTITION_VALUE.fullmatch(value):
+            raise StoreError(
+                f"{value!r} cannot be a value of the partition column {column!r}: use letters, digits, '_', '.', '-'."
+            )
+        folder = folder / f"{column}={value}"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / f"{name or uuid.uuid4().hex}.parquet"
+
+
+def describe(file_path: Path, partition: Mapping[str, str]) -> StagedFile:
+    """Read rows, size, schema and statistics from the footer of a written Parquet file.
+
+    Raises:
+        StoreError: the file is not a whole Parquet file.
+    """
+    footer = read_footer(file_path)
+    return StagedFile(
+        path=file_path,
+        partition=dict(partition),
+        rows=footer.rows,
+        size_bytes=file_path.stat().st_size,
+        minimum=footer.minimum,
+        maximum=footer.maximum,
+        null_count=footer.null_count,
+        schema=footer.schema,
+    )
+
+
+def parquet_scan_sql(files: Iterable[CommittedFile | StagedFile | Path], *, options: str = "") -> str:
+    """Render a DuckDB scan of exactly these files, without partition columns.
+
+    Args:
+        files: At least one.
+        options: More arguments of ``read_parquet``, such as ``"file_row_number = true"``.
+
+    >>> parquet_scan_sql([Path("/lake/it's.parquet")])
+    "read_parquet(['/lake/it''s.parquet'], hive_partitioning = false)"
+    """
+    paths = [str(file if isinstance(file, Path) else file.path) for file in files]
+    if not paths:
+        raise ValueError("There is no scan of no files: handle an empty table before.")
+    more = f", {options}" if options else ""
+    return f"read_parquet({literals(paths)}, hive_partitioning = false{more})"
+
+
+def _json_value(value: Any) -> int | float | str:
+    return value if isinstance(value, (int, float, str)) else str(value.isoformat()).replace("+00:00", "Z")
