@@ -1,66 +1,171 @@
-"""A first honest judge: the same season of earlier years decides, two months running."""
+"""Findings: per month, feature and segment, the strongest of its statistics' alarms, in words.
+
+The change-point test decides. The pool of the same season explains, and keeps a slow watch on small changes that persist.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from featurestore.drift.alarm import MOST_SCORE, Alarms, raise_alarms
+from featurestore.drift.change import ChangeTest
+from featurestore.drift.edges import PROFILE
+from featurestore.drift.noise import MonthRelations
 from featurestore.drift.policy import DriftPolicy
-from featurestore.drift.pool import PoolComparison, compare_with_pool, pool_members
+from featurestore.drift.pool import PoolComparison, compare_with_pool, pool_members, season_labels
 from featurestore.drift.record import FeatureRecord
 from featurestore.drift.state import Finding
+from featurestore.drift.statistic import LOCATION, MISSING, SPREAD, SeriesSet, collect_series
+from featurestore.drift.year import fit_year
+from featurestore.timeline import Month
 
-MISSING_CHANGE = 0.05
-MOST_SCORE = 100.0
-
-
-@dataclass(frozen=True)
-class _Compared:
-    pool: PoolComparison
-    missing_change: np.ndarray
+SLOW_MONTHS = 3
 
 
-class PoolJudge:
-    """Compares each month of each record with its pool; remembers the baseline of recalibrated ones."""
+class Judge:
+    """Judges the months of all records, a year at a time and in order.
 
-    def __init__(self, records: Sequence[FeatureRecord], labels: Sequence[str], policy: DriftPolicy) -> None:
-        self._records, self._labels, self._policy = records, labels, policy
-        self._compared = [self._compare(record, 0) for record in records]
+    Args:
+        records: What to judge.
+        months: The records' months.
+        season: Month to its season.
+        policy: Thresholds.
+    """
 
-    def forget(self, i: int, *, baseline: int) -> None:
-        """Compare the later months of a record only with months from its new baseline on."""
-        self._compared[i] = self._compare(self._records[i], baseline)
+    def __init__(
+        self,
+        records: Sequence[FeatureRecord],
+        months: Sequence[Month],
+        season: Callable[[Month], object],
+        policy: DriftPolicy,
+    ) -> None:
+        self._records, self._months, self._policy = records, months, policy
+        self._series = collect_series(records, min_rows=policy.min_rows)
+        self._relations = MonthRelations.of(months, season)
+        self._labels = season_labels(months, season)
+        self._pools = [self._compare(record, baseline=0) for record in records]
+        self._segments = _segment_counts(records)
+        self._seen_months = [np.cumsum(~np.isnan(series.values), axis=1) for series in self._series]
+        self._onsets: list[list[tuple[int, np.ndarray]]] = [[] for _ in self._series]
+        self._tests: list[ChangeTest] = []
+        self._alarms: list[Alarms] = []
+        self._strongest: list[tuple[float, int, int]] = []
 
-    def reference(self, i: int, t: int) -> list[int]:
-        """List the months that month ``t`` is compared with."""
-        return [int(j) for j in np.flatnonzero(self._compared[i].pool.members[t])]
+    def begin_year(self, first: int, end: int) -> None:
+        """Fit the noise on the months before ``first`` and get ready for ``[first, end)``."""
+        years = [
+            fit_year(series, self._relations, first=first, end=end, onsets=tuple(onsets))
+            for series, onsets in zip(self._series, self._onsets, strict=True)
+        ]
+        self._tests = [year.test(np.arange(len(year.series.values))) for year in years]
+
+    @property
+    def has_year(self) -> bool:
+        """Whether a year has begun."""
+        return bool(self._tests)
+
+    def step(self, t: int) -> None:
+        """Test the next month of the year."""
+        self._alarms = [
+            raise_alarms(test.step(), series.kind, segments=self._segments[series.records])
+            for test, series in zip(self._tests, self._series, strict=True)
+        ]
+        self._strongest = [(0.0, -1, -1)] * len(self._records)
+        for k, (series, alarms) in enumerate(zip(self._series, self._alarms, strict=True)):
+            is_known = ~np.isnan(series.values[:, t]) & (self._seen_months[k][:, t] > self._policy.min_months)
+            for row in np.flatnonzero(is_known):
+                i = int(series.records[row])
+                self._strongest[i] = max(self._strongest[i], (float(alarms.score[row]), k, int(row)))
 
     def finding(self, i: int, t: int) -> Finding:
-        """Judge a month that can be judged."""
-        record, compared = self._records[i], self._compared[i]
+        """Say what the month last tested means for a record that can be judged."""
+        record, (score, k, row) = self._records[i], self._strongest[i]
         if t in record.faults:
             return Finding(MOST_SCORE, "schema", record.faults[t], onset=t, is_extreme=True)
-        scores = {"psi": _number(compared.pool.score[t]), "missing": _number(compared.missing_change[t]) / MISSING_CHANGE}
-        kind = max(scores, key=lambda name: scores[name])
-        change = _number(compared.missing_change[t])
-        text = f"PSI {_number(compared.pool.psi[t]):.2f} against the same season, missing rate {change:+.1%}"
-        is_all_missing = bool(record.empty[t] == record.rows[t])
-        confirms = (
-            t > 0 and max(_number(compared.pool.score[t - 1]), _number(compared.missing_change[t - 1]) / MISSING_CHANGE) >= 1
+        compared = self._compared_text(i, t)
+        if k < 0:
+            return Finding(0.0, LOCATION, f"no statistic has history enough yet{compared}", onset=t)
+        alarms, series = self._alarms[k], self._series[k]
+        age = int(alarms.age[row])
+        is_slow = bool((self._pools[i].score[max(0, t - SLOW_MONTHS + 1) : t + 1] >= 1).all())
+        is_all_missing = bool(record.empty[t] >= record.rows[t])
+        what = _described(record, series, alarms, row, t) if score >= 1 or is_slow else "no change"
+        course = "growing" if alarms.is_ramp[row] else "all at once"
+        when = f", {course} since {self._months[t - age]}" if score >= 1 else ""
+        slow = "; apart from its season for months, though no single change stands out" if is_slow and score < 1 else ""
+        inflow = "; scored on the month's inflow" if record.scored_on == "inflow" else ""
+        return Finding(
+            score=round(score, 6),
+            kind=series.kind,
+            text=f"{what}{when} (z {alarms.z[row]:+.1f}){slow}{compared}{inflow}",
+            onset=t - age,
+            is_confirmed=age > 0,
+            is_extreme=bool(alarms.is_extreme[row]) or is_all_missing,
+            is_slow=is_slow,
         )
-        return Finding(scores[kind], kind, text, onset=t - confirms, confirms=confirms, is_extreme=is_all_missing)
 
-    def _compare(self, record: FeatureRecord, baseline: int) -> _Compared:
-        sufficient = record.is_sufficient(self._policy.min_rows)
-        members = pool_members(self._labels, sufficient, baseline=baseline)
-        pool = compare_with_pool(record.counts, members, is_sufficient=sufficient, psi=self._policy.psi)
-        rows, empty = members @ record.rows, members @ record.empty
-        with np.errstate(invalid="ignore", divide="ignore"):
-            change = np.abs(record.empty / record.rows - empty / rows)
-        return _Compared(pool, np.where(sufficient, change, np.nan))
+    def forget(self, i: int, *, baseline: int, since: int | None) -> None:
+        """Take the months from ``baseline`` on as a record's new baseline; those from ``since`` until then as neither.
+
+        Levels are forgotten, season and noise are kept.
+        """
+        index = np.arange(len(self._months))
+        courses = [(index >= start).astype(float) for start in sorted({baseline, baseline if since is None else since})]
+        for k, series in enumerate(self._series):
+            for row in np.flatnonzero(series.records == i):
+                for course in courses:
+                    self._onsets[k].append((int(row), course))
+                    if self._tests:
+                        self._tests[k].forget(int(row), course)
+        self._pools[i] = self._compare(self._records[i], baseline=baseline)
+
+    def reference(self, i: int, t: int) -> list[str]:
+        """List the months of the same season that a month is compared with."""
+        return [str(self._months[int(j)]) for j in np.flatnonzero(self._pools[i].members[t])]
+
+    def _compared_text(self, i: int, t: int) -> str:
+        pool = self._pools[i]
+        if np.isnan(pool.psi[t]):
+            return ""
+        return f"; against {', '.join(self.reference(i, t))}: PSI {pool.psi[t]:.2f}, JS {pool.js[t]:.2f}, KS {pool.ks[t]:.2f}"
+
+    def _compare(self, record: FeatureRecord, *, baseline: int) -> PoolComparison:
+        is_sufficient = record.is_sufficient(self._policy.min_rows)
+        members = pool_members(self._labels, is_sufficient, baseline=baseline)
+        return compare_with_pool(record.counts, members, is_sufficient=is_sufficient, psi=self._policy.psi)
 
 
-def _number(value: float) -> float:
-    return 0.0 if np.isnan(value) else float(value)
+def _segment_counts(records: Sequence[FeatureRecord]) -> np.ndarray:
+    """Count among how many segments of its column each record is one -> [records]; 1 for all rows."""
+    found: dict[tuple[str, str], set[str]] = {}
+    for record in records:
+        if record.segment is not None:
+            found.setdefault((record.feature, record.segment.partition("=")[0]), set()).add(record.segment)
+    counts = [
+        1 if record.segment is None else len(found[record.feature, record.segment.partition("=")[0]]) for record in records
+    ]
+    return np.array(counts, float)
+
+
+def _described(record: FeatureRecord, series: SeriesSet, alarms: Alarms, row: int, t: int) -> str:
+    """Name a change and its size in words people use."""
+    size, label = float(alarms.size[row]), series.labels[row]
+    before = slice(max(0, t - int(alarms.age[row]) - 12), t - int(alarms.age[row]))
+    if series.kind == LOCATION:
+        return f"location {size:+.2f} standard deviations"
+    if series.kind == SPREAD:
+        return f"spread times {np.exp(size):.2f}"
+    if series.kind == MISSING:
+        return (
+            f"missing values {_share(record.empty[before], record.rows[before]):.1%} -> {record.empty[t] / record.rows[t]:.1%}"
+        )
+    if record.kind == PROFILE:
+        return f"share of position {label} {'up' if size > 0 else 'down'}"
+    own, rows = record.counts[:, record.labels.index(label)], record.counts.sum(axis=1)
+    return f"share of {label!r} {_share(own[before], rows[before]):.1%} -> {_share(own[t], rows[t]):.1%}"
+
+
+def _share(part: np.ndarray, whole: np.ndarray) -> float:
+    return float(np.sum(part) / max(np.sum(whole), 1))

@@ -16,9 +16,8 @@ import pyarrow as pa
 
 from featurestore.calendar import retail_season
 from featurestore.drift.edges import UNSUPPORTED, EdgeSet, fit_edges, usable_values
-from featurestore.drift.judge import PoolJudge
+from featurestore.drift.judge import Judge
 from featurestore.drift.policy import DriftPolicy
-from featurestore.drift.pool import season_labels
 from featurestore.drift.record import FeatureRecord, collect_records
 from featurestore.drift.sketch import sketch
 from featurestore.drift.state import Finding, Standing, advance
@@ -119,21 +118,26 @@ def monitor_sketches(
         As ``monitor_drift``.
     """
     months, is_given, records = collect_records(sketches)
-    judge = PoolJudge(records, season_labels(months, season), policy)
+    judge = Judge(records, months, season, policy)
     recalibrated = {name: {Month.parse(month) for month in given} for name, given in resets.items()}
     standings = [Standing()] * len(records)
     rows = []
     for t, month in enumerate(months):
+        end = t + 13 - month.month
+        if t and month.month == 1 and end > policy.min_months:
+            judge.begin_year(t, min(end, len(months)))
         for i, record in enumerate(records):
             if month in recalibrated.get(record.feature, ()):
-                since = standings[i].since
-                judge.forget(i, baseline=t if since is None else since)
+                judge.forget(i, baseline=t, since=standings[i].since)
                 standings[i] = Standing()
+        if judge.has_year:
+            judge.step(t)
+        for i, record in enumerate(records):
             if is_given[t] and record.first <= t < record.end:
                 reason = insufficiency(record, t, policy)
                 finding = judge.finding(i, t) if reason is None else None
                 standings[i] = advance(standings[i], finding)
-                members = [str(months[j]) for j in judge.reference(i, t)] if finding else []
+                members = judge.reference(i, t) if finding else []
                 rows.append(_row(month, months, record, standings[i], finding, reason, members))
     return pa.Table.from_pylist(rows, schema=DRIFT_SCHEMA)
 

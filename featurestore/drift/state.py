@@ -24,7 +24,7 @@ class Finding:
         kind: The distance that decided.
         text: It in words.
         onset: Index of the month in which the change is estimated to have begun.
-        confirms: Whether it agrees with what the month before said.
+        is_confirmed: It began before this month, so a second month agrees.
         is_extreme: It needs no confirmation.
         is_slow: It passes no threshold, but a slow comparison has for months.
     """
@@ -33,7 +33,7 @@ class Finding:
     kind: str
     text: str
     onset: int
-    confirms: bool = False
+    is_confirmed: bool = False
     is_extreme: bool = False
     is_slow: bool = False
 
@@ -61,7 +61,7 @@ def advance(standing: Standing, finding: Finding | None) -> Standing:
     >>> alarm = Finding(1.3, "location", "", onset=30)
     >>> advance(Standing(OK), alarm)
     Standing(state='watch', since=None)
-    >>> confirmed = Finding(1.3, "location", "", onset=30, confirms=True)
+    >>> confirmed = Finding(1.3, "location", "", onset=30, is_confirmed=True)
     >>> advance(Standing(WATCH), confirmed), advance(Standing(DRIFT, 30), None), advance(Standing(INSUFFICIENT, 30), alarm)
     (Standing(state='drift', since=30), Standing(state='insufficient', since=30), Standing(state='latched', since=30))
     """
@@ -70,6 +70,5 @@ def advance(standing: Standing, finding: Finding | None) -> Standing:
     if standing.is_latched:
         return Standing(LATCHED, standing.since)
     if finding.score >= 1:
-        is_drift = finding.is_extreme or (finding.confirms and standing.state == WATCH)
-        return Standing(DRIFT, finding.onset) if is_drift else Standing(WATCH)
+        return Standing(DRIFT, finding.onset) if finding.is_confirmed or finding.is_extreme else Standing(WATCH)
     return Standing(WATCH if finding.is_slow else OK)

@@ -1,0 +1,70 @@
+"""Which changes matter: thresholds for the tests, gates for the sizes.
+
+The thresholds were set for a false episode in some hundred feature-years and are checked by ``benchmarks/drift.py``: a step
+today must show more (it may be a campaign) than an older one, a ramp of the location less, shares more, since a feature has
+many of them. Segments pay for their number: z must pass ``sqrt(threshold^2 + 2 ln segments)``.
+
+No test can tell a campaign from a step on the day. So a change whose likeliest beginning is this very month waits for the
+next one, unless it is larger than campaigns are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from featurestore.drift.change import AGES, IS_RAMP, Evidence
+from featurestore.drift.statistic import LOCATION, MISSING, SHARE, SPREAD
+
+STEP_NOW, STEP_BEFORE, RAMP = 0, 1, 2
+THRESHOLDS = {LOCATION: (5.2, 4.7, 4.1), SPREAD: (5.2, 4.7, 4.7), MISSING: (5.2, 4.7, 4.7), SHARE: (5.4, 5.4, 5.4)}
+GATES = {LOCATION: 0.10, SPREAD: 0.07, MISSING: 0.025, SHARE: 0.05}
+EXTREME_Z = 10.0
+EXTREME_SIZES = {LOCATION: 2.0, SPREAD: 1.5, MISSING: 0.7, SHARE: 1.2}
+MOST_SCORE = 100.0
+_CLASS = np.where(IS_RAMP, RAMP, np.where(AGES == 0, STEP_NOW, STEP_BEFORE))
+
+
+@dataclass(frozen=True, eq=False)
+class Alarms:
+    """One month's verdict on ``S`` series of a kind.
+
+    Attributes:
+        score: [S] distance in units of its threshold: one where both the test and the size pass.
+        age: [S] months since the likeliest change began; 0 is this month.
+        is_ramp: [S] whether the likeliest change is a ramp.
+        z: [S] its likelihood ratio, signed.
+        size: [S] its estimated size until now, in the statistic's own measure.
+        is_extreme: [S] whether it is too large to wait for another month.
+    """
+
+    score: np.ndarray
+    age: np.ndarray
+    is_ramp: np.ndarray
+    z: np.ndarray
+    size: np.ndarray
+    is_extreme: np.ndarray
+
+
+def raise_alarms(evidence: Evidence, kind: str, *, segments: np.ndarray) -> Alarms:
+    """Hold the tests of a month against thresholds and gates.
+
+    Args:
+        evidence: Of ``S`` series.
+        kind: Kind of statistic.
+        segments: [S] number of segments among which each series is one; 1 for all rows.
+    """
+    limits = np.sqrt(np.square(np.array(THRESHOLDS[kind])[_CLASS]) + 2 * np.log(segments)[:, None])
+    strength, size = np.abs(evidence.z), np.abs(evidence.size)
+    score = np.minimum(strength / limits, size / GATES[kind]).max(axis=1)
+    best = strength.argmax(axis=1)
+    index = np.arange(len(best))
+    return Alarms(
+        score=np.minimum(score, MOST_SCORE),
+        age=AGES[best],
+        is_ramp=IS_RAMP[best],
+        z=evidence.z[index, best],
+        size=evidence.size[index, best],
+        is_extreme=(strength[index, best] > EXTREME_Z) & (size[index, best] > EXTREME_SIZES[kind]),
+    )

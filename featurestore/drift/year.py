@@ -1,0 +1,120 @@
+"""A year of one kind of statistic: the noise fitted before it, and its months' tests.
+
+A fit and the one-off months depend on each other: fit, find one-offs with the fit, fit the series that have new ones again.
+Everything starts afresh each January from the months before it, so that a month can be judged without replaying history.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from featurestore.drift.change import WINDOW_MONTHS, ChangeTest
+from featurestore.drift.fit import Forgotten, NoiseFit, NoiseLikelihoods
+from featurestore.drift.noise import MonthRelations
+from featurestore.drift.statistic import SeriesSet
+
+FIT_ROUNDS = 3
+AGAIN_MONTHS = range(10, 15)
+ALIKE = (0.5, 2.0)
+
+
+@dataclass(frozen=True, eq=False)
+class FittedYear:
+    """One kind's series, their noise and what it need not explain, for the months ``[first, end)``."""
+
+    series: SeriesSet
+    relations: MonthRelations
+    fit: NoiseFit
+    forgotten: Forgotten
+    first: int
+    end: int
+
+    def test(self, rows: np.ndarray) -> ChangeTest:
+        """Begin the year's tests of some series."""
+        fit = NoiseFit(self.fit.noise[rows], self.fit.effect[rows], self.fit.amplitude[rows], self.fit.season[rows])
+        return ChangeTest(
+            self.series.values[rows],
+            self.series.variances[rows],
+            self.series.kind,
+            self.relations,
+            fit,
+            _of_rows(self.forgotten, rows),
+            start=max(0, self.first - (WINDOW_MONTHS - 12)),
+            first=self.first,
+            end=self.end,
+        )
+
+
+def fit_year(
+    series: SeriesSet, relations: MonthRelations, *, first: int, end: int, onsets: tuple[tuple[int, np.ndarray], ...]
+) -> FittedYear:
+    """Fit the noise of all series of a kind from the months before ``first``.
+
+    Args:
+        series: The series.
+        relations: Of their months.
+        first: First month of the year; at least one month lies before it.
+        end: First month behind the year.
+        onsets: Pairs of a series and [M] a step: baselines before a recalibration.
+    """
+    everything = np.arange(len(series.values))
+    likelihoods = NoiseLikelihoods(series.values, series.variances, series.kind, relations, until=first)
+    forgotten, rows = Forgotten(np.zeros(series.values.shape, bool), onsets), everything
+    for _ in range(FIT_ROUNDS):
+        likelihoods.explain(rows, forgotten)
+        fit = likelihoods.best()
+        before, forgotten = forgotten, _forget_one_offs(series, relations, fit, forgotten, until=first)
+        rows = _changed(before, forgotten)
+        if not len(rows):
+            break
+    return FittedYear(series, relations, fit, forgotten, first, end)
+
+
+def _forget_one_offs(
+    series: SeriesSet, relations: MonthRelations, fit: NoiseFit, forgotten: Forgotten, *, until: int
+) -> Forgotten:
+    """Flag months before ``until`` that stand out, and turn those that come back a year later into seasons."""
+    start = max(0, until - WINDOW_MONTHS)
+    test = ChangeTest(
+        series.values, series.variances, series.kind, relations, fit, forgotten, start=start, first=until - 1, end=until
+    )
+    test.step()
+    pulses = forgotten.pulses.copy()
+    pulses[:, start:until] = test.pulses
+    excess = np.zeros(series.values.shape)
+    excess[:, start:until] = test.excess
+    seasons = _begun_seasons(pulses, excess, relations)
+    for i, course in seasons:
+        pulses[i, course > 0] = False
+    return replace(forgotten, pulses=pulses, seasons=(*forgotten.seasons, *seasons))
+
+
+def _begun_seasons(pulses: np.ndarray, excess: np.ndarray, relations: MonthRelations) -> list[tuple[int, np.ndarray]]:
+    """Find one-offs that came back about a year later, alike, in the same festival or calendar month."""
+    found: dict[tuple[int, int], np.ndarray] = {}
+    months = np.arange(pulses.shape[1])
+    for same in (relations.same_festival, relations.same_month):  # festival first: it moves between months
+        for gap in AGAIN_MONTHS:
+            early, late = months[:-gap], months[gap:]
+            with np.errstate(divide="ignore", invalid="ignore"):
+                ratio = excess[:, late] / excess[:, early]
+            is_again = pulses[:, early] & pulses[:, late] & (same[early, late] > 0) & (ratio > ALIKE[0]) & (ratio < ALIKE[1])
+            for i, t in np.argwhere(is_again):
+                found.setdefault((int(i), int(t)), ((same[t] > 0) & (months >= t)).astype(float))
+    return [(i, course) for (i, _), course in found.items()]
+
+
+def _changed(before: Forgotten, now: Forgotten) -> np.ndarray:
+    is_changed = (before.pulses != now.pulses).any(axis=1)
+    is_changed[[i for i, _ in now.seasons[len(before.seasons) :]]] = True
+    return np.flatnonzero(is_changed)
+
+
+def _of_rows(forgotten: Forgotten, rows: np.ndarray) -> Forgotten:
+    place = {int(row): i for i, row in enumerate(rows)}
+    onsets, seasons = (
+        tuple((place[i], course) for i, course in pairs if i in place) for pairs in (forgotten.onsets, forgotten.seasons)
+    )
+    return Forgotten(forgotten.pulses[rows], onsets, seasons)
