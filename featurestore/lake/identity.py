@@ -46,6 +46,7 @@ class Verdict:
         corrections: Other contents of known events.
         conflicts: Other contents in a source that cannot be corrected by plain ingest.
         fresh_sql: The rows to write, in the schema's columns.
+        months: Their business months.
         touched: Committed files that hold rows of ``REMOVED``.
     """
 
@@ -54,6 +55,7 @@ class Verdict:
     corrections: int
     conflicts: int
     fresh_sql: str
+    months: Months
     touched: tuple[CommittedFile, ...] = ()
 
 
@@ -61,10 +63,9 @@ def judge(
     session: DuckDBPyConnection,
     source: EventSource,
     *,
-    rows: int,
+    timezone: str,
     committed: Sequence[CommittedFile],
     superseded: Sequence[CommittedFile],
-    months: Months,
     replace: bool,
 ) -> Verdict:
     """Compare the session's batch with the committed events.
@@ -72,20 +73,26 @@ def judge(
     Args:
         session: Holds the table ``batch``.
         source: Whose rows they are.
-        rows: How many rows that is.
+        timezone: Business time zone.
         committed: All files of the events table.
         superseded: All files of the superseded table.
-        months: The batch's business months.
         replace: Whether a source without ingested_at takes the delivered content.
     """
+
+    def months_of(sql: str) -> Months:
+        return Months.of_rows(session, sql, column=source.event_time, timezone=timezone)
+
     may_conflict = source.ingested_at is None and not replace
-    holders = _probe(session, source, _near(session, source, committed, months))
+    delivered = months_of(f"FROM {VALID}")
+    rows = sum(delivered.rows)
+    holders = _probe(session, source, _near(session, source, committed, delivered))
     repeated = _drop_repeated(session, source, holders) if holders and not replace else 0
     rest = REMAINING if repeated else VALID
     if not _mark_candidates(session, source, rest):
         _clear(session, source)
-        return Verdict(rows - repeated, repeated, 0, 0, f"SELECT {_columns(source)} FROM {rest}")
-    _gather_versions(session, source, [(rest, "batch"), *_scans(holders, superseded)], months)
+        fresh = f"SELECT {_columns(source)} FROM {rest}"
+        return Verdict(rows - repeated, repeated, 0, 0, fresh, months_of(fresh) if repeated else delivered)
+    _gather_versions(session, source, [(rest, "batch"), *_scans(holders, superseded)], delivered)
     _rank_contents(session, source, replace)
     _split(session, source, may_conflict=may_conflict)
     added, corrections, conflicts, candidates = _counts(session, may_conflict)
@@ -100,6 +107,7 @@ def judge(
         corrections=corrections,
         conflicts=conflicts,
         fresh_sql=fresh,
+        months=months_of(fresh),
         touched=tuple(file for file in holders if str(file.path) in names),
     )
 

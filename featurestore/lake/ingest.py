@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow as pa
 
 from featurestore.errors import CommitConflictError, IngestError, StoreError
-from featurestore.lake.batch import VALID, Batch
+from featurestore.lake.batch import Batch
 from featurestore.lake.columns import arrow_schema
 from featurestore.lake.identity import Verdict, judge
 from featurestore.lake.inputs import InputFile
@@ -25,7 +25,7 @@ from featurestore.lake.landing import new_files
 from featurestore.lake.layout import Layout, spill_folder
 from featurestore.lake.quarantine import CONFLICT, keep_invalid
 from featurestore.lake.report import IngestReport, Tally
-from featurestore.lake.rewrite import Rewrite, months_of, rewrite_months
+from featurestore.lake.rewrite import Rewrite, rewrite_months
 from featurestore.lake.session import connect
 from featurestore.lake.superseded import keep_superseded
 from featurestore.lake.table import Table, commit
@@ -134,10 +134,9 @@ def _prepare(layout: Layout, batch: Batch, table: Table, replace: bool) -> tuple
     verdict = judge(
         session,
         source,
-        rows=batch.rows_valid,
+        timezone=layout.timezone,
         committed=table.files(),
         superseded=Table.open(layout.superseded(source.name)).files(),
-        months=months_of(session, source, f"FROM {VALID}", layout.timezone),
         replace=replace,
     )
     keep_invalid(session, layout, source, now_us=batch.now_us)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from featurestore.lake.session import quote
 from featurestore.timeline import Interval, Month, months_between
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
 
 
 @dataclass(frozen=True)
@@ -27,10 +31,16 @@ class Months:
         first, last = Month.of(int(instants_us.min()), timezone), Month.of(int(instants_us.max()), timezone)
         months = months_between(first, last)
         intervals = [month.interval(timezone) for month in months]
-        starts = np.array([interval.start_us for interval in intervals[1:]], np.int64)
-        counts = np.bincount(np.searchsorted(starts, instants_us, side="right"), minlength=len(months)).tolist()
+        bounds = [interval.start_us for interval in intervals] + [intervals[-1].end_us]
+        counts = np.diff(np.searchsorted(np.sort(instants_us), bounds)).tolist()
         kept = [i for i, count in enumerate(counts) if count]
         return cls(tuple(months[i] for i in kept), tuple(intervals[i] for i in kept), tuple(counts[i] for i in kept))
+
+    @classmethod
+    def of_rows(cls, session: DuckDBPyConnection, sql: str, *, column: str, timezone: str) -> Months:
+        """Count the rows of a query by business month of a TIMESTAMPTZ column that is never NULL."""
+        instants = session.sql(f"SELECT epoch_us({quote(column)}) AS instant FROM ({sql})").fetchnumpy()["instant"]
+        return cls.of(instants, timezone)
 
     def __iter__(self) -> Iterator[tuple[Month, Interval, int]]:
         return iter(zip(self.months, self.intervals, self.rows, strict=True))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from featurestore.lake.identity import REMOVED, Verdict
-from featurestore.lake.months import Months, within_sql
+from featurestore.lake.months import within_sql
 from featurestore.lake.session import quote
 from featurestore.lake.table import CommittedFile, StagedFile, Table, parquet_scan_sql
 from featurestore.lake.write import absorbed, write_sorted
@@ -41,11 +41,10 @@ def rewrite_months(
         verdict: What to add and what to take out.
         timezone: Business time zone.
     """
-    fresh = months_of(session, source, verdict.fresh_sql, timezone)
     add: list[StagedFile] = []
     remove: list[CommittedFile] = []
     changed: list[Month] = []
-    for month, interval, rows in _changed_months(fresh, verdict.touched, timezone):
+    for month, interval, rows in _changed_months(verdict, timezone):
         partition = {"month": str(month)}
         losing = [file for file in verdict.touched if file.partition == partition]
         others = [file for file in table.files(**partition) if file not in losing]
@@ -59,16 +58,10 @@ def rewrite_months(
     return Rewrite(tuple(add), tuple(remove), tuple(changed))
 
 
-def months_of(session: DuckDBPyConnection, source: EventSource, sql: str, timezone: str) -> Months:
-    """Count the rows of a query by business month of their event_time."""
-    times = session.sql(f"SELECT epoch_us({quote(source.event_time)}) AS t FROM ({sql})").fetchnumpy()["t"]
-    return Months.of(times, timezone)
-
-
-def _changed_months(fresh: Months, touched: Sequence[CommittedFile], timezone: str) -> Iterator[tuple[Month, Interval, int]]:
+def _changed_months(verdict: Verdict, timezone: str) -> Iterator[tuple[Month, Interval, int]]:
     """Yield the months with new rows or touched files, ascending: month, interval, new rows."""
-    found = {month: (interval, rows) for month, interval, rows in fresh}
-    for name in {file.partition["month"] for file in touched} - {str(month) for month in found}:
+    found = {month: (interval, rows) for month, interval, rows in verdict.months}
+    for name in {file.partition["month"] for file in verdict.touched} - {str(month) for month in found}:
         month = Month.parse(name)
         found[month] = (month.interval(timezone), 0)
     yield from ((month, *found[month]) for month in sorted(found))
