@@ -1,14 +1,17 @@
 """Closing the loop: which drift asks for which recalibration, and what is fitted and held out for it.
 
-1. A calibration is asked for by episodes of the features that it is fitted from or that read it, since its last decision.
-2. Months from the estimated onset to the audited one are split: the last third (at most ``MOST_HELD_OUT``) is held out, the
+1. A calibration is asked for by episodes of the features that it is fitted from or that read it, since its last decision
+   that was final.
+2. Months from the onset of the loudest of them to the audited one are split: the last third (at most ``MOST_HELD_OUT``) is held out, the
    rest is what the challenger is fitted on. Fewer than ``LEAST_MONTHS`` months: it waits for the next audit.
-3. ``challenge`` decides on the held-out months, ``record`` writes the decision and, if promoted, the new champion.
+3. ``challenge`` decides on the held-out months, ``record`` writes the decision and, if promoted, the new champion. A
+   rejection on fewer than ``MOST_HELD_OUT`` months is not final: another challenger is tried when one more can be held out.
 A calibration without a champion gets its first version from ``FIRST_MONTHS`` months of history, without a test.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,13 +74,13 @@ def recalibrate(
         start = month.shift(1 - FIRST_MONTHS)
         trigger = Trigger(str(month))
         return None if start < rows.first else _decide(calibration, rows, folder, (start, month), trigger, [])
-    pending = _unanswered(folder, episodes)
+    pending, tried = _unanswered(folder, episodes)
     if not pending and not is_forced:
         return None
     loudest = max(pending, key=lambda episode: episode.score, default=None)
-    since = min((episode.since for episode in pending), default=month.shift(1 - FIRST_MONTHS))
+    since = loudest.since if loudest else month.shift(1 - FIRST_MONTHS)
     start = max(since, month.shift(1 - MOST_MONTHS), rows.first)
-    if len(months_between(start, month)) < LEAST_MONTHS:
+    if _held_out_count(start, month) <= (0 if is_forced else tried):
         return None
     trigger = Trigger(str(month))
     if loudest is not None:
@@ -85,12 +88,23 @@ def recalibrate(
     return _decide(calibration, rows, folder, (start, month), trigger, pending)
 
 
-def _unanswered(folder: Path, episodes: Sequence[Episode]) -> list[Episode]:
-    """List the episodes found after the month of the last decision."""
-    import json
+def _unanswered(folder: Path, episodes: Sequence[Episode]) -> tuple[list[Episode], int]:
+    """List the episodes since the last final decision, and the most months that a rejected challenger was tested on since."""
+    final, tried = "", 0
+    for text in audit_log(folder)["decision"].to_pylist():
+        decision = json.loads(text) if text else None
+        if decision is None:
+            continue
+        held_out = len(decision["held_out_months"])
+        if decision["is_promoted"] or held_out >= MOST_HELD_OUT:
+            final, tried = decision["trigger"]["month"], 0
+        else:
+            tried = max(tried, held_out)
+    return [episode for episode in episodes if str(episode.month) > final], tried
 
-    decided = [json.loads(text)["trigger"]["month"] for text in audit_log(folder)["decision"].to_pylist() if text]
-    return [episode for episode in episodes if not decided or str(episode.month) > max(decided)]
+
+def _held_out_count(start: Month, month: Month) -> int:
+    return min(MOST_HELD_OUT, len(months_between(start, month)) // LEAST_MONTHS)
 
 
 def _decide(
@@ -103,7 +117,7 @@ def _decide(
 ) -> Decision:
     months = months_between(*span)
     old = champion(folder)
-    held_out_months = months[len(months) - min(MOST_HELD_OUT, len(months) // 3) :] if old else []
+    held_out_months = months[len(months) - _held_out_count(*span) :] if old else []
     fit_months = months[: len(months) - len(held_out_months)]
     names = fitter(calibration.fit).inputs
     if len(names) != len(calibration.inputs):
