@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -122,6 +122,28 @@ def parquet_scan_sql(files: Iterable[CommittedFile | StagedFile | Path], *, opti
         raise ValueError("There is no scan of no files: handle an empty table before.")
     more = f", {options}" if options else ""
     return f"read_parquet({literals(paths)}, hive_partitioning = false{more})"
+
+
+def committed_files(path: Path, actions: Sequence[Mapping[str, Any]]) -> list[CommittedFile]:
+    """Read the add actions of a Delta table's version (flattened), sorted by file name."""
+    return sorted((_committed_file(path, action) for action in actions), key=lambda file: file.name)
+
+
+def _committed_file(path: Path, action: Mapping[str, Any]) -> CommittedFile:
+    def known(prefix: str) -> dict[str, Any]:
+        start = len(prefix)
+        return {key[start:]: value for key, value in action.items() if key.startswith(prefix) and value is not None}
+
+    return CommittedFile(
+        path=path / action["path"],
+        name=action["path"],
+        partition=known("partition."),
+        rows=action["num_records"],
+        size_bytes=action["size_bytes"],
+        minimum=known("min."),
+        maximum=known("max."),
+        null_count=known("null_count."),
+    )
 
 
 def _json_value(value: Any) -> int | float | str:

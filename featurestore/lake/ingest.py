@@ -67,6 +67,7 @@ def ingest(
     Raises:
         IngestError: the input is missing, empty, damaged, of another format, or lacks a column. Nothing is committed,
             unless a file turns out to be damaged behind its header: then whole batches before it are.
+        StoreError: the committed events have other columns than the source now declares.
         CommitConflictError: other writers kept committing to the source.
     """
     started = time.monotonic()
@@ -77,7 +78,9 @@ def ingest(
         )
     marks = new_files(layout, source) if rows is None else {}
     given = check_input(list(marks) if rows is None else rows, source)
-    tally = Tally(source.name, Table.open(layout.events(source.name)).version)
+    table = Table.open(layout.events(source.name))
+    table.check_columns(arrow_schema(source), partition_by=("month",))
+    tally = Tally(source.name, table.version)
     with spill_folder(layout) as temp_folder, connect(layout.root, *_folders(given), temp_folder=temp_folder) as session:
         batch = Batch(session, source, now_us=time.time_ns() // 1000)
         for part in parts_of(given, limit=batch_rows):

@@ -21,7 +21,7 @@ from typing import Any
 import pyarrow as pa
 
 from featurestore.errors import CommitConflictError, StoreError
-from featurestore.lake.files import CommittedFile, StagedFile, describe, parquet_scan_sql, stage
+from featurestore.lake.files import CommittedFile, StagedFile, committed_files, describe, parquet_scan_sql, stage
 
 __all__ = ["CommittedFile", "StagedFile", "Table", "commit", "describe", "parquet_scan_sql", "stage", "vacuum"]
 
@@ -71,7 +71,8 @@ class Table:
     def files(self, **partition: str) -> list[CommittedFile]:
         """List the committed files, sorted by name; only those of the given partition values, if any."""
         if self._files is None:
-            self._files = _committed_files(self.path, self._delta) if self._delta is not None else []
+            actions = self._delta.get_add_actions(flatten=True) if self._delta is not None else None
+            self._files = committed_files(self.path, pa.table(actions).to_pylist()) if actions is not None else []
         return [file for file in self._files if all(file.partition.get(key) == value for key, value in partition.items())]
 
     def mark(self, app_id: str) -> int | None:
@@ -82,6 +83,14 @@ class Table:
     def column_types(self) -> dict[str, str]:
         """Map each column, partition columns included, to the name of its Delta type; empty without a table."""
         return _column_types(self._delta.schema()) if self._delta is not None else {}
+
+    def check_columns(self, schema: pa.Schema, *, partition_by: Sequence[str] = ()) -> None:
+        """Compare columns to be written with those of the table; one that does not exist takes any.
+
+        Raises:
+            StoreError: names or types differ.
+        """
+        _delta_schema(self, [schema], partition_by)
 
 
 def commit(
@@ -167,28 +176,6 @@ def _check_protocol(path: Path, delta: Any) -> None:
             f"{path} uses Delta features that a list of Parquet files cannot express "
             f"({', '.join(sorted(features)) or 'column mapping'}). Another program changed it; restore the table without them."
         )
-
-
-def _committed_files(path: Path, delta: Any) -> list[CommittedFile]:
-    rows = pa.table(delta.get_add_actions(flatten=True)).to_pylist()
-    return sorted((_committed_file(path, row) for row in rows), key=lambda file: file.name)
-
-
-def _committed_file(path: Path, row: dict[str, Any]) -> CommittedFile:
-    def known(prefix: str) -> dict[str, Any]:
-        start = len(prefix)
-        return {key[start:]: value for key, value in row.items() if key.startswith(prefix) and value is not None}
-
-    return CommittedFile(
-        path=path / row["path"],
-        name=row["path"],
-        partition=known("partition."),
-        rows=row["num_records"],
-        size_bytes=row["size_bytes"],
-        minimum=known("min."),
-        maximum=known("max."),
-        null_count=known("null_count."),
-    )
 
 
 def _check_marks(table: Table, marks: Mapping[str, int]) -> None:
@@ -279,8 +266,8 @@ def _delta_schema(table: Table, schemas: Sequence[pa.Schema | None], partition_b
     for types in map(_column_types, found):
         if types != known:
             raise StoreError(
-                f"A file has the columns {dict(sorted(types.items() - known.items()))} where the table {table.path} has "
-                f"{dict(sorted(known.items() - types.items()))}. A table's columns never change; write another table."
+                f"New rows have the columns {dict(sorted(types.items() - known.items()))} where the table {table.path} has "
+                f"{dict(sorted(known.items() - types.items()))}. A table's columns never change: write another one."
             )
     if table.version < 0 and not found:
         raise StoreError(f"{table.path} does not exist, and a commit without files needs a schema to create it.")

@@ -20,7 +20,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
-from featurestore.errors import IngestError
+from featurestore.errors import IngestError, StoreError
 from featurestore.lake.events import event_files, time_span
 from featurestore.lake.ingest import ingest
 from featurestore.lake.layout import Layout, create_or_open
@@ -272,6 +272,13 @@ def test_two_processes_ingesting_the_same_new_months_commit_every_event_once(tmp
     added, duplicates = (sum(int(output[i]) for output in outputs) for i in (0, 1))
     assert (added, duplicates) == (300, 100)
     assert committed(layout, VERSIONED)["event_id"].to_pylist() == list(range(300))
+
+
+def test_a_source_that_changed_its_columns_is_refused_before_anything_is_written(layout: Layout) -> None:
+    ingest(layout, VERSIONED, versioned([(1, 1, 1, 1)]))
+    with pytest.raises(StoreError, match="columns"):
+        ingest(layout, EVENTS, frame(6))
+    assert committed(layout, VERSIONED).num_rows == 1
 
 
 def test_a_report_reads_as_one_line(layout: Layout) -> None:
