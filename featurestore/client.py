@@ -274,12 +274,13 @@ class FeatureStore:
         """
         return draw_timeline(self.drift_history(), Path(path or self.layout.reports / "timeline.png"), **options)
 
-    def recalibrate(self, name: str | None = None, *, month: Month | date | str | None = None) -> list[Decision]:
+    def recalibrate(self, name: str | None = None, *, month: Months | None = None) -> list[Decision]:
         """Fit challengers for the calibrations that a drift asks for, and promote those that beat their champion.
 
         Args:
             name: One calibration, tried whether a drift asks for it or not; all that are asked for by default.
-            month: The audited month to act on; nothing after it is looked at. The last audited one by default.
+            month: The audited month to act on, or several, one after the other; nothing after it is looked at. The last
+                audited one by default.
 
         Returns:
             The decisions, each also in the calibration's audit log; a drift with too few months behind it waits.
@@ -293,17 +294,17 @@ class FeatureStore:
             raise UnknownNameError(f"There is no calibration {name!r}.{did_you_mean(name, registry.calibrations)}")
         if not table.num_rows:
             raise CalibrationError("No month has been audited yet. Call store.audit() for the months you have first.")
-        this = Month.parse(max(table["month"].to_pylist()) if month is None else month)
-        found = [e for e in episodes(table, lambda feature: dependants(registry, feature)) if e.month <= this]
-        decisions = []
+        months = month_list(max(table["month"].to_pylist()) if month is None else month)
+        found = episodes(table, lambda feature: dependants(registry, feature))
+        decisions: list[Decision] = []
         for calibration in registry.calibrations.values():
             if name in (None, calibration.name):
                 mine = [episode for episode in found if calibration.name in episode.calibrations]
                 rows, folder = calibration_rows(self.layout, registry, calibration), self.layout.calibrations(calibration.name)
-                decisions.append(
-                    recalibrate(calibration, rows, folder=folder, month=this, episodes=mine, is_forced=name is not None)
+                decisions += recalibrate(
+                    calibration, rows, folder=folder, months=months, episodes=mine, is_forced=name is not None
                 )
-        return [decision for decision in decisions if decision is not None]
+        return decisions
 
     def rollback(self, name: str) -> str:
         """Make a calibration's champion before the present one champion again, with its drift reference.

@@ -2,8 +2,8 @@
 
 1. A calibration is asked for by episodes of the features that it is fitted from or that read it, since its last decision
    that was final.
-2. Months from the onset of the loudest of them to the audited one are split: the last third (at most ``MOST_HELD_OUT``) is held out, the
-   rest is what the challenger is fitted on. Fewer than ``LEAST_MONTHS`` months: it waits for the next audit.
+2. Months from the onset of the loudest of them to the audited one are split: the last third (at most ``MOST_HELD_OUT``) is held
+   out, the rest is what the challenger is fitted on. Fewer than ``LEAST_MONTHS`` months: it waits for the next audit.
 3. ``challenge`` decides on the held-out months, ``record`` writes the decision and, if promoted, the new champion. A
    rejection on fewer than ``MOST_HELD_OUT`` months is not final: another challenger is tried when one more can be held out.
 A calibration without a champion gets its first version from ``FIRST_MONTHS`` months of history, without a test.
@@ -53,23 +53,33 @@ def recalibrate(
     rows: Rows,
     *,
     folder: Path,
-    month: Month,
+    months: Sequence[Month],
     episodes: Sequence[Episode],
     is_forced: bool = False,
-) -> Decision | None:
-    """Fit, test and decide about one calibration as of an audited month, if something asks for it.
+) -> list[Decision]:
+    """Fit, test and decide about one calibration as of some audited months, one after the other, if something asks for it.
 
     Args:
         calibration: Which.
         rows: Its inputs by month.
         folder: Where its versions and its log are.
-        month: The audited month; nothing after it is looked at.
-        episodes: Episodes of the features that it depends on, up to the month.
+        months: The audited months, ascending; nothing after each is looked at.
+        episodes: Episodes of the features that it depends on.
         is_forced: Whether a person asks: then without an episode too, on the last ``FIRST_MONTHS`` months.
 
     Returns:
-        The decision, also written to the log; ``None`` when nothing asks for one or there are too few months yet.
+        The decisions, also written to the log; none when nothing asks for one or there are too few months yet.
     """
+    found = (
+        _recalibrate(calibration, rows, folder, month, [each for each in episodes if each.month <= month], is_forced)
+        for month in months
+    )
+    return [decision for decision in found if decision is not None]
+
+
+def _recalibrate(
+    calibration: Calibration, rows: Rows, folder: Path, month: Month, episodes: Sequence[Episode], is_forced: bool
+) -> Decision | None:
     if champion(folder) is None:
         start = month.shift(1 - FIRST_MONTHS)
         trigger = Trigger(str(month))
