@@ -11,6 +11,17 @@ EVENTS :=
 PORT   := 3000
 PYTHON :=
 
+# What `make ui` shows of each DATA.
+MODULE_shop           := featurestore.shop
+FIRST_MONTH_shop      := 2016-01
+LAST_MONTH_shop       := 2025-12
+MODULE_completejourney      := featurestore.datasets.completejourney
+FIRST_MONTH_completejourney := 2017-01
+LAST_MONTH_completejourney  := 2017-12
+MODULE_movielens      := featurestore.datasets.movielens
+FIRST_MONTH_movielens := 1995-01
+LAST_MONTH_movielens  := 2016-10
+
 VENV      := .venv
 BIN       := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
@@ -47,7 +58,9 @@ demo: $(INSTALLED) ## Ten years in one command; DATA=completejourney or movielen
 ui: $(INSTALLED) ## Open the Dagster UI on the demo's store; DATA=, ROOT=, PORT=3000
 	@test -e '$(ROOT)/store.json' || { echo 'There is no store in $(ROOT) yet; run: make demo DATA=$(DATA)' >&2; exit 1; }
 	@echo 'Dagster UI: http://127.0.0.1:$(PORT)'
-	@FEATURESTORE_ROOT='$(abspath $(ROOT))' DAGSTER_HOME='$(abspath $(ROOT))/.dagster' $(BIN)/dagster dev --host 127.0.0.1 --port '$(PORT)'
+	@FEATURESTORE_ROOT='$(abspath $(ROOT))' FEATURESTORE_DEFINITIONS='$(MODULE_$(DATA))' \
+	  FEATURESTORE_FIRST_MONTH='$(FIRST_MONTH_$(DATA))' FEATURESTORE_LAST_MONTH='$(LAST_MONTH_$(DATA))' \
+	  DAGSTER_HOME='$(abspath $(ROOT))/.dagster' $(BIN)/dagster dev --host 127.0.0.1 --port '$(PORT)'
 
 check: $(INSTALLED) ## Lint, formatting, types
 	@$(BIN)/ruff check .
@@ -56,6 +69,11 @@ check: $(INSTALLED) ## Lint, formatting, types
 
 test: check ## Everything that must hold: check, then all tests
 	@$(BIN)/python -m pytest -q -n 2
+
+bench: $(INSTALLED) ## Measure: the drift monitor on unseen data, its speed, the made-up shop's speed
+	@$(BIN)/python benchmarks/drift.py --quick
+	@$(BIN)/python benchmarks/drift.py --speed
+	@$(BIN)/python benchmarks/synth_speed.py
 
 clean: ## Remove .venv, caches and build leftovers; data/ stays
 	@rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

@@ -35,7 +35,7 @@ def demo(
         raise DefinitionError(f"--events sizes the made-up shop; {data} is as large as it is. Leave it out.")
     run_demo = _load_demo()
     with showing_stages() as progress:
-        result = run_demo(data, root=root or Path("data") / data, events=events or EVENTS, progress=progress)
+        result = run_demo(root or Path("data") / data, data=data, events=events or EVENTS, progress=progress)
     screen.show_json(result) if as_json else show_result(result)
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from featurestore.cli.options import DEFAULT_ROOT
 from featurestore.cli.screen import say, show_table
 
 if TYPE_CHECKING:
@@ -12,23 +14,23 @@ if TYPE_CHECKING:
 
 def show_result(result: DemoResult) -> None:
     """Write the last screen to stdout."""
-    say(f"\n{result.data}, {result.first_month} to {result.last_month}, in {result.elapsed_s:.0f} s: {result.root}\n")
+    say(f"\n{result.data}, {result.first_month} to {result.last_month}, in {result.elapsed_s:.0f} s: {near(result.root)}")
     show_table("Measured", ("what", "value"), list(measured(result).items()))
     if result.planted:
         found = sum(outcome.found_month is not None for outcome in result.planted)
-        rows = [planted_row(outcome) for outcome in result.planted]
-        show_table("\nPlanted drift against detected drift", ("planted", "until", "kind", "what", "found", "by"), rows)
+        rows = [planted_row(outcome) for outcome in sorted(result.planted, key=lambda outcome: outcome.first_month)]
+        show_table("Planted drift against detected drift", ("planted", "until", "kind", "what", "found", "by"), rows)
         say(
             f"{found} of {len(rows)} found; {result.unplanted_episodes} of {len(result.episodes)} episodes have no planted cause."
         )
     if result.recalibrations:
         rows = [recalibration_row(decision) for decision in result.recalibrations]
         show_table(
-            "\nRecalibration", ("month", "calibration", "decision", "consumer", "loss before", "loss after", "better by"), rows
+            "Recalibration", ("month", "calibration", "decision", "consumer", "loss before", "loss after", "better by"), rows
         )
     say("\nReports")
     for path in (result.timeline, *result.reports):
-        say(f"  {path}")
+        say(f"  {near(path)}")
     say("\nNext")
     for command in next_commands(result):
         say(f"  {command}")
@@ -37,13 +39,13 @@ def show_result(result: DemoResult) -> None:
 def measured(result: DemoResult) -> dict[str, str]:
     """Name the demo's numbers, in words."""
     training = result.training_set
-    entities = ", ".join(f"{count:,} {name}" for name, count in result.entities.items())
+    entities = ", ".join(f"{name} {count:,}" for name, count in result.entities.items())
     stages = ", ".join(f"{stage.stage} {stage.elapsed_s:.0f} s" for stage in result.stages)
     return {
-        "events": f"{result.events:,} committed; {result.duplicates:,} redeliveries dropped, {result.quarantined:,} quarantined",
+        "events": f"{result.events:,} committed, {result.quarantined:,} quarantined",
         "ingest": f"{result.events_per_s:,.0f} events per second",
         "size": f"{result.bytes_per_event:.1f} bytes per event; the whole store {result.store_bytes / 1e6:,.0f} MB",
-        "features": f"{result.features} in {result.views} views, of {entities}",
+        "features": f"{result.features} in {result.views} views ({entities} keys)",
         "training set": f"{training.rows:,} rows x {training.features} features of {training.service} in {training.elapsed_s:.2f} s",
         "drift": f"{result.scores:,} feature-months scored, {len(result.episodes)} entered drift",
         "time": stages,
@@ -73,10 +75,17 @@ def recalibration_row(decision: Recalibration) -> tuple[object, ...]:
 
 def next_commands(result: DemoResult) -> list[str]:
     """List what to try next on the demo's store."""
-    where = "" if result.data == "shop" else f" DATA={result.data}"
-    option = "" if str(result.root) == "data/shop" else f" --root {result.root}"
+    root, usual = near(result.root), f"data/{result.data}"
+    data = "" if result.data == "shop" else f" DATA={result.data}"
+    place = "" if root == usual else f" ROOT={root}"
+    option = "" if root == str(DEFAULT_ROOT) else f" --root {root}"
     return [
-        f"make ui{where}{f' ROOT={result.root}' if str(result.root) != f'data/{result.data}' else ''}",
+        f"make ui{data}{place}",
         f"featurestore status{option}",
         f"featurestore audit --month {result.last_month}{option}",
     ]
+
+
+def near(path: Path) -> str:
+    """Write a path relative to the working directory when it lies below it."""
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)

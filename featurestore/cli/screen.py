@@ -17,7 +17,6 @@ from featurestore.errors import FeatureStoreError
 from featurestore.timeline import Month
 
 if TYPE_CHECKING:
-    from rich.console import Console
     from rich.progress import Progress
 
 WIDTH_IN_A_FILE = 160
@@ -66,16 +65,23 @@ def show_error(error: FeatureStoreError, *, as_json: bool) -> None:
 
 
 def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Write a table to stdout; columns of numbers stand to the right."""
+    """Write a titled table to stdout, "none" without rows; columns of numbers stand to the right."""
+    from rich.console import Console
     from rich.table import Table
 
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    if not rows:
+        say(f"\n{title}: none")
+        return
+    table = Table(box=None, pad_edge=False)
     for i, column in enumerate(columns):
-        is_numeric = bool(rows) and all(isinstance(row[i], int | float) for row in rows)
+        is_numeric = all(isinstance(row[i], int | float) for row in rows)
         table.add_column(column, justify="right" if is_numeric else "left", overflow="fold")
     for row in rows:
         table.add_row(*(cell(value) for value in row))
-    to_stdout().print(table)
+    console = Console(width=None if sys.stdout.isatty() else WIDTH_IN_A_FILE, highlight=False)
+    with console.capture() as drawn:
+        console.print(table)
+    say(f"\n{title}\n" + "\n".join(line.rstrip() for line in drawn.get().splitlines()))
 
 
 def cell(value: object) -> str:
@@ -91,13 +97,6 @@ def cell(value: object) -> str:
     if isinstance(value, float):
         return f"{value:,.2f}"
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else escape(str(value))
-
-
-def to_stdout() -> Console:
-    """Return a console that writes to stdout; in a file or pipe its lines are long and without colours."""
-    from rich.console import Console
-
-    return Console(width=None if sys.stdout.isatty() else WIDTH_IN_A_FILE, highlight=False)
 
 
 @contextmanager

@@ -93,8 +93,8 @@ def show_status(found: StoreStatus) -> None:
     screen.show_table("Views", ("view", "features", "tile rows", "ledger bytes", "months missing", "fingerprint"), views)
     calibrations = [(c.name, c.champion, c.versions) for c in found.calibrations]
     screen.show_table("Calibrations", ("calibration", "champion", "versions"), calibrations)
-    drifts = [(d.view, d.feature, d.segment, d.since, d.reason) for d in found.open_drifts]
-    screen.show_table("Open drifts", ("view", "feature", "segment", "since", "reason"), drifts)
+    drifts = [(d.feature, d.segment, d.since, d.reason) for d in found.open_drifts]
+    screen.show_table("Open drifts", ("feature", "segment", "since", "reason"), drifts)
 
 
 def status(root: Root = DEFAULT_ROOT, as_json: Json = False) -> None:
