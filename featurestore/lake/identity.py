@@ -148,11 +148,11 @@ def _probe(session: DuckDBPyConnection, source: EventSource, near: Sequence[Comm
     if not near:
         session.execute(f"CREATE OR REPLACE TEMP TABLE known AS SELECT {event_id} FROM {VALID} LIMIT 0")
         return []
-    scan = parquet_scan_sql(near, options="filename = true")
+    scan = parquet_scan_sql(near, options="filename = '$file'")
     session.execute(
-        f"CREATE OR REPLACE TEMP TABLE known AS SELECT {event_id}, filename FROM {scan} SEMI JOIN {VALID} USING ({event_id})"
+        f'CREATE OR REPLACE TEMP TABLE known AS SELECT {event_id}, "$file" FROM {scan} SEMI JOIN {VALID} USING ({event_id})'
     )
-    names = {name for (name,) in session.execute("SELECT DISTINCT filename FROM known").fetchall()}
+    names = {name for (name,) in session.execute('SELECT DISTINCT "$file" FROM known').fetchall()}
     return [file for file in near if str(file.path) in names]
 
 
@@ -200,7 +200,7 @@ def _scans(holders: Sequence[CommittedFile], superseded: Sequence[CommittedFile]
     """List what else may hold versions, as ``(relation, origin)``."""
     found = []
     if holders:
-        found.append((parquet_scan_sql(holders, options="filename = true, file_row_number = true"), "committed"))
+        found.append((parquet_scan_sql(holders, options="filename = '$file', file_row_number = true"), "committed"))
     if superseded:
         found.append((parquet_scan_sql(superseded), "superseded"))
     return found
@@ -214,7 +214,7 @@ def _gather_versions(
     known_at = quote(source.ingested_at or source.event_time)
 
     def version(relation: str, origin: str) -> str:
-        file, row = ("filename", "file_row_number") if origin == "committed" else ("NULL::VARCHAR", "NULL::BIGINT")
+        file, row = ('"$file"', "file_row_number") if origin == "committed" else ("NULL::VARCHAR", "NULL::BIGINT")
         return (
             f'SELECT {columns}, {literal(origin)} AS "$origin", {file} AS "$file", {row} AS "$row" '
             f"FROM {relation} SEMI JOIN candidates USING ({event_id})"

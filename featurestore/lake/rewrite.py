@@ -75,7 +75,7 @@ def _arms(
     if interval is not None:
         arms.append(f"SELECT {columns} FROM ({fresh_sql}) WHERE {within_sql(source.event_time, interval)}")
     if old:
-        scan = parquet_scan_sql(old, options="filename = true, file_row_number = true")
-        without = f" ANTI JOIN {REMOVED} r ON s.filename = r.file AND s.file_row_number = r.row" if is_losing else ""
+        scan = parquet_scan_sql(old, options="filename = '$file', file_row_number = true")
+        without = f' ANTI JOIN {REMOVED} r ON s."$file" = r.file AND s.file_row_number = r.row' if is_losing else ""
         arms.append(f"SELECT {columns} FROM {scan} s{without}")
     return " UNION ALL ".join(arms)

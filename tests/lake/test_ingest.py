@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute
 import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
@@ -272,6 +273,29 @@ def test_two_processes_ingesting_the_same_new_months_commit_every_event_once(tmp
     added, duplicates = (sum(int(output[i]) for output in outputs) for i in (0, 1))
     assert (added, duplicates) == (300, 100)
     assert committed(layout, VERSIONED)["event_id"].to_pylist() == list(range(300))
+
+
+def test_columns_may_have_the_names_that_sql_uses_itself(layout: Layout) -> None:
+    names = ("file", "row", "reason", "key", "select", "v", "c")
+    types = {"id": "int64", "event_time": "timestamp", "known": "timestamp", **dict.fromkeys(names, "string")}
+    source = EventSource("events", schema=types, event_time="event_time", event_id="id", ingested_at="known")
+    table = versioned([(1, 1, 1, 1), (2, 50, 1, 1)]).drop_columns(["amount"])
+    for content in ("old", "new"):
+        days = pa.scalar(timedelta(days=content == "new"))
+        rows = pa.table(
+            {
+                "id": table["event_id"],
+                "event_time": table["event_time"],
+                "known": pa.compute.add(table["ingested_at"], days),
+                **{name: [content] * 2 for name in names},
+            }
+        )
+        ingest(layout, source, rows)
+        ingest(layout, source, rows)
+    with connect(layout.root) as session:
+        found = session.sql(f"FROM {parquet_scan_sql(Table.open(layout.events('events')).files())}").to_arrow_table()
+    assert set(found["file"].to_pylist()) == {"new"}
+    assert read_superseded(layout, source)["select"].to_pylist() == ["old", "old"]
 
 
 def test_a_source_that_changed_its_columns_is_refused_before_anything_is_written(layout: Layout) -> None:
