@@ -56,10 +56,12 @@ _LIKED = "rating >= 4"
 _HALF_STAR = "rating <> floor(rating)"
 _WINDOWS = ("30d", "1y", "10y", "lifetime")
 
+# Most people rate for an evening and never again: a step of a day would hide from each rating all that came before it.
 user_activity = FeatureView(
     "user_activity",
     entity=user,
     source=SOURCE,
+    grain="event",
     aggregations=[
         Count("ratings", windows=_WINDOWS),
         Mean("rating", "rating", windows=_WINDOWS),
@@ -122,6 +124,7 @@ user_taste = FeatureView(
     "user_taste",
     entity=user_genre,
     source=SOURCE,
+    grain="event",
     aggregations=[
         Count("ratings", windows=("1y", "10y", "lifetime")),
         Mean("rating", "rating", windows=("1y", "10y", "lifetime")),

@@ -101,20 +101,23 @@ def test_decades_of_features_equal_a_range_join_over_the_package(
     random = np.random.default_rng(21)
     first, last = np.datetime64("1995-01-01", "us"), np.datetime64("2026-12-31", "us")
     as_of = first + random.integers(0, int((last - first).astype(np.int64)), 1000).astype("timedelta64[us]")
-    spine = pa.table({"user_id": random.integers(1, 690, 1000), "as_of": pa.array(as_of)})  # some of these numbers are nobody's
+    users = random.integers(1, 690, 1000)  # some of these numbers are nobody's
+    at_ratings = raw.sql("SELECT userId, moment FROM ratings ORDER BY hash(rownames) LIMIT 300").fetchnumpy()
+    users[:300], as_of[:300] = at_ratings["userId"], at_ratings["moment"]
+    spine = pa.table({"user_id": users, "as_of": pa.array(as_of)})
     raw.register("spine_rows", spine.append_column("row", pa.array(range(1000))))
     aggregates = {
-        f"{name}_{window}": f"{sql} FILTER (r.day >= s.day - {length})"
+        f"{name}_{window}": f"{sql} FILTER (r.moment >= s.as_of - INTERVAL {length} DAY)"
         for window, length in WINDOWS.items()
         for name, sql in {"ratings": "count(r.rating)", "rating": "avg(r.rating)"}.items()
     }
-    aggregates["likes_10y"] = "count(*) FILTER (r.day >= s.day - 3650 AND r.rating >= 4)"
+    aggregates["likes_10y"] = "count(*) FILTER (r.moment >= s.as_of - INTERVAL 3650 DAY AND r.rating >= 4)"
     outputs = ", ".join(f"{sql} AS {name}" for name, sql in aggregates.items())
 
     found = store.get_historical_features(spine, ["user_activity"])
     expected = raw.sql(
-        f"WITH s AS (SELECT *, CAST(as_of AS DATE) AS day FROM spine_rows) SELECT {outputs} FROM s LEFT JOIN ratings r "
-        "ON r.userId = s.user_id AND r.day < s.day GROUP BY s.row ORDER BY s.row"
+        f"SELECT {outputs} FROM spine_rows s LEFT JOIN ratings r ON r.userId = s.user_id AND r.moment < s.as_of "
+        "GROUP BY s.row ORDER BY s.row"
     ).to_arrow_table()
 
     assert (report.rows_added, report.duplicates, sum(report.quarantined.values())) == (100_004, 0, 0)
