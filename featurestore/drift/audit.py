@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
-from itertools import groupby
+from itertools import groupby, takewhile
 from pathlib import Path
 from typing import Protocol
 
@@ -176,18 +176,21 @@ def audit_view(
         recalibrated = sorted((feature, str(month)) for feature, given in resets.items() for month in given if month in months)
         names[year] = chain = digest([chain, sketch_name, recalibrated])
     committed = _by_partition(Table.open(audited.scores), YEAR)
-    if all(year in committed and committed[year].path.stem == name for year, name in names.items()):
-        return _split(pa.concat_tables([HISTORY_SCHEMA.empty_table(), *(read_parquet(committed[year].path) for year in names)]))
-    scores = monitor_sketches(
+    done = list(takewhile(lambda year: year in committed and committed[year].path.stem == names[year], names))
+    scored = pa.concat_tables([HISTORY_SCHEMA.empty_table(), *(read_parquet(committed[year].path) for year in done)])
+    if len(done) == len(names):
+        return _split(scored)
+    new = monitor_sketches(
         ((month.first_day, sketch) for _, months in sketches.values() for month, sketch in months.items()),
         season=retail_season,
         policy=policy,
         resets=resets,
+        scored=scored,
     )
-    named = scores.add_column(0, "view", pa.array([audited.view] * scores.num_rows, pa.string())).cast(HISTORY_SCHEMA)
-    by_year = {year: named.filter(pc.equal(pc.year(named[AT]), int(year))) for year in names}
-    _commit_years(audited.scores, {year: (names[year], by_year[year]) for year in names}, f"scores of {audited.view}")
-    return _split(named)
+    named = new.add_column(0, "view", pa.array([audited.view] * new.num_rows, pa.string())).cast(HISTORY_SCHEMA)
+    by_year = {year: named.filter(pc.equal(pc.year(named[AT]), int(year))) for year in names if year not in done}
+    _commit_years(audited.scores, {year: (names[year], by_year[year]) for year in by_year}, f"scores of {audited.view}")
+    return _split(pa.concat_tables([scored, named]))
 
 
 def history(audited: AuditedView) -> pa.Table:

@@ -105,6 +105,7 @@ def monitor_sketches(
     season: Season = retail_season,
     policy: DriftPolicy = DEFAULT_POLICY,
     resets: Resets = NO_RESETS,
+    scored: pa.Table | None = None,
 ) -> pa.Table:
     """Do the same from sketches (``SKETCH_SCHEMA``), so that no month is read twice.
 
@@ -113,16 +114,25 @@ def monitor_sketches(
         season: Month to its season.
         policy: Thresholds.
         resets: Feature to the months in which it was recalibrated.
+        scored: The answer for whole years before, with the same sketches and settings. Noise is fitted afresh each January, so
+            these years are not tested again; their standings are taken over.
 
     Returns:
-        As ``monitor_drift``.
+        As ``monitor_drift``, for the months that ``scored`` does not hold.
     """
     months, is_given, records = collect_records(sketches)
     judge = Judge(records, months, season, policy)
     recalibrated = {name: {Month.parse(month) for month in given} for name, given in resets.items()}
     standings = [Standing()] * len(records)
     rows = []
+    known = _standings_by_month(months, scored)
     for t, month in enumerate(months):
+        if month in known:
+            for i, record in enumerate(records):
+                if month in recalibrated.get(record.feature, ()):
+                    judge.forget(i, baseline=t, since=standings[i].since)
+                standings[i] = known[month].get((record.feature, record.segment), standings[i])
+            continue
         end = t + 13 - month.month
         if t and month.month == 1 and end > policy.min_months:
             judge.begin_year(t, min(end, len(months)))
@@ -140,6 +150,18 @@ def monitor_sketches(
                 members = judge.reference(i, t) if finding else []
                 rows.append(_row(month, months, record, standings[i], finding, reason, members))
     return pa.Table.from_pylist(rows, schema=DRIFT_SCHEMA)
+
+
+def _standings_by_month(
+    months: Sequence[Month], scored: pa.Table | None
+) -> dict[Month, dict[tuple[str, str | None], Standing]]:
+    """Read the standings of months that have been scored."""
+    places = {month: t for t, month in enumerate(months)}
+    found: dict[Month, dict[tuple[str, str | None], Standing]] = {}
+    for row in scored.to_pylist() if scored is not None else ():
+        since = None if row["since"] is None else places[Month.parse(row["since"])]
+        found.setdefault(Month.parse(row["month"]), {})[row["feature"], row["segment"]] = Standing(row["state"], since)
+    return found
 
 
 def insufficiency(record: FeatureRecord, t: int, policy: DriftPolicy) -> str | None:
