@@ -71,6 +71,7 @@ class NoiseLikelihoods:
         self._values, self._variances, self._kind, self._relations, self._until = values, variances, kind, relations, until
         self._candidates = [_candidates(kind, effect) for effect in EFFECTS]
         self._logs = np.zeros((len(values), sum(map(len, self._candidates))))
+        self._is_explained = np.zeros(len(values), bool)
         self._profiles = np.zeros((len(EFFECTS), *values.shape))
 
     def explain(self, rows: np.ndarray, forgotten: Forgotten) -> None:
@@ -82,11 +83,11 @@ class NoiseLikelihoods:
             for e, effect in enumerate(EFFECTS):
                 self._profiles[e, own] = part.profile(effect)
                 found.append(part.likelihoods(self._candidates[e], effect, self._profiles[e, own]))
-            self._logs[own] = np.concatenate(found, axis=1)
+            self._logs[own], self._is_explained[own] = np.concatenate(found, axis=1), True
 
     def best(self) -> NoiseFit:
-        """Choose each series' noise, the candidates weighed by how well they serve all series."""
-        chosen = _posterior(self._logs).argmax(axis=1)
+        """Choose each series' noise, the candidates weighed by how well they serve all series that have been seen."""
+        chosen = (self._logs + np.log(_weights(self._logs[self._is_explained]))).argmax(axis=1)
         flat = [candidate for own in self._candidates for candidate in own]
         effect = np.repeat(np.arange(len(EFFECTS)), [len(own) for own in self._candidates])[chosen]
         return NoiseFit(
@@ -236,12 +237,12 @@ class _Part:
         return np.asarray(explained - (through * weighted @ np.linalg.solve(corrected, b))[:, :, 0])
 
 
-def _posterior(logs: np.ndarray) -> np.ndarray:
-    """Weigh the candidates by how often they serve all series -> [S, candidates], not normalised."""
-    likelihoods = np.exp(logs - logs.max(axis=1, keepdims=True))
+def _weights(logs: np.ndarray) -> np.ndarray:
+    """Weigh the candidates by how often they serve the series -> [candidates], summing to one."""
+    likelihoods = np.exp(logs - logs.max(axis=1, keepdims=True)) if len(logs) else logs
     weights = np.full(logs.shape[1], 1 / logs.shape[1])
     for _ in range(EM_ROUNDS):
         shares = likelihoods * weights
         counts = (shares / shares.sum(axis=1, keepdims=True)).sum(axis=0) + 1 / len(weights)
         weights = counts / counts.sum()
-    return np.asarray(likelihoods * weights)
+    return weights

@@ -5,6 +5,7 @@ The change-point test decides. The pool of the same season explains, and keeps a
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -46,7 +47,7 @@ class Judge:
         self._relations = MonthRelations.of(months, season)
         self._labels = season_labels(months, season)
         self._pools = [self._compare(record, baseline=0) for record in records]
-        self._segments = _segment_counts(records)
+        self._segments = np.ones(len(records))
         self._seen_months = [np.cumsum(~np.isnan(series.values), axis=1) for series in self._series]
         self._onsets: list[list[tuple[int, np.ndarray]]] = [[] for _ in self._series]
         self._tests: list[ChangeTest] = []
@@ -55,6 +56,7 @@ class Judge:
 
     def begin_year(self, first: int, end: int) -> None:
         """Fit the noise on the months before ``first`` and get ready for ``[first, end)``."""
+        self._segments = _segment_counts(self._records, until=first)
         years = [
             fit_year(series, self._relations, first=first, end=end, onsets=tuple(onsets))
             for series, onsets in zip(self._series, self._onsets, strict=True)
@@ -137,16 +139,14 @@ class Judge:
         return compare_with_pool(record.counts, members, is_sufficient=is_sufficient, psi=self._policy.psi)
 
 
-def _segment_counts(records: Sequence[FeatureRecord]) -> np.ndarray:
-    """Count among how many segments of its column each record is one -> [records]; 1 for all rows."""
-    found: dict[tuple[str, str], set[str]] = {}
-    for record in records:
-        if record.segment is not None:
-            found.setdefault((record.feature, record.segment.partition("=")[0]), set()).add(record.segment)
-    counts = [
-        1 if record.segment is None else len(found[record.feature, record.segment.partition("=")[0]]) for record in records
-    ]
-    return np.array(counts, float)
+def _segment_counts(records: Sequence[FeatureRecord], *, until: int) -> np.ndarray:
+    """Count among how many segments of its column each record is one -> [records]; 1 for all rows.
+
+    Only segments that were seen before ``until`` count, so that a month's answer does not depend on later ones.
+    """
+    keys = [(record.feature, (record.segment or "").partition("=")[0]) for record in records]
+    found = Counter(key for key, record in zip(keys, records, strict=True) if record.first < until)
+    return np.array([1.0 if record.segment is None else max(found[key], 1) for key, record in zip(keys, records, strict=True)])
 
 
 def _described(record: FeatureRecord, series: SeriesSet, alarms: Alarms, row: int, t: int) -> str:

@@ -123,23 +123,19 @@ def monitor_sketches(
     months, is_given, records = collect_records(sketches)
     judge = Judge(records, months, season, policy)
     recalibrated = {name: {Month.parse(month) for month in given} for name, given in resets.items()}
-    standings = [Standing()] * len(records)
-    rows = []
     known = _standings_by_month(months, scored)
+    standings, rows = [Standing()] * len(records), []
     for t, month in enumerate(months):
-        if month in known:
-            for i, record in enumerate(records):
-                if month in recalibrated.get(record.feature, ()):
-                    judge.forget(i, baseline=t, since=standings[i].since)
-                standings[i] = known[month].get((record.feature, record.segment), standings[i])
-            continue
-        end = t + 13 - month.month
-        if t and month.month == 1 and end > policy.min_months:
-            judge.begin_year(t, min(end, len(months)))
         for i, record in enumerate(records):
             if month in recalibrated.get(record.feature, ()):
                 judge.forget(i, baseline=t, since=standings[i].since)
                 standings[i] = Standing()
+        if month in known:
+            standings = [known[month].get((r.feature, r.segment), own) for r, own in zip(records, standings, strict=True)]
+            continue
+        year_end = t + 13 - month.month
+        if t and month.month == 1 and year_end > policy.min_months:
+            judge.begin_year(t, min(year_end, len(months)))
         if judge.has_year:
             judge.step(t)
         for i, record in enumerate(records):

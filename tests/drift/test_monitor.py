@@ -172,3 +172,22 @@ def test_a_policy_says_what_is_wrong_with_it() -> None:
         DriftPolicy(segments="region")
     with pytest.raises(DefinitionError, match="min_months=3"):
         DriftPolicy(min_months=3)
+
+
+def test_a_months_answer_does_not_depend_on_later_months_nor_on_being_replayed() -> None:
+    def growing(t: int, rng: np.random.Generator) -> dict:
+        region = np.repeat([1, 2, 3], 200)[: 600 if t > 50 else 400]
+        rows = len(region)
+        columns = {"x": rng.normal(size=rows) + 0.9 * (t >= 40), "y": rng.poisson(1 + (t % 12 == 10), rows), "region": region}
+        return columns | ({"late": rng.normal(size=rows)} if t > 20 else {})
+
+    policy = DriftPolicy(segments=("region",))
+    sketches = list(monitor.sketch_months(snapshots(growing, months=66), policy=policy))
+    resets = {"x": ["2019-09", "2020-08"]}
+    whole = monitor.monitor_sketches(sketches, policy=policy, resets=resets)
+    for months in (30, 42, 48, 53, 60):
+        part = monitor.monitor_sketches(sketches[:months], policy=policy, resets=resets)
+        assert part.equals(whole.slice(0, len(part))), months
+        if months % 12 == 0:
+            rest = monitor.monitor_sketches(sketches, policy=policy, resets=resets, scored=part)
+            assert rest.equals(whole.slice(len(part))), months
