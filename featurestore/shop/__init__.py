@@ -11,7 +11,7 @@ region_service, region_cutoff        demand_v1 (the order profile), routing_v1
 from __future__ import annotations
 
 from featurestore.shop.categories import category_demand
-from featurestore.shop.events import ENTITIES, EVENT_TYPES, events
+from featurestore.shop.events import ENTITIES, EVENT_TYPES, TIMEZONE, events
 from featurestore.shop.regions import region_cutoff, region_service
 from featurestore.shop.services import demand, recommendation, routing
 from featurestore.shop.skus import return_prior, sku_demand, sku_places, sku_returns
@@ -23,4 +23,4 @@ SERVICES = (recommendation, demand, routing)
 OBJECTS: tuple[Definition, ...] = (events, *ENTITIES, *VIEWS, *SERVICES, return_prior)
 """Everything to hand to ``FeatureStore.apply``."""
 
-__all__ = ["ENTITIES", "EVENT_TYPES", "OBJECTS", "SERVICES", "VIEWS", "events", "return_prior"]
+__all__ = ["ENTITIES", "EVENT_TYPES", "OBJECTS", "SERVICES", "TIMEZONE", "VIEWS", "events", "return_prior"]

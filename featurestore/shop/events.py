@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from featurestore.spec import Entity, EventSource
 
+TIMEZONE = "Asia/Shanghai"
+"""The shop's business time zone."""
 EVENT_TYPES = ("view", "cart", "buy", "coupon_issue", "coupon_redeem", "ship", "deliver", "return")
 
 events = EventSource(
