@@ -38,6 +38,7 @@ _WIDER_INTEGERS = ("UBIGINT", "HUGEINT", "UHUGEINT")
 _NAIVE = ("TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS")
 _AWARE = ("TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ_NS")
 _OFFSET = r"\d{1,2}:\d{2}.*(Z|UTC|[+-]\d{2}(:?\d{2})?)\s*$"
+_TEXT = "{text}"
 _INTEGER_TEXT = "[+-]?[0-9]+"
 _EXACT_IN_DOUBLE = 2**53
 
@@ -47,12 +48,14 @@ class Conversion:
     """SQL over the columns of an input.
 
     Args:
-        value: The converted value; NULL where a problem holds.
-        problems: ``(reason, condition)``: a row is invalid for the first reason whose condition is true.
+        value: The converted value; NULL where the given one is invalid.
+        given: Condition that there is a value to convert; ``None`` when every value can be.
+        problems: Where something is given but ``value`` is NULL: ``(reason, condition)``, the first that holds counts.
         non_finite: Condition that is true where a NaN or an infinity became NULL; ``None`` when there can be none.
     """
 
     value: str
+    given: str | None = None
     problems: tuple[tuple[str, str], ...] = ()
     non_finite: str | None = None
 
@@ -88,36 +91,42 @@ def convert(column: str, kind: str, *, found: str, timezone: str | None = None) 
 
 
 def _wrong_type(column: str, name: str, kind: str) -> Conversion:
-    return Conversion(f"NULL::{SQL_TYPES[kind]}", ((f"wrong type {column}", f"{name} IS NOT NULL"),))
+    return _checked(f"NULL::{SQL_TYPES[kind]}", f"{name} IS NOT NULL", f"wrong type {column}")
+
+
+def _checked(value: str, given: str, reason: str, *others: tuple[str, str]) -> Conversion:
+    """Say why a value may not be convertible: ``reason``, unless one of the other problems holds."""
+    return Conversion(value, given, (*others, (reason, "true")))
+
+
+def _parsed(column: str, name: str, value: str, *others: tuple[str, str]) -> Conversion:
+    """Parse a text; one of spaces only is NULL. ``value`` and the problems call the trimmed text ``{text}``."""
+    text = f"nullif(trim({name}), '')"
+    problems = [(reason, condition.replace(_TEXT, text)) for reason, condition in others]
+    return _checked(value.replace(_TEXT, text), f"{text} IS NOT NULL", f"unparsable {column}", *problems)
 
 
 def _integer(column: str, name: str, found: str, kind: str) -> Conversion:
     target = SQL_TYPES[kind]
-    tried = f"try_cast({name} AS {target})"
-    out_of_range = (f"out of range {column}", f"{name} IS NOT NULL AND {tried} IS NULL")
+    given, out_of_range = f"{name} IS NOT NULL", f"out of range {column}"
     if found in _WIDTHS and _WIDTHS[found] <= _WIDTHS[target]:
         return Conversion(f"{name}::{target}")
     if found in _WIDTHS or found in _WIDER_INTEGERS:
-        return Conversion(tried, (out_of_range,))
-    fraction = (f"fraction in {column}", f"{name} <> trunc({name})")
-    if found.startswith("DECIMAL"):
-        return Conversion(tried, (fraction, out_of_range))
-    if found in ("FLOAT", "DOUBLE"):
-        return Conversion(tried, ((f"NaN in {column}", f"isnan({name})"), fraction, out_of_range))
+        return _checked(f"try_cast({name} AS {target})", given, out_of_range)
+    if found.startswith("DECIMAL") or found in ("FLOAT", "DOUBLE"):
+        whole = f"CASE WHEN {name} = trunc({name}) THEN try_cast({name} AS {target}) END"
+        nan = [(f"NaN in {column}", f"isnan({name})")] if found in ("FLOAT", "DOUBLE") else []
+        return _checked(whole, given, out_of_range, *nan, (f"fraction in {column}", f"{name} <> trunc({name})"))
     if found != "VARCHAR":
         return _wrong_type(column, name, kind)
-    text = f"nullif(trim({name}), '')"
-    number = f"try_cast({text} AS DOUBLE)"
+    number = f"try_cast({_TEXT} AS DOUBLE)"
     value = (
-        f"CASE WHEN regexp_full_match({text}, {literal(_INTEGER_TEXT)}) THEN try_cast({text} AS {target}) "
+        f"CASE WHEN regexp_full_match({_TEXT}, {literal(_INTEGER_TEXT)}) THEN try_cast({_TEXT} AS {target}) "
         f"WHEN abs({number}) < {_EXACT_IN_DOUBLE} AND {number} = trunc({number}) THEN try_cast({number} AS {target}) END"
     )
-    problems = (
-        (f"NaN in {column}", f"isnan({number})"),
-        (f"fraction in {column}", f"isfinite({number}) AND {number} <> trunc({number})"),
-        (f"unparsable {column}", f"{text} IS NOT NULL AND {value} IS NULL"),
-    )
-    return Conversion(value, problems)
+    fraction = (f"fraction in {column}", f"isfinite({number}) AND {number} <> trunc({number})")
+    out_of_range_text = (out_of_range, f"regexp_full_match({_TEXT}, {literal(_INTEGER_TEXT)})")
+    return _parsed(column, name, value, (f"NaN in {column}", f"isnan({number})"), fraction, out_of_range_text)
 
 
 def _double(column: str, name: str, found: str, kind: str) -> Conversion:
@@ -125,11 +134,13 @@ def _double(column: str, name: str, found: str, kind: str) -> Conversion:
         return Conversion(f"{name}::DOUBLE")
     if found not in ("FLOAT", "DOUBLE", "VARCHAR"):
         return _wrong_type(column, name, kind)
-    text = f"nullif(trim({name}), '')"
-    number = f"try_cast({text} AS DOUBLE)" if found == "VARCHAR" else f"{name}::DOUBLE"
-    problems = ((f"unparsable {column}", f"{text} IS NOT NULL AND {number} IS NULL"),) if found == "VARCHAR" else ()
+    number = f"try_cast(nullif(trim({name}), '') AS DOUBLE)" if found == "VARCHAR" else f"{name}::DOUBLE"
     # The sum turns -0.0 into 0.0: equal values must have equal content hashes.
-    return Conversion(f"CASE WHEN isfinite({number}) THEN {number} + 0.0 END", problems, f"NOT isfinite({number})")
+    value, non_finite = f"CASE WHEN isfinite({number}) THEN {number} + 0.0 END", f"NOT isfinite({number})"
+    if found != "VARCHAR":
+        return Conversion(value, non_finite=non_finite)
+    is_no_number = f"trim({name}) <> '' AND {number} IS NULL"
+    return Conversion(value, is_no_number, ((f"unparsable {column}", "true"),), non_finite)
 
 
 def _string(column: str, name: str, found: str, kind: str) -> Conversion:
@@ -141,39 +152,32 @@ def _bool(column: str, name: str, found: str, kind: str) -> Conversion:
         return Conversion(name)
     if found != "VARCHAR":
         return _wrong_type(column, name, kind)
-    text = f"nullif(trim({name}), '')"
-    value = f"try_cast({text} AS BOOLEAN)"
-    return Conversion(value, ((f"unparsable {column}", f"{text} IS NOT NULL AND {value} IS NULL"),))
+    return _parsed(column, name, f"try_cast({_TEXT} AS BOOLEAN)")
 
 
 def _date(column: str, name: str, found: str, kind: str) -> Conversion:
     if found == "DATE":
         return Conversion(name)
     if found in _NAIVE:
-        day = f"{name}::DATE"
-        return Conversion(day, ((f"unparsable {column}", f"{name} <> {day}"),))
+        day = f"CASE WHEN {name} = {name}::DATE THEN {name}::DATE END"
+        return _checked(day, f"{name} IS NOT NULL", f"unparsable {column}")
     if found != "VARCHAR":
         return _wrong_type(column, name, kind)
-    text = f"nullif(trim({name}), '')"
-    value = f"try_cast({text} AS DATE)"
-    return Conversion(value, ((f"unparsable {column}", f"{text} IS NOT NULL AND {value} IS NULL"),))
+    return _parsed(column, name, f"try_cast({_TEXT} AS DATE)")
 
 
 def _timestamp(column: str, name: str, found: str, timezone: str | None) -> Conversion:
     if found in _AWARE:
-        value = name if found == _AWARE[0] else f"{name}::TIMESTAMPTZ"
-        return Conversion(value)
+        return Conversion(f"{name}::TIMESTAMPTZ")
     if found in (*_NAIVE, "DATE"):
-        value = _placed(f"{name}::TIMESTAMP", timezone)
-        return Conversion(value)
+        return Conversion(_placed(f"{name}::TIMESTAMP", timezone))
     if found != "VARCHAR":
         return _wrong_type(column, name, "timestamp")
-    text = f"nullif(trim({name}), '')"
-    value = f"try_cast({text} AS TIMESTAMPTZ)"
+    value = f"try_cast({_TEXT} AS TIMESTAMPTZ)"
     if timezone is not None:
-        naive = _placed(f"try_cast({text} AS TIMESTAMP)", timezone)
-        value = f"CASE WHEN regexp_matches({text}, {literal(_OFFSET)}) THEN {value} ELSE {naive} END"
-    return Conversion(value, ((f"unparsable {column}", f"{text} IS NOT NULL AND {value} IS NULL"),))
+        naive = _placed(f"try_cast({_TEXT} AS TIMESTAMP)", timezone)
+        value = f"CASE WHEN regexp_matches({_TEXT}, {literal(_OFFSET)}) THEN {value} ELSE {naive} END"
+    return _parsed(column, name, value)
 
 
 def _placed(naive: str, timezone: str | None) -> str:

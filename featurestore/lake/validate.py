@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from featurestore.lake.columns import Conversion, convert
 from featurestore.lake.intake import IS_ROW, LINE
@@ -47,30 +47,60 @@ def validation_of(source: EventSource, relation: str, types: Mapping[str, str], 
         now_us: The present.
     """
     conversions = {column: convert(column, kind, found=types[column], timezone=_zone(source)) for column, kind in source.schema}
-    broken = [(UNREADABLE, f"NOT {quote(IS_ROW)}")] if IS_ROW in types else []
-    broken += [problem for conversion in conversions.values() for problem in conversion.problems]
-    wrong = _wrong_values(source, now_us)
-    reasons = tuple(reason for reason, _ in (*broken, *wrong))
-    reason = _first_of([("", '"$broken" <> 0'), *wrong], len(broken), first='"$broken"')
+    # Three levels, so that each value is computed once: convert, find what could not be converted, judge what could.
+    values = ", ".join(f"{conversion.value} AS {_converted(column)}" for column, conversion in conversions.items())
+    named = ", ".join(f"{_converted(column)} AS {quote(column)}" for column in conversions)
     extra = tuple(column for column in types if column not in source.types and column not in (LINE, IS_ROW))
-    values = ", ".join(f"{conversion.value} AS {quote(column)}" for column, conversion in conversions.items())
-    values += f', {_first_of(broken, 1)} AS "$broken"'
+    reasons = _Reasons()
+    broken = _broken_sql(conversions, reasons, has_lines=IS_ROW in types)
+    reason = _case([('"$broken" <> 0', '"$broken"'), *_wrong_values(source, reasons, now_us)])
     raw = _raw_json(source, types, extra)
+    converted = f'{named}, {broken} AS "$broken", {raw} AS "$raw" FROM (SELECT *, {values} FROM {relation})'
     return Validation(
-        valid_sql=f"SELECT {_final_columns(source)} FROM (SELECT {values} FROM {relation}) WHERE {reason} = 0",
-        invalid_sql=f'SELECT "$raw" AS row, {literals(reasons)}[{reason}] AS reason '
-        f'FROM (SELECT {values}, {raw} AS "$raw" FROM {relation}) WHERE {reason} <> 0',
+        valid_sql=f"SELECT {_final_columns(source)} FROM (SELECT {converted}) WHERE {reason} = 0",
+        invalid_sql=f'SELECT "$raw" AS row, {literals(reasons.texts)}[{reason}] AS reason '
+        f"FROM (SELECT {converted}) WHERE {reason} <> 0",
         non_finite_sql=_non_finite_sql(relation, conversions),
         extra_columns=extra,
     )
+
+
+@dataclass
+class _Reasons:
+    """Reasons that rows can have, numbered from 1 in the order of their mention."""
+
+    texts: list[str] = field(default_factory=list)
+
+    def number(self, text: str) -> str:
+        self.texts.append(text)
+        return str(len(self.texts))
+
+
+def _case(arms: Sequence[tuple[str, str]]) -> str:
+    """Render the result of the first ``(condition, result)`` whose condition holds, 0 when none does."""
+    return f"CASE {' '.join(f'WHEN {condition} THEN {result}' for condition, result in arms)} ELSE 0 END" if arms else "0"
+
+
+def _converted(column: str) -> str:
+    return quote(f"converted {column}")
+
+
+def _broken_sql(conversions: Mapping[str, Conversion], reasons: _Reasons, *, has_lines: bool) -> str:
+    """Render the number of the reason why a row could not be converted; which one exactly is asked of broken rows only."""
+    arms = [(f"NOT {quote(IS_ROW)}", reasons.number(UNREADABLE))] if has_lines else []
+    for column, conversion in conversions.items():
+        if conversion.given is not None:
+            why = _case([(condition, reasons.number(reason)) for reason, condition in conversion.problems])
+            arms.append((f"{_converted(column)} IS NULL AND {conversion.given}", why))
+    return _case(arms)
 
 
 def _zone(source: EventSource) -> str | None:
     return None if source.timezone in (None, "UTC") else source.timezone
 
 
-def _wrong_values(source: EventSource, now_us: int) -> list[tuple[str, str]]:
-    """List what converted values may violate, as ``(reason, condition)``."""
+def _wrong_values(source: EventSource, reasons: _Reasons, now_us: int) -> list[tuple[str, str]]:
+    """List what converted values may violate, as ``(condition, number of the reason)``."""
     event_id, event_time = quote(source.event_id), quote(source.event_time)
     empty = f" OR {event_id} = ''" if source.types[source.event_id] == "string" else ""
     found = [("missing event_id", f"{event_id} IS NULL{empty}"), ("missing event_time", f"{event_time} IS NULL")]
@@ -86,17 +116,7 @@ def _wrong_values(source: EventSource, now_us: int) -> list[tuple[str, str]]:
             found.append((f"absurd {column}", outside))
     for column, allowed in source.values:
         found.append((f"unknown value of {column}", f"NOT list_contains({literals(allowed)}, {quote(column)})"))
-    return found
-
-
-def _first_of(problems: list[tuple[str, str]], offset: int, first: str | None = None) -> str:
-    """Render the number of the first problem that holds, 0 when none does."""
-    if not problems:
-        return "0"
-    cases = [f"WHEN {condition} THEN {number + offset}" for number, (_, condition) in enumerate(problems)]
-    if first is not None:
-        cases[0] = f"WHEN {problems[0][1]} THEN {first}"
-    return f"CASE {' '.join(cases)} ELSE 0 END"
+    return [(condition, reasons.number(reason)) for reason, condition in found]
 
 
 def _final_columns(source: EventSource) -> str:

@@ -100,7 +100,7 @@ def test_texts_are_parsed_strictly(layout: Layout, tmp_path: Path) -> None:
         "x,2024-05-01,buy,1,1,": "unparsable event_id",
         ",2024-05-01,buy,1,1,": "missing event_id",
         "10,,buy,1,1,": "missing event_time",
-        "11,2024-05-01,buy,99999999999,1,": "unparsable amount",
+        "11,2024-05-01,buy,99999999999,1,": "out of range amount",
         "12,2024-05-01,buy": "unreadable line",
         "13,2024-05-01,buy,1,1,,,more": "unreadable line",
         "14,2024-05-01,buy,1,1,2024-02-30": "unparsable day",
