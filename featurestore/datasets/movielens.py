@@ -85,6 +85,7 @@ film_reception = FeatureView(
         Count("ratings", windows=_WINDOWS),
         Mean("rating", "rating", windows=_WINDOWS),
         Count("likes", where=_LIKED, windows=("1y", "10y", "lifetime")),
+        Count("half_stars", where=_HALF_STAR, windows=("1y",)),
         Recency("since_rating"),
         Last("genre", "genre"),
         Last("release_year", "release_year"),
@@ -95,6 +96,7 @@ film_reception = FeatureView(
             "(likes_lifetime + calibrated('like_prior.a', by = genre)) / "
             "(ratings_lifetime + calibrated('like_prior.a', by = genre) + calibrated('like_prior.b', by = genre))",
         ),
+        Derived("half_star_share_1y", "half_stars_1y / nullif(ratings_1y, 0)"),
         Derived("pace", "10 * ratings_1y / nullif(ratings_10y, 0)"),
     ],
     owner="recommendations",
