@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,7 @@ class CommittedFile:
 
     ``name`` is its path relative to the table's folder. ``minimum``, ``maximum`` and ``null_count`` map columns to
     values (timestamps as aware datetimes); a column without statistics is absent: nothing may be concluded about it.
+    They are unpacked when asked for: most readers want the names alone, and a log has statistics for each column of each file.
     """
 
     path: Path
@@ -61,9 +63,25 @@ class CommittedFile:
     partition: dict[str, str]
     rows: int
     size_bytes: int
-    minimum: dict[str, Any]
-    maximum: dict[str, Any]
-    null_count: dict[str, int]
+    statistics: pa.Table = field(repr=False, compare=False)
+
+    @cached_property
+    def minimum(self) -> dict[str, Any]:
+        """Smallest value by column."""
+        return self._known("min.")
+
+    @cached_property
+    def maximum(self) -> dict[str, Any]:
+        """Largest value by column."""
+        return self._known("max.")
+
+    @cached_property
+    def null_count(self) -> dict[str, int]:
+        """Number of NULL values by column."""
+        return self._known("null_count.")
+
+    def _known(self, prefix: str) -> dict[str, Any]:
+        return _without_prefix(self.statistics.to_pylist()[0], prefix)
 
 
 def stage(path: Path, partition: Mapping[str, str], name: str | None = None) -> Path:
@@ -124,26 +142,25 @@ def parquet_scan_sql(files: Iterable[CommittedFile | StagedFile | Path], *, opti
     return f"read_parquet({literals(paths)}, hive_partitioning = false{more})"
 
 
-def committed_files(path: Path, actions: Sequence[Mapping[str, Any]]) -> list[CommittedFile]:
+def committed_files(path: Path, actions: pa.Table) -> list[CommittedFile]:
     """Read the add actions of a Delta table's version (flattened), sorted by file name."""
-    return sorted((_committed_file(path, action) for action in actions), key=lambda file: file.name)
+    plain = [name for name in actions.column_names if not name.startswith(("min.", "max.", "null_count."))]
+    files = [
+        CommittedFile(
+            path=path / action["path"],
+            name=action["path"],
+            partition=_without_prefix(action, "partition."),
+            rows=action["num_records"],
+            size_bytes=action["size_bytes"],
+            statistics=actions.slice(i, 1),
+        )
+        for i, action in enumerate(actions.select(plain).to_pylist())
+    ]
+    return sorted(files, key=lambda file: file.name)
 
 
-def _committed_file(path: Path, action: Mapping[str, Any]) -> CommittedFile:
-    def known(prefix: str) -> dict[str, Any]:
-        start = len(prefix)
-        return {key[start:]: value for key, value in action.items() if key.startswith(prefix) and value is not None}
-
-    return CommittedFile(
-        path=path / action["path"],
-        name=action["path"],
-        partition=known("partition."),
-        rows=action["num_records"],
-        size_bytes=action["size_bytes"],
-        minimum=known("min."),
-        maximum=known("max."),
-        null_count=known("null_count."),
-    )
+def _without_prefix(values: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    return {key[len(prefix) :]: value for key, value in values.items() if key.startswith(prefix) and value is not None}
 
 
 def _json_value(value: Any) -> int | float | str:

@@ -72,7 +72,9 @@ class Table:
         """List the committed files, sorted by name; only those of the given partition values, if any."""
         if self._files is None:
             actions = self._delta.get_add_actions(flatten=True) if self._delta is not None else None
-            self._files = committed_files(self.path, pa.table(actions).to_pylist()) if actions is not None else []
+            self._files = (
+                committed_files(self.path, pa.RecordBatchReader.from_stream(actions).read_all()) if actions is not None else []
+            )
         return [file for file in self._files if all(file.partition.get(key) == value for key, value in partition.items())]
 
     def mark(self, app_id: str) -> int | None:
