@@ -1,0 +1,134 @@
+"""Drift: the monthly audit, with Evidently reports of the months that deserve one."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import dagster as dg
+from pydantic import Field
+
+from featurestore.client import FeatureStore
+from featurestore.drift.audit import AuditReport, Episode
+from featurestore.drift.calibrations import champion
+from featurestore.drift.report import WrittenReport
+from featurestore.drift.state import DRIFT, LATCHED, STATES, WATCH
+from featurestore.monitoring import dependants
+from featurestore.spec.registry import Registry
+from featurestore.timeline import Month
+from pipelines.assets.shared import DRIFT_REPORT, FEATURES, OWNERS, one_run, version_of
+from pipelines.failures import readable_failures
+from pipelines.metadata import Metadata, picture_of, plot, table_of
+from pipelines.partitions import months_of
+from pipelines.resources import Progress, StoreResource
+
+MOST_TOP_DRIFTS = 12
+ASKED_FOR = "calibrations_asked_for"
+DESCRIPTION = """How far each feature is from what it was in the same season of earlier years.
+
+**Grain**: one score per month, view, feature and segment, in units of its threshold, and a state: insufficient, ok, watch,
+drift (the month in which an episode begins), latched (until a recalibration answers it).
+Evidently draws the months in which a feature entered drift, and the last month of a run; the timeline shows all of them."""
+
+
+class DriftReportConfig(dg.Config):
+    """Which Evidently reports a run draws; one costs seconds."""
+
+    most_reports: int = Field(default=6, ge=0, description="Views and months with new drift that get a report, worst first.")
+    draws_last_month: bool = Field(default=True, description="Whether the last month of the run gets a report of each view.")
+    draws_timeline: bool = Field(default=True, description="Whether the run draws the states of all features and months.")
+
+
+def build_drift_report(registry: Registry, partitions: dg.MonthlyPartitionsDefinition) -> dg.AssetsDefinition:
+    """Make the asset of the monthly audit."""
+
+    @dg.asset(
+        name=DRIFT_REPORT,
+        deps=[FEATURES],
+        group_name="drift",
+        kinds={"parquet", "deltalake", "evidently"},
+        tags={"grain": "month"},
+        description=DESCRIPTION,
+        code_version=version_of(registry.views),
+        owners=OWNERS,
+        partitions_def=partitions,
+        backfill_policy=one_run(),
+    )
+    def drift_report(
+        context: dg.AssetExecutionContext,
+        config: DriftReportConfig,
+        store: StoreResource,
+        progress: dg.ResourceParam[Progress],
+    ) -> None:
+        with readable_failures():
+            opened, months = store.store(), months_of(context)
+            report = opened.audit(months, progress=lambda view, month: progress(DRIFT_REPORT, f"{view} {month}"))
+            drawn = draw_reports(opened, report, config)
+            for month in months:
+                asked_for = calibrations_asked_for(opened, report, month)
+                facts = {**describe_month(report, month, drawn), ASKED_FOR: dg.MetadataValue.int(len(asked_for))}
+                context.add_asset_metadata(facts, partition_key=str(month))
+            if config.draws_timeline and report.table.num_rows:
+                context.add_asset_metadata({"timeline": picture_of(opened.write_timeline())}, partition_key=str(months[-1]))
+
+    return drift_report
+
+
+def draw_reports(store: FeatureStore, report: AuditReport, config: DriftReportConfig) -> dict[tuple[str, Month], WrittenReport]:
+    """Draw the Evidently reports that an audit calls for, those of drifts that trigger a recalibration first.
+
+    Returns:
+        View and month to the report.
+    """
+    worst = sorted(report.entered, key=lambda episode: (not episode.calibrations, -episode.score))
+    wanted = list(dict.fromkeys((episode.view, episode.month) for episode in worst))[: config.most_reports]
+    if config.draws_last_month:
+        last = report.months[-1]
+        scored = {row["view"] for row in _rows(report, last) if row["score"] is not None}
+        wanted += [(view, last) for view in sorted(scored) if (view, last) not in wanted]
+    return {(view, month): store.write_report(view, month) for view, month in wanted}
+
+
+def describe_month(report: AuditReport, month: Month, drawn: dict[tuple[str, Month], WrittenReport]) -> Metadata:
+    """Describe one audited month: features by state, the highest scores, what entered drift, where its reports lie."""
+    rows = _rows(report, month)
+    entered = [episode for episode in report.entered if episode.month == month]
+    states = {f"features_{state}": sum(row["state"] == state for row in rows) for state in STATES}
+    facts = plot(**states, features_entered_drift=len(entered))
+    facts["top_drifts"] = table_of(_top_drifts(rows))
+    facts["entered_drift"] = table_of([_episode_row(episode) for episode in entered])
+    for (view, drawn_month), written in drawn.items():
+        if drawn_month == month:
+            facts[f"report of {view}"] = dg.MetadataValue.path(written.html)
+    return facts
+
+
+def calibrations_asked_for(store: FeatureStore, report: AuditReport, month: Month) -> set[str]:
+    """Name the calibrations that a month asks for: those of its drifting or latched features, and those without a champion.
+
+    A drift asks again each month until it is answered: the first months behind it are too few to fit on.
+    """
+    registry = store.registry
+    drifting = [row["feature"] for row in _rows(report, month) if row["state"] in (DRIFT, LATCHED)]
+    missing = {name for name in registry.calibrations if champion(store.layout.calibrations(name)) is None}
+    return missing.union(*(dependants(registry, feature) for feature in drifting))
+
+
+def _rows(report: AuditReport, month: Month) -> list[dict[str, Any]]:
+    return [row for row in report.table.to_pylist() if Month.parse(row["month"]) == month]
+
+
+def _top_drifts(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    loud = [row for row in rows if row["state"] in (DRIFT, LATCHED, WATCH) and row["score"] is not None]
+    loud.sort(key=lambda row: -row["score"])
+    shown = ("feature", "segment", "state", "score", "kind", "reason")
+    return [{name: row[name] for name in shown} for row in loud[:MOST_TOP_DRIFTS]]
+
+
+def _episode_row(episode: Episode) -> dict[str, Any]:
+    return {
+        "feature": episode.feature,
+        "segment": episode.segment,
+        "since": str(episode.since),
+        "score": episode.score,
+        "reason": episode.reason,
+        "calibrations": ", ".join(episode.calibrations),
+    }

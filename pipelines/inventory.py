@@ -1,0 +1,41 @@
+"""Inventory: the committed files of one partition, for the sizes that the UI plots and the checks compare."""
+
+from featurestore.client import FeatureStore
+from featurestore.compute.state import KIND, LEDGER, MONTH, START, ViewState
+from featurestore.lake.table import CommittedFile, Table
+from featurestore.timeline import Month
+
+
+class Inventory:
+    """The tile and ledger tables of all views, each opened once.
+
+    Args:
+        store: The store, as it is now.
+    """
+
+    def __init__(self, store: FeatureStore) -> None:
+        events = {name: Table.open(store.layout.events(name)) for name in store.registry.sources}
+        self.states = [ViewState(store.layout, view, events[view.source.name]) for view in store.registry.views.values()]
+        self._tiles = {state.view.name: Table.open(state.tiles_path) for state in self.states}
+        self._ledgers = {state.view.name: Table.open(state.ledger_path) for state in self.states}
+
+    def tiles(self, month: Month | None = None, *, view: str | None = None) -> list[CommittedFile]:
+        """List the tile files of a month or of all, of a view or of all."""
+        partition = {} if month is None else {MONTH: str(month)}
+        return _files(self._tiles, view, partition)
+
+    def ledger_rows(self, year: int | None = None, *, view: str | None = None) -> int:
+        """Count the rows of running totals, balances aside."""
+        return sum(file.rows for file in self._ledger(year, view) if file.partition[KIND] == LEDGER)
+
+    def ledger_bytes(self, year: int | None = None, *, view: str | None = None) -> int:
+        """Count the bytes of running totals and balances."""
+        return sum(file.size_bytes for file in self._ledger(year, view))
+
+    def _ledger(self, year: int | None, view: str | None) -> list[CommittedFile]:
+        return _files(self._ledgers, view, {} if year is None else {START: str(year)})
+
+
+def _files(tables: dict[str, Table], view: str | None, partition: dict[str, str]) -> list[CommittedFile]:
+    chosen = tables.values() if view is None else [tables[view]]
+    return [file for table in chosen for file in table.files(**partition)]

@@ -1,0 +1,63 @@
+"""Metadata: the store's reports as values that the Dagster UI draws.
+
+Numbers become plots over partitions, tables become tables, pictures are shown where they are.
+"""
+
+import base64
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from featurestore.lake.table import CommittedFile
+from featurestore.spec.source import EventSource
+
+PARTITION_ROWS = "dagster/partition_row_count"
+Metadata = dict[str, dg.MetadataValue[Any]]
+
+
+def plot(**numbers: float) -> Metadata:
+    """Make each number a plot over partitions."""
+    return {
+        name: dg.MetadataValue.int(value) if isinstance(value, int) else dg.MetadataValue.float(float(value))
+        for name, value in numbers.items()
+    }
+
+
+def size_of(files: Iterable[CommittedFile]) -> Metadata:
+    """Return rows and bytes of some committed files."""
+    listed = list(files)
+    return {
+        PARTITION_ROWS: dg.MetadataValue.int(sum(file.rows for file in listed)),
+        "bytes": dg.MetadataValue.int(sum(file.size_bytes for file in listed)),
+    }
+
+
+def table_of(rows: Sequence[Mapping[str, Any]]) -> dg.TableMetadataValue | dg.TextMetadataValue:
+    """Show rows of texts, numbers, booleans and NULLs as a table; all have the same columns."""
+    if not rows:
+        return dg.MetadataValue.text("none")
+    types = {name: _type_of([row[name] for row in rows]) for name in rows[0]}
+    columns = [dg.TableColumn(name, kind) for name, kind in types.items()]
+    records = [dg.TableRecord({name: value for name, value in row.items() if value is not None}) for row in rows]
+    return dg.MetadataValue.table(records, dg.TableSchema(columns))
+
+
+def picture_of(path: Path) -> dg.MarkdownMetadataValue:
+    """Embed a PNG, so that it is seen wherever the run is looked at."""
+    return dg.MetadataValue.md(f"![{path.stem}](data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()})")
+
+
+def schema_of(source: EventSource) -> dg.TableSchema:
+    """Return a source's declared columns."""
+    return dg.TableSchema([dg.TableColumn(column, kind) for column, kind in source.schema])
+
+
+def _type_of(values: Sequence[object]) -> str:
+    present = [value for value in values if value is not None]
+    if all(isinstance(value, bool) for value in present):
+        return "bool"
+    if all(isinstance(value, int) for value in present):
+        return "int"
+    return "float" if all(isinstance(value, int | float) for value in present) else "string"

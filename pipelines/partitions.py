@@ -1,0 +1,46 @@
+"""Partitions: months of the business calendar, named ``2024-08`` as everywhere in the store."""
+
+import os
+from collections.abc import Mapping, Sequence
+
+import dagster as dg
+
+from featurestore.timeline import Month
+
+FIRST_MONTH = "2016-01"
+FIRST_MONTH_VARIABLE, LAST_MONTH_VARIABLE = "FEATURESTORE_FIRST_MONTH", "FEATURESTORE_LAST_MONTH"
+
+
+def monthly_partitions(
+    timezone: str, *, first: Month | str = FIRST_MONTH, last: Month | str | None = None
+) -> dg.MonthlyPartitionsDefinition:
+    """Make the one partitions definition that all assets share.
+
+    Args:
+        timezone: The store's business time zone.
+        first: First month.
+        last: Last month; ``None`` goes on with the calendar, up to the last month that is over.
+
+    >>> monthly_partitions("Asia/Shanghai", first="2016-01", last="2016-03").get_partition_keys()
+    ['2016-01', '2016-02', '2016-03']
+    """
+    end = None if last is None else str(Month.parse(last).next())
+    return dg.MonthlyPartitionsDefinition(str(Month.parse(first)), end_date=end, timezone=timezone, fmt="%Y-%m")
+
+
+def partitions_from_environment(
+    timezone: str, *, environment: Mapping[str, str] = os.environ
+) -> dg.MonthlyPartitionsDefinition:
+    """Make the partitions that ``FEATURESTORE_FIRST_MONTH`` and ``FEATURESTORE_LAST_MONTH`` name."""
+    first = environment.get(FIRST_MONTH_VARIABLE) or FIRST_MONTH
+    return monthly_partitions(timezone, first=first, last=environment.get(LAST_MONTH_VARIABLE) or None)
+
+
+def months_of(context: dg.AssetExecutionContext) -> list[Month]:
+    """List the months that a run is for, one or a range, ascending."""
+    return sorted(Month.parse(key) for key in context.partition_keys)
+
+
+def interval_of(months: Sequence[Month]) -> tuple[Month, Month]:
+    """Return ``[first month, month after the last)``."""
+    return months[0], months[-1].next()

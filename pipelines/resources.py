@@ -1,0 +1,88 @@
+"""Resources: the store that the assets write, and who listens to their progress."""
+
+import importlib
+import os
+from collections.abc import Mapping, Sequence
+from typing import Protocol, cast
+
+import dagster as dg
+
+from featurestore.client import FeatureStore
+from featurestore.errors import DefinitionError
+from featurestore.spec.document import Definition
+from featurestore.spec.registry import Registry
+
+ROOT, DEFINITIONS = "data/shop", "featurestore.shop"
+ROOT_VARIABLE, DEFINITIONS_VARIABLE = "FEATURESTORE_ROOT", "FEATURESTORE_DEFINITIONS"
+
+
+class Progress(Protocol):
+    """Called by the assets for each unit of a stage that is done."""
+
+    def __call__(self, stage: str, what: str) -> None:
+        """Take note that ``what`` (a view, a month, both) is done."""
+        ...
+
+
+def ignore_progress(stage: str, what: str) -> None:
+    """Take no note: who looks at a run in the UI sees its steps and their metadata."""
+
+
+class StoreResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """A feature store and the module that defines what is in it.
+
+    The module comes from the operator's setting, never from the store: it is code.
+    """
+
+    root: str = ROOT
+    """The store's directory; a relative one lies below the working directory."""
+    definitions: str = DEFINITIONS
+    """Name of a module with ``OBJECTS``, a sequence of definitions, and ``TIMEZONE``, the store's business time zone."""
+
+    @property
+    def objects(self) -> Sequence[Definition]:
+        """The module's definitions.
+
+        Raises:
+            DefinitionError: the module cannot be found, or lacks them.
+        """
+        return cast(Sequence[Definition], self._defined("OBJECTS"))
+
+    @property
+    def timezone(self) -> str:
+        """The store's business time zone."""
+        return str(self._defined("TIMEZONE"))
+
+    @property
+    def registry(self) -> Registry:
+        """The module's definitions by name, without a look at the store."""
+        return Registry().merged(self.objects)
+
+    def store(self) -> FeatureStore:
+        """Open the store, creating it when missing, with the module's definitions applied."""
+        opened = FeatureStore(self.root, timezone=self.timezone)
+        opened.apply(self.objects)
+        return opened
+
+    def _defined(self, name: str) -> object:
+        try:
+            module = importlib.import_module(self.definitions)
+        except ModuleNotFoundError as error:
+            raise DefinitionError(
+                f"There is no definitions module {self.definitions!r} ({error}). "
+                f"Let {DEFINITIONS_VARIABLE} name an importable module, such as {DEFINITIONS!r}."
+            ) from error
+        if not hasattr(module, name):
+            raise DefinitionError(
+                f"The definitions module {self.definitions!r} has no {name}. "
+                "It must expose OBJECTS, a list of definitions, and TIMEZONE, such as 'Asia/Shanghai'."
+            )
+        return getattr(module, name)
+
+
+def store_from_environment(environment: Mapping[str, str] = os.environ) -> StoreResource:
+    """Name the store and its definitions by ``FEATURESTORE_ROOT`` and ``FEATURESTORE_DEFINITIONS``."""
+    return StoreResource(
+        root=environment.get(ROOT_VARIABLE) or ROOT,
+        definitions=environment.get(DEFINITIONS_VARIABLE) or DEFINITIONS,
+    )
