@@ -1,0 +1,16 @@
+"""What Dagster loads: the assets of the store that the environment names; the shop in ``data/shop`` by default.
+
+FEATURESTORE_ROOT          the store's directory
+FEATURESTORE_DEFINITIONS   module with OBJECTS and TIMEZONE, such as featurestore.shop
+FEATURESTORE_FIRST_MONTH   first partition, such as 2016-01
+FEATURESTORE_LAST_MONTH    last partition; without it, the months go on with the calendar
+"""
+
+import dagster as dg
+
+from pipelines.build import build_definitions
+from pipelines.partitions import partitions_from_environment
+from pipelines.resources import store_from_environment
+
+store = store_from_environment()
+defs: dg.Definitions = build_definitions(store, partitions_from_environment(store.timezone))
