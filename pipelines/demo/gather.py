@@ -1,0 +1,91 @@
+"""Gather: read the numbers of the last screen back from the store."""
+
+import json
+import resource
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from featurestore.client import FeatureStore
+from featurestore.compute.keys import load_keys
+from featurestore.drift.audit import AuditReport
+from featurestore.drift.calibrations import audit_log
+from featurestore.timeline import Month
+from pipelines.demo.data import DemoData
+from pipelines.demo.result import DemoResult, Recalibration, StageTime, TrainingSet
+from pipelines.demo.score import count_unplanted, score_planted
+
+
+def gather_result(
+    store: FeatureStore,
+    given: DemoData,
+    *,
+    audit: AuditReport,
+    training_set: TrainingSet,
+    timeline: Path,
+    stages: tuple[StageTime, ...],
+    elapsed_s: float,
+    environment: Mapping[str, str],
+) -> DemoResult:
+    """Put what the demo measured beside what the store now holds."""
+    status, planted = store.status(), given.truth.drifts if given.truth else ()
+    decisions = (decision for name in store.registry.calibrations for decision in _decisions(store, name))
+    return DemoResult(
+        data=given.name,
+        root=store.layout.root,
+        first_month=given.months[0],
+        last_month=given.months[-1],
+        events=sum(source.rows for source in status.sources),
+        quarantined=sum(source.quarantined for source in status.sources),
+        event_bytes=sum(source.bytes for source in status.sources),
+        store_bytes=_committed_bytes(store),
+        views=len(status.views),
+        features=sum(view.features for view in status.views),
+        entities=_entity_counts(store),
+        training_set=training_set,
+        scores=sum(score is not None for score in audit.table["score"].to_pylist()),
+        episodes=audit.entered,
+        planted=score_planted(planted, audit.entered),
+        unplanted_episodes=count_unplanted(planted, audit.entered),
+        recalibrations=tuple(sorted(decisions, key=lambda decision: decision.month)),
+        reports=tuple(sorted(store.layout.reports.rglob("*.html"))),
+        timeline=timeline,
+        stages=stages,
+        elapsed_s=elapsed_s,
+        peak_memory_bytes=_peak_memory_bytes(),
+        environment=environment,
+    )
+
+
+def _committed_bytes(store: FeatureStore) -> int:
+    """Measure all that lies in the store's tables, their logs and replaced files included."""
+    return sum(path.stat().st_size for path in (store.layout.root / "lake").rglob("*") if path.is_file())
+
+
+def _entity_counts(store: FeatureStore) -> Mapping[str, int]:
+    views = store.registry.views.values()
+    return {view.entity.name: len(load_keys(store.layout.keys(view.entity.name), view.key_types)) for view in views}
+
+
+def _decisions(store: FeatureStore, name: str) -> Iterator[Recalibration]:
+    """Read a calibration's decisions from its audit log, a row per consumer."""
+    for text in audit_log(store.layout.calibrations(name))["decision"].to_pylist():
+        if text is None:  # a rollback decides nothing
+            continue
+        decision = json.loads(text)
+        for comparison in decision["comparisons"] or [{}]:
+            yield Recalibration(
+                calibration=name,
+                month=Month.parse(decision["trigger"]["month"]),
+                trigger=decision["trigger"]["feature"],
+                is_promoted=decision["is_promoted"],
+                consumer=comparison.get("consumer"),
+                champion_loss=comparison.get("champion"),
+                challenger_loss=comparison.get("challenger"),
+                reason=decision["reason"],
+            )
+
+
+def _peak_memory_bytes() -> int:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

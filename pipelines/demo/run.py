@@ -1,0 +1,186 @@
+"""Run: events land a year at a time, Dagster's assets take them to recalibration, a training set is retrieved.
+
+1. Per calendar year: the year's files land, then one run of all assets over its months. The runs are recorded in a Dagster
+   instance inside the store's directory, so that the UI shows them.
+2. All months are audited: those behind a recalibration anew, against their new baseline.
+3. A spine of events of all months is enriched with the features of the first service.
+4. The months that deserve one get an Evidently report; what was planted is compared with what was found.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from datetime import date
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from featurestore.client import FeatureStore
+from featurestore.errors import FeatureStoreError, StoreError
+from featurestore.lake.layout import read_json, write_json
+from featurestore.timeline import Month
+from pipelines.assets.drift import DriftReportConfig, draw_reports
+from pipelines.assets.shared import CALIBRATION, DRIFT_REPORT, EVENTS, FEATURES, LEDGER, TILES
+from pipelines.build import build_definitions
+from pipelines.demo.data import DemoData, demo_data
+from pipelines.demo.gather import gather_result
+from pipelines.demo.result import DemoResult, TrainingSet
+from pipelines.demo.spine import sample_spine
+from pipelines.demo.watch import Listener, Stopwatch
+from pipelines.partitions import FIRST_MONTH_VARIABLE, LAST_MONTH_VARIABLE, monthly_partitions
+from pipelines.resources import DEFINITIONS_VARIABLE, ROOT_VARIABLE, StoreResource
+
+LANDING, TRAINING_SET, REPORTS = "landing", "training_set", "reports"
+ASSETS = (EVENTS, TILES, LEDGER, FEATURES, DRIFT_REPORT, CALIBRATION)
+STAGES = (LANDING, *ASSETS, TRAINING_SET, REPORTS)
+SPINE_ROWS = 200_000
+MOST_REPORTS = 12
+INSTANCE = ".dagster"
+SILENT = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+def run_demo(
+    root: str | Path,
+    *,
+    data: str = "shop",
+    events: int = 10_000_000,
+    seed: int = 7,
+    spine_rows: int = SPINE_ROWS,
+    chunk_years: int = 1,
+    progress: Listener | None = None,
+) -> DemoResult:
+    """Take a decade of events from their landing to the recalibration that a planted drift calls for.
+
+    The same call on the same directory resumes, and repeats nothing that is committed.
+
+    Args:
+        root: The store's directory: one that does not exist, an empty one, or that of the same demo.
+        data: ``shop``, or the name of a data set of ``featurestore.datasets``.
+        events: Approximate size of the shop; a data set has its own.
+        seed: Of the shop and of the spine.
+        spine_rows: Rows of the training set, at most.
+        chunk_years: Calendar years of one Dagster run.
+        progress: Called with a stage (one of ``STAGES``), its units done and its number of units.
+
+    Raises:
+        FeatureStoreError: the directory holds something else, the data is unknown or not installed, or a step failed.
+    """
+    started, given = time.perf_counter(), demo_data(data, events=events, seed=seed)
+    setting = StoreResource(root=str(Path(root).expanduser().resolve()), definitions=given.definitions)
+    store = setting.store()
+    _claim(store, {"data": data} if given.truth is None else {"data": data, "events": events, "seed": seed})
+    watch = Stopwatch(_totals(store, given), progress)
+    _run_chunks(store, setting, given, watch, chunk_years=chunk_years)
+    with watch.timing(DRIFT_REPORT):
+        audit = store.audit(given.months)
+    watch.finish(*ASSETS)
+    with watch.timing(TRAINING_SET):
+        training_set = _retrieve(store, next(iter(setting.registry.services)), rows=spine_rows, seed=seed)
+    watch.finish(TRAINING_SET)
+    with watch.timing(REPORTS):
+        most = MOST_REPORTS - len(store.registry.views)
+        draw_reports(store, audit, DriftReportConfig(most_reports=max(most, 0), draws_last_month=False))
+        timeline = store.write_timeline(planted=_marks(given))
+    watch.finish(REPORTS)
+    return gather_result(
+        store,
+        given,
+        audit=audit,
+        training_set=training_set,
+        timeline=timeline,
+        stages=watch.times,
+        elapsed_s=time.perf_counter() - started,
+        environment=_environment(setting, given),
+    )
+
+
+def _claim(store: FeatureStore, asked: Mapping[str, Any]) -> None:
+    """Take a new store for this demo; refuse one that holds another demo's events, or anyone else's."""
+    record = store.layout.root / INSTANCE / "demo.json"
+    if not record.exists():
+        if any(source.rows for source in store.status().sources):
+            raise StoreError(f"{store.layout.root} holds events that are not a demo's. Give the demo a directory of its own.")
+        write_json(record, asked)
+        record.with_name("dagster.yaml").write_text("telemetry:\n  enabled: false\n", encoding="utf-8")
+    if (found := read_json(record)) != asked:
+        raise StoreError(
+            f"{store.layout.root} holds the demo {found}; asked for was {dict(asked)}. Give it another directory, or remove this."
+        )
+
+
+def _totals(store: FeatureStore, given: DemoData) -> dict[str, int]:
+    months, years = len(given.months), len({month.year for month in given.months})
+    views = len(store.registry.views)
+    return {
+        LANDING: months,
+        EVENTS: months,
+        TILES: months * views,
+        LEDGER: years * views,
+        FEATURES: months * views,
+        DRIFT_REPORT: months * views,
+        CALIBRATION: months,
+        TRAINING_SET: 1,
+        REPORTS: 1,
+    }
+
+
+def _run_chunks(store: FeatureStore, setting: StoreResource, given: DemoData, watch: Stopwatch, *, chunk_years: int) -> None:
+    """Let the files of some years land and run all assets over their months, chunk by chunk."""
+    partitions = monthly_partitions(setting.timezone, first=given.months[0], last=given.months[-1])
+    job = build_definitions(setting, partitions, progress=watch).resolve_implicit_global_asset_job_def()
+    with dg.DagsterInstance.from_config(str(store.layout.root / INSTANCE)) as instance:
+        for _, years in groupby(given.months, key=lambda month: month.year // chunk_years):
+            months = list(years)
+            with watch.timing(LANDING):
+                for source in store.registry.sources.values():
+                    given.land(store.layout.landing(source), months)
+            for month in months:
+                watch(LANDING, str(month))
+            watch.add_run(_run(job, instance, months, is_last=months[-1] == given.months[-1]))
+
+
+def _run(
+    job: dg.JobDefinition, instance: dg.DagsterInstance, months: Sequence[Month], *, is_last: bool
+) -> dg.ExecuteInProcessResult:
+    """Run all assets over a range of months; only the last run draws, so that years do not wait for pictures."""
+    config = {"most_reports": 0, "draws_last_month": is_last, "draws_timeline": is_last}
+    try:
+        return job.execute_in_process(
+            instance=instance,
+            tags={
+                "dagster/asset_partition_range_start": str(months[0]),
+                "dagster/asset_partition_range_end": str(months[-1]),
+            },
+            run_config={**SILENT, "ops": {DRIFT_REPORT: {"config": config}}},
+        )
+    except dg.Failure as failure:
+        if isinstance(failure.__cause__, FeatureStoreError):
+            raise failure.__cause__ from failure
+        raise
+
+
+def _retrieve(store: FeatureStore, service: str, *, rows: int, seed: int) -> TrainingSet:
+    spine = sample_spine(store, store.registry.services[service], rows=rows, seed=seed)
+    started = time.perf_counter()
+    table = store.get_historical_features(spine, service)
+    return TrainingSet(service, table.num_rows, table.num_columns - spine.num_columns, time.perf_counter() - started)
+
+
+def _marks(given: DemoData) -> dict[str, list[date]]:
+    """Collect the true changes of each feature, for the picture."""
+    marks: dict[str, list[date]] = {}
+    for drift in given.truth.drifts if given.truth else ():
+        for feature in drift.features:
+            marks.setdefault(feature, []).append(drift.first)
+    return marks
+
+
+def _environment(setting: StoreResource, given: DemoData) -> dict[str, str]:
+    return {
+        ROOT_VARIABLE: setting.root,
+        DEFINITIONS_VARIABLE: setting.definitions,
+        FIRST_MONTH_VARIABLE: str(given.months[0]),
+        LAST_MONTH_VARIABLE: str(given.months[-1]),
+        "DAGSTER_HOME": str(Path(setting.root) / INSTANCE),
+    }
