@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from featurestore.lake.table import Table
+from featurestore.synth import Shop
+from featurestore.timeline import Month
+from tests.pipelines.operation import FIRST, LAST, NO_PICTURES, Operation, metadata_of
+
+ASSETS = ("events", "tiles", "ledger", "features", "drift_report", "calibration")
+
+
+@pytest.fixture(scope="module")
+def operated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Operation, dg.ExecuteInProcessResult]]:
+    with dg.DagsterInstance.ephemeral() as instance:
+        operation = Operation(tmp_path_factory.mktemp("operated"), Shop(events=150_000), instance)
+        operation.land(FIRST, LAST)
+        yield operation, operation.run(FIRST, LAST, config={**NO_PICTURES, "draws_timeline": True})
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Iterator[Operation]:
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield Operation(tmp_path, Shop(events=20_000), instance)
+
+
+def test_one_run_over_a_range_materializes_every_month_of_every_asset(operated):
+    operation, result = operated
+    months = [str(month) for month in operation.shop.months if str(month) <= LAST]
+    for asset in ASSETS:
+        assert sorted(metadata_of(result, asset)) == months
+
+
+def test_each_month_says_what_was_committed_of_it(operated):
+    operation, result = operated
+    events = Table.open(operation.store.layout.events("events"))
+    for month, found in metadata_of(result, "events").items():
+        files = events.files(month=month)
+        assert found["dagster/partition_row_count"] == sum(file.rows for file in files) == found["rows_added"]
+        assert found["bytes"] == sum(file.size_bytes for file in files)
+        assert found["rows_read"] == found["rows_added"] + found["duplicates"] + found["corrections"] + found["quarantined"]
+    tiles = metadata_of(result, "tiles")
+    assert all(found["views_computed"] >= 1 and found["dagster/partition_row_count"] > 0 for found in tiles.values())
+
+
+def test_the_audit_counts_features_by_state_and_draws_the_timeline_once(operated):
+    operation, result = operated
+    history = operation.store.drift_history().to_pylist()
+    found = metadata_of(result, "drift_report")
+    for month in ("2016-06", LAST):
+        states = [row["state"] for row in history if Month.parse(row["month"]) == Month.parse(month)]
+        assert {name: found[month][f"features_{name}"] for name in set(states)} == {
+            name: states.count(name) for name in set(states)
+        }
+    assert [month for month in found if "timeline" in found[month]] == [LAST]
+    assert found[LAST]["timeline"].startswith("![timeline](data:image/png;base64,")
+
+
+def test_a_calibration_gets_its_first_version_from_a_year_of_history(operated):
+    _, result = operated
+    found = metadata_of(result, "calibration")
+    assert next(month for month in sorted(found) if found[month]["promoted"]) == "2016-12"
+    asked_for = {month: each["calibrations_asked_for"] for month, each in metadata_of(result, "drift_report").items()}
+    assert asked_for["2016-11"] == asked_for["2016-12"] == 1
+
+
+def test_the_checks_hold_behind_a_run(operated):
+    _, result = operated
+    outcomes = {each.check_name: each for each in result.get_asset_check_evaluations()}
+    assert set(outcomes) == {"quarantine_share", "redelivery_changes_nothing", "rows_match_tiles", "drift_states"}
+    for name in ("quarantine_share", "redelivery_changes_nothing", "rows_match_tiles"):
+        assert outcomes[name].passed, outcomes[name].metadata
+    assert outcomes["drift_states"].severity == dg.AssetCheckSeverity.WARN
+
+
+def test_the_assets_tell_who_listens_how_far_they_are(operated):
+    operation, _ = operated
+    assert {stage for stage, _ in operation.units} == set(ASSETS)
+    assert [what for stage, what in operation.units if stage == "events"][:2] == ["2016-01", "2016-02"]
+
+
+def test_the_same_run_again_changes_nothing(small):
+    small.land("2016-01", "2016-03")
+    small.run("2016-01", "2016-03")
+    before = {path: path.read_bytes() for path in (small.root / "lake").rglob("_delta_log/*.json")}
+    again = small.run("2016-01", "2016-03")
+    assert {path: path.read_bytes() for path in (small.root / "lake").rglob("_delta_log/*.json")} == before
+    assert all(found["views_computed"] == 0 for found in metadata_of(again, "tiles").values())
+    assert all(found["rows_added"] == 0 for found in metadata_of(again, "events").values())
+
+
+def test_late_rows_bring_earlier_months_up_to_date_in_the_run_of_the_month_they_came_with(small):
+    small.land("2016-01", "2016-02")
+    small.run("2016-01", "2016-02")
+    folder = small.root / "landing" / "events"
+    january = pq.read_table(folder / "2016-01.parquet")
+    late = january.slice(0, 5).set_column(0, "event_id", pa.array(range(1, 6), pa.int64()))
+    pq.write_table(late, folder / "2016-03-late.parquet")
+    small.land("2016-03", "2016-03")
+    result = small.run("2016-03", "2016-03")
+    assert metadata_of(result, "events")["2016-03"]["months_changed"] >= 2
+    checks = {each.check_name: each for each in result.get_asset_check_evaluations()}
+    assert checks["rows_match_tiles"].passed, checks["rows_match_tiles"].metadata
+
+
+def test_a_month_without_files_is_an_empty_month(small):
+    small.land("2016-01", "2016-01")
+    result = small.run("2016-01", "2016-02", assets=["events"])
+    assert metadata_of(result, "events")["2016-02"]["rows_read"] == 0
+
+
+def test_a_damaged_file_fails_the_step_with_the_librarys_message(small):
+    (path,) = small.land("2016-01", "2016-01")
+    path.write_bytes(path.read_bytes()[:1000])
+    result = small.run("2016-01", "2016-01", assets=["events"], raise_on_error=False)
+    failure = result.failure_data_for_node("events")
+    assert failure is not None
+    assert failure.user_failure_data is not None
+    assert "2016-01.parquet" in (failure.user_failure_data.description or "")
+
+
+def test_a_link_in_the_landing_folder_is_refused(small):
+    (path,) = small.land("2016-01", "2016-01")
+    path.rename(small.root / "landing" / "elsewhere.parquet")
+    path.symlink_to(small.root / "landing" / "elsewhere.parquet")
+    result = small.run("2016-01", "2016-01", assets=["events"], raise_on_error=False)
+    failure = result.failure_data_for_node("events")
+    assert failure is not None
+    assert failure.user_failure_data is not None
+    assert "is a link" in (failure.user_failure_data.description or "")
