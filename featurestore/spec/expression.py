@@ -3,7 +3,10 @@
 ``where`` and ``Derived`` take SQL text. Nothing of that text reaches an engine: ``parse`` walks sqlglot's tree through
 ``_RULES``, one function per kind of node, and each writes its own SQL from quoted names, numbers and escaped strings. A node
 without a rule (a subquery, a star, a file function, a statement) is refused, and so is a column that the source does not
-have or an operand of the wrong family.
+have, an operand of the wrong family, or a part of a node that its rule does not write (``_PARTS``).
+
+Conditions and features must not fail on one odd row: a division by zero, the logarithm of a negative number and the like are
+NULL. ``CAST`` of a text that is no number does fail, ``TRY_CAST`` gives NULL. Numbers with a fraction are doubles.
 
 Families: ``number``, ``string``, ``bool``, ``timestamp``, ``date``, ``interval``, ``profile`` and ``null`` (fits anywhere).
 """
@@ -13,9 +16,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import date, datetime
 from typing import Any
 
 from featurestore.errors import ExpressionError, did_you_mean
+from featurestore.timeline import UTC
 
 FAMILY_OF_TYPE = {
     "int64": "number",
@@ -51,6 +56,8 @@ FUNCTIONS: dict[str, tuple[tuple[str, ...], str]] = {
     "profile_sum": (("profile",), _N),
 }
 _MACROS = {
+    "ln": "ln(CASE WHEN {0} > 0 THEN {0} END)",
+    "sqrt": "sqrt(CASE WHEN {0} >= 0 THEN {0} END)",
     # The last bucket whose share part/whole reaches the bound; buckets count from 0; NULL when none does.
     "last_bucket_at_least": (
         "list_max(list_filter(range(len({0})), "
@@ -119,11 +126,15 @@ def parse(text: str, types: Mapping[str, str], *, allow_calibrated: bool = False
         raise scope.fail("it is empty. Write a SQL expression over the columns.")
     try:
         trees = sqlglot.parse(text, read="duckdb")
+        if len(trees) != 1 or trees[0] is None:
+            raise scope.fail("it must be one expression.")
+        sql, family = _render(trees[0], scope)
     except SqlglotError as error:
         raise scope.fail(f"it cannot be parsed ({str(error).splitlines()[0]}).") from error
-    if len(trees) != 1 or trees[0] is None:
-        raise scope.fail("it must be one expression.")
-    sql, family = _render(trees[0], scope)
+    except RecursionError:
+        raise ExpressionError(
+            f"The expression {text[:60]!r}... is nested too deeply. Split it into several features."
+        ) from None
     if expected and family not in (expected, "null"):
         raise scope.fail(f"it gives a {family}, expected a {expected}.")
     return Expression(text, sql, family, frozenset(scope.columns), tuple(scope.calibrated))
@@ -136,6 +147,10 @@ def _render(node: Any, scope: _Scope) -> _Rendered:
             f"{node.sql(dialect='duckdb', comments=False)!r} is not allowed here; "
             f"use columns, literals, operators, CASE and the functions {', '.join(sorted(FUNCTIONS))}."
         )
+    kind = type(node).__name__
+    for part, value in node.args.items():
+        if value and part not in _PARTS.get(kind, ("this", "expression")):
+            raise scope.fail(f"{part!r} is not allowed in {node.sql(dialect='duckdb', comments=False)!r}.")
     return rule(node, scope)
 
 
@@ -161,13 +176,33 @@ def _literal(node: Any, scope: _Scope) -> _Rendered:
     value = float(node.this)
     if not math.isfinite(value):
         raise scope.fail(f"the number {node.this} is too large.")
-    return (str(int(node.this)) if node.this.isdigit() else repr(value)), "number"
+    if node.this.isdigit():
+        return str(int(node.this)), "number"
+    text = repr(value)
+    # With an exponent DuckDB reads a double; without one a decimal, whose products soon have too many digits.
+    return (text if "e" in text else f"{text}e0"), "number"
 
 
 def _binary(symbol: str, families: tuple[str, ...], result: str) -> Callable[[Any, _Scope], _Rendered]:
     def render(node: Any, scope: _Scope) -> _Rendered:
         left, right = _operand(node.this, scope, *families), _operand(node.expression, scope, *families)
         return f"({left} {symbol} {right})", result
+
+    return render
+
+
+def _divide(symbol: str) -> Callable[[Any, _Scope], _Rendered]:
+    def render(node: Any, scope: _Scope) -> _Rendered:
+        left, right = _operand(node.this, scope, "number"), _operand(node.expression, scope, "number")
+        return f"({left} {symbol} nullif({right}, 0))", "number"
+
+    return render
+
+
+def _like(symbol: str) -> Callable[[Any, _Scope], _Rendered]:
+    def render(node: Any, scope: _Scope) -> _Rendered:
+        left, right = _operand(node.this, scope, "string"), _operand(node.expression, scope, "string")
+        return f"({left} {'NOT ' if node.args.get('negate') else ''}{symbol} {right})", "bool"
 
     return render
 
@@ -199,15 +234,27 @@ def _alike(nodes: list[Any], scope: _Scope) -> list[str]:
     rendered = [_render(node, scope) for node in nodes]
     families = {family for _, family in rendered} - {"null"}
     if families in ({"timestamp", "string"}, {"date", "string"}):
-        kind = "TIMESTAMPTZ" if "timestamp" in families else "DATE"
-        if any(
-            family == "string" and type(node).__name__ != "Literal" for node, (_, family) in zip(nodes, rendered, strict=True)
-        ):
-            raise scope.fail("a timestamp can be compared with a timestamp or a literal such as '2024-01-31'.")
-        return [f"CAST({sql} AS {kind})" if family == "string" else sql for sql, family in rendered]
+        kind = "timestamp" if "timestamp" in families else "date"
+        pairs = zip(nodes, rendered, strict=True)
+        return [_moment(node, kind, scope) if family == "string" else sql for node, (sql, family) in pairs]
     if len(families) > 1 or "profile" in families:
         raise scope.fail(f"{' and '.join(sql for sql, _ in rendered)} cannot be compared: {' and '.join(sorted(families))}.")
     return [sql for sql, _ in rendered]
+
+
+def _moment(node: Any, kind: str, scope: _Scope) -> str:
+    """Render a string literal as a timestamp (UTC without a zone) or a date; ISO only, so no 'now' and no 'today'."""
+    text = node.this if type(node).__name__ == "Literal" and node.is_string else ""
+    try:
+        if kind == "date":
+            return f"DATE '{date.fromisoformat(text).isoformat()}'"
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise scope.fail(
+            f"{node.sql(dialect='duckdb')} is no {kind}; compare with a {kind} column or a literal such as '2024-01-31'."
+        ) from None
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return f"TIMESTAMPTZ '{aware.astimezone(UTC).isoformat(sep=' ')}'"
 
 
 def _in(node: Any, scope: _Scope) -> _Rendered:
@@ -264,17 +311,17 @@ def _coalesce(node: Any, scope: _Scope) -> _Rendered:
 
 def _nullif(node: Any, scope: _Scope) -> _Rendered:
     value, family = _render(node.this, scope)
-    _alike([node.this, node.expression], scope)
-    return f"nullif({value}, {_render(node.expression, scope)[0]})", family
+    return f"nullif({value}, {_alike([node.this, node.expression], scope)[1]})", family
 
 
 def _cast(node: Any, scope: _Scope) -> _Rendered:
     kind = node.args["to"].sql(dialect="duckdb").upper()
-    if kind in ("TIMESTAMP", "TIMESTAMPTZ") and type(node.this).__name__ == "Literal" and node.this.is_string:
-        return f"CAST({_literal(node.this, scope)[0]} AS TIMESTAMPTZ)", "timestamp"
+    if kind in ("TIMESTAMP", "TIMESTAMPTZ") and type(node.this).__name__ == "Literal":
+        return _moment(node.this, "timestamp", scope), "timestamp"
     if kind not in _CASTS:
         raise scope.fail(f"CAST to {kind} is not allowed; use {', '.join(_CASTS)}.")
-    return f"CAST({_operand(node.this, scope, 'number', 'string', 'bool', 'date')} AS {kind})", _CASTS[kind]
+    cast = "TRY_CAST" if node.args.get("safe") else "CAST"
+    return f"{cast}({_operand(node.this, scope, 'number', 'string', 'bool', 'date')} AS {kind})", _CASTS[kind]
 
 
 def _interval(node: Any, scope: _Scope) -> _Rendered:
@@ -357,17 +404,17 @@ _RULES: dict[str, Callable[[Any, _Scope], _Rendered]] = {
     "Add": _shift("+"),
     "Sub": _shift("-"),
     "Mul": _binary("*", ("number",), "number"),
-    "Div": _binary("/", ("number",), "number"),
-    "IntDiv": _binary("//", ("number",), "number"),
-    "Mod": _binary("%", ("number",), "number"),
+    "Div": _divide("/"),
+    "IntDiv": _divide("//"),
+    "Mod": _divide("%"),
     "EQ": _compare("="),
     "NEQ": _compare("<>"),
     "LT": _compare("<"),
     "LTE": _compare("<="),
     "GT": _compare(">"),
     "GTE": _compare(">="),
-    "Like": _binary("LIKE", ("string",), "bool"),
-    "ILike": _binary("ILIKE", ("string",), "bool"),
+    "Like": _like("LIKE"),
+    "ILike": _like("ILIKE"),
     "In": _in,
     "Between": _between,
     "Is": _is,
@@ -376,6 +423,7 @@ _RULES: dict[str, Callable[[Any, _Scope], _Rendered]] = {
     "Coalesce": _coalesce,
     "Nullif": _nullif,
     "Cast": _cast,
+    "TryCast": _cast,
     "Interval": _interval,
     "DateDiff": _date_diff,
     "Abs": _named("abs", "this"),
@@ -394,4 +442,26 @@ _RULES: dict[str, Callable[[Any, _Scope], _Rendered]] = {
     "StartsWith": _named("starts_with", "this", "expression"),
     "Upper": _named("upper", "this"),
     "Anonymous": _anonymous,
+}
+
+# The parts of each node that its rule writes or checks; most have only ``this`` and ``expression``.
+_PARTS: dict[str, tuple[str, ...]] = {
+    "Column": ("this", "table", "db"),
+    "Literal": ("this", "is_string"),
+    "Div": ("this", "expression", "typed", "safe"),
+    "Like": ("this", "expression", "negate"),
+    "ILike": ("this", "expression", "negate"),
+    "In": ("this", "expressions", "query", "unnest", "field"),
+    "Between": ("this", "low", "high"),
+    "Case": ("this", "ifs", "default"),
+    "If": ("this", "true", "false"),
+    "Coalesce": ("this", "expressions", "is_nvl", "is_null"),
+    "Cast": ("this", "to"),
+    "TryCast": ("this", "to", "safe"),
+    "Interval": ("this", "unit"),
+    "DateDiff": ("this", "expression", "unit", "date_part_boundary"),
+    "Greatest": ("this", "expressions", "ignore_nulls"),
+    "Least": ("this", "expressions", "ignore_nulls"),
+    "Round": ("this", "decimals"),
+    "Anonymous": ("this", "expressions"),
 }

@@ -11,14 +11,15 @@ _COLUMN = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
 
 
 def checked_name(name: str, what: str) -> str:
-    """Return ``name`` when it is a lower-case identifier without ``__``.
+    """Return ``name`` when it is a lower-case identifier without ``__`` or ``_`` at the end: ``view__feature`` must split once.
 
     Raises:
         DefinitionError: it is not; ``what`` says whose name it is.
     """
-    if not isinstance(name, str) or not _NAME.fullmatch(name) or "__" in name:
+    if not isinstance(name, str) or not _NAME.fullmatch(name) or "__" in f"{name}_":
         raise DefinitionError(
-            f"{name!r} cannot name {what}: use lower-case letters, digits and single underscores, a letter first, at most 63."
+            f"{name!r} cannot name {what}: use lower-case letters, digits and single underscores between them, a letter first, "
+            "at most 63."
         )
     return name
 

@@ -11,6 +11,8 @@ from featurestore.timeline import zone_of
 
 SCHEMA_TYPES = ("int64", "int32", "double", "string", "bool", "timestamp", "date")
 ID_SCOPES = ("source", "month")
+# Columns that the lake adds when it writes and reads events.
+RESERVED_COLUMNS = ("month", "filename", "file_row_number")
 
 
 @dataclass(frozen=True, init=False)
@@ -30,7 +32,8 @@ class EventSource:
         values: Allowed values of string columns; other values go to quarantine.
 
     Raises:
-        DefinitionError: an unknown type, or a role whose column is missing or of the wrong type.
+        DefinitionError: an unknown type, a column that differs from another only in its case or is reserved, or a role whose
+            column is missing or of the wrong type.
     """
 
     name: str
@@ -59,8 +62,8 @@ class EventSource:
         description: str = "",
     ) -> None:
         checked_name(name, "an event source")
+        _check_columns(name, schema)
         for column, kind in schema.items():
-            checked_column(column, f"source {name!r}")
             if kind not in SCHEMA_TYPES:
                 raise DefinitionError(
                     f"Column {column!r} of source {name!r} has the type {kind!r}.{did_you_mean(kind, SCHEMA_TYPES)}"
@@ -69,8 +72,10 @@ class EventSource:
         _check_role(name, schema, "event_id", event_id, ("int64", "string"))
         if ingested_at is not None:
             _check_role(name, schema, "ingested_at", ingested_at, ("timestamp",))
-        for column in values or {}:
+        for column, allowed in (values or {}).items():
             _check_role(name, schema, "values", column, ("string",))
+            if isinstance(allowed, str):
+                raise DefinitionError(f"values of {column!r} in source {name!r} is the text {allowed!r}; write [{allowed!r}].")
         if timezone is not None:
             zone_of(timezone)
         if id_scope not in ID_SCOPES:
@@ -93,6 +98,17 @@ class EventSource:
     def types(self) -> dict[str, str]:
         """Column to declared type, in schema order."""
         return dict(self.schema)
+
+
+def _check_columns(name: str, schema: Mapping[str, str]) -> None:
+    spelled: dict[str, str] = {}
+    for column in schema:
+        checked_column(column, f"source {name!r}")
+        if column.lower() in RESERVED_COLUMNS:
+            raise DefinitionError(f"Column {column!r} of source {name!r} has a name that the lake uses itself; rename it.")
+        other = spelled.setdefault(column.lower(), column)
+        if other != column:
+            raise DefinitionError(f"Columns {other!r} and {column!r} of source {name!r} differ only in their case; rename one.")
 
 
 def _check_role(name: str, schema: Mapping[str, str], role: str, column: str, types: tuple[str, ...]) -> None:
