@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
 
+from featurestore.errors import DefinitionError
 from featurestore.timeline import Month
 
 ORDINARY = "ordinary"
@@ -38,12 +39,18 @@ class Season:
 def spring_festival(year: int) -> date:
     """Return the first day of the lunar year that begins in ``year``.
 
+    Raises:
+        DefinitionError: the library does not know that year (it knows 1900 to 2099).
+
     >>> spring_festival(2024)
     datetime.date(2024, 2, 10)
     """
     from lunardate import LunarDate
 
-    day: date = LunarDate(year, 1, 1).to_solar_date()
+    try:
+        day: date = LunarDate(year, 1, 1).to_solar_date()
+    except ValueError as error:
+        raise DefinitionError(f"The Spring Festival of {year} is not known ({error}). Use months from 1900 to 2099.") from error
     return day
 
 

@@ -28,7 +28,10 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 HOUR_US = 3_600_000_000
 DAY_US = 24 * HOUR_US
 GRAINS = ("1d", "1h", "event")
-FIRST_YEAR, LAST_YEAR = 1900, 2200
+# Years that a month may have: wider than the times that ingest accepts (1800 to 2299).
+FIRST_YEAR, LAST_YEAR = 1790, 2310
+# Years in which clocks may change; before and after, the first and the last offset hold.
+_FIRST_CHANGE, _LAST_CHANGE = 1900, 2200
 
 _WINDOW = re.compile(r"([1-9][0-9]{0,4})([hdy])")
 _HOURS = {"h": 1, "d": 24, "y": 24 * 365}
@@ -110,7 +113,7 @@ def utc_offsets(timezone_name: str) -> tuple[tuple[int, int], ...]:
         DefinitionError: the zone is unknown.
     """
     zone = zone_of(timezone_name)
-    moment, end = datetime(FIRST_YEAR, 1, 1, tzinfo=UTC), datetime(LAST_YEAR, 1, 1, tzinfo=UTC)
+    moment, end = datetime(_FIRST_CHANGE, 1, 1, tzinfo=UTC), datetime(_LAST_CHANGE, 1, 1, tzinfo=UTC)
     offset = _offset_us(zone, moment)
     found = [(-(2**63), offset)]
     while moment < end:
@@ -294,6 +297,17 @@ class Month:
     def next(self) -> Month:
         """Return the following month."""
         return self.shift(1)
+
+    def window(self, clock: Clock) -> Window:
+        """Return the month's length as a window: at grain ``"1d"`` its days of the calendar, else its hours.
+
+        >>> Month(2024, 3).window(Clock("1d", "Europe/Berlin")).hours, Month(2024, 3).window(Clock("1h", "Europe/Berlin")).hours
+        (744, 743)
+        """
+        if clock.grain == "1d":
+            return Window(str(self), (self.next().first_day - self.first_day).days * 24)
+        interval = self.interval(clock.timezone)
+        return Window(str(self), (interval.end_us - interval.start_us) // HOUR_US)
 
     def interval(self, timezone_name: str) -> Interval:
         """Return ``[first instant of the month, first instant of the next)`` in a business zone."""

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from featurestore.compute.retrieve import ViewQuery
 from featurestore.spec.view import Feature
-from featurestore.timeline import HOUR_US, Month, Window
+from featurestore.timeline import Month
 
 INFLOW = "inflow_"
 
@@ -31,8 +31,7 @@ def monthly_inputs(query: ViewQuery, inputs: Sequence[tuple[str, Feature]], by: 
     """
     interval = month.interval(query.state.layout.timezone)
     codes = np.arange(query.reader.entities)
-    length = Window(f"{month}", (interval.end_us - interval.start_us) // HOUR_US)
-    within = [replace(feature, window=length) for _, feature in inputs]
+    within = [replace(feature, window=month.window(query.state.clock)) for _, feature in inputs]
     known_features = tuple([feature for _, feature in inputs] + ([by] if by else []))
     late = replace(query, features=(*within, *([by] if by else []))).base_columns(codes, np.full(len(codes), interval.end_us))
     rows = np.flatnonzero(np.logical_or.reduce([np.asarray(late[feature.name]) > 0 for feature in within]))

@@ -86,7 +86,7 @@ class Panel:
         active = np.flatnonzero(query.reader.has_activity(codes, left, right))
         chosen = active[np.argsort(self._rank[active])[: self._size]]
         as_of_us = np.full(len(chosen), interval.end_us)
-        features = [_monthly(feature, interval.end_us - interval.start_us) for feature in query.view.features]
+        features = [_monthly(feature, month.window(state.clock)) for feature in query.view.features]
         monthly = replace(query, features=tuple(features))
         order = sorted_order(chosen, as_of_us)
         values = monthly.base_columns(chosen[order], as_of_us)
@@ -109,13 +109,13 @@ class Panel:
         return pa.field(feature.column, kind, metadata=metadata)
 
 
-def _monthly(feature: Feature, month_us: int) -> Feature:
+def _monthly(feature: Feature, month: Window) -> Feature:
     """Replace a window of more than a year by the month itself."""
     if feature.aggregation is None or not _is_long(feature):
         return feature
     if feature.aggregation.is_carried:
         return replace(feature, window=Window(RECENT, LONGEST_LEVEL_HOURS))
-    return replace(feature, window=Window(INFLOW, month_us // HOUR_US))
+    return replace(feature, window=Window(INFLOW, month.hours))
 
 
 def _is_long(feature: Feature) -> bool:
