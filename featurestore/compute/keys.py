@@ -1,8 +1,8 @@
 """Keys to codes: one append-only dictionary per entity, shared by its views.
 
 1. A key is one value or a tuple of them; its code is a dense int64 from 0, in order of first appearance, never reused.
-2. Committed form: a Delta table of (code, key columns), one file per extension; a mark with the number of codes lets only
-   one writer extend it at a time.
+2. Committed form: a Delta table of (code, key columns), one file per extension. An extension is committed only on the
+   version that it was numbered from, so no two writers give out one code. Keys of other types live in a table of their own.
 3. In memory: each part of a key becomes a rank among the known values of that part (int64: bisection in a sorted array;
    string: a hash lookup); ranks are packed pairwise into int64 and ranked again, so that any number of columns fits.
 """
@@ -18,12 +18,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from featurestore.errors import CommitConflictError
+from featurestore.errors import CommitConflictError, StoreError
 from featurestore.lake.parquet import read_parquet, write_parquet
 from featurestore.lake.table import Table, commit, describe, stage
 
-_MARK = "codes"
 UNKNOWN = -1
+_ATTEMPTS = 20
 
 
 class _Ranks:
@@ -117,14 +117,19 @@ def load_keys(path: Path, types: Sequence[str], *, table: Table | None = None) -
     """Read the committed dictionary of an entity; empty when there is none.
 
     Args:
-        path: Its Delta table.
+        path: Folder of the entity's dictionaries.
         types: Schema types of the key columns.
-        table: A snapshot of the table, where the caller has one.
+        table: A snapshot of the dictionary's table, where the caller has one.
+
+    Raises:
+        StoreError: its codes are not 0, 1, 2 and so on: it was damaged.
     """
-    files = (table or Table.open(path)).files()
+    files = (table or Table.open(_table_path(path, types))).files()
     if not files:
         return KeyDictionary(tuple(pa.array([], key_type(kind)) for kind in types))
     rows = pa.concat_tables([read_parquet(file.path) for file in files]).sort_by("code").combine_chunks()
+    if not np.array_equal(rows["code"].to_numpy(), np.arange(rows.num_rows)):
+        raise StoreError(f"The codes of the keys in {path} are not consecutive. Restore the folder from a backup.")
     return KeyDictionary(
         tuple(
             pa.concat_arrays([pa.array([], key_type(kind)), *rows[f"key_{i}"].cast(key_type(kind)).chunks])
@@ -141,20 +146,25 @@ def extend_keys(path: Path, types: Sequence[str], keys: Sequence[pa.Array]) -> K
     Raises:
         CommitConflictError: other writers were faster again and again.
     """
-    for _ in range(20):
-        table = Table.open(path)
+    place = _table_path(path, types)
+    for _ in range(_ATTEMPTS):
+        table = Table.open(place)
         before = load_keys(path, types, table=table)
         after = before.extended(keys)
         if len(after) == len(before):
             return before
         names = ["code", *(f"key_{i}" for i in range(len(types)))]
         added = pa.table([pa.array(np.arange(len(before), len(after))), *after.slice(len(before))], names=names)
-        file = stage(path, {})
+        file = stage(place, {})
         write_parquet(added, file)
         try:
-            commit(path, add=[describe(file, {})], marks={_MARK: len(after)}, message=f"{added.num_rows} keys")
+            commit(place, add=[describe(file, {})], read_version=table.version, message=f"{added.num_rows} keys")
         except CommitConflictError:
             file.unlink()
             continue
         return after
     raise CommitConflictError(f"Other writers kept extending the keys in {path}. Make the call again.")
+
+
+def _table_path(path: Path, types: Sequence[str]) -> Path:
+    return path / "-".join(types)
