@@ -142,6 +142,7 @@ def ledger_fingerprint(view: FeatureView) -> str:
     source = view.source
     return digest(
         {
+            "entity": view.entity.name,
             "keys": [[column, source.types[column]] for _, column in view.key_columns],
             "source": [source.name, source.event_id, source.types],
             "event_time": view.event_time,

@@ -25,7 +25,7 @@ from featurestore.spec.source import EventSource
 from featurestore.spec.view import Feature, FeatureView
 
 KINDS = ("entity", "source", "view", "service", "calibration")
-Features = str | FeatureService | FeatureView | Sequence[str | FeatureView]
+Features = str | FeatureService | FeatureView | Sequence[str | FeatureService | FeatureView]
 
 
 @dataclass(frozen=True)
@@ -139,32 +139,45 @@ class Registry:
     def resolve(self, features: Features) -> list[Feature]:
         """List the features that a service, a view or a list of references means, each once, in order.
 
+        Args:
+            features: A name alone is a service before it is a view; in a list it is a view before it is a service.
+
         Raises:
             UnknownNameError: a name is not known.
+            DefinitionError: something else was given.
         """
-        if isinstance(features, FeatureService):
-            references: Sequence[str | FeatureView] = features.features
-        elif isinstance(features, FeatureView):
-            references = [features.name]
-        elif isinstance(features, str):
-            references = self.services[features].features if features in self.services else [features]
-        else:
-            references = list(features)
+        if isinstance(features, str) and features in self.services:
+            features = self.services[features]
+        items = [features] if isinstance(features, str | FeatureService | FeatureView) else features
+        if not isinstance(items, Iterable):
+            raise DefinitionError(
+                f"{features!r} are no features; give a service, a view, or a list of views and 'view:feature'."
+            )
         found: dict[str, Feature] = {}
-        for reference in references:
-            for feature in self._lookup(reference.name if isinstance(reference, FeatureView) else reference):
-                found.setdefault(feature.column, feature)
+        for item in items:
+            for reference in self._references(item):
+                for feature in self._lookup(reference):
+                    found.setdefault(feature.column, feature)
         return list(found.values())
 
+    def _references(self, item: str | FeatureService | FeatureView) -> Sequence[str]:
+        if isinstance(item, FeatureService):
+            return item.features
+        if isinstance(item, FeatureView):
+            return [item.name]
+        if not isinstance(item, str):
+            raise DefinitionError(f"{item!r} is no feature; give a service, a view or 'view:feature'.")
+        return self.services[item].features if item in self.services and item not in self.views else [item]
+
     def _lookup(self, reference: str) -> tuple[Feature, ...]:
-        name, _, feature = reference.partition(":")
+        name, separator, feature = reference.partition(":")
         if name not in self.views:
             raise UnknownNameError(
                 f"There is no service, view or 'view:feature' named {reference!r}."
                 f"{did_you_mean(name, [*self.services, *self.views])}"
             )
         view = self.views[name]
-        if not feature:
+        if not separator:
             return view.features
         try:
             return (view.feature(feature),)
@@ -196,6 +209,8 @@ class Registry:
 
 
 def _with_parents(definitions: Iterable[Definition]) -> Iterable[Definition]:
+    if isinstance(definitions, Definition):
+        raise DefinitionError(f"Give a list of definitions, such as [{definitions.name}], not one alone.")
     for definition in definitions:
         if type(definition) not in KIND_OF:
             raise DefinitionError(
