@@ -34,9 +34,10 @@ def quarantine_share(store: StoreResource) -> dg.AssetCheckResult:
 def redelivery_changes_nothing(store: StoreResource) -> dg.AssetCheckResult:
     """Ingest the files of the newest committed month again: every row of them must be known."""
     opened = store.store()
-    tables = [Table.open(opened.layout.events(name)) for name in opened.registry.sources]
+    sources = opened.registry.sources
+    tables = [Table.open(opened.layout.events(name)) for name in sources]
     newest = max((file.partition["month"] for table in tables for file in table.files()), default=None)
-    reports = [] if newest is None else ingest_month(opened, Month.parse(newest))
+    reports = [] if newest is None else ingest_month(opened, Month.parse(newest), sources.values())
     added = sum(report.rows_added for report in reports)
     corrected = sum(report.corrections for report in reports)
     return dg.AssetCheckResult(

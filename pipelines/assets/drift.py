@@ -62,8 +62,9 @@ def build_drift_report(registry: Registry, partitions: dg.MonthlyPartitionsDefin
             opened, months = store.store(), months_of(context)
             report = opened.audit(months, progress=lambda view, month: progress(DRIFT_REPORT, f"{view} {month}"))
             drawn = draw_reports(opened, report, config)
+            uncalibrated = {c for c in registry.calibrations if champion(opened.layout.calibrations(c)) is None}
             for month in months:
-                asked_for = calibrations_asked_for(opened, report, month)
+                asked_for = uncalibrated | calibrations_asked_for(registry, report, month)
                 facts = {**describe_month(report, month, drawn), ASKED_FOR: dg.MetadataValue.int(len(asked_for))}
                 context.add_asset_metadata(facts, partition_key=str(month))
             if config.draws_timeline and report.table.num_rows:
@@ -101,15 +102,13 @@ def describe_month(report: AuditReport, month: Month, drawn: dict[tuple[str, Mon
     return facts
 
 
-def calibrations_asked_for(store: FeatureStore, report: AuditReport, month: Month) -> set[str]:
-    """Name the calibrations that a month asks for: those of its drifting or latched features, and those without a champion.
+def calibrations_asked_for(registry: Registry, report: AuditReport, month: Month) -> set[str]:
+    """Name the calibrations that concern the features in drift or latched in a month.
 
     A drift asks again each month until it is answered: the first months behind it are too few to fit on.
     """
-    registry = store.registry
     drifting = [row["feature"] for row in _rows(report, month) if row["state"] in (DRIFT, LATCHED)]
-    missing = {name for name in registry.calibrations if champion(store.layout.calibrations(name)) is None}
-    return missing.union(*(dependants(registry, feature) for feature in drifting))
+    return {name for feature in drifting for name in dependants(registry, feature)}
 
 
 def _rows(report: AuditReport, month: Month) -> list[dict[str, Any]]:

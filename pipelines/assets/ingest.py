@@ -1,6 +1,6 @@
 """Ingest: the files that landed for a month become committed events."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import dagster as dg
@@ -31,7 +31,7 @@ reason. Reading a month again changes nothing.
 
 def build_events(registry: Registry, partitions: dg.MonthlyPartitionsDefinition) -> dg.AssetsDefinition:
     """Make the asset of all event sources."""
-    sources = registry.sources.values()
+    sources = list(registry.sources.values())
 
     @dg.asset(
         name=EVENTS,
@@ -49,7 +49,7 @@ def build_events(registry: Registry, partitions: dg.MonthlyPartitionsDefinition)
         with readable_failures():
             opened, months, reports = store.store(), months_of(context), dict[Month, list[IngestReport]]()
             for month in months:
-                reports[month] = ingest_month(opened, month)
+                reports[month] = ingest_month(opened, month, sources)
                 if not reports[month]:
                     context.log.warning(f"No file has landed for {month}.")
                 progress(EVENTS, str(month))
@@ -59,13 +59,9 @@ def build_events(registry: Registry, partitions: dg.MonthlyPartitionsDefinition)
     return events
 
 
-def ingest_month(store: FeatureStore, month: Month) -> list[IngestReport]:
-    """Ingest the files that landed for a month, of every source; a report for each source that has some."""
-    return [
-        store.ingest(source.name, files)
-        for source in store.registry.sources.values()
-        if (files := landed_files(store, source, month))
-    ]
+def ingest_month(store: FeatureStore, month: Month, sources: Iterable[EventSource]) -> list[IngestReport]:
+    """Ingest the files that landed for a month; a report for each source that has some."""
+    return [store.ingest(source.name, files) for source in sources if (files := landed_files(store, source, month))]
 
 
 def landed_files(store: FeatureStore, source: EventSource, month: Month) -> list[Path]:
