@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from featurestore.drift.fit import Forgotten, NoiseFit
-from featurestore.drift.noise import DIFFUSE, EFFECTS, UNITS, UNSEEN, MonthRelations
+from featurestore.drift.noise import DIFFUSE, EFFECTS, UNITS, UNSEEN, MonthRelations, Noise
 
 STEPS = 12
 RAMPS = np.arange(3, 24)
@@ -79,7 +79,8 @@ class ChangeTest:
         self.excess = np.zeros(self._y.shape)
         self._covariance = _covariances(fit, kind, relations, window)
         index = np.arange(end - start)
-        own = np.where(is_seen, np.nan_to_num(variances[:, window]), UNSEEN * unit2) + self._diffuse * self._pulses
+        sampling = fit.noise[:, 3:4] * np.nan_to_num(variances[:, window])
+        own = np.where(is_seen, sampling, UNSEEN * unit2) + self._diffuse * self._pulses
         self._covariance[:, index, index] += own
         for series, course in (*forgotten.onsets, *forgotten.seasons):
             self._covariance[series] += self._diffuse * np.outer(course[window], course[window])
@@ -191,7 +192,7 @@ def _covariances(fit: NoiseFit, kind: str, relations: MonthRelations, window: sl
     """Return each series' covariance without its sampling variance -> [S, n, n]; equal parameters are computed once."""
     keys, inverse = np.unique(np.column_stack([fit.noise, fit.effect]), axis=0, return_inverse=True)
     shared = np.stack(
-        [relations.noise(window, tuple(key[:3]), EFFECTS[int(key[3])], unit=UNITS[kind]) for key in keys.tolist()]
+        [relations.noise(window, Noise(*key[:4]), EFFECTS[int(key[4])], unit=UNITS[kind]) for key in keys.tolist()]
     )
     season = fit.season[:, window]
     varying = season[:, :, None] * season[:, None, :] * relations.amplitude(window)

@@ -14,10 +14,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
 
-from featurestore.drift.noise import DIFFUSE, EFFECTS, GRIDS, NO_EFFECT, REFERENCE_NOISE, UNITS, UNSEEN, MonthRelations
+from featurestore.drift.noise import DIFFUSE, EFFECTS, GRIDS, NO_EFFECT, REFERENCE_NOISE, UNITS, UNSEEN, MonthRelations, Noise
 
 FIT_MONTHS = 60
 EM_ROUNDS = 30
@@ -44,7 +45,7 @@ class NoiseFit:
     """The noise of ``S`` series.
 
     Attributes:
-        noise: [S, 3] level sd, AR(1) coefficient, jitter sd.
+        noise: [S, 4] the fields of ``Noise``.
         effect: [S] index into ``EFFECTS``.
         amplitude: [S] variation of the season's size.
         season: [S, M] the season's course, zero in its median month.
@@ -98,7 +99,7 @@ class NoiseLikelihoods:
         )
 
 
-def _candidates(kind: str, effect: tuple[float, float]) -> list[tuple[tuple[float, float, float], float]]:
+def _candidates(kind: str, effect: tuple[float, float]) -> list[tuple[Noise, float]]:
     grid = GRIDS[kind]
     return [(noise, amplitude) for noise in grid.noises for amplitude in grid.amplitudes_of(effect)]
 
@@ -190,40 +191,46 @@ class _Part:
         last_year = slice(max(self.window.start, self.window.stop - 12), self.window.stop)
         return np.asarray(season - np.median(season[:, last_year], axis=1)[:, None])
 
-    def likelihoods(
-        self, candidates: list[tuple[tuple[float, float, float], float]], effect: tuple[float, float], season: np.ndarray
-    ) -> np.ndarray:
+    def likelihoods(self, candidates: list[tuple[Noise, float]], effect: tuple[float, float], season: np.ndarray) -> np.ndarray:
         """Return the log-likelihood of each candidate of one effect, up to a constant -> [F, candidates]."""
         years = self.relations.years[self.window]
-        in_year = (years[:, None] == np.unique(years)).astype(float)
-        varying = season[:, self.window][:, :, None] * in_year
-        together = np.eye(in_year.shape[1]) - 1 / in_year.shape[1]
-        whole = np.concatenate([self.y[:, :, None], varying, self.columns], axis=2)
-        flat = whole.transpose(1, 0, 2).reshape(len(years), -1)
-        found, noise_before = [], None
-        for noise, amplitude in candidates:
-            if noise != noise_before:
-                covariance = self._base(noise, effect)
-                through = (np.linalg.inv(covariance) @ flat).reshape(len(years), len(self.y), -1).transpose(1, 0, 2)
-                gram = whole.transpose(0, 2, 1) @ through
-                determinant, noise_before = np.linalg.slogdet(covariance)[1], noise
-            found.append(-0.5 * (determinant + self._own_part(gram, amplitude**2 * together)))
+        in_year = (np.unique(years)[:, None] == years).astype(float)
+        varying = season[:, None, self.window] * in_year
+        whole = np.concatenate([self.y[:, None, :], varying, self.columns.transpose(0, 2, 1)], axis=1)
+        together = np.eye(len(in_year)) - 1 / len(in_year)
+        found = []
+        for noise, same in groupby(candidates, key=lambda candidate: candidate[0]):
+            covariance = self._base(noise, effect)
+            through = (whole.reshape(-1, len(years)) @ np.linalg.inv(covariance)).reshape(whole.shape)
+            gram = whole @ through.transpose(0, 2, 1)
+            determinant = np.linalg.slogdet(covariance)[1]
+            found += [-0.5 * (determinant + self._own_part(gram, amplitude**2 * together)) for _, amplitude in same]
         return np.stack(found, axis=1)
 
     def _own_part(self, gram: np.ndarray, varying: np.ndarray) -> np.ndarray:
         """Return ``y' K^-1 y + log det(I + M C)`` from the Gram matrix of ``[y, W]`` -> [F]."""
         years = len(varying)
-        own = np.zeros((len(gram), gram.shape[1] - 1, gram.shape[1] - 1))
-        own[:, :years, :years] = varying
-        index = np.arange(years, own.shape[1])
-        own[:, index, index] = self.weights
-        b = gram[:, 1:, :1]
-        corrected = np.eye(own.shape[1]) + gram[:, 1:, 1:] @ own
-        reduction = (b.transpose(0, 2, 1) @ own @ np.linalg.solve(corrected, b))[:, 0, 0]
+        unvarying = gram[:, 1 + years :, 1 + years :] * self.weights[:, None, :]
+        if varying.any():
+            corrected = np.concatenate(
+                [gram[:, 1:, 1 : 1 + years] @ varying, gram[:, 1:, 1 + years :] * self.weights[:, None, :]], axis=2
+            )
+            b, own = (
+                gram[:, 1:, 0],
+                np.concatenate([gram[:, 0, 1 : 1 + years] @ varying, gram[:, 0, 1 + years :] * self.weights], axis=1),
+            )
+        else:
+            corrected, b, own = unvarying, gram[:, 1 + years :, 0], gram[:, 0, 1 + years :] * self.weights
+        if not corrected.shape[1]:
+            return np.asarray(gram[:, 0, 0])
+        corrected = corrected + np.eye(corrected.shape[1])
+        reduction = (own * np.linalg.solve(corrected, b[:, :, None])[:, :, 0]).sum(axis=1)
         return np.asarray(gram[:, 0, 0] - reduction + np.linalg.slogdet(corrected)[1])
 
-    def _base(self, noise: tuple[float, float, float], effect: tuple[float, float]) -> np.ndarray:
-        return np.asarray(self.relations.noise(self.window, noise, effect, unit=self.unit) + np.diag(self.variance))
+    def _base(self, noise: Noise, effect: tuple[float, float]) -> np.ndarray:
+        return np.asarray(
+            self.relations.noise(self.window, noise, effect, unit=self.unit) + np.diag(noise.sampling * self.variance)
+        )
 
     def _precision_times_y(self, base: np.ndarray) -> np.ndarray:
         """Return ``K^-1 y`` of each series -> [F, n]."""

@@ -5,7 +5,7 @@
     festival     months of the same moving festival have the same effect, wherever it falls
     amplitude    the season's size varies from year to year: rho^2 s s' inside a year, less the mean year
     jitter       independent from month to month
-    sampling     1 / n, known
+    sampling     1 / n, known, or part of it where each month looks at the same rows
     diffuse      an unknown overall mean, and whatever has been forgotten: one-off months, baselines before a recalibration
 
 All sizes are in units of the kind of statistic (``UNITS``). Month indices count from the first month of the records.
@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import product
+from typing import NamedTuple
 
 import numpy as np
 
@@ -27,13 +28,33 @@ DIFFUSE = 4.0
 UNSEEN = 1e4
 NO_EFFECT = (0.0, 0.0)
 EFFECTS = (NO_EFFECT, (0.15, 0.15), (0.5, 0.5), (0.0, 0.5), (0.5, 0.0))
-REFERENCE_NOISE = (0.035, 0.9, 0.03)
 LOOK_AROUND = 60
+
+
+class Noise(NamedTuple):
+    """What moves a series from month to month.
+
+    Attributes:
+        level: Innovation of the AR(1) level, in units.
+        memory: Its coefficient.
+        jitter: Standard deviation of what is independent from month to month, in units.
+        sampling: Share of the sampling variance that is independent from month to month; less than one where each month
+            looks at much the same rows.
+    """
+
+    level: float
+    memory: float
+    jitter: float
+    sampling: float = 1.0
+
+
+REFERENCE_NOISE = Noise(0.035, 0.9, 0.03)
+INDEPENDENT_PARTS = ((0.0, 1.0), (0.05, 1.0), (0.12, 1.0), (0.02, 0.1))
 
 
 @dataclass(frozen=True)
 class NoiseGrid:
-    """The candidates: every combination of level sd, AR(1) coefficient and jitter sd, with every effect and amplitude.
+    """The candidates: every combination of level, memory and independent part, with every effect and amplitude.
 
     Effects are pairs: sd of the month effect, sd of the festival effect.
     """
@@ -41,12 +62,11 @@ class NoiseGrid:
     levels: tuple[float, ...]
     memories: tuple[float, ...]
     amplitudes: tuple[float, ...]
-    jitters: tuple[float, ...] = (0.0, 0.05)
 
     @property
-    def noises(self) -> list[tuple[float, float, float]]:
-        """Level, memory and jitter of each candidate noise."""
-        return list(product(self.levels, self.memories, self.jitters))
+    def noises(self) -> list[Noise]:
+        """The candidate noises."""
+        return [Noise(*pair, *part) for pair, part in product(product(self.levels, self.memories), INDEPENDENT_PARTS)]
 
     def amplitudes_of(self, effect: tuple[float, float]) -> tuple[float, ...]:
         """Amplitudes to try with an effect: without a season there is nothing to vary."""
@@ -54,7 +74,7 @@ class NoiseGrid:
 
 
 GRIDS = {
-    LOCATION: NoiseGrid((0.015, 0.035, 0.07, 0.14), (0.9, 0.98), (0.0, 0.1, 0.2, 0.3)),
+    LOCATION: NoiseGrid((0.015, 0.035, 0.07, 0.14, 0.28), (0.9, 0.98), (0.0, 0.1, 0.2, 0.3)),
     SPREAD: NoiseGrid((0.015, 0.035, 0.07), (0.9,), (0.0, 0.2)),
     MISSING: NoiseGrid((0.015, 0.035, 0.07), (0.9,), (0.0, 0.2)),
     SHARE: NoiseGrid((0.01, 0.035, 0.09), (0.9,), (0.0, 0.15, 0.3)),
@@ -93,14 +113,12 @@ class MonthRelations:
             years=years,
         )
 
-    def noise(
-        self, window: slice, noise: tuple[float, float, float], effect: tuple[float, float], *, unit: float
-    ) -> np.ndarray:
+    def noise(self, window: slice, noise: Noise, effect: tuple[float, float], *, unit: float) -> np.ndarray:
         """Return the covariance that all series with these parameters share, sampling and amplitude aside -> [n, n]."""
-        (level, memory, jitter), (month, festival) = noise, effect
-        wander = level**2 / (1 - memory**2) * memory ** self.lag[window, window]
+        lag, (month, festival) = self.lag[window, window], effect
+        wander = noise.level**2 / (1 - noise.memory**2) * noise.memory**lag
         seasonal = month**2 * self.same_month[window, window] + festival**2 * self.same_festival[window, window]
-        shared = DIFFUSE + wander + seasonal + jitter**2 * (self.lag[window, window] == 0)
+        shared = DIFFUSE + wander + seasonal + noise.jitter**2 * (lag == 0)
         return np.asarray(unit**2 * shared)
 
     def amplitude(self, window: slice) -> np.ndarray:

@@ -7,6 +7,7 @@ Jensen-Shannon, Kolmogorov-Smirnov), and slowly finds small changes that persist
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -17,7 +18,8 @@ from featurestore.timeline import Month
 
 POOL_YEARS = 3
 SPREAD_FACTOR = 3.0
-MAD_TO_SD = 1.4826
+IQR_OF_NORMAL = 1.349
+LEAST_PAST = 6
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,10 +106,11 @@ def compare_with_pool(counts: np.ndarray, members: np.ndarray, *, is_sufficient:
 
 def _thresholds(excess: np.ndarray, psi: float) -> np.ndarray:
     """Raise the threshold where the same season has differed from year to year before -> [M]."""
-    found = np.full(len(excess), psi)
-    for t in range(len(excess)):
-        past = excess[:t][~np.isnan(excess[:t])]
-        if len(past) >= 6:
-            middle = np.median(past)
-            found[t] = max(psi, middle + SPREAD_FACTOR * MAD_TO_SD * np.median(np.abs(past - middle)))
+    found, past = np.full(len(excess), psi), list[float]()
+    for t, own in enumerate(excess):
+        if len(past) >= LEAST_PAST:
+            low, middle, high = (past[len(past) * quarter // 4] for quarter in (1, 2, 3))
+            found[t] = max(psi, middle + SPREAD_FACTOR * (high - low) / IQR_OF_NORMAL)
+        if not np.isnan(own):
+            insort(past, own)
     return found
