@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -110,7 +111,10 @@ def _run(table: pa.Table, sql: str) -> pa.Array:
 @lru_cache(maxsize=1)
 def _sandbox() -> DuckDBPyConnection:
     """Open the process's session for expressions, once: it sees no file, and opening one costs more than most expressions."""
-    return connect()
+    session = connect()
+    atexit.register(_sandbox.cache_clear)
+    atexit.register(session.close)
+    return session
 
 
 def _calibrated(
