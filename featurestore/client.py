@@ -44,7 +44,7 @@ from featurestore.spec.document import Definition
 from featurestore.spec.registry import Features, Plan, Registry
 from featurestore.spec.view import FeatureView
 from featurestore.status import StoreStatus, store_status
-from featurestore.timeline import Interval, Month, to_us
+from featurestore.timeline import Interval, Month, day_start_us, to_us
 
 Months = Month | date | str | Iterable[Month | date | str]
 
@@ -139,7 +139,8 @@ class FeatureStore:
             stages: ``"tiles"``, ``"ledger"`` or both.
             progress: Called with view, stage and the month or year that is done.
         """
-        names = None if views is None else [view.name if isinstance(view, FeatureView) else view for view in views]
+        given = [views] if isinstance(views, str | FeatureView) else views
+        names = None if given is None else [view.name if isinstance(view, FeatureView) else view for view in given]
         wanted = list(self._chosen(self.registry, names).values())
         before = None if interval is None else self._month_behind(interval)
         return materialize(self.layout, wanted, before=before, stages=stages, progress=progress)
@@ -331,8 +332,13 @@ class FeatureStore:
         return {name: registry.views[name] for name in (registry.views if views is None else views)}
 
     def _month_behind(self, interval: Interval | tuple[Any, Any]) -> Month:
-        end_us = interval.end_us if isinstance(interval, Interval) else instant_us(interval[1], self.layout.timezone)
-        return Month.of(end_us - 1, self.layout.timezone).next()
+        if not isinstance(interval, Interval):
+            if not isinstance(interval, tuple | list) or len(interval) != 2:
+                raise DefinitionError(f"interval is {interval!r}; give (start, end) of months, dates or datetimes.")
+            interval = Interval(*(instant_us(edge, self.layout.timezone) for edge in interval))
+        if interval.start_us == interval.end_us:
+            raise DefinitionError(f"The interval {interval} is empty: its end is not part of it.")
+        return Month.of(interval.end_us - 1, self.layout.timezone).next()
 
 
 def month_list(months: Months) -> list[Month]:
@@ -360,6 +366,6 @@ def instant_us(moment: datetime | date | str | Month, timezone: str = "UTC") -> 
         return moment.interval(timezone).start_us
     if isinstance(moment, datetime):
         return to_us(moment)
-    from zoneinfo import ZoneInfo
-
-    return to_us(datetime(moment.year, moment.month, moment.day, tzinfo=ZoneInfo(timezone)))
+    if not isinstance(moment, date):
+        raise DefinitionError(f"{moment!r} is not a moment. Give a datetime, a date, a month or ISO text.")
+    return day_start_us((moment - date(1970, 1, 1)).days, timezone)

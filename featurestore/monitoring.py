@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from featurestore.compute.derive import ParameterVersion
+from featurestore.compute.freshness import check_fresh
 from featurestore.compute.outcomes import monthly_inputs
 from featurestore.compute.panel import Panel
-from featurestore.compute.retrieve import check_fresh_before, view_queries
+from featurestore.compute.retrieve import view_queries
 from featurestore.drift.audit import AuditedView
 from featurestore.drift.calibrations import active_resets, champion, parameter_values, parameters, versions
 from featurestore.drift.loop import Rows
@@ -43,7 +44,7 @@ def panel(layout: Layout, registry: Registry, view: FeatureView, last: Month) ->
         NotMaterializedError: committed events before the month's end are not yet in the view.
     """
     (query,) = view_queries(layout, registry, view)
-    check_fresh_before(query, last.interval(layout.timezone).end_us)
+    check_fresh(query.state, query.reader, as_of_us=last.interval(layout.timezone).end_us)
     return Panel(query, size=PANEL_SIZE, parameters=lambda name: accepted_parameters(layout, name))
 
 

@@ -7,8 +7,10 @@ deleted at any time: a missing or broken copy means reading the Parquet file.
 from __future__ import annotations
 
 import os
+import time
 import uuid
 from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -16,15 +18,20 @@ import pyarrow as pa
 
 from featurestore.lake.parquet import read_parquet
 
+_ABANDONED_S = 24 * 3600
+
 
 def write_hot(file: Path, table: pa.Table) -> None:
-    """Write the hot copy of a ledger or balances table, atomically."""
+    """Write the hot copy of a ledger or balances table, atomically: no crash leaves half of one under its name."""
     narrow = pa.table({name: _narrowed(table[name].combine_chunks()) for name in table.column_names})
     file.parent.mkdir(parents=True, exist_ok=True)
     aside = file.with_name(f".{uuid.uuid4().hex}.tmp")
-    with pa.OSFile(str(aside), "wb") as sink, pa.ipc.new_file(sink, narrow.schema) as writer:
-        for batch in narrow.to_batches():
-            writer.write_batch(batch)
+    with aside.open("wb") as sink:
+        with pa.ipc.new_file(sink, narrow.schema) as writer:
+            for batch in narrow.to_batches():
+                writer.write_batch(batch)
+        # A power cut after the rename must not leave a file of the right length with other bytes: nothing would notice.
+        os.fsync(sink.fileno())
     os.replace(aside, file)
 
 
@@ -33,6 +40,10 @@ def drop_hot(folder: Path, *, keep: Collection[str]) -> None:
     for file in folder.glob("*.arrow"):
         if file.stem not in keep:
             file.unlink(missing_ok=True)
+    for left in folder.glob(".*.tmp"):  # by a writer that was killed
+        with suppress(FileNotFoundError):
+            if time.time() - left.stat().st_mtime > _ABANDONED_S:
+                left.unlink()
 
 
 def _narrowed(column: pa.Array) -> pa.Array:
@@ -77,5 +88,5 @@ class ColumnFile:
 def _open(file: Path) -> pa.Table | None:
     try:
         return pa.ipc.open_file(pa.memory_map(str(file), "r")).read_all()
-    except (FileNotFoundError, pa.ArrowInvalid):
+    except (OSError, pa.ArrowException):
         return None

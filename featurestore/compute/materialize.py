@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from featurestore.compute.ledger import fold_ledger
 from featurestore.compute.state import ViewState
 from featurestore.compute.tiles import build_tiles
+from featurestore.errors import CommitConflictError, DefinitionError, NotMaterializedError
 from featurestore.lake.layout import Layout
 from featurestore.lake.table import Table
 from featurestore.spec.view import FeatureView
@@ -16,6 +19,7 @@ from featurestore.timeline import Month
 
 STAGES = ("tiles", "ledger")
 Progress = Callable[[str, str, str], None]
+_ATTEMPTS = 20
 
 
 @dataclass(frozen=True)
@@ -65,22 +69,49 @@ def materialize(
 ) -> MaterializeReport:
     """Bring views up to date with the committed events.
 
+    Another process may ingest, or materialize the same views, meanwhile: what it has committed is looked at again.
+
     Args:
         layout: The store.
         views: Which views.
         before: Leave this month and later ones; ``None`` takes all.
         stages: ``"tiles"``, ``"ledger"`` or both.
         progress: Called with view, stage and the month or year that is done.
+
+    Raises:
+        DefinitionError: there is no such stage.
+        NotMaterializedError: tiles are missing, and ``stages`` leaves them out.
+        OverflowingResultError: an exact total does not fit its type.
+        CommitConflictError: others kept committing to a view.
     """
-    started, reports = time.perf_counter(), []
-    for view in views:
+    if isinstance(stages, str) or not set(stages) <= set(STAGES):
+        raise DefinitionError(f"stages is {stages!r}; give a tuple with 'tiles', 'ledger' or both.")
+    started = time.perf_counter()
+    reports = tuple(_bring_up_to_date(layout, view, before, stages, progress or _silent) for view in views)
+    return MaterializeReport(reports, time.perf_counter() - started)
+
+
+def _bring_up_to_date(
+    layout: Layout, view: FeatureView, before: Month | None, stages: Sequence[str], progress: Progress
+) -> ViewReport:
+    tile_rows: dict[Month, int] = {}
+    for attempt in range(_ATTEMPTS):
         state = ViewState(layout, view, Table.open(layout.events(view.source.name)))
-        months = state.stale_tiles(before) if "tiles" in stages else []
-        tile_rows = build_tiles(state, months, progress=_told(progress, "tiles"))
-        ledger_rows = fold_ledger(state, before=before, progress=_told(progress, "ledger")) if "ledger" in stages else 0
-        reports.append(ViewReport(view.name, tuple(months), tile_rows, ledger_rows))
-    return MaterializeReport(tuple(reports), time.perf_counter() - started)
+        try:
+            for month, rows in build_tiles(state, before=before) if "tiles" in stages else ():
+                tile_rows[month] = rows
+                progress(view.name, "tiles", str(month))
+            told = partial(progress, view.name, "ledger")
+            ledger_rows = fold_ledger(state, before=before, progress=told) if "ledger" in stages else 0
+        except (CommitConflictError, NotMaterializedError):
+            # Without tiles to build, nothing of ours could be missing because of another process.
+            if "tiles" not in stages or attempt == _ATTEMPTS - 1:
+                raise
+            time.sleep(random.uniform(0.0, 0.05 * (attempt + 1)))  # noqa: S311 (spreads writers, no secret)
+            continue
+        return ViewReport(view.name, tuple(sorted(tile_rows)), sum(tile_rows.values()), ledger_rows)
+    raise AssertionError("unreachable: the last attempt returns or raises")
 
 
-def _told(progress: Progress | None, stage: str) -> Callable[[str, object], None] | None:
-    return None if progress is None else lambda view, done: progress(view, stage, str(done))
+def _silent(view: str, stage: str, done: str) -> None:
+    """Tell no one."""

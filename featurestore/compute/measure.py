@@ -22,8 +22,11 @@ from featurestore.spec.view import FeatureView
 
 Fold = Literal["sum", "last"]
 
-# Columns that a tile's inner query provides. The blank keeps them apart from every column of a source.
+# Columns that a tile's inner query provides: the step, UTC microseconds since 1970, and microseconds of the business wall
+# clock since ORIGIN_DAY. The blank keeps them apart from every column of a source.
 STEP, TIME_US, LOCAL_US = '"tile step"', '"time us"', '"local us"'
+# 1601-01-01, a Monday, in days since 1970: before every event, since SQL divides towards zero.
+ORIGIN_DAY = -134_774
 ARROW_TYPES = {
     "int64": pa.int64(),
     "int32": pa.int32(),
@@ -92,16 +95,16 @@ def rows_of(view: FeatureView) -> Rows:
 
 def sum_measure(what: str, sql: str) -> Measure:
     """Make an additive measure; ``what`` starts its name."""
-    return Measure(f"{what}_{digest(sql)[:6]}", f"CAST(coalesce({sql}, 0) AS BIGINT)", "sum", pa.int64())
+    return Measure(f"{what}_{digest(sql)[:12]}", f"CAST(coalesce({sql}, 0) AS BIGINT)", "sum", pa.int64())
 
 
 def counts_measure(what: str, bucket_sql: str, buckets: int) -> Measure:
     """Make a measure that counts rows by bucket; ``bucket_sql`` is a number per row, NULL where the row does not count."""
-    prepared = (f"bucket {digest(bucket_sql)[:6]}", bucket_sql)
+    prepared = (f"bucket {digest(bucket_sql)[:12]}", bucket_sql)
     counts = ", ".join(f'CAST(coalesce(count_if("{prepared[0]}" = {bucket}), 0) AS BIGINT)' for bucket in range(buckets))
-    return Measure(f"{what}_{digest(bucket_sql)[:6]}", f"[{counts}]", "sum", pa.list_(pa.int64(), buckets), prepared)
+    return Measure(f"{what}_{digest(bucket_sql)[:12]}", f"[{counts}]", "sum", pa.list_(pa.int64(), buckets), prepared)
 
 
 def last_measure(what: str, sql: str, kind: pa.DataType) -> Measure:
     """Make a measure that carries its last value forward; ``what`` starts its name."""
-    return Measure(f"{what}_{digest(sql)[:6]}", sql, "last", kind)
+    return Measure(f"{what}_{digest(sql)[:12]}", sql, "last", kind)

@@ -21,17 +21,17 @@ import pyarrow as pa
 from featurestore.compute.asof import Column, LedgerReader, Probes, sorted_order
 from featurestore.compute.derive import Parameters, derive, needed_features
 from featurestore.compute.forms import FORMS, measures_of
+from featurestore.compute.freshness import check_fresh
 from featurestore.compute.keys import load_keys
-from featurestore.compute.ledger import months_of
 from featurestore.compute.measure import Measure
 from featurestore.compute.spine import Spine, read_spine, spine_keys
 from featurestore.compute.state import ViewState
-from featurestore.errors import NotMaterializedError, SpineError
+from featurestore.errors import OverflowingResultError, SpineError, did_you_mean
 from featurestore.lake.layout import Layout
 from featurestore.lake.table import Table
 from featurestore.spec.registry import Features, Registry
 from featurestore.spec.view import Feature, FeatureView
-from featurestore.timeline import Month, Window
+from featurestore.timeline import Window
 
 CHUNK = 131_072
 METADATA = b"featurestore"
@@ -54,6 +54,7 @@ class _Totals:
 class _Edges:
     """The totals at both edges of a window: what a form sees."""
 
+    feature: str
     right: _Totals
     left: _Totals | None
     right_us: np.ndarray
@@ -66,7 +67,18 @@ class _Edges:
             return right
         left = self.left.column(measure)
         assert isinstance(left, np.ndarray)
-        return right - left
+        # Totals are exact; only those of different signs can lie further apart than 64 bits.
+        if left.min(initial=0) < 0 or right.min(initial=0) < 0:
+            self._check_fits(right, left)
+        gap: np.ndarray = right - left
+        return gap
+
+    def _check_fits(self, right: np.ndarray, left: np.ndarray) -> None:
+        gap = right - left
+        if (((right ^ left) & (right ^ gap)) < 0).any():
+            raise OverflowingResultError(
+                f"{self.feature!r} does not fit 64 bits for some row. Declare the column in a larger unit, or as double."
+            )
 
     def carried(self, measure: Measure) -> pa.Array:
         return self.right.column(measure)
@@ -104,7 +116,8 @@ class ViewQuery:
             left, left_us = (None, None) if left_step is None else at(feature.window.text, left_step)
             measures = measures_of(self.view, feature.aggregation)
             form = FORMS[type(feature.aggregation)]
-            values[feature.name] = form.finalize(feature.aggregation, measures, _Edges(right, left, right_us, left_us))
+            edges = _Edges(feature.column, right, left, right_us, left_us)
+            values[feature.name] = form.finalize(feature.aggregation, measures, edges)
         return values
 
 
@@ -138,8 +151,10 @@ def historical_features(
         if feature.column in spine.table.column_names:
             raise SpineError(f"The spine already has a column {feature.column!r}, the name of an output; rename it.")
     queries, columns, versions = view_queries(layout, registry, features), dict[str, pa.ChunkedArray](), dict[str, str]()
+    _check_join_keys(join_keys or {}, queries)
     for query in queries:
-        check_fresh(query, spine)
+        if spine.has_as_of.any():
+            check_fresh(query.state, query.reader, as_of_us=int(spine.as_of_us[spine.has_as_of].max()))
         codes, has_key = _codes(query, spine, join_keys or {})
         pieces = [
             _chunk(query, codes[part], spine.as_of_us[part], has_key[part] & spine.has_as_of[part], parameters, versions)
@@ -154,6 +169,13 @@ def historical_features(
     return table.replace_schema_metadata({**(table.schema.metadata or {}), METADATA: json.dumps(record).encode()})
 
 
+def _check_join_keys(join_keys: Mapping[str, str], queries: Sequence[ViewQuery]) -> None:
+    known = [key for query in queries for key in query.view.entity.keys]
+    for key in join_keys:
+        if key not in known:
+            raise SpineError(f"join_keys names {key!r}, which is no key of these features.{did_you_mean(key, known)}")
+
+
 def _parts(rows: int) -> Iterator[slice]:
     yield slice(0, min(CHUNK, rows))
     for start in range(CHUNK, rows, CHUNK):
@@ -164,9 +186,8 @@ def _codes(query: ViewQuery, spine: Spine, join_keys: Mapping[str, str]) -> tupl
     """Return the code per spine row, and whether its key has no NULL."""
     view = query.view
     names = [join_keys.get(key, key) for key in view.entity.keys]
-    keys = spine_keys(spine.table, names, view.key_types, entity=view.entity.name)
+    keys, has_key = spine_keys(spine.table, names, view.key_types, entity=view.entity.name)
     dictionary = load_keys(query.state.layout.keys(view.entity.name), view.key_types)
-    has_key = np.logical_and.reduce([np.asarray(key.is_valid()) for key in keys])
     return dictionary.codes(keys), has_key
 
 
@@ -188,44 +209,6 @@ def _chunk(
     clock = query.state.clock
     versions.update(derive(values, query.features, as_of_us=clock.starts_us(clock.floor(as_of_us)), parameters=parameters))
     return values
-
-
-def check_fresh(query: ViewQuery, spine: Spine) -> None:
-    """Refuse to answer where committed events before the latest as_of are not yet in the view.
-
-    Raises:
-        NotMaterializedError: names the months and the call that mends it.
-    """
-    if spine.has_as_of.any():
-        check_fresh_before(query, int(spine.as_of_us[spine.has_as_of].max()))
-
-
-def check_fresh_before(query: ViewQuery, as_of_us: int) -> None:
-    """Do the same for one as_of."""
-    state = query.state
-    latest_us = np.array([as_of_us], np.int64)
-    delay = Window.parse(state.view.delay) if state.view.delay else None
-    bound, _ = state.clock.window(latest_us, Window.parse("lifetime"), delay)
-    stale = [
-        month for month in stale_months(query) if state.clock.step(month.interval(state.layout.timezone).start_us) < bound[0]
-    ]
-    if stale:
-        raise NotMaterializedError(
-            f"Events of {_months(stale)} are committed but not yet in view {state.view.name!r}, and a row's as_of is later. "
-            f"Call store.materialize(views=[{state.view.name!r}]) first."
-        )
-
-
-def stale_months(query: ViewQuery) -> list[Month]:
-    """List the months whose committed events are not in the view's ledger."""
-    folded: dict[str, str] = {}
-    for file in query.reader.ledgers.values():
-        folded.update(months_of(file.path))
-    return [month for month, name in query.state.tile_digests.items() if folded.get(str(month)) != name]
-
-
-def _months(months: Sequence[Month]) -> str:
-    return str(months[0]) if len(months) == 1 else f"{months[0]} to {months[-1]} ({len(months)} months)"
 
 
 def batch_features(

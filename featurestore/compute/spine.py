@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,11 @@ import pyarrow.compute as pc
 
 from featurestore.compute.keys import key_type
 from featurestore.errors import SpineError, did_you_mean
+from featurestore.timeline import DAY_US, to_us
+
+_FIRST_AS_OF_US = to_us(datetime(1, 1, 1))
+_END_AS_OF_US = to_us(datetime(9999, 12, 31)) + DAY_US
+_EXACT_IN_DOUBLE = 2**53
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,15 +54,35 @@ def read_spine(rows: Any, *, as_of: str = "as_of") -> Spine:
             f"The spine has no column {as_of!r}; it has {', '.join(table.column_names)}. "
             f"Name the as_of column with as_of=.{did_you_mean(as_of, table.column_names)}"
         )
-    moments = table[as_of].combine_chunks()
-    if pa.types.is_date(moments.type):
-        moments = moments.cast(pa.timestamp("s"))
-    if not pa.types.is_timestamp(moments.type):
-        raise SpineError(f"The spine's column {as_of!r} is {moments.type}; expected timestamps or dates. Convert it first.")
-    if moments.type.unit == "ns":
-        moments = pc.floor_temporal(moments, unit="microsecond")
-    instants = moments.cast(pa.timestamp("us", moments.type.tz)).cast(pa.int64())
+    instants = _instants(table[as_of], as_of)
     return Spine(table, np.asarray(pc.fill_null(instants, 0)), np.asarray(instants.is_valid()))
+
+
+def _instants(column: pa.ChunkedArray, name: str) -> pa.Array:
+    """Convert an as_of column to int64 microseconds UTC."""
+    moments = _decoded(column)
+    if not (pa.types.is_timestamp(moments.type) or pa.types.is_date(moments.type)):
+        raise SpineError(f"The spine's column {name!r} is {moments.type}; expected timestamps or dates. Convert it first.")
+    try:
+        if pa.types.is_date(moments.type):
+            moments = moments.cast(pa.timestamp("ms"))
+        if moments.type.unit == "ns":
+            moments = pc.floor_temporal(moments, unit="microsecond")
+        instants = moments.cast(pa.timestamp("us", moments.type.tz)).cast(pa.int64())
+    except pa.ArrowInvalid as error:
+        raise SpineError(f"The spine's column {name!r} holds a time that microseconds cannot express: {error}.") from error
+    bounds = pc.min_max(instants).as_py()
+    if bounds["min"] is not None and not (bounds["min"] >= _FIRST_AS_OF_US and bounds["max"] < _END_AS_OF_US):
+        raise SpineError(
+            f"The spine's column {name!r} runs from {bounds['min']} to {bounds['max']} (microseconds since 1970 UTC); "
+            "expected times from the years 1 to 9999. Correct or leave out the others."
+        )
+    return instants
+
+
+def _decoded(column: pa.ChunkedArray) -> pa.Array:
+    whole = column.combine_chunks()
+    return whole.dictionary_decode() if pa.types.is_dictionary(whole.type) else whole
 
 
 def _table(rows: Any) -> pa.Table:
@@ -68,6 +94,8 @@ def _table(rows: Any) -> pa.Table:
         return rows.read_all()
     if hasattr(rows, "collect") and hasattr(rows, "lazy"):
         rows = rows.collect()
+    if type(rows).__module__.startswith("pandas."):
+        return pa.Table.from_pandas(rows, preserve_index=False)
     if hasattr(rows, "__arrow_c_stream__"):
         return pa.table(rows)
     raise SpineError(
@@ -75,8 +103,8 @@ def _table(rows: Any) -> pa.Table:
     )
 
 
-def spine_keys(spine: pa.Table, keys: Sequence[str], types: Sequence[str], *, entity: str) -> list[pa.Array]:
-    """Return the spine's key columns in the types of the entity's dictionary; what cannot be such a key is NULL.
+def spine_keys(spine: pa.Table, keys: Sequence[str], types: Sequence[str], *, entity: str) -> tuple[list[pa.Array], np.ndarray]:
+    """Return the spine's key columns in the types of the entity's dictionary, and which rows have a key.
 
     Args:
         spine: The caller's table.
@@ -84,21 +112,24 @@ def spine_keys(spine: pa.Table, keys: Sequence[str], types: Sequence[str], *, en
         types: Schema types of the keys.
         entity: Name, for errors.
 
+    Returns:
+        ``(columns, has_key)``: a column is NULL where the value is, and where it can be no key of this type; ``has_key`` is
+        false where a value is NULL, or NaN in a column of doubles.
+
     Raises:
         SpineError: a column is missing or cannot hold such keys.
     """
-    arrays = []
+    columns, has_key = [], np.ones(spine.num_rows, bool)
     for name, kind in zip(keys, types, strict=True):
         if name not in spine.column_names:
             raise SpineError(
                 f"The spine has no column {name!r}, a key of entity {entity!r}; join_keys={{{name!r}: ...}} names another."
                 f"{did_you_mean(name, spine.column_names)}"
             )
-        column = spine[name].combine_chunks()
-        if pa.types.is_dictionary(column.type):
-            column = column.dictionary_decode()
-        arrays.append(_as_key(column, name, kind, entity))
-    return arrays
+        column = _decoded(spine[name])
+        has_key &= ~np.asarray(column.is_null(nan_is_null=pa.types.is_floating(column.type)))
+        columns.append(_as_key(column, name, kind, entity))
+    return columns, has_key
 
 
 def _as_key(column: pa.Array, name: str, kind: str, entity: str) -> pa.Array:
@@ -109,11 +140,22 @@ def _as_key(column: pa.Array, name: str, kind: str, entity: str) -> pa.Array:
     if kind == "string" and is_text:
         return column.cast(pa.large_string())
     if kind == "int64" and pa.types.is_integer(found):
-        # A uint64 beyond int64 cannot be a key of this entity: unknown, like any key never seen.
-        fits = pc.less_equal(column, pa.scalar(2**63 - 1, pa.uint64())) if pa.types.is_uint64(found) else None
-        return (column if fits is None else pc.if_else(fits, column, pa.scalar(None, found))).cast(pa.int64())
+        if found == pa.uint64():
+            # Beyond int64 there is no key of this entity: unknown, like any key never seen.
+            column = pc.if_else(pc.less_equal(column, pa.scalar(2**63 - 1, found)), column, pa.scalar(None, found))
+        return column.cast(pa.int64())
     if kind == "int64" and pa.types.is_floating(found):
-        whole = pc.fill_null(pc.equal(pc.floor(column), column), False)
-        if pc.all(pc.or_(whole, pc.or_(column.is_null(), pc.is_nan(column).fill_null(True)))).as_py() is not False:
-            return pc.if_else(whole, column, pa.scalar(None, found)).cast(pa.int64(), safe=False)
+        return _whole(column, name, entity)
     raise SpineError(f"The spine's column {name!r} is {found}; the keys of entity {entity!r} are {kind}. Convert it first.")
+
+
+def _whole(column: pa.Array, name: str, entity: str) -> pa.Array:
+    """Convert doubles to int64 keys: what pandas makes of integers with gaps. NaN is NULL; other doubles are refused."""
+    numbers = column.to_numpy(zero_copy_only=False).astype(float)
+    wrong = ~np.isnan(numbers) & ((np.floor(numbers) != numbers) | (np.abs(numbers) > _EXACT_IN_DOUBLE))
+    if wrong.any():
+        raise SpineError(
+            f"The spine's column {name!r} is {column.type} and holds {float(numbers[wrong][0])}; the keys of entity {entity!r} are "
+            "int64, and only whole numbers up to 2^53 are exact in a double. Convert the column to int64."
+        )
+    return pa.array(np.nan_to_num(numbers).astype(np.int64), mask=np.isnan(numbers))

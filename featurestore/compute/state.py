@@ -10,20 +10,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
+
 from featurestore.lake.layout import Layout
+from featurestore.lake.parquet import read_parquet
 from featurestore.lake.table import CommittedFile, Table
 from featurestore.spec.document import digest, ledger_fingerprint
 from featurestore.spec.view import FeatureView
-from featurestore.timeline import Clock, Month, months_between, to_us
+from featurestore.timeline import DAY_US, Clock, Month, local_us, months_between, to_us
 
 MONTH, KIND, START = "month", "kind", "start"
 LEDGER, BALANCES = "ledger", "balances"
-FORMAT = 1
+FORMAT = 2
 # Delta keeps statistics in milliseconds: a maximum may be cut off by less than one.
 _STATISTICS_SLACK = timedelta(milliseconds=1)
+# A file whose other times span more months than this is read, to know which of them it really has.
+_TRUSTED_SPAN_MONTHS = 6
 
 
 @dataclass(frozen=True)
@@ -73,11 +79,17 @@ class ViewState:
         column = self.view.event_time
         if column == self.view.source.event_time:
             return [Month.parse(file.partition[MONTH])]
-        if column not in file.minimum:
+        if file.null_count.get(column) == file.rows:
             return []
-        bounds = file.minimum[column], file.maximum[column] + _STATISTICS_SLACK
-        first, last = (Month.of(to_us(bound), self.layout.timezone) for bound in bounds)
-        return months_between(first, last)
+        if column in file.minimum:
+            bounds = file.minimum[column], file.maximum[column] + _STATISTICS_SLACK
+            first, last = (Month.of(to_us(bound), self.layout.timezone) for bound in bounds)
+            months = months_between(first, last)
+            if len(months) <= _TRUSTED_SPAN_MONTHS:
+                return months
+        # One odd time (1970-01-01 for "unknown") must not make hundreds of empty months, and a column without statistics
+        # (Delta keeps those of the first 32) must not lose its events.
+        return list(_months_with_rows(file.path, column, self.layout.timezone))
 
     @cached_property
     def tile_digests(self) -> Mapping[Month, str]:
@@ -87,9 +99,23 @@ class ViewState:
             for month, files in self.inputs.items()
         }
 
-    def stale_tiles(self, before: Month | None = None) -> list[Month]:
-        """List the months whose tiles are missing or out of date, up to and without ``before``."""
-        committed = {file.path.stem for file in Table.open(self.tiles_path).files()}
-        return [
-            month for month, name in self.tile_digests.items() if name not in committed and (before is None or month < before)
-        ]
+    def stale_tiles(self, before: Month | None = None, *, committed: Table | None = None) -> list[Month]:
+        """List the months whose tiles are missing or out of date, in order, up to and without ``before``.
+
+        Args:
+            before: A month; ``None`` means no end.
+            committed: A snapshot of the tiles; the newest by default.
+        """
+        names = {file.path.stem for file in (committed or Table.open(self.tiles_path)).files()}
+        return [month for month, name in self.tile_digests.items() if name not in names and (before is None or month < before)]
+
+
+@lru_cache(maxsize=4096)
+def _months_with_rows(file: Path, column: str, timezone: str) -> tuple[Month, ...]:
+    """Read which months a file's times lie in, in order. Files never change, so the answer is kept."""
+    times = read_parquet(file, columns=[column])[column].drop_null().cast(pa.timestamp("us", "UTC"))
+    days = local_us(np.asarray(times.cast(pa.int64())), timezone) // DAY_US
+    months = days.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)
+    first = int(months.min(initial=0))
+    present = np.flatnonzero(np.bincount(months - first)) + first if len(months) else months
+    return tuple(Month(1970 + index // 12, index % 12 + 1) for index in present.tolist())

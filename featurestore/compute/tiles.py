@@ -5,28 +5,23 @@ Row shape of a file: ``code`` int64, ``step`` int64, one column per measure.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
 
 from featurestore.compute.forms import view_measures
 from featurestore.compute.keys import extend_keys, key_type
-from featurestore.compute.measure import LOCAL_US, STEP, TIME_US, rows_of
+from featurestore.compute.measure import LOCAL_US, ORIGIN_DAY, STEP, TIME_US, rows_of
 from featurestore.compute.state import MONTH, ViewState
-from featurestore.errors import OverflowingResultError
+from featurestore.errors import ExpressionError, FeatureStoreError, OverflowingResultError
 from featurestore.lake.parquet import write_parquet
 from featurestore.lake.session import connect, quote
 from featurestore.lake.table import CommittedFile, StagedFile, Table, commit, describe, parquet_scan_sql, stage
 from featurestore.spec.view import FeatureView
 from featurestore.timeline import DAY_US, HOUR_US, Interval, Month, from_us, utc_offsets
 
-if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
-
 MONTHS_AT_ONCE = 12
-Progress = Callable[[str, Month], None]
 
 
 def tile_sql(view: FeatureView, scan: str, *, interval: Interval, timezone: str) -> str:
@@ -39,23 +34,26 @@ def tile_sql(view: FeatureView, scan: str, *, interval: Interval, timezone: str)
         timezone: The store's business time zone.
 
     Returns:
-        A query with the key columns, ``step`` and one column per measure, in no order.
+        A query with the columns ``key_0``, ``key_1`` and so on, ``step`` and one per measure, in no order.
     """
     rows, measures = rows_of(view), view_measures(view)
     time = quote(view.event_time)
     keys = [quote(column) for _, column in view.key_columns]
     prepared = dict.fromkeys(measure.prepared for measure in measures if measure.prepared)
-    step = {"1d": f"{LOCAL_US} // {DAY_US}", "1h": f"{TIME_US} // {HOUR_US}", "event": TIME_US}[view.grain]
     conditions = [rows.condition(aggregation) for aggregation in view.aggregations]
     where = [f"{key} IS NOT NULL" for key in keys]
     if "TRUE" not in conditions:
-        where.append("(" + " OR ".join(f"({condition})" for condition in dict.fromkeys(conditions)) + ")")
-    timed = f"""SELECT *, epoch_us({time}) AS {TIME_US}, {TIME_US} + {_offset_sql(interval, timezone)} AS {LOCAL_US}
+        where.append(f"({' OR '.join(dict.fromkeys(conditions))})")
+    timed = f"""SELECT *, epoch_us({time}) AS {TIME_US}, {TIME_US} + {_shift_sql(interval, timezone)} AS {LOCAL_US}
     FROM {scan}
     WHERE {time} >= make_timestamptz({interval.start_us}) AND {time} < make_timestamptz({interval.end_us})"""
-    columns = ",\n       ".join([f"{step} AS {STEP}", *(f"{sql} AS {quote(name)}" for name, sql in prepared)])
+    columns = ",\n       ".join([f"{_STEP_SQL[view.grain]} AS {STEP}", *(f"{sql} AS {quote(name)}" for name, sql in prepared)])
     outputs = ",\n       ".join(
-        [*keys, f"{STEP} AS step", *(f"{measure.sql} AS {quote(measure.name)}" for measure in measures)]
+        [
+            *(f"{key} AS key_{i}" for i, key in enumerate(keys)),
+            f"{STEP} AS step",
+            *(f"{measure.sql} AS {quote(measure.name)}" for measure in measures),
+        ]
     )
     return (
         f"SELECT {outputs}\nFROM (\n  SELECT *, {columns}\n  FROM (\n    {timed}\n  )\n  WHERE {' AND '.join(where)}\n)\n"
@@ -63,56 +61,66 @@ def tile_sql(view: FeatureView, scan: str, *, interval: Interval, timezone: str)
     )
 
 
-def _offset_sql(interval: Interval, timezone: str) -> str:
-    """Render the zone's offset in microseconds; a CASE only where the clock changes inside the interval."""
-    offsets = utc_offsets(timezone)
-    before = [offset for start, offset in offsets if start <= interval.start_us][-1]
-    inside = [(start, offset) for start, offset in offsets if interval.start_us < start < interval.end_us]
+_STEP_SQL = {
+    "1d": f"{LOCAL_US} // {DAY_US} - {-ORIGIN_DAY}",
+    "1h": f"({TIME_US} + {-ORIGIN_DAY * DAY_US}) // {HOUR_US} - {-ORIGIN_DAY * 24}",
+    "event": TIME_US,
+}
+
+
+def _shift_sql(interval: Interval, timezone: str) -> str:
+    """Render the microseconds from UTC to the local clock; a CASE only where the clock changes inside the interval."""
+    shifts = [(start, offset - ORIGIN_DAY * DAY_US) for start, offset in utc_offsets(timezone)]
+    before = [shift for start, shift in shifts if start <= interval.start_us][-1]
+    inside = [(start, shift) for start, shift in shifts if interval.start_us < start < interval.end_us]
     if not inside:
         return str(before)
-    whens = "".join(f" WHEN {TIME_US} >= {start} THEN {offset}" for start, offset in reversed(inside))
+    whens = "".join(f" WHEN {TIME_US} >= {start} THEN {shift}" for start, shift in reversed(inside))
     return f"CASE{whens} ELSE {before} END"
 
 
-def build_tiles(state: ViewState, months: Sequence[Month], *, progress: Progress | None = None) -> int:
-    """Compute and commit the tiles of some months; a run of consecutive months is one query and one commit.
+def build_tiles(state: ViewState, *, before: Month | None = None) -> Iterator[tuple[Month, int]]:
+    """Compute and commit the tiles that are missing or out of date, up to twelve consecutive months a commit.
 
-    Returns:
-        The number of tile rows written.
+    Args:
+        state: The view.
+        before: Leave this month and later ones; ``None`` takes all.
+
+    Yields:
+        Month and number of tile rows, after their commit.
 
     Raises:
         OverflowingResultError: the exact sum of one entity and step does not fit 64 bits.
+        ExpressionError: a ``where`` cannot be computed for some event.
+        CommitConflictError: another writer committed tiles of the same months meanwhile.
     """
-    rows = 0
-    for run in _runs(state, months):
-        table = _aggregate(state, run)
-        keys = [table[i].combine_chunks() for i in range(len(state.view.key_columns))]
-        dictionary = extend_keys(state.layout.keys(state.view.entity.name), state.view.key_types, keys)
-        files = list(_write(state, run, table, dictionary.codes(keys)))
-        committed = Table.open(state.tiles_path)
-        old = [file for month in run for file in committed.files(**{MONTH: str(month)})]
+    committed = Table.open(state.tiles_path)
+    for run in _runs(state.stale_tiles(before, committed=committed)):
+        staged = list(_stage(state, run))
         commit(
             state.tiles_path,
-            add=files,
-            remove=old,
+            add=[file for _, file in staged],
+            remove=[file for month in run for file in committed.files(**{MONTH: str(month)})],
             partition_by=(MONTH,),
             read_version=committed.version,
             message=f"tiles of {state.view.name}, {run[0]} to {run[-1]}",
         )
-        rows += table.num_rows
-        for month in run if progress else ():
-            assert progress is not None
-            progress(state.view.name, month)
-    return rows
+        yield from ((month, file.rows) for month, file in staged)
+    # A correction may have moved the last event out of a month.
+    empty = [file for file in committed.files() if _is_empty(state, Month.parse(file.partition[MONTH]), before)]
+    if empty:
+        message = f"months of {state.view.name} without events"
+        commit(state.tiles_path, remove=empty, partition_by=(MONTH,), read_version=committed.version, message=message)
 
 
-def _runs(state: ViewState, months: Sequence[Month]) -> Iterator[list[Month]]:
-    """Group consecutive months, but never across an hour that two months share (a zone such as Asia/Kolkata)."""
+def _is_empty(state: ViewState, month: Month, before: Month | None) -> bool:
+    return month not in state.inputs and (before is None or month < before)
+
+
+def _runs(months: Sequence[Month]) -> Iterator[list[Month]]:
     run: list[Month] = []
-    for month in sorted(months):
-        edge_us = month.interval(state.layout.timezone).start_us
-        is_shared = state.clock.start_us(state.clock.step(edge_us)) != edge_us
-        if run and (run[-1].next() != month or len(run) == MONTHS_AT_ONCE or is_shared):
+    for month in months:
+        if run and (run[-1].next() != month or len(run) == MONTHS_AT_ONCE):
             yield run
             run = []
         run.append(month)
@@ -120,44 +128,87 @@ def _runs(state: ViewState, months: Sequence[Month]) -> Iterator[list[Month]]:
         yield run
 
 
-def _aggregate(state: ViewState, run: Sequence[Month]) -> pa.Table:
-    """Aggregate the events of consecutive months; key columns first, in the dictionary's types."""
+def _stage(state: ViewState, run: Sequence[Month]) -> Iterator[tuple[Month, StagedFile]]:
+    """Write the tiles of consecutive months, one file a month."""
+    parts = _without_shared_steps(state, run)
+    tables = [aggregate(state, part) for part in parts]
+    keys = [[table[f"key_{i}"].combine_chunks() for i in range(len(state.view.key_types))] for table in tables]
+    every = [pa.concat_arrays(columns) for columns in zip(*keys, strict=True)]
+    dictionary = extend_keys(state.layout.keys(state.view.entity.name), state.view.key_types, every)
+    for part, table, columns in zip(parts, tables, keys, strict=True):
+        tiles = with_codes(state.view, table, dictionary.codes(columns))
+        for month in part:
+            yield month, _write(state, month, tiles)
+
+
+def _without_shared_steps(state: ViewState, run: Sequence[Month]) -> list[list[Month]]:
+    """Cut a run of months where two share an hour (a zone such as Asia/Kolkata): each has a row of its own for that step."""
+    parts: list[list[Month]] = []
+    for month in run:
+        edge_us = month.interval(state.layout.timezone).start_us
+        is_shared = state.clock.start_us(state.clock.step(edge_us)) != edge_us
+        if parts and not is_shared:
+            parts[-1].append(month)
+        else:
+            parts.append([month])
+    return parts
+
+
+def aggregate(state: ViewState, months: Sequence[Month], *, end_us: int | None = None) -> pa.Table:
+    """Aggregate the events of consecutive months, up to ``end_us`` if given.
+
+    Returns:
+        ``key_0``, ``key_1`` and so on in the dictionary's types, ``step``, one column per measure; in no order.
+
+    Raises:
+        OverflowingResultError: the exact sum of one entity and step does not fit 64 bits.
+        ExpressionError: a ``where`` cannot be computed for some event.
+    """
     import duckdb
 
     timezone = state.layout.timezone
-    interval = Interval(run[0].interval(timezone).start_us, run[-1].interval(timezone).end_us)
-    files: dict[str, CommittedFile] = {file.name: file for month in run for file in state.inputs[month]}
+    start_us, behind_us = months[0].interval(timezone).start_us, months[-1].interval(timezone).end_us
+    interval = Interval(start_us, behind_us if end_us is None else min(behind_us, end_us))
+    files: dict[str, CommittedFile] = {file.name: file for month in months for file in state.inputs[month]}
     sql = tile_sql(state.view, parquet_scan_sql(files.values()), interval=interval, timezone=timezone)
     with connect(state.layout.root, memory_limit="2GB") as session:
         try:
-            table = _query(session, sql)
-        except (duckdb.ConversionException, duckdb.OutOfRangeException) as error:
-            raise OverflowingResultError(
-                f"A sum of view {state.view.name!r} does not fit 64 bits between {from_us(interval.start_us):%Y-%m-%d} and "
-                f"{from_us(interval.end_us):%Y-%m-%d}: {error}. Declare the column in a larger unit, or as double."
-            ) from error
+            table = session.sql(sql).to_arrow_table()
+        except (duckdb.ConversionException, duckdb.OutOfRangeException, duckdb.InvalidInputException) as error:
+            raise _failure(state.view, interval, error) from error
     for i, kind in enumerate(state.view.key_types):
-        table = table.set_column(i, table.field(i).name, table[i].cast(key_type(kind)))
+        table = table.set_column(i, f"key_{i}", table[f"key_{i}"].cast(key_type(kind)))
     return table
 
 
-def _query(session: DuckDBPyConnection, sql: str) -> pa.Table:
-    return session.sql(sql).to_arrow_table()
+def _failure(view: FeatureView, interval: Interval, error: Exception) -> FeatureStoreError:
+    first = str(error).splitlines()[0]
+    where = (
+        f"view {view.name!r} between {from_us(interval.start_us):%Y-%m-%d} and {from_us(interval.end_us):%Y-%m-%d}: {first}."
+    )
+    if "out of range" in first.lower():
+        return OverflowingResultError(
+            f"A sum or product does not fit its type in {where} Declare the column in a larger unit, or lower the "
+            "resolution_bits of a double."
+        )
+    return ExpressionError(f"A condition cannot be computed for some event in {where} Use TRY_CAST, which gives NULL.")
 
 
-def _write(state: ViewState, run: Sequence[Month], table: pa.Table, codes: np.ndarray) -> Iterator[StagedFile]:
-    steps = table["step"].to_numpy()
-    order = np.lexsort((codes, steps))
-    codes, steps = codes[order], steps[order]
-    measures = view_measures(state.view)
-    body = table.select([measure.name for measure in measures]).take(pa.array(order))
-    columns = [pa.array(codes), pa.array(steps), *(body[measure.name].cast(measure.type) for measure in measures)]
-    ordered = pa.table(columns, names=["code", "step", *body.column_names])
-    for month in run:
-        bounds = month.interval(state.layout.timezone)
-        edges = state.clock.step(bounds.start_us), state.clock.ceil(bounds.end_us)
-        first, last = (int(edge) for edge in np.searchsorted(steps, edges))
-        partition = {MONTH: str(month)}
-        file = stage(state.tiles_path, partition, state.tile_digests[month])
-        write_parquet(ordered.slice(first, last - first), file)
-        yield describe(file, partition)
+def with_codes(view: FeatureView, table: pa.Table, codes: np.ndarray) -> pa.Table:
+    """Turn an aggregated table into tiles: ``code``, ``step`` and the measures, sorted by (step, code)."""
+    steps, measures = table["step"].to_numpy(), view_measures(view)
+    order = pa.array(np.lexsort((codes, steps)))
+    body = table.select([measure.name for measure in measures]).take(order)
+    columns = [pa.array(codes).take(order), pa.array(steps).take(order)]
+    columns += [body[measure.name].cast(measure.type) for measure in measures]
+    return pa.table(columns, names=["code", "step", *body.column_names])
+
+
+def _write(state: ViewState, month: Month, tiles: pa.Table) -> StagedFile:
+    bounds = month.interval(state.layout.timezone)
+    edges = state.clock.step(bounds.start_us), state.clock.ceil(bounds.end_us)
+    first, last = (int(edge) for edge in np.searchsorted(tiles["step"].to_numpy(), edges))
+    partition = {MONTH: str(month)}
+    file = stage(state.tiles_path, partition, state.tile_digests[month])
+    write_parquet(tiles.slice(first, last - first), file)
+    return describe(file, partition)

@@ -86,11 +86,12 @@ def recency(events, row, *, grain, zone, time, delay=None):
     return (first_instant(right, grain, zone) - events[-1][time]) / timedelta(days=1)
 
 
-def hour_of_week(events, time, zone):
-    counts = [0] * 168
+def profile(events, time, zone, by):
+    counts = [0] * {"hour_of_week": 168, "hour_of_day": 24, "day_of_week": 7}[by]
     for event in events:
         local = event[time].astimezone(ZoneInfo(zone))
-        counts[local.weekday() * 24 + local.hour] += 1
+        hour, day = local.hour, local.weekday()
+        counts[{"hour_of_week": day * 24 + hour, "hour_of_day": hour, "day_of_week": day}[by]] += 1
     return counts
 
 

@@ -41,7 +41,7 @@ def make_view(entity: Entity, grain: str, **options) -> FeatureView:
             Last("category", "category", windows=windows),
             Last("amount", "amount_cents", where="event_type = 'buy'"),
             Recency("since_buy", where=BUY),
-            Profile("hours", windows=windows[:2]),
+            Profile("hours", by="hour_of_day", windows=windows[:2]),
         ],
         derived=[Derived("basket", "spend_30d / nullif(buys_30d, 0)")],
         **options,
@@ -74,7 +74,7 @@ def expected(view: FeatureView, stepped: list, row: dict, zone: str) -> dict:
         values[f"load_{window}"] = oracle.mean(rows(window, no_toys), "weight")
         values[f"category_{window}"] = oracle.last(rows(window), "category")
     for window in WINDOWS[view.grain][:2]:
-        values[f"hours_{window}"] = oracle.hour_of_week(rows(window), view.event_time, zone)
+        values[f"hours_{window}"] = oracle.profile(rows(window), view.event_time, zone, "hour_of_day")
     values["amount"] = oracle.last(rows("lifetime", lambda e: e["event_type"] == "buy"), "amount_cents")
     values["since_buy"] = oracle.recency(rows("lifetime", is_buy), row, time=view.event_time, **options)
     buys = values["buys_30d"]

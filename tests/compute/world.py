@@ -10,9 +10,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from featurestore.compute.retrieve import historical_features
 from featurestore.lake.layout import Layout
 from featurestore.lake.table import Table, commit, describe, stage
-from featurestore.spec import EventSource
+from featurestore.spec import EventSource, FeatureView, Registry
 from tests.compute.oracle import month_of
 
 UTC = timezone.utc
@@ -42,7 +43,7 @@ SOURCE = EventSource("events", schema=SCHEMA, event_time="event_time", event_id=
 
 
 def random_events(
-    seed: int, rows: int = 400, *, years: float = 2.5, start: datetime = datetime(2019, 11, 20, tzinfo=UTC)
+    seed: int, rows: int = 400, *, years: float = 1.6, start: datetime = datetime(2019, 11, 20, tzinfo=UTC)
 ) -> list[dict]:
     """Draw events of 12 users (one of them hot) and 3 categories; many fall on exact days, hours and ties."""
     rng = np.random.default_rng(seed)
@@ -71,19 +72,47 @@ def random_events(
     return events
 
 
-def commit_events(layout: Layout, events: list[dict], *, source: EventSource = SOURCE) -> None:
-    """Add events to a source's table, a file per business month."""
+def event(event_id: int, moment: datetime, user_id: int | None = 1, **more) -> dict:
+    """One event; what is not given is a buy of 100 cents of FRESH."""
+    given = {"event_id": event_id, "event_time": moment, "user_id": user_id, "ordered_at": moment, **more}
+    return {"event_type": "buy", "category": "FRESH", "amount_cents": 100, "weight": 1.0, **given}
+
+
+def at(*parts: int) -> datetime:
+    """A moment UTC: year, month, day and so on; what is left out is the first."""
+    return datetime(*(*parts, 1, 1)[: max(len(parts), 3)], tzinfo=UTC)
+
+
+def commit_events(layout: Layout, events: list[dict], *, source: EventSource = SOURCE, replaces: bool = False) -> None:
+    """Add events to a source's table, a file per business month; ``replaces`` takes all others out in the same commit."""
     months: dict[str, list[dict]] = defaultdict(list)
-    for event in events:
-        months[month_of(event["event_time"], layout.timezone)].append(event)
+    for each in events:
+        months[month_of(each["event_time"], layout.timezone)].append(each)
     path = layout.events(source.name)
+    committed = Table.open(path)
     files = []
     for month, rows in months.items():
         partition = {"month": month}
         file: Path = stage(path, partition)
         pq.write_table(pa.Table.from_pylist(sorted(rows, key=lambda e: (e["event_time"], e["event_id"])), schema=ARROW), file)
         files.append(describe(file, partition))
-    commit(path, add=files, partition_by=("month",), read_version=Table.open(path).version)
+    old = committed.files() if replaces else []
+    commit(path, add=files, remove=old, partition_by=("month",), read_version=committed.version, schema=ARROW)
+
+
+def ask(
+    layout: Layout, view: FeatureView, spine: pa.Table | list[dict], features: list[str] | None = None, **options
+) -> pa.Table:
+    """Retrieve a view's features (all by default), without calibrations."""
+    table = spine if isinstance(spine, pa.Table) else spine_table(spine)
+    options = {"as_of": "as_of", "join_keys": None, "parameters": lambda name: [], **options}
+    return historical_features(layout, Registry().merged([view]), table, features or [view.name], **options)
+
+
+def answers(layout: Layout, view: FeatureView, *rows: tuple, feature: str) -> list:
+    """One feature's value for pairs of user and as_of."""
+    spine = [{"user_id": user, "category": None, "as_of": as_of} for user, as_of in rows]
+    return ask(layout, view, spine, [f"{view.name}:{feature}"])[f"{view.name}__{feature}"].to_pylist()
 
 
 def random_spine(seed: int, events: list[dict], rows: int = 60) -> list[dict]:

@@ -11,11 +11,11 @@ from featurestore.compute.measure import LOCAL_US, Measure, Rows, counts_measure
 from featurestore.spec.aggregation import Aggregation, Profile
 from featurestore.timeline import DAY_US, HOUR_US
 
-# 1970-01-01 was a Thursday: three days after Monday.
+# The local clock counts from a Monday.
 _BUCKET_SQL = {
-    "hour_of_week": f"({LOCAL_US} // {HOUR_US} + 72) % 168",
+    "hour_of_week": f"{LOCAL_US} // {HOUR_US} % 168",
     "hour_of_day": f"{LOCAL_US} // {HOUR_US} % 24",
-    "day_of_week": f"({LOCAL_US} // {DAY_US} + 3) % 7",
+    "day_of_week": f"{LOCAL_US} // {DAY_US} % 7",
 }
 
 
