@@ -18,21 +18,21 @@ def main(*, events: int, months: int) -> None:
     shop = Shop(events=events)
     started = time.process_time()
     shop.month("2016-01")
-    print(f"first month, users and SKUs included: {time.process_time() - started:.2f} CPU-s")  # noqa: T201
+    print(f"first month, users and SKUs included: {time.process_time() - started:.2f} CPU-s")
     wanted = shop.months[60 : 60 + months]
     rows, started = 0, time.process_time()
     for month in wanted:
         rows += shop.month(month).num_rows
     drawn_s = time.process_time() - started
-    print(f"drawn in sequence: {rows:,} events, {rows / drawn_s / 1e6:.2f} M events per CPU-second")  # noqa: T201
+    print(f"drawn in sequence: {rows:,} events, {rows / drawn_s / 1e6:.2f} M events per CPU-second")
     started = time.process_time()
     alone = shop.month("2019-06").num_rows
-    print(f"a month alone: {alone / (time.process_time() - started) / 1e6:.2f} M events per CPU-second")  # noqa: T201
+    print(f"a month alone: {alone / (time.process_time() - started) / 1e6:.2f} M events per CPU-second")
     with TemporaryDirectory() as folder:
         started = time.process_time()
         size = sum(path.stat().st_size for path in shop.write_landing(Path(folder), months=wanted))
         written_s = time.process_time() - started
-    print(f"drawn and written: {rows / written_s / 1e6:.2f} M events per CPU-second, {size / rows:.1f} bytes per event")  # noqa: T201
+    print(f"drawn and written: {rows / written_s / 1e6:.2f} M events per CPU-second, {size / rows:.1f} bytes per event")
 
 
 if __name__ == "__main__":
