@@ -38,17 +38,19 @@ help: ## List the commands
 install: $(INSTALLED) ## Create .venv and install exact versions into it
 
 # Newest first, but those that the tests run with before any later one. A name may be found and still not work
-# (a version manager's placeholder, a Python without ensurepip), so each candidate is tried.
+# (a version manager's placeholder, a Python without ensurepip), so each candidate is tried. A .venv that works is kept.
 $(INSTALLED): pyproject.toml constraints.txt
-	@for python in $(PYTHON) python3.13 python3.12 python3.11 python3 python; do \
+	@$(BIN)/python -c '' 2>/dev/null && exit; \
+	for python in $(PYTHON) python3.13 python3.12 python3.11 python3 python; do \
 	  if $$python -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then found=$$python; break; fi; \
 	done; \
 	if [ -z "$$found" ]; then \
 	  echo 'No Python >= 3.11 with venv was found. Install one (on Debian: apt install python3 python3-venv),' >&2; \
 	  echo 'or name one: make PYTHON=/path/to/python3.12' >&2; exit 1; \
 	fi; \
-	echo "Installing into $(VENV) with $$($$found --version) (once, some minutes)"; \
+	echo "Making $(VENV) with $$($$found --version)"; \
 	$$found -m venv $(VENV)
+	@echo 'Installing (once, some minutes)'
 	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[$(EXTRAS)]'
 	@touch $@
 

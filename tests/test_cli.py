@@ -265,6 +265,7 @@ def _demo_result(root: Path) -> DemoResult:
         recalibrations=(
             Recalibration("return_prior", Month(2016, 12), None, True, None, None, None, "the first version"),
             Recalibration("return_prior", Month(2025, 3), episode.feature, True, "demand_v1", 0.25, 0.2, "better"),
+            Recalibration("return_prior", Month(2025, 3), episode.feature, True, "routing_v1", 0.25, 0.2, "better"),
         ),
         reports=(root / "reports" / "a.html",),
         timeline=root / "reports" / "timeline.png",
@@ -290,8 +291,8 @@ def test_the_last_screen_of_the_demo_shows_what_was_measured(
         "2024-07 - sudden floods not found -",
         "2024-08 - sudden refund_only 2024-10 (+2) sku_returns__return_rate_90d",
         "1 of 3 found; 0 of 1 episodes have no planted cause.",
-        "2016-12 return_prior promoted - - - -",
-        "2025-03 return_prior promoted demand_v1 0.2500 0.2000 20.0 %",
+        "2016-12 return_prior promoted - - - the first version",
+        "2025-03 return_prior promoted 0.2500 0.2000 20.0 % demand_v1, routing_v1",
         "data/shop/reports/a.html",
         "make ui",
     ):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,10 +25,8 @@ def show_result(result: DemoResult) -> None:
             f"{found} of {len(rows)} found; {result.unplanted_episodes} of {len(result.episodes)} episodes have no planted cause."
         )
     if result.recalibrations:
-        rows = [recalibration_row(decision) for decision in result.recalibrations]
-        show_table(
-            "Recalibration", ("month", "calibration", "decision", "consumer", "loss before", "loss after", "better by"), rows
-        )
+        columns = ("month", "calibration", "decision", "loss before", "loss after", "better by", "for")
+        show_table("Recalibration", columns, recalibration_rows(result.recalibrations))
     say("\nReports")
     for path in (result.timeline, *result.reports):
         say(f"  {near(path)}")
@@ -64,13 +63,17 @@ def planted_row(outcome: PlantedOutcome) -> tuple[object, ...]:
     return outcome.first_month, outcome.last_month, outcome.kind, outcome.name, found, outcome.found_feature
 
 
-def recalibration_row(decision: Recalibration) -> tuple[object, ...]:
-    """Write a decision for one consumer as a row."""
-    before, after = decision.champion_loss, decision.challenger_loss
-    better = f"{100 * (before - after) / before:.1f} %" if before and after is not None else None
-    verdict = "promoted" if decision.is_promoted else "rejected"
-    losses = (None if loss is None else f"{loss:.4f}" for loss in (before, after))
-    return decision.month, decision.calibration, verdict, decision.consumer, *losses, better
+def recalibration_rows(decisions: Sequence[Recalibration]) -> list[tuple[object, ...]]:
+    """Write decisions as rows; consumers for which the losses are equal share one."""
+    consumers: dict[tuple[object, ...], list[str]] = {}
+    for decision in decisions:
+        before, after = decision.champion_loss, decision.challenger_loss
+        better = f"{100 * (before - after) / before:.1f} %" if before and after is not None else None
+        verdict = "promoted" if decision.is_promoted else "rejected"
+        losses = (None if loss is None else f"{loss:.4f}" for loss in (before, after))
+        shared = consumers.setdefault((str(decision.month), decision.calibration, verdict, *losses, better), [])
+        shared += [decision.consumer] if decision.consumer else []
+    return [(*row, ", ".join(names) or "the first version") for row, names in consumers.items()]
 
 
 def next_commands(result: DemoResult) -> list[str]:
