@@ -2,32 +2,38 @@
 
 from collections.abc import Sequence
 
-from featurestore.drift.audit import Episode
+from featurestore.drift.audit import AuditReport, Episode
+from featurestore.drift.state import DRIFT, LATCHED
 from featurestore.synth import PlantedDrift
 from featurestore.timeline import Month
 from pipelines.demo.result import PlantedOutcome
 
 FOUND_WITHIN_MONTHS, GRADUAL_FOUND_WITHIN_MONTHS = 6, 24
-"""A find later than this after the beginning is not attributed to a change.
-
-Windows of 90 days behind a delay of 45 hold nothing but new events after five months.
-"""
-
-
-def score_planted(planted: Sequence[PlantedDrift], episodes: Sequence[Episode]) -> tuple[PlantedOutcome, ...]:
-    """Look for each planted change among the episodes of the features that it should move."""
-    return tuple(_outcome(drift, episodes) for drift in planted)
+"""Windows of 90 days behind a delay of 45 hold nothing but new events after five months."""
+ONSET_MONTHS = 3
+"""How far from the true beginning an estimated one may lie."""
 
 
-def count_unplanted(planted: Sequence[PlantedDrift], episodes: Sequence[Episode]) -> int:
+def score_planted(planted: Sequence[PlantedDrift], audit: AuditReport) -> tuple[PlantedOutcome, ...]:
+    """Look for each planted change among the episodes of the features that it should move.
+
+    An episode is a find if it is not estimated to have begun before the change, and either is seen while the change is young
+    or is estimated to have begun with it.
+    """
+    rows = audit.table.select(["feature", "month", "state"]).to_pylist()
+    latched = {(row["feature"], Month.parse(row["month"])) for row in rows if row["state"] in (DRIFT, LATCHED)}
+    return tuple(_outcome(drift, audit.entered, latched) for drift in planted)
+
+
+def count_unplanted(planted: Sequence[PlantedDrift], audit: AuditReport) -> int:
     """Count the episodes that no planted change explains by its features and its time."""
-    return sum(not any(_is_of(episode, drift) for drift in planted) for episode in episodes)
+    return sum(not any(_is_find(episode, drift) for drift in planted) for episode in audit.entered)
 
 
-def _outcome(drift: PlantedDrift, episodes: Sequence[Episode]) -> PlantedOutcome:
-    finds = [episode for episode in episodes if _is_of(episode, drift)]
+def _outcome(drift: PlantedDrift, episodes: Sequence[Episode], latched: set[tuple[str, Month]]) -> PlantedOutcome:
+    finds = [episode for episode in episodes if _is_find(episode, drift)]
     first = min(finds, key=lambda episode: (episode.month, -episode.score), default=None)
-    before = {episode.feature for episode in episodes if episode.month < drift.first_month}
+    before = drift.first_month.shift(-1)
     return PlantedOutcome(
         name=drift.name,
         kind=drift.kind,
@@ -36,14 +42,13 @@ def _outcome(drift: PlantedDrift, episodes: Sequence[Episode]) -> PlantedOutcome
         features=drift.features,
         found_month=first.month if first else None,
         found_feature=first.feature if first else None,
-        is_masked=first is None and bool(drift.features) and set(drift.features) <= before,
+        is_masked=first is None and bool(drift.features) and all((name, before) in latched for name in drift.features),
     )
 
 
-def _is_of(episode: Episode, drift: PlantedDrift) -> bool:
-    return episode.feature in drift.features and drift.first_month <= episode.month <= _last_find(drift)
-
-
-def _last_find(drift: PlantedDrift) -> Month:
+def _is_find(episode: Episode, drift: PlantedDrift) -> bool:
+    begins = drift.first_month
     within = GRADUAL_FOUND_WITHIN_MONTHS if drift.kind == "gradual" else FOUND_WITHIN_MONTHS
-    return drift.first_month.shift(within)
+    if episode.feature not in drift.features or episode.month < begins or episode.since < begins.shift(-ONSET_MONTHS):
+        return False
+    return episode.month <= begins.shift(within) or episode.since <= begins.shift(ONSET_MONTHS)
