@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from featurestore.compute.measure import ARROW_TYPES
-from featurestore.errors import OverflowingResultError
+from featurestore.errors import ExpressionError, OverflowingResultError
 from featurestore.lake.session import connect
 from featurestore.spec.expression import CalibratedUse
 from featurestore.spec.view import Feature, FeatureView
@@ -90,10 +90,11 @@ def _evaluate(feature: Feature, columns: Mapping[str, pa.Array], rows: int) -> p
     try:
         result = _run(table, sql)
     except (duckdb.ConversionException, duckdb.OutOfRangeException, duckdb.InvalidInputException) as error:
-        raise OverflowingResultError(
-            f"The derived feature {feature.column!r} ({expression.text}) cannot be computed for some row: {error}. "
-            "Guard it with nullif() or CASE."
-        ) from error
+        first = str(error).splitlines()[0]
+        what = f"The derived feature {feature.column!r} ({expression.text}) cannot be computed for some row: {first}."
+        if "out of range" in first.lower():
+            raise OverflowingResultError(f"{what} Guard it with CASE, or multiply by 1.0 to compute in doubles.") from error
+        raise ExpressionError(f"{what} Guard it with CASE, or use TRY_CAST, which gives NULL.") from error
     value = result.cast(ARROW_TYPES[feature.type])
     if feature.type != "double":
         return value

@@ -104,26 +104,10 @@ def test_years_without_events_between_partitions_change_nothing(tmp_path) -> Non
     assert {name.split()[1] for name in ledger(layout, item)} == {"2009", "2015", "2024"}
 
 
-@pytest.mark.parametrize("seed", range(2))
-def test_events_in_any_order_of_arrival_give_the_ledger_of_one_load(tmp_path, seed: int) -> None:
-    layout, item = create_or_open(tmp_path / "store", timezone="Asia/Shanghai"), rich()
-    events = random_events(20 + seed, 120, years=3.2)
-    for batch in np.array_split(np.random.default_rng(seed).permutation(len(events)), 4):
-        commit_events(layout, [events[i] for i in batch])
-        materialize(layout, [item])
-    other = rebuilt(layout, item, tmp_path / "other")
-    spine = random_spine(seed, events)
-    assert ask(layout, item, spine).equals(ask(other, item, spine))
-    # Codes follow the order of arrival, all else is equal.
-    assert {name: len(rows) for name, rows in ledger(layout, item).items()} == {
-        name: len(rows) for name, rows in ledger(other, item).items()
-    }
-
-
 def test_a_late_event_rewrites_its_months_tiles_its_years_ledger_and_the_balances_behind_it(tmp_path) -> None:
     layout, item = create_or_open(tmp_path / "store"), rich()
     events = [
-        event(year * 12 + month, at(year, month, 5), month % 3) for year in (2020, 2021, 2022, 2023) for month in range(1, 13)
+        event(year * 12 + month, at(year, month, 5), month % 3) for year in (2020, 2021, 2022, 2023) for month in (1, 6, 11)
     ]
     commit_events(layout, events)
     materialize(layout, [item])
@@ -144,7 +128,7 @@ def test_a_late_event_rewrites_its_months_tiles_its_years_ledger_and_the_balance
     report = materialize(layout, [item])
     changed = {name for name, file in files().items() if before[name] != file}
     assert changed == {"tiles 2021-06", "ledger 2021", "balances 2021", "balances 2022", "balances 2023"}
-    assert (report.views[0].months, report.ledger_rows) == ((Month(2021, 6),), 13)
+    assert (report.views[0].months, report.ledger_rows) == ((Month(2021, 6),), 4)
     assert all(path.stat().st_mtime_ns == time for path, time in written.items())
     other = rebuilt(layout, item, tmp_path / "other")
     asked = [(user, at(year, 8)) for user in (0, 1, 77) for year in (2020, 2021, 2023, 2024)]
@@ -204,11 +188,11 @@ def test_months_from_the_end_of_an_interval_on_are_left_even_when_they_changed(t
 @pytest.mark.parametrize("seed", range(2))
 def test_stages_and_ends_in_any_order_lead_to_the_same_ledger(tmp_path, seed: int) -> None:
     layout, item, rng = create_or_open(tmp_path / "store"), rich(), np.random.default_rng(seed)
-    events = random_events(30 + seed, 100, years=2.2)
+    events = random_events(30 + seed, 40, years=1.2)
     for batch in np.array_split(rng.permutation(len(events)), 3):
         commit_events(layout, [events[i] for i in batch])
         for _ in range(2):
-            before = Month(2020, 1).shift(int(rng.integers(0, 24)))
+            before = Month(2019, 11).shift(int(rng.integers(0, 16)))
             materialize(layout, [item], before=before, stages=("tiles",))
             materialize(layout, [item], before=before)
     materialize(layout, [item])

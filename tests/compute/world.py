@@ -83,8 +83,10 @@ def at(*parts: int) -> datetime:
     return datetime(*(*parts, 1, 1)[: max(len(parts), 3)], tzinfo=UTC)
 
 
-def commit_events(layout: Layout, events: list[dict], *, source: EventSource = SOURCE, replaces: bool = False) -> None:
-    """Add events to a source's table, a file per business month; ``replaces`` takes all others out in the same commit."""
+def commit_events(
+    layout: Layout, events: list[dict], *, source: EventSource = SOURCE, replaces: bool | set[str] = False
+) -> None:
+    """Add events to a source's table, a file per business month; ``replaces`` takes out all others, or those of some months."""
     months: dict[str, list[dict]] = defaultdict(list)
     for each in events:
         months[month_of(each["event_time"], layout.timezone)].append(each)
@@ -96,7 +98,7 @@ def commit_events(layout: Layout, events: list[dict], *, source: EventSource = S
         file: Path = stage(path, partition)
         pq.write_table(pa.Table.from_pylist(sorted(rows, key=lambda e: (e["event_time"], e["event_id"])), schema=ARROW), file)
         files.append(describe(file, partition))
-    old = committed.files() if replaces else []
+    old = [file for file in committed.files() if replaces is True or (replaces and file.partition["month"] in replaces)]
     commit(path, add=files, remove=old, partition_by=("month",), read_version=committed.version, schema=ARROW)
 
 
