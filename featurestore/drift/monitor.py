@@ -123,15 +123,21 @@ def monitor_sketches(
     months, is_given, records = collect_records(sketches)
     judge = Judge(records, months, season, policy)
     recalibrated = {name: {Month.parse(month) for month in given} for name, given in resets.items()}
-    known = _standings_by_month(months, scored)
+    known = _scored_states(months, scored)
     standings, rows = [Standing()] * len(records), []
     for t, month in enumerate(months):
+        seen = known.get(month)
         for i, record in enumerate(records):
-            if month in recalibrated.get(record.feature, ()):
-                judge.forget(i, baseline=t, since=standings[i].since)
+            own = standings[i]
+            is_released = own.is_over(t, policy.release_months) and is_given[t]
+            if is_released or month in recalibrated.get(record.feature, ()):
+                judge.forget(i, baseline=t, since=own.since)
                 standings[i] = Standing()
-        if month in known:
-            standings = [known[month].get((r.feature, r.segment), own) for r, own in zip(records, standings, strict=True)]
+            if seen is not None:
+                standings[i] = standings[i].followed_by(
+                    *seen.get((record.feature, record.segment), (own.state, own.since)), t=t
+                )
+        if seen is not None:
             continue
         year_end = t + 13 - month.month
         if t and month.month == 1 and year_end > policy.min_months:
@@ -142,21 +148,21 @@ def monitor_sketches(
             if is_given[t] and record.first <= t < record.end:
                 reason = insufficiency(record, t, policy)
                 finding = judge.finding(i, t) if reason is None else None
-                standings[i] = advance(standings[i], finding)
+                standings[i] = advance(standings[i], finding, t=t)
                 members = judge.reference(i, t) if finding else []
                 rows.append(_row(month, months, record, standings[i], finding, reason, members))
     return pa.Table.from_pylist(rows, schema=DRIFT_SCHEMA)
 
 
-def _standings_by_month(
+def _scored_states(
     months: Sequence[Month], scored: pa.Table | None
-) -> dict[Month, dict[tuple[str, str | None], Standing]]:
-    """Read the standings of months that have been scored."""
+) -> dict[Month, dict[tuple[str, str | None], tuple[str, int | None]]]:
+    """Read the state and the onset of months that have been scored."""
     places = {month: t for t, month in enumerate(months)}
-    found: dict[Month, dict[tuple[str, str | None], Standing]] = {}
+    found: dict[Month, dict[tuple[str, str | None], tuple[str, int | None]]] = {}
     for row in scored.to_pylist() if scored is not None else ():
         since = None if row["since"] is None else places[Month.parse(row["since"])]
-        found.setdefault(Month.parse(row["month"]), {})[row["feature"], row["segment"]] = Standing(row["state"], since)
+        found.setdefault(Month.parse(row["month"]), {})[row["feature"], row["segment"]] = row["state"], since
     return found
 
 

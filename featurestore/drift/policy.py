@@ -16,12 +16,15 @@ class DriftPolicy:
         segments: Columns of the snapshots whose values are monitored apart (``region``); all other columns are features.
         min_rows: A month with fewer rows of a feature is ``insufficient``.
         min_months: Months of history before a feature is judged; fewer are ``insufficient``.
+        release_months: Months after which an episode that nobody has answered by a recalibration counts as acknowledged: the
+            feature has a new baseline and can drift again. ``None``: never.
         psi: Population stability index against the pool of the same season that matters.
     """
 
     segments: Sequence[str] = ()
-    min_rows: int = 50
+    min_rows: int = 20
     min_months: int = 24
+    release_months: int | None = None
     psi: float = 0.1
 
     def __post_init__(self) -> None:
@@ -30,5 +33,7 @@ class DriftPolicy:
         for name, least in (("min_rows", 1), ("min_months", 13)):
             if getattr(self, name) < least:
                 raise DefinitionError(f"DriftPolicy({name}={getattr(self, name)}) is too small; use at least {least}.")
+        if self.release_months is not None and self.release_months < 1:
+            raise DefinitionError(f"DriftPolicy(release_months={self.release_months}) must be at least 1, or None for never.")
         if not self.psi > 0:
             raise DefinitionError(f"DriftPolicy(psi={self.psi}) must be positive.")

@@ -33,6 +33,7 @@ class FeatureRecord:
         empty: [M] rows without a value: NULL, NaN or infinite.
         nonfinite: [M] those of them that are NaN or infinite.
         counts: [M, bins] rows per bin.
+        m2: [M] sum of squared deviations, of a profile from its mean; NaN where the kind has none.
         faults: Month index to what was wrong with the column.
         full_since: First month whose window was full, if said.
         scored_on: ``inflow``, or ``None``.
@@ -50,6 +51,7 @@ class FeatureRecord:
     empty: np.ndarray
     nonfinite: np.ndarray
     counts: np.ndarray
+    m2: np.ndarray
     faults: dict[int, str]
     full_since: date | None
     scored_on: str | None
@@ -103,7 +105,7 @@ class _Columns:
     @classmethod
     def of(cls, table: pa.Table) -> _Columns:
         whole = table["counts"].combine_chunks()
-        plain = {name: table[name].to_pylist() for name in table.column_names if name not in ("counts", "mean", "m2")}
+        plain = {name: table[name].to_pylist() for name in table.column_names if name not in ("counts", "mean")}
         return cls(plain, whole.flatten().to_numpy(), np.concatenate([[0], np.cumsum(np.diff(whole.offsets.to_numpy()))]))
 
 
@@ -113,6 +115,7 @@ def _record(places: list[_Place], columns: dict[int, _Columns], months: list[Mon
     bins = int(columns[t].offsets[i + 1] - columns[t].offsets[i])
     is_given, is_full, counts = np.zeros(len(months), bool), np.zeros(len(months), bool), np.zeros((len(months), bins))
     rows, missing, nonfinite = np.zeros((3, len(months)), np.int64)
+    m2 = np.full(len(months), np.nan)
     faults: dict[int, str] = {}
     for t, i in places:
         source = columns[t]
@@ -121,6 +124,7 @@ def _record(places: list[_Place], columns: dict[int, _Columns], months: list[Mon
         is_full[t] = since is None or Month.parse(since) <= months[t]
         rows[t], missing[t], nonfinite[t] = (source.plain[name][i] for name in ("rows", "missing", "nonfinite"))
         counts[t] = source.counts[source.offsets[i] : source.offsets[i + 1]]
+        m2[t] = np.nan if source.plain["m2"][i] is None else source.plain["m2"][i]
         if source.plain["fault"][i]:
             faults[t] = source.plain["fault"][i]
     return FeatureRecord(
@@ -136,6 +140,7 @@ def _record(places: list[_Place], columns: dict[int, _Columns], months: list[Mon
         empty=missing + nonfinite,
         nonfinite=nonfinite,
         counts=counts,
+        m2=m2,
         faults=faults,
         full_since=last["full_since"],
         scored_on=last["scored_on"],

@@ -92,9 +92,10 @@ def sketch(table: pa.Table, edges: EdgeSet, *, segments: Sequence[str] = ()) -> 
 
     Returns:
         ``SKETCH_SCHEMA``: ``rows`` counts all rows, ``missing`` the NULLs (and profiles without mass), ``nonfinite`` NaN and
-        infinities; ``mean`` and ``m2`` (sum of squared deviations) are over finite values, NULL for other kinds; ``counts``
-        has one entry per bin of the edges, fractional for profiles, whose rows weigh one each; ``labels`` names the bins of
-        categories and is empty for other kinds. ``fault`` says why a column
+        infinities; ``mean`` and ``m2`` (sum of squared deviations) are over finite values; of profiles ``m2`` adds up the squared
+        distances of the rows' shares from their mean. They are NULL otherwise. ``counts`` has one entry per bin of the
+        edges, fractional for profiles, whose rows weigh one each; ``labels`` names the bins of categories and is empty for
+        other kinds. ``fault`` says why a column
         could not be counted: it is absent, or its type changed.
 
     Raises:
@@ -255,13 +256,17 @@ def _count_profiles(column: pa.ChunkedArray, edges: FeatureEdges, groups: _Group
     nothing = np.zeros(len(whole), np.int64)
     weights = np.divide(finite, totals[:, None], out=np.zeros_like(finite), where=has_mass[:, None])
     counts = [groups.count(nothing, 1, where=has_mass, weights=weights[:, i])[:, 0] for i in range(size)]
-    empty = np.zeros(len(groups.labels)) * np.nan
+    stacked = np.stack(counts, axis=1) if size else np.zeros((len(groups.labels), 0))
+    rows = groups.count(nothing, 1, where=has_mass)[:, 0]
+    squares = groups.count(nothing, 1, where=has_mass, weights=np.square(weights).sum(axis=1))[:, 0]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        m2 = np.maximum(squares - np.square(stacked).sum(axis=1) / rows, 0.0)
     return _Column(
         missing=groups.count(nothing, 1, where=~has_mass & ~is_broken)[:, 0],
         nonfinite=groups.count(nothing, 1, where=is_broken)[:, 0],
-        mean=empty,
-        m2=empty,
-        counts=np.stack(counts, axis=1) if size else np.zeros((len(groups.labels), 0)),
+        mean=np.full(len(groups.labels), np.nan),
+        m2=m2,
+        counts=stacked,
     )
 
 
@@ -278,12 +283,14 @@ def _added(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
     total = dict(one)
     for name in ("rows", "missing", "nonfinite"):
         total[name] = one[name] + other[name]
-    total["counts"] = (np.asarray(one["counts"]) + np.asarray(other["counts"])).tolist()
-    left, right = (row["rows"] - row["missing"] - row["nonfinite"] if row["mean"] is not None else 0 for row in (one, other))
-    if left and right:
-        delta, n = other["mean"] - one["mean"], left + right
-        total["mean"] = one["mean"] + delta * right / n
-        total["m2"] = one["m2"] + other["m2"] + delta**2 * left * right / n
+    counts = [np.asarray(row["counts"]) for row in (one, other)]
+    total["counts"] = (counts[0] + counts[1]).tolist()
+    left, right = (int(own.sum().round()) for own in counts)
+    if left and right and one["m2"] is not None:
+        is_profile = one["mean"] is None
+        gap = counts[1] / right - counts[0] / left if is_profile else np.array([other["mean"] - one["mean"]])
+        total["m2"] = one["m2"] + other["m2"] + float(np.square(gap).sum()) * left * right / (left + right)
+        total["mean"] = None if is_profile else one["mean"] + float(gap[0]) * right / (left + right)
     elif right:
         total["mean"], total["m2"] = other["mean"], other["m2"]
     total["full_since"] = max((row["full_since"] for row in (one, other) if row["full_since"]), default=None)

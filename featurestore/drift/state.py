@@ -40,35 +40,54 @@ class Finding:
 
 @dataclass(frozen=True)
 class Standing:
-    """Where a feature stands after a month: its state, and since when (a month index) if something changed."""
+    """Where a feature stands after a month.
+
+    Attributes:
+        state: Its state.
+        since: Month index of the open episode's estimated beginning; ``None`` without an episode.
+        entered: Month index at which the episode entered ``drift``.
+    """
 
     state: str = INSUFFICIENT
     since: int | None = None
+    entered: int | None = None
 
     @property
     def is_latched(self) -> bool:
         """Whether an episode is open; it stays open through insufficient months."""
         return self.since is not None
 
+    def is_over(self, t: int, release_months: int | None) -> bool:
+        """Whether the open episode is so old at month ``t`` that it counts as acknowledged."""
+        return release_months is not None and self.entered is not None and t - self.entered >= release_months
 
-def advance(standing: Standing, finding: Finding | None) -> Standing:
+    def followed_by(self, state: str, since: int | None, *, t: int) -> Standing:
+        """Return the standing after month ``t``, whose state and episode are known."""
+        return Standing(state, since, None if since is None else t if state == DRIFT else self.entered)
+
+
+def advance(standing: Standing, finding: Finding | None, *, t: int) -> Standing:
     """Return the standing after a month.
 
     Args:
         standing: After the month before; a recalibrated feature starts from ``Standing()``.
         finding: What the month says; ``None`` when it cannot be judged.
+        t: Index of the month.
 
     >>> alarm = Finding(1.3, "location", "", onset=30)
-    >>> advance(Standing(OK), alarm)
-    Standing(state='watch', since=None)
-    >>> confirmed = Finding(1.3, "location", "", onset=30, is_confirmed=True)
-    >>> advance(Standing(WATCH), confirmed), advance(Standing(DRIFT, 30), None), advance(Standing(INSUFFICIENT, 30), alarm)
-    (Standing(state='drift', since=30), Standing(state='insufficient', since=30), Standing(state='latched', since=30))
+    >>> advance(Standing(OK), alarm, t=30).state
+    'watch'
+    >>> drift = advance(Standing(WATCH), Finding(1.3, "location", "", onset=30, is_confirmed=True), t=31)
+    >>> drift
+    Standing(state='drift', since=30, entered=31)
+    >>> advance(drift, None, t=32).state, advance(drift, alarm, t=32).state
+    ('insufficient', 'latched')
     """
     if finding is None:
-        return Standing(INSUFFICIENT, standing.since)
+        return standing.followed_by(INSUFFICIENT, standing.since, t=t)
     if standing.is_latched:
-        return Standing(LATCHED, standing.since)
+        return standing.followed_by(LATCHED, standing.since, t=t)
     if finding.score >= 1:
-        return Standing(DRIFT, finding.onset) if finding.is_confirmed or finding.is_extreme else Standing(WATCH)
+        is_drift = finding.is_confirmed or finding.is_extreme
+        return standing.followed_by(DRIFT, finding.onset, t=t) if is_drift else Standing(WATCH)
     return Standing(WATCH if finding.is_slow else OK)

@@ -3,7 +3,7 @@
     location    mean normal score / u             variance 1 / n
     spread      ln(sd of normal scores / u)       variance (kurtosis - 1) / (4 n), 1 / (2 n) for a normal
     missing     arcsine of the root of the share  variance 1 / (4 n)
-    category    2 arcsine of the root of a share  variance 1 / n, one series per bin
+    category    2 arcsine of the root of a share  variance 1 / n, one series per bin (a profile's rows scatter less)
 
 Normal scores come from the pooled histogram of the first twelve months that can be judged, so a lognormal looks normal and
 a count looks like a coarse normal; u is the median monthly standard deviation of those months.
@@ -119,12 +119,22 @@ def _shares(record: FeatureRecord, is_sufficient: np.ndarray) -> list[tuple[str,
         names, counts = list(record.labels), record.counts
         if len(names) == 4 and not counts[:, 2].any():
             names, counts = [names[0], names[3]], counts[:, [0, 3]]  # of two values one says it all
+    sampling = _profile_sampling(record, rows) if record.kind == PROFILE else 1 / np.maximum(rows, 1)
     found = []
     for name, own in zip(names, counts.T, strict=True):
-        with np.errstate(divide="ignore"):
-            series = 2 * np.arcsin(np.sqrt(np.minimum((own + 0.375) / (rows + 0.75), 1.0))), 1 / rows
-        found.append((name, (np.where(is_used, series[0], np.nan), series[1])))
+        values = 2 * np.arcsin(np.sqrt(np.minimum((own + 0.375) / (rows + 0.75), 1.0)))
+        found.append((name, (np.where(is_used, values, np.nan), sampling)))
     return found
+
+
+def _profile_sampling(record: FeatureRecord, rows: np.ndarray) -> np.ndarray:
+    """Return the variance of a profile's shares -> [M]: as many draws as would scatter as much as its rows do.
+
+    A row of a profile is a mean of many events, so that it scatters less than the single draw that a category is.
+    """
+    with np.errstate(invalid="ignore", divide="ignore"):
+        single = 1 - np.square(record.counts / rows[:, None]).sum(axis=1)
+        return np.asarray(np.clip(record.m2 / rows / single, 1e-4, 1.0) / np.maximum(rows, 1))
 
 
 def _folded(counts: np.ndarray) -> tuple[list[str], np.ndarray]:

@@ -76,6 +76,22 @@ def test_a_reset_unlatches_and_the_next_drift_is_found() -> None:
     assert [day for day, state in after.items() if state == "drift"][1:] in ([month(70)], [month(71)])
 
 
+def test_an_unanswered_episode_is_released_after_the_policys_months() -> None:
+    def twice(t: int, rng: np.random.Generator) -> dict:
+        return {"x": np.exp(rng.normal(size=ROWS) + 0.9 * (t >= 40) - 1.1 * (t >= 70))}
+
+    sketches = list(monitor.sketch_months(snapshots(twice, months=84)))
+    policy = DriftPolicy(release_months=12)
+    found = monitor.monitor_sketches(sketches, policy=policy)
+    after = list(states(found).values())
+    assert [t for t, state in enumerate(after) if state == "drift"] == [41, 71]
+    assert after[42:53] == ["latched"] * 11
+    assert set(after[53:70]) <= {"ok", "watch"}
+    for years in (4, 5, 6):
+        scored = found.slice(0, years * 12)
+        assert monitor.monitor_sketches(sketches, policy=policy, scored=scored).equals(found.slice(years * 12))
+
+
 def test_a_window_that_is_not_full_is_insufficient_until_it_is() -> None:
     field = pa.field("x", pa.float64(), metadata={b"full_since": b"2017-01-01"})
 
@@ -170,6 +186,8 @@ def test_no_snapshots_and_snapshots_without_columns_give_an_empty_table() -> Non
 def test_a_policy_says_what_is_wrong_with_it() -> None:
     with pytest.raises(DefinitionError, match="segments='region'"):
         DriftPolicy(segments="region")
+    with pytest.raises(DefinitionError, match="release_months=0"):
+        DriftPolicy(release_months=0)
     with pytest.raises(DefinitionError, match="min_months=3"):
         DriftPolicy(min_months=3)
 

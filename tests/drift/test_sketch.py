@@ -95,6 +95,7 @@ def test_profiles_are_shares_over_positions_and_each_row_weighs_one() -> None:
     table = pa.table({"p": lists})
     found = by_feature(sketch(table, fit_edges(table)))["p"]
     assert found["counts"] == [0.75, 1.25]
+    assert found["m2"] == pytest.approx(4 * 0.125**2)
     assert (found["missing"], found["nonfinite"]) == (2, 1)
     assert by_feature(sketch(table.slice(1, 2), fit_edges(table)))["p"]["counts"] == [0.5, 0.5]
 
