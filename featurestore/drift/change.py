@@ -24,6 +24,7 @@ REACH = int(RAMPS[-1]) + 1
 WINDOW_MONTHS = 84
 PULSE_FOUND, PULSE_KEPT = 3.8, 2.5
 PULSE_ROUNDS = 4
+CHUNK_SERIES = 256
 AGES = np.concatenate([np.arange(STEPS), RAMPS])
 IS_RAMP = np.arange(len(AGES)) >= STEPS
 
@@ -77,21 +78,30 @@ class ChangeTest:
         self._y = np.nan_to_num(values[:, window])
         self._pulses = forgotten.pulses[:, window] & is_seen
         self.excess = np.zeros(self._y.shape)
-        self._covariance = _covariances(fit, kind, relations, window)
-        index = np.arange(end - start)
         sampling = fit.noise[:, 3:4] * np.nan_to_num(variances[:, window])
         own = np.where(is_seen, sampling, UNSEEN * unit2) + self._diffuse * self._pulses
-        self._covariance[:, index, index] += own
-        for series, course in (*forgotten.onsets, *forgotten.seasons):
-            self._covariance[series] += self._diffuse * np.outer(course[window], course[window])
-        self._precision = np.zeros_like(self._covariance)
-        past = slice(0, self._months)
-        self._precision[:, past, past] = np.linalg.inv(self._covariance[:, past, past])
+        courses = [(series, course[window]) for series, course in (*forgotten.onsets, *forgotten.seasons)]
+        self._past, size = self._months, end - start
+        self._precision = np.zeros((len(values), size, size))
+        self._ahead = np.empty((len(values), size, end - first))
+        for low in range(0, len(values), CHUNK_SERIES):
+            rows = np.arange(low, min(low + CHUNK_SERIES, len(values)))
+            self._invert(rows, _covariances(fit.of(rows), kind, relations, window), own[rows], courses)
+
+    def _invert(self, rows: np.ndarray, covariance: np.ndarray, own: np.ndarray, courses: list[tuple[int, np.ndarray]]) -> None:
+        """Complete the covariances of some series, invert their past and keep the columns of the months to come."""
+        index = np.arange(covariance.shape[1])
+        covariance[:, index, index] += own
+        for series, course in courses:
+            if rows[0] <= series <= rows[-1]:
+                covariance[series - rows[0]] += self._diffuse * np.outer(course, course)
+        self._precision[rows, : self._past, : self._past] = np.linalg.inv(covariance[:, : self._past, : self._past])
+        self._ahead[rows] = covariance[:, :, self._past :]
 
     def forget(self, series: int, course: np.ndarray) -> None:
         """Forget a course [M] of unknown size in one series, such as its level before a recalibration."""
-        x = course[self._start : self._start + self._covariance.shape[1]].astype(float)
-        self._covariance[series] += self._diffuse * np.outer(x, x)
+        x = course[self._start : self._start + self._precision.shape[1]].astype(float)
+        self._ahead[series] += self._diffuse * np.outer(x, x[self._past :])
         self._update(np.array([series]), x[None, : self._months], self._diffuse)
 
     def step(self) -> Evidence:
@@ -100,9 +110,7 @@ class ChangeTest:
         z, size = (np.zeros((len(self._y), len(AGES))) for _ in range(2))
         rows = np.arange(len(self._y))
         for last in range(PULSE_ROUNDS)[::-1]:
-            explained = np.einsum(
-                "fnm,fm->fn", self._precision[rows, : self._months, : self._months], self._y[rows, : self._months]
-            )
+            explained = self._explained(rows)
             z[rows], size[rows] = self._test(rows, explained)
             changed = self._find_pulses(rows, explained, np.abs(z[rows]).max(axis=1)) if last else rows[:0]
             if not len(changed):
@@ -124,9 +132,9 @@ class ChangeTest:
         """Grow the precision by the next month: the inverse of a bordered matrix."""
         n = self._months
         old = self._precision[:, :n, :n]
-        column = self._covariance[:, :n, n]
+        column = self._ahead[:, :n, n - self._past]
         through = (old @ column[:, :, None])[:, :, 0]
-        rest = self._covariance[:, n, n] - np.einsum("fn,fn->f", column, through)
+        rest = self._ahead[:, n, n - self._past] - np.einsum("fn,fn->f", column, through)
         old += through[:, :, None] * (through / rest[:, None])[:, None, :]
         self._precision[:, :n, n] = self._precision[:, n, :n] = -through / rest[:, None]
         self._precision[:, n, n] = 1 / rest
@@ -175,7 +183,6 @@ class ChangeTest:
     def _flag(self, series: int, t: int, *, is_pulse: bool) -> None:
         weight = self._diffuse if is_pulse else -self._diffuse
         self._pulses[series, t] = is_pulse
-        self._covariance[series, t, t] += weight
         single = np.zeros((1, self._months))
         single[0, t] = 1.0
         self._update(np.array([series]), single, weight)

@@ -56,6 +56,10 @@ class NoiseFit:
     amplitude: np.ndarray
     season: np.ndarray
 
+    def of(self, rows: np.ndarray) -> NoiseFit:
+        """Return the noise of some series."""
+        return NoiseFit(self.noise[rows], self.effect[rows], self.amplitude[rows], self.season[rows])
+
 
 class NoiseLikelihoods:
     """How well each candidate noise explains each series; kept so that a few series can be explained again.

@@ -33,13 +33,12 @@ class FittedYear:
 
     def test(self, rows: np.ndarray) -> ChangeTest:
         """Begin the year's tests of some series."""
-        fit = NoiseFit(self.fit.noise[rows], self.fit.effect[rows], self.fit.amplitude[rows], self.fit.season[rows])
         return ChangeTest(
             self.series.values[rows],
             self.series.variances[rows],
             self.series.kind,
             self.relations,
-            fit,
+            self.fit.of(rows),
             _of_rows(self.forgotten, rows),
             start=max(0, self.first - (WINDOW_MONTHS - 12)),
             first=self.first,
