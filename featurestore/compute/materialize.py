@@ -94,23 +94,26 @@ def materialize(
 def _bring_up_to_date(
     layout: Layout, view: FeatureView, before: Month | None, stages: Sequence[str], progress: Progress
 ) -> ViewReport:
-    tile_rows: dict[Month, int] = {}
+    tile_rows, ledger_rows = dict[Month, int](), 0
     for attempt in range(_ATTEMPTS):
+        is_last = attempt == _ATTEMPTS - 1
         state = ViewState(layout, view, Table.open(layout.events(view.source.name)))
         try:
             for month, rows in build_tiles(state, before=before) if "tiles" in stages else ():
                 tile_rows[month] = rows
                 progress(view.name, "tiles", str(month))
             told = partial(progress, view.name, "ledger")
-            ledger_rows = fold_ledger(state, before=before, progress=told) if "ledger" in stages else 0
+            ledger_rows += fold_ledger(state, before=before, progress=told) if "ledger" in stages else 0
         except (CommitConflictError, NotMaterializedError):
-            # Without tiles to build, nothing of ours could be missing because of another process.
-            if "tiles" not in stages or attempt == _ATTEMPTS - 1:
+            # Tiles that we have just built can be missing only because another process has built newer ones.
+            if "tiles" not in stages or is_last:
                 raise
             time.sleep(random.uniform(0.0, 0.05 * (attempt + 1)))  # noqa: S311 (spreads writers, no secret)
             continue
-        return ViewReport(view.name, tuple(sorted(tile_rows)), sum(tile_rows.values()), ledger_rows)
-    raise AssertionError("unreachable: the last attempt returns or raises")
+        # What another process made of newer events meanwhile must not stay replaced by what we made of older ones.
+        if is_last or Table.open(state.events.path).version == state.events.version:
+            break
+    return ViewReport(view.name, tuple(sorted(tile_rows)), sum(tile_rows.values()), ledger_rows)
 
 
 def _silent(view: str, stage: str, done: str) -> None:

@@ -1,0 +1,153 @@
+"""Snapshots and calibration inputs: the same values as retrieval gives, for a panel that stays the same."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from featurestore.compute.keys import load_keys
+from featurestore.compute.materialize import materialize
+from featurestore.compute.outcomes import monthly_inputs
+from featurestore.compute.panel import Panel
+from featurestore.compute.retrieve import ViewQuery, view_queries
+from featurestore.lake.layout import Layout, create_or_open
+from featurestore.spec import Count, Derived, Entity, FeatureView, Last, Registry, Sum
+from featurestore.timeline import Clock, Month, from_us
+from tests.compute.world import SOURCE, ask, at, commit_events, event
+
+ZONE = "Europe/Berlin"
+USERS = 60
+MARCH = Month(2023, 3)  # 743 hours in Berlin
+
+
+def make_view(**changes) -> FeatureView:
+    given = {
+        "entity": Entity("user", key="user_id"),
+        "source": SOURCE,
+        "aggregations": [
+            Count("n", windows=("30d", "1y", "10y", "lifetime")),
+            Sum("spend", "amount_cents", windows=("30d",)),
+            Last("category", "category"),
+        ],
+        "derived": [Derived("mean", "spend_30d / n_30d")],
+    }
+    return FeatureView("activity", **{**given, **changes})
+
+
+def make_events() -> list[dict]:
+    rng = np.random.default_rng(9)
+    moments = [at(2021, 1, 1) + timedelta(days=float(day)) for day in rng.uniform(0, 850, 700)]
+    return [
+        event(i, moment, int(rng.integers(USERS)), amount_cents=int(rng.integers(1000)), category=str(rng.choice(["A", "B"])))
+        for i, moment in enumerate(moments)
+    ]
+
+
+@pytest.fixture(scope="module")
+def layout(tmp_path_factory) -> Layout:
+    found = create_or_open(tmp_path_factory.mktemp("panel") / "store", timezone=ZONE)
+    commit_events(found, make_events())
+    materialize(found, [make_view(), make_view(grain="1h")])
+    return found
+
+
+def query(layout: Layout, view: FeatureView) -> ViewQuery:
+    (found,) = view_queries(layout, Registry().merged([view]), view)
+    return found
+
+
+def panel(layout: Layout, view: FeatureView | None = None, *, size: int = 1000) -> Panel:
+    return Panel(query(layout, view or make_view()), size=size, parameters=lambda name: [])
+
+
+def answer_at(layout: Layout, view: FeatureView, users: list[int], instant_us: int) -> pa.Table:
+    return ask(layout, view, [{"user_id": user, "category": None, "as_of": from_us(instant_us)} for user in users])
+
+
+@pytest.mark.parametrize("grain", ["1d", "1h"])
+def test_a_snapshot_equals_retrieval_at_the_first_instant_of_the_next_month(layout, grain: str) -> None:
+    view = make_view(grain=grain)
+    snapshot = panel(layout, view).snapshot(MARCH)
+    users = snapshot["user_id"].to_pylist()
+    expected = answer_at(layout, view, users, MARCH.interval(ZONE).end_us)
+    for name in ("n_30d", "n_1y", "spend_30d", "mean"):
+        assert snapshot[f"activity__{name}"].to_pylist() == expected[f"activity__{name}"].to_pylist()
+
+
+def test_windows_over_a_year_are_taken_over_the_month_and_say_so(layout) -> None:
+    snapshot = panel(layout).snapshot(MARCH)
+    month = MARCH.interval(ZONE)
+    inside = [each for each in make_events() if month.start_us <= each["event_time"].timestamp() * 1e6 < month.end_us]
+    expected = [sum(each["user_id"] == user for each in inside) for user in snapshot["user_id"].to_pylist()]
+    assert snapshot["activity__n_10y"].to_pylist() == snapshot["activity__n_lifetime"].to_pylist() == expected
+    scored_on = {field.name: (field.metadata or {}).get(b"scored_on") for field in snapshot.schema}
+    assert scored_on["activity__n_10y"] == scored_on["activity__n_lifetime"] == b"inflow"
+    assert scored_on["activity__category"] == b"within a year"
+    assert scored_on["activity__n_1y"] is None
+
+
+def test_a_feature_names_the_month_since_which_its_window_lies_inside_the_history(layout) -> None:
+    full = {field.name: (field.metadata or {}).get(b"full_since") for field in panel(layout).snapshot(MARCH).schema}
+    assert full["activity__n_30d"] == full["activity__mean"] == b"2021-01-01"
+    assert full["activity__n_1y"] == b"2021-12-01"
+
+
+def test_the_panel_holds_who_was_active_in_the_ninety_days_before(layout) -> None:
+    end_us = MARCH.interval(ZONE).end_us
+    active = {
+        each["user_id"] for each in make_events() if end_us - 90 * 86_400e6 <= each["event_time"].timestamp() * 1e6 < end_us
+    }
+    assert 5 < len(active) < USERS
+    assert set(panel(layout).snapshot(MARCH)["user_id"].to_pylist()) == active
+
+
+def test_a_smaller_panel_is_part_of_a_larger_one_and_changes_little_from_month_to_month(layout) -> None:
+    small, large = (set(panel(layout, size=size).snapshot(MARCH)["user_id"].to_pylist()) for size in (10, 20))
+    assert len(small) == 10
+    assert small < large
+    following = set(panel(layout, size=10).snapshot(MARCH.next())["user_id"].to_pylist())
+    everyone = set(panel(layout).snapshot(MARCH.next())["user_id"].to_pylist())
+    assert small & everyone <= set(panel(layout, size=20).snapshot(MARCH.next())["user_id"].to_pylist())
+    assert len(small & following) >= 5
+
+
+def test_a_panel_does_not_depend_on_the_order_in_which_its_entities_were_first_seen(layout, tmp_path) -> None:
+    other = create_or_open(tmp_path / "store", timezone=ZONE)
+    events = make_events()
+    for batch in (events[350:], events[:350]):
+        commit_events(other, batch)
+        materialize(other, [make_view()])
+    one, two = (panel(each, size=15).snapshot(MARCH).sort_by("user_id") for each in (layout, other))
+    assert one.equals(two)
+
+
+def test_a_snapshot_is_named_after_what_it_is_made_from(layout) -> None:
+    assert panel(layout).name(MARCH) == panel(layout).name(MARCH)
+    names = {panel(layout).name(MARCH), panel(layout).name(MARCH.next()), panel(layout, size=5).name(MARCH)}
+    assert len(names) == 3
+    assert panel(layout).has_history(Month(2021, 1))
+    assert not panel(layout).has_history(Month(2020, 12))
+
+
+@pytest.mark.parametrize("delay", [None, "7d"])
+def test_calibration_inputs_are_those_known_at_the_months_start_and_what_came_in_during_it(layout, delay) -> None:
+    view = make_view(delay=delay)
+    features = [("trials", view.feature("n_1y")), ("hits", view.feature("spend_30d"))]
+    table = monthly_inputs(query(layout, view), features, view.feature("category"), MARCH)
+    keys = load_keys(layout.keys("user"), ("int64",)).columns[0]
+    users = [keys[code].as_py() for code in table["code"].to_pylist()]
+    month = MARCH.interval(ZONE)
+    clock, days = Clock("1d", ZONE), 7 if delay else 0
+    start_us, end_us = (clock.start_us(clock.step(edge) - days) for edge in (month.start_us, month.end_us))
+    inside = [each for each in make_events() if start_us <= each["event_time"].timestamp() * 1e6 < end_us]
+    assert sorted(users) == sorted({each["user_id"] for each in inside})
+    assert table["inflow_trials"].to_pylist() == [sum(each["user_id"] == user for each in inside) for user in users]
+    before = answer_at(layout, view, users, month.start_us)
+    assert table["trials"].to_pylist() == before["activity__n_1y"].to_pylist()
+    assert table["hits"].to_pylist() == before["activity__spend_30d"].to_pylist()
+    behind = answer_at(layout, view, users, month.end_us)["activity__category"].to_pylist()
+    expected = [old or new for old, new in zip(before["activity__category"].to_pylist(), behind, strict=True)]
+    assert table["group"].to_pylist() == expected
