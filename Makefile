@@ -62,6 +62,7 @@ ui: $(INSTALLED) ## Open the Dagster UI on the demo's store; DATA=, ROOT=, PORT=
 	@echo 'Dagster UI: http://127.0.0.1:$(PORT)'
 	@FEATURESTORE_ROOT='$(abspath $(ROOT))' FEATURESTORE_DEFINITIONS='$(MODULE_$(DATA))' \
 	  FEATURESTORE_FIRST_MONTH='$(FIRST_MONTH_$(DATA))' FEATURESTORE_LAST_MONTH='$(LAST_MONTH_$(DATA))' \
+	  PYTHONWARNINGS='ignore:Function `dev_command` is superseded' \
 	  DAGSTER_HOME='$(abspath $(ROOT))/.dagster' $(BIN)/dagster dev --host 127.0.0.1 --port '$(PORT)'
 
 check: $(INSTALLED) ## Lint, formatting, types
@@ -72,7 +73,8 @@ check: $(INSTALLED) ## Lint, formatting, types
 test: check ## Everything that must hold: check, then all tests
 	@$(BIN)/python -m pytest -q -n 2
 
-bench: $(INSTALLED) ## Measure: the drift monitor on unseen data, its speed, the made-up shop's speed
+bench: $(INSTALLED) ## Measure: window lengths, the drift monitor on unseen data and its speed, the made-up shop's speed
+	@$(BIN)/python benchmarks/windows.py
 	@$(BIN)/python benchmarks/drift.py --quick
 	@$(BIN)/python benchmarks/drift.py --speed
 	@$(BIN)/python benchmarks/synth_speed.py

@@ -55,7 +55,7 @@ def measured(result: DemoResult) -> dict[str, str]:
 def planted_row(outcome: PlantedOutcome) -> tuple[object, ...]:
     """Write a planted change and its find as a row."""
     if outcome.found_month is not None:
-        found = f"{outcome.found_month} (+{outcome.delay_months})"
+        found = f"{outcome.found_month} ({outcome.delay_months:+d})"
     elif not outcome.features:
         found = "repaired by ingest"
     else:
