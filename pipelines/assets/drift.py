@@ -20,7 +20,7 @@ from pipelines.metadata import Metadata, picture_of, plot, table_of
 from pipelines.partitions import months_of
 from pipelines.resources import Progress, StoreResource
 
-MOST_TOP_DRIFTS = 12
+MOST_TOP_DRIFTS = 8
 ASKED_FOR = "calibrations_asked_for"
 DESCRIPTION = """How far each feature is from what it was in the same season of earlier years.
 
@@ -62,13 +62,16 @@ def build_drift_report(registry: Registry, partitions: dg.MonthlyPartitionsDefin
             opened, months = store.store(), months_of(context)
             report = opened.audit(months, progress=lambda view, month: progress(DRIFT_REPORT, f"{view} {month}"))
             drawn = draw_reports(opened, report, config)
-            uncalibrated = {c for c in registry.calibrations if champion(opened.layout.calibrations(c)) is None}
-            for month in months:
-                asked_for = uncalibrated | calibrations_asked_for(registry, report, month)
-                facts = {**describe_month(report, month, drawn), ASKED_FOR: dg.MetadataValue.int(len(asked_for))}
-                context.add_asset_metadata(facts, partition_key=str(month))
             if config.draws_timeline and report.table.num_rows:
                 context.add_asset_metadata({"timeline": picture_of(opened.write_timeline())}, partition_key=str(months[-1]))
+            uncalibrated = {c for c in registry.calibrations if champion(opened.layout.calibrations(c)) is None}
+            rows = rows_by_month(report)
+            for month in months:
+                asked_for = uncalibrated | calibrations_asked_for(registry, rows[month])
+                entered = [episode for episode in report.entered if episode.month == month]
+                facts = {**describe_month(rows[month], entered), **plot(calibrations_asked_for=len(asked_for))}
+                facts |= {f"report of {view}": dg.MetadataValue.path(drawn[view, at].html) for view, at in drawn if at == month}
+                context.add_asset_metadata(facts, partition_key=str(month))
 
     return drift_report
 
@@ -83,43 +86,43 @@ def draw_reports(store: FeatureStore, report: AuditReport, config: DriftReportCo
     wanted = list(dict.fromkeys((episode.view, episode.month) for episode in worst))[: config.most_reports]
     if config.draws_last_month:
         last = report.months[-1]
-        scored = {row["view"] for row in _rows(report, last) if row["score"] is not None}
+        scored = {row["view"] for row in rows_by_month(report)[last] if row["score"] is not None}
         wanted += [(view, last) for view in sorted(scored) if (view, last) not in wanted]
     return {(view, month): store.write_report(view, month) for view, month in wanted}
 
 
-def describe_month(report: AuditReport, month: Month, drawn: dict[tuple[str, Month], WrittenReport]) -> Metadata:
-    """Describe one audited month: features by state, the highest scores, what entered drift, where its reports lie."""
-    rows = _rows(report, month)
-    entered = [episode for episode in report.entered if episode.month == month]
+def rows_by_month(report: AuditReport) -> dict[Month, list[dict[str, Any]]]:
+    """Split the rows of an audit by its months."""
+    rows: dict[Month, list[dict[str, Any]]] = {month: [] for month in report.months}
+    for row in report.table.to_pylist():
+        rows[Month.parse(row["month"])].append(row)
+    return rows
+
+
+def describe_month(rows: Sequence[dict[str, Any]], entered: Sequence[Episode]) -> Metadata:
+    """Describe one audited month: its features by state, the highest scores, and what entered drift."""
     states = {f"features_{state}": sum(row["state"] == state for row in rows) for state in STATES}
-    facts = plot(**states, features_entered_drift=len(entered))
-    facts["top_drifts"] = table_of(_top_drifts(rows))
-    facts["entered_drift"] = table_of([_episode_row(episode) for episode in entered])
-    for (view, drawn_month), written in drawn.items():
-        if drawn_month == month:
-            facts[f"report of {view}"] = dg.MetadataValue.path(written.html)
-    return facts
+    return {
+        **plot(**states, features_entered_drift=len(entered)),
+        "top_drifts": table_of(_top_drifts(rows)),
+        "entered_drift": table_of([_episode_row(episode) for episode in entered]),
+    }
 
 
-def calibrations_asked_for(registry: Registry, report: AuditReport, month: Month) -> set[str]:
+def calibrations_asked_for(registry: Registry, rows: Sequence[dict[str, Any]]) -> set[str]:
     """Name the calibrations that concern the features in drift or latched in a month.
 
     A drift asks again each month until it is answered: the first months behind it are too few to fit on.
     """
-    drifting = [row["feature"] for row in _rows(report, month) if row["state"] in (DRIFT, LATCHED)]
+    drifting = [row["feature"] for row in rows if row["state"] in (DRIFT, LATCHED)]
     return {name for feature in drifting for name in dependants(registry, feature)}
-
-
-def _rows(report: AuditReport, month: Month) -> list[dict[str, Any]]:
-    return [row for row in report.table.to_pylist() if Month.parse(row["month"]) == month]
 
 
 def _top_drifts(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     loud = [row for row in rows if row["state"] in (DRIFT, LATCHED, WATCH) and row["score"] is not None]
     loud.sort(key=lambda row: -row["score"])
-    shown = ("feature", "segment", "state", "score", "kind", "reason")
-    return [{name: row[name] for name in shown} for row in loud[:MOST_TOP_DRIFTS]]
+    shown = ("feature", "segment", "state", "score")
+    return [{**{name: row[name] for name in shown}, "what": _in_short(row["reason"])} for row in loud[:MOST_TOP_DRIFTS]]
 
 
 def _episode_row(episode: Episode) -> dict[str, Any]:
@@ -128,6 +131,11 @@ def _episode_row(episode: Episode) -> dict[str, Any]:
         "segment": episode.segment,
         "since": str(episode.since),
         "score": episode.score,
-        "reason": episode.reason,
+        "what": _in_short(episode.reason),
         "calibrations": ", ".join(episode.calibrations),
     }
+
+
+def _in_short(reason: str) -> str:
+    """Return what changed, without the months that it was compared with: columns of a table are narrow."""
+    return reason.partition(";")[0]
