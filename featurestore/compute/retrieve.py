@@ -24,7 +24,7 @@ from featurestore.compute.forms import FORMS, measures_of
 from featurestore.compute.freshness import check_fresh
 from featurestore.compute.keys import load_keys
 from featurestore.compute.measure import Measure
-from featurestore.compute.spine import Spine, read_spine, spine_keys
+from featurestore.compute.spine import Spine, read_spine, read_table, spine_keys
 from featurestore.compute.state import ViewState
 from featurestore.errors import OverflowingResultError, SpineError, did_you_mean
 from featurestore.lake.layout import Layout
@@ -224,12 +224,14 @@ def batch_features(
     """Compute features of many entities at one instant; see ``FeatureStore.get_batch_features``."""
     queries = view_queries(layout, registry, features)
     names = list(dict.fromkeys(query.view.entity.name for query in queries))
+    if not names:
+        raise SpineError("No feature was asked for. Name a service, views or 'view:feature' references.")
     if len(names) > 1:
         raise SpineError(
             f"A batch is about one entity, but these features are about {', '.join(names)}. "
             "Ask for each entity's features alone, or give a spine to get_historical_features()."
         )
-    keys = _known_keys(queries, as_of_us, active_since_us) if entities is None else pa.table(entities)
+    keys = _known_keys(queries, as_of_us, active_since_us) if entities is None else read_table(entities)
     as_of = pa.array(np.full(keys.num_rows, as_of_us), pa.timestamp("us", "UTC"))
     spine = keys.append_column("as_of", as_of)
     return historical_features(layout, registry, spine, features, as_of="as_of", join_keys=None, parameters=parameters)
@@ -242,9 +244,8 @@ def _known_keys(queries: Sequence[ViewQuery], as_of_us: int, active_since_us: in
     table = pa.table(list(dictionary.columns), names=list(view.entity.keys))
     if active_since_us is None:
         return table
-    codes = np.arange(len(dictionary))
     active = [
-        query.reader.has_activity(codes, query.state.clock.step(active_since_us), query.state.clock.step(as_of_us))
+        query.reader.active_codes(query.state.clock.step(active_since_us), query.state.clock.step(as_of_us))
         for query in queries
     ]
-    return table.filter(pa.array(np.logical_or.reduce(active)))
+    return table.take(pa.array(np.unique(np.concatenate(active))))

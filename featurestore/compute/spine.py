@@ -45,7 +45,7 @@ def read_spine(rows: Any, *, as_of: str = "as_of") -> Spine:
     Raises:
         SpineError: not a table, a column named twice, or no usable as_of column.
     """
-    table = _table(rows)
+    table = read_table(rows)
     repeated = {name for name in table.column_names if table.column_names.count(name) > 1}
     if repeated:
         raise SpineError(f"The spine has several columns named {sorted(repeated)[0]!r}; rename all but one.")
@@ -85,7 +85,12 @@ def _decoded(column: pa.ChunkedArray) -> pa.Array:
     return whole.dictionary_decode() if pa.types.is_dictionary(whole.type) else whole
 
 
-def _table(rows: Any) -> pa.Table:
+def read_table(rows: Any) -> pa.Table:
+    """Read anything that Arrow can take as a table; the index of a pandas frame is no column.
+
+    Raises:
+        SpineError: it is no table.
+    """
     if isinstance(rows, pa.Table):
         return rows
     if isinstance(rows, pa.RecordBatch):
