@@ -197,7 +197,9 @@ def numbers(column: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
     is_null = column.is_null().to_numpy() if column.null_count else np.zeros(len(column), bool)
     if pa.types.is_temporal(kind):
         whole = pa.int32() if kind.bit_width == 32 else pa.int64()
-        column = column.cast(pa.timestamp("us")).cast(pa.int64()) if pa.types.is_timestamp(kind) else column.cast(whole)
+        column = (
+            column.cast(pa.timestamp("us"), safe=False).cast(pa.int64()) if pa.types.is_timestamp(kind) else column.cast(whole)
+        )
     return column.cast(pa.float64(), safe=False).to_numpy().astype(np.float64, copy=False), is_null
 
 

@@ -52,7 +52,7 @@ class Judge:
         self._onsets: list[list[tuple[int, np.ndarray]]] = [[] for _ in self._series]
         self._tests: list[ChangeTest] = []
         self._alarms: list[Alarms] = []
-        self._strongest: list[tuple[float, int, int]] = []
+        self._strongest = [(0.0, -1, -1)] * len(records)
 
     def begin_year(self, first: int, end: int) -> None:
         """Fit the noise on the months before ``first`` and get ready for ``[first, end)``."""

@@ -105,7 +105,8 @@ def sketch(table: pa.Table, edges: EdgeSet, *, segments: Sequence[str] = ()) -> 
     for name in segments:
         if name not in table.column_names:
             raise UnknownNameError(f"The snapshot has no segment column {name!r}.{did_you_mean(name, table.column_names)}")
-        parts.append(_sketch_group(table, edges, _segment_groups(name, table.column(name))))
+        groups = _segment_groups(name, table.column(name))
+        parts += [_sketch_group(table, edges, groups)] if groups.labels else []
     return pa.concat_tables(parts)
 
 

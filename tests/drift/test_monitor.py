@@ -209,3 +209,50 @@ def test_a_months_answer_does_not_depend_on_later_months_nor_on_being_replayed()
         if months % 12 == 0:
             rest = monitor.monitor_sketches(sketches, policy=policy, resets=resets, scored=part)
             assert rest.equals(whole.slice(len(part))), months
+
+
+def garbage(rng: np.random.Generator, rows: int) -> pa.Array:
+    """A column that no one would send on purpose."""
+    values = rng.normal(size=rows) * 10.0 ** rng.integers(-300, 300)
+    columns = [
+        pa.array(values),
+        pa.array(values, mask=rng.random(rows) < rng.random()),
+        pa.nulls(rows, pa.float32()),
+        pa.nulls(rows),
+        pa.array(np.where(rng.random(rows) < 0.5, np.inf, -np.inf)),
+        pa.array(rng.integers(-(2**62), 2**62, rows)),
+        pa.array(np.full(rows, 2**63 - 1)),
+        pa.array(rng.integers(0, 2, rows).astype(bool)),
+        pa.array([f"</script>{i}" for i in rng.integers(0, 10 ** rng.integers(1, 6), rows)]),
+        pa.array([""] * rows).dictionary_encode(),
+        pa.array(rng.integers(0, 10**6, rows).astype(np.int32)).cast(pa.date32()),
+        pa.array(rng.integers(0, 10**15, rows)).cast(pa.timestamp("ns")),
+        pa.array(rng.integers(0, 10**9, rows)).cast(pa.duration("ms")),
+        pa.array(rng.integers(0, 10**6, rows)).cast(pa.decimal128(30, 2)),
+        pa.array([{"a": 1}] * rows),
+        pa.array([b"\xff"] * rows),
+        pa.FixedSizeListArray.from_arrays(pa.array(rng.normal(size=3 * rows)), 3),
+        pa.FixedSizeListArray.from_arrays(pa.array(np.full(3 * rows, np.nan)), 3),
+        pa.array([[0.0] * 3] * rows, pa.list_(pa.float64(), 3)),
+    ]
+    return columns[rng.integers(len(columns))]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_whatever_comes_every_row_has_a_state_and_a_reason(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    fixed = {f"kind{i}": int(rng.integers(10**6)) for i in range(6)}
+
+    def columns(t: int, _: np.random.Generator) -> dict:
+        rows = int(rng.choice([0, 1, 10, 60, 200], p=[0.05, 0.05, 0.1, 0.2, 0.6]))
+        steady = {name: garbage(np.random.default_rng(kind), rows) for name, kind in fixed.items()}
+        wild = {f"wild{i}": garbage(rng, rows) for i in range(3) if rng.random() < 0.8}
+        return steady | wild | {"region": pa.array(rng.choice(["a", "b", None], rows).tolist(), pa.string())}
+
+    found = monitor_drift(snapshots(columns, months=32), policy=DriftPolicy(segments=("region",), min_months=13))
+    for row in found.to_pylist():
+        assert row["state"] in STATES
+        assert row["reason"]
+        assert (row["score"] is None) == (row["state"] == "insufficient")
+        assert row["score"] is None or 0 <= row["score"] <= 100
+        assert (row["since"] is not None) or row["state"] not in ("drift", "latched")
