@@ -130,19 +130,16 @@ class LedgerReader:
         """Number of entities that the newest balances know."""
         return len(self._partitions[-1].ends) if self._partitions else 0
 
-    def has_activity(self, codes: np.ndarray, left: int, right: int) -> np.ndarray:
-        """Say which entities have a row with ``left <= step < right`` (bool per code)."""
-        active = np.zeros(len(codes), bool)
+    def active_codes(self, left: int, right: int) -> np.ndarray:
+        """List the entities that have a row with ``left <= step < right``, ascending (int64)."""
+        found = []
         for i, partition in enumerate(self._partitions):
             ends_before = i + 1 < len(self._partitions) and self._starts[i + 1] < left
             if partition.start_step >= right or ends_before:
                 continue
-            known = np.flatnonzero(codes < len(partition.ends))
-            bounds = np.full(len(known), right, np.int64)
-            row, found = last_row_before(partition.steps, partition.ends, codes.take(known), bounds)
-            if len(partition.steps):
-                active[known] |= found & (partition.steps.take(row) >= left)
-        return active
+            rows = np.flatnonzero((partition.steps >= left) & (partition.steps < right))
+            found.append(np.searchsorted(partition.ends, rows, side="right"))
+        return np.unique(np.concatenate([np.zeros(0, np.int64), *found]))
 
 
 def sorted_order(codes: np.ndarray, bounds: np.ndarray) -> np.ndarray:

@@ -16,9 +16,8 @@ import pyarrow as pa
 
 from featurestore.compute.asof import sorted_order
 from featurestore.compute.derive import Parameters, derive
-from featurestore.compute.keys import KeyDictionary, load_keys
+from featurestore.compute.keys import KeyDictionary, load_keys, stable_hash
 from featurestore.compute.retrieve import ViewQuery
-from featurestore.lake.session import connect
 from featurestore.spec.document import digest, fingerprint
 from featurestore.spec.view import Feature
 from featurestore.timeline import DAY_US, HOUR_US, Month, Window
@@ -26,7 +25,7 @@ from featurestore.timeline import DAY_US, HOUR_US, Month, Window
 ACTIVE_DAYS = 90
 LONGEST_LEVEL_HOURS = 24 * 365
 INFLOW, RECENT = "inflow", "within a year"
-FORMAT = 2
+FORMAT = 3
 
 
 class Panel:
@@ -48,16 +47,8 @@ class Panel:
         return load_keys(self._query.state.layout.keys(self._query.view.entity.name), self._query.view.key_types)
 
     @cached_property
-    def _rank(self) -> np.ndarray:
-        """Position of each code in the order of its key's hash, which no rebuild and no version of a library changes."""
-        table = pa.table(list(self._dictionary.columns), names=[f"key_{i}" for i in range(len(self._dictionary.columns))])
-        text = " || chr(31) || ".join(f"CAST({name} AS VARCHAR)" for name in table.column_names)
-        with connect() as session:
-            session.register("keys", table.append_column("code", pa.array(np.arange(len(self._dictionary)))))
-            order = session.sql(f"SELECT code FROM keys ORDER BY md5({text}), code").to_arrow_table()["code"].to_numpy()
-        rank = np.empty(len(order), np.int64)
-        rank[order] = np.arange(len(order))
-        return rank
+    def _hash(self) -> np.ndarray:
+        return stable_hash(self._dictionary.columns)
 
     def has_history(self, month: Month) -> bool:
         """Whether the view has events in or before a month."""
@@ -82,9 +73,8 @@ class Panel:
         query, state = self._query, self._query.state
         interval = month.interval(state.layout.timezone)
         right, left = state.clock.step(interval.end_us), state.clock.step(interval.end_us - ACTIVE_DAYS * DAY_US)
-        codes = np.arange(len(self._dictionary))
-        active = np.flatnonzero(query.reader.has_activity(codes, left, right))
-        chosen = active[np.argsort(self._rank[active])[: self._size]]
+        active = query.reader.active_codes(left, right)
+        chosen = active[np.argsort(self._hash[active], kind="stable")[: self._size]]
         as_of_us = np.full(len(chosen), interval.end_us)
         features = [_monthly(feature, month.window(state.clock)) for feature in query.view.features]
         monthly = replace(query, features=tuple(features))
