@@ -21,6 +21,7 @@ from featurestore.drift.policy import DriftPolicy
 from featurestore.drift.record import FeatureRecord, collect_records
 from featurestore.drift.sketch import sketch
 from featurestore.drift.state import Finding, Standing, advance
+from featurestore.errors import UnknownNameError, did_you_mean
 from featurestore.timeline import Month
 
 DRIFT_SCHEMA = pa.schema(
@@ -90,8 +91,16 @@ def sketch_month(
 
     Returns:
         The sketch (``SKETCH_SCHEMA``; features with too few values for lasting edges included), and the edges to keep.
+
+    Raises:
+        UnknownNameError: the first snapshot lacks a segment column; later ones may.
     """
     present = [name for name in policy.segments if name in table.column_names]
+    if not edges.features and table.column_names and len(present) < len(policy.segments):
+        absent = next(name for name in policy.segments if name not in present)
+        raise UnknownNameError(
+            f"The policy's segment column {absent!r} is not in the snapshot.{did_you_mean(absent, table.column_names)}"
+        )
     new = [name for name in table.column_names if name not in edges and name not in policy.segments]
     ready = [name for name in new if usable_values(table[name]) >= policy.min_rows]
     kept = edges.with_features(fit_edges(table, ready).features) if ready else edges

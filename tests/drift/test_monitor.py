@@ -11,7 +11,7 @@ import featurestore.drift.monitor as monitor
 from featurestore.drift.monitor import DRIFT_SCHEMA, monitor_drift
 from featurestore.drift.policy import DriftPolicy
 from featurestore.drift.state import STATES
-from featurestore.errors import DefinitionError
+from featurestore.errors import DefinitionError, UnknownNameError
 
 ROWS = 400
 
@@ -181,6 +181,11 @@ def test_skipped_months_have_no_rows() -> None:
 def test_no_snapshots_and_snapshots_without_columns_give_an_empty_table() -> None:
     assert monitor_drift([]).equals(DRIFT_SCHEMA.empty_table())
     assert monitor_drift([(month(0), pa.table({}))]).equals(DRIFT_SCHEMA.empty_table())
+
+
+def test_an_unknown_segment_column_is_named_with_the_nearest_one() -> None:
+    with pytest.raises(UnknownNameError, match="'regoin' is not in the snapshot. Did you mean 'region'"):
+        monitor_drift([(month(0), pa.table({"x": [1.0], "region": ["a"]}))], policy=DriftPolicy(segments=("regoin",)))
 
 
 def test_a_policy_says_what_is_wrong_with_it() -> None:
