@@ -47,6 +47,7 @@ def run_demo(
     events: int = 10_000_000,
     seed: int = 7,
     spine_rows: int = SPINE_ROWS,
+    most_reports: int = MOST_REPORTS,
     chunk_years: int = 1,
     progress: Listener | None = None,
 ) -> DemoResult:
@@ -60,6 +61,7 @@ def run_demo(
         events: Approximate size of the shop; a data set has its own.
         seed: Of the shop and of the spine.
         spine_rows: Rows of the training set, at most.
+        most_reports: Evidently reports, at most: of each view for the last month, if there are enough, then of new drifts.
         chunk_years: Calendar years of one Dagster run.
         progress: Called with a stage (one of ``STAGES``), its units done and its number of units.
 
@@ -71,7 +73,8 @@ def run_demo(
     store = setting.store()
     _claim(store, {"data": data} if given.truth is None else {"data": data, "events": events, "seed": seed})
     watch = Stopwatch(_totals(store, given), progress)
-    _run_chunks(store, setting, given, watch, chunk_years=chunk_years)
+    draws_last_month = most_reports >= len(store.registry.views)
+    _run_chunks(store, setting, given, watch, chunk_years=chunk_years, draws_last_month=draws_last_month)
     with watch.timing(DRIFT_REPORT):
         audit = store.audit(given.months)
     watch.finish(*ASSETS)
@@ -79,8 +82,8 @@ def run_demo(
         training_set = _retrieve(store, next(iter(setting.registry.services)), rows=spine_rows, seed=seed)
     watch.finish(TRAINING_SET)
     with watch.timing(REPORTS):
-        most = MOST_REPORTS - len(store.registry.views)
-        draw_reports(store, audit, DriftReportConfig(most_reports=max(most, 0), draws_last_month=False))
+        others = most_reports - len(store.registry.views) * draws_last_month
+        draw_reports(store, audit, DriftReportConfig(most_reports=others, draws_last_month=False))
         timeline = store.write_timeline(planted=_marks(given))
     watch.finish(REPORTS)
     return gather_result(
@@ -125,7 +128,9 @@ def _totals(store: FeatureStore, given: DemoData) -> dict[str, int]:
     }
 
 
-def _run_chunks(store: FeatureStore, setting: StoreResource, given: DemoData, watch: Stopwatch, *, chunk_years: int) -> None:
+def _run_chunks(
+    store: FeatureStore, setting: StoreResource, given: DemoData, watch: Stopwatch, *, chunk_years: int, draws_last_month: bool
+) -> None:
     """Let the files of some years land and run all assets over their months, chunk by chunk."""
     partitions = monthly_partitions(setting.timezone, first=given.months[0], last=given.months[-1])
     job = build_definitions(setting, partitions, progress=watch).resolve_implicit_global_asset_job_def()
@@ -137,14 +142,15 @@ def _run_chunks(store: FeatureStore, setting: StoreResource, given: DemoData, wa
                     given.land(store.layout.landing(source), months)
             for month in months:
                 watch(LANDING, str(month))
-            watch.add_run(_run(job, instance, months, is_last=months[-1] == given.months[-1]))
+            is_last = months[-1] == given.months[-1]
+            drawn = {"draws_last_month": is_last and draws_last_month, "draws_timeline": is_last}
+            watch.add_run(_run(job, instance, months, {"most_reports": 0, **drawn}))
 
 
 def _run(
-    job: dg.JobDefinition, instance: dg.DagsterInstance, months: Sequence[Month], *, is_last: bool
+    job: dg.JobDefinition, instance: dg.DagsterInstance, months: Sequence[Month], drawn: Mapping[str, Any]
 ) -> dg.ExecuteInProcessResult:
-    """Run all assets over a range of months; only the last run draws, so that years do not wait for pictures."""
-    config = {"most_reports": 0, "draws_last_month": is_last, "draws_timeline": is_last}
+    """Run all assets over a range of months; years do not wait for pictures that only the last one needs."""
     try:
         return job.execute_in_process(
             instance=instance,
@@ -152,7 +158,7 @@ def _run(
                 "dagster/asset_partition_range_start": str(months[0]),
                 "dagster/asset_partition_range_end": str(months[-1]),
             },
-            run_config={**SILENT, "ops": {DRIFT_REPORT: {"config": config}}},
+            run_config={**SILENT, "ops": {DRIFT_REPORT: {"config": dict(drawn)}}},
         )
     except dg.Failure as failure:
         if isinstance(failure.__cause__, FeatureStoreError):
