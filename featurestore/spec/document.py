@@ -7,8 +7,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from featurestore.spec.aggregation import aggregation_document, aggregation_from
+from featurestore.spec.aggregation import Aggregation, aggregation_document, aggregation_from
 from featurestore.spec.entity import Entity
+from featurestore.spec.expression import parse
 from featurestore.spec.service import Calibration, FeatureService
 from featurestore.spec.source import EventSource
 from featurestore.spec.view import Derived, FeatureView
@@ -137,7 +138,8 @@ def fingerprint(definition: Definition) -> str:
 def ledger_fingerprint(view: FeatureView) -> str:
     """Hash what the running totals of a view depend on.
 
-    Windows, delay and derived features are not in it: they are read from the same totals, so adding one rebuilds nothing.
+    Names, windows, delay and derived features are not in it: they are read from the same totals, so adding, renaming or
+    reordering them rebuilds nothing. A condition counts as what it is rendered to, not as it is written.
     """
     source = view.source
     return digest(
@@ -147,9 +149,13 @@ def ledger_fingerprint(view: FeatureView) -> str:
             "source": [source.name, source.event_id, source.types],
             "event_time": view.event_time,
             "grain": view.grain,
-            "aggregations": [
-                {name: item for name, item in aggregation_document(aggregation).items() if name != "windows"}
-                for aggregation in view.aggregations
-            ],
+            "aggregations": sorted({digest(_totals_document(aggregation, source)) for aggregation in view.aggregations}),
         }
     )
+
+
+def _totals_document(aggregation: Aggregation, source: EventSource) -> Document:
+    value = {name: item for name, item in aggregation_document(aggregation).items() if name not in ("name", "windows")}
+    if aggregation.where is not None:
+        value["where"] = parse(aggregation.where, source.types).sql
+    return value

@@ -226,13 +226,16 @@ def test_progress_names_view_stage_and_what_is_done(tmp_path) -> None:
     ]
 
 
-def test_windows_delay_and_derived_are_read_from_the_ledger_that_is_there(tmp_path) -> None:
+def test_windows_delay_names_and_derived_are_read_from_the_ledger_that_is_there(tmp_path) -> None:
     layout = create_or_open(tmp_path / "store")
     commit_events(layout, [event(1, at(2024, 3)), event(2, at(2024, 4))])
     materialize(layout, [view(Count("n"))])
     more = view(Count("n", windows=("1d", "10y")), delay="20d", derived=[Derived("twice", "2 * n_10y")])
     assert materialize(layout, [more]).tile_rows == 0
     assert answers(layout, more, (1, at(2024, 3, 22)), (1, at(2024, 3, 15)), feature="twice") == [2.0, 0.0]
+    renamed = view(Count("events"), Count("n", windows=("1d",)))
+    assert materialize(layout, [renamed]).tile_rows == 0
+    assert answers(layout, renamed, (1, at(2025)), feature="events") == [2]
     changed = view(Count("n", where="event_type = 'view'"))
     with pytest.raises(NotMaterializedError, match="2024-03 to 2024-04"):
         answers(layout, changed, (1, at(2025)), feature="n")

@@ -37,12 +37,24 @@ def test_a_registry_survives_its_json_form() -> None:
         with_basket(),
         view(delay="45d"),
         view("activity", Count("buys", where=BUY, windows=("30d", "lifetime", "10y")), Sum("spend", "amount_cents")),
+        view("activity", Sum("paid", "amount_cents"), Count("orders", where=BUY), Count("purchases", where=BUY)),
+        view("activity", Count("buys", where="event_type  =  'buy' -- only these"), Sum("spend", "amount_cents")),
         view(owner="me", description="It is mine.", tags={"a": "b"}),
         view(entity=Entity("user", key="user_id", description="Somebody")),
         view(entity=Entity("user", key="buyer"), join_keys={"buyer": "user_id"}),
         view(source=source(values={"event_type": ["buy"]}, landing="elsewhere", timezone="Asia/Shanghai")),
     ],
-    ids=["derived", "delay", "windows", "labels", "description", "renamed key", "ingest options"],
+    ids=[
+        "derived",
+        "delay",
+        "windows",
+        "names and order",
+        "spelling",
+        "labels",
+        "description",
+        "renamed key",
+        "ingest options",
+    ],
 )
 def test_what_is_read_from_the_same_totals_rebuilds_nothing(changed) -> None:
     assert ledger_fingerprint(changed) == ledger_fingerprint(view())
