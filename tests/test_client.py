@@ -82,13 +82,24 @@ def spine(*pairs: tuple, **more) -> pa.Table:
     return pa.table({"user_id": [user for user, _ in pairs], "as_of": as_of, **more})
 
 
-@pytest.fixture
-def store(tmp_path) -> fs.FeatureStore:
-    found = fs.FeatureStore(tmp_path / "store", timezone="Asia/Shanghai")
+def make_store(folder) -> fs.FeatureStore:
+    found = fs.FeatureStore(folder / "store", timezone="Asia/Shanghai")
     found.apply(OBJECTS)
     found.ingest("events", HISTORY)
     found.materialize()
     return found
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory) -> fs.FeatureStore:
+    """For tests that change nothing in it."""
+    return make_store(tmp_path_factory.mktemp("client"))
+
+
+@pytest.fixture
+def own(tmp_path) -> fs.FeatureStore:
+    """For tests that do."""
+    return make_store(tmp_path)
 
 
 def value(store: fs.FeatureStore, user: int, moment: datetime, name: str) -> object:
@@ -119,18 +130,18 @@ def test_the_features_of_several_entities_come_from_their_own_keys(store) -> Non
     assert table["user_activity__buys_lifetime"].to_pylist() == [3, 1]
 
 
-def test_a_late_row_and_a_correction_change_what_they_touch_after_the_next_materialize(store) -> None:
-    assert store.ingest("events", HISTORY).rows_added == 0
-    store.ingest("events", rows((6, datetime(2020, 6, 1), 1, 40)))
+def test_a_late_row_and_a_correction_change_what_they_touch_after_the_next_materialize(own) -> None:
+    assert own.ingest("events", HISTORY).rows_added == 0
+    own.ingest("events", rows((6, datetime(2020, 6, 1), 1, 40)))
     with pytest.raises(fs.NotMaterializedError, match="2020-06"):
-        value(store, 1, datetime(2024, 3, 1), "buys_lifetime")
-    assert value(store, 1, datetime(2020, 5, 31), "buys_lifetime") == 1
-    store.materialize()
-    assert value(store, 1, datetime(2024, 3, 1), "buys_lifetime") == 4
+        value(own, 1, datetime(2024, 3, 1), "buys_lifetime")
+    assert value(own, 1, datetime(2020, 5, 31), "buys_lifetime") == 1
+    own.materialize()
+    assert value(own, 1, datetime(2024, 3, 1), "buys_lifetime") == 4
     # The buy of 2016 was of another user, in 2017: its month, its year and its entity change.
-    store.ingest("events", rows((1, datetime(2017, 3, 1, 12), 2, 1000, datetime(2024, 5, 1))))
-    store.materialize()
-    answers = [value(store, user, datetime(year, 6, 1), "buys_lifetime") for user in (1, 2) for year in (2016, 2017, 2024)]
+    own.ingest("events", rows((1, datetime(2017, 3, 1, 12), 2, 1000, datetime(2024, 5, 1))))
+    own.materialize()
+    answers = [value(own, user, datetime(year, 6, 1), "buys_lifetime") for user in (1, 2) for year in (2016, 2017, 2024)]
     assert answers == [0, 0, 3, 0, 1, 2]
 
 
@@ -142,27 +153,27 @@ def test_definitions_are_recorded_and_what_is_already_there_changes_nothing(stor
     assert json.loads(store.layout.registry.read_text())["view"][1]["name"] == "user_activity"
 
 
-def test_a_plan_shows_and_apply_records_and_a_wrong_definition_records_nothing(store) -> None:
+def test_a_plan_shows_and_apply_records_and_a_wrong_definition_records_nothing(own) -> None:
     more = fs.FeatureView("more", entity=USER, source=EVENTS, aggregations=[fs.Count("events")])
-    assert str(store.plan([more])) == "add view more (its ledger is rebuilt)"
-    assert "more" not in store.registry.views
+    assert str(own.plan([more])) == "add view more (its ledger is rebuilt)"
+    assert "more" not in own.registry.views
     with pytest.raises(fs.DefinitionError):
-        store.apply([more, fs.FeatureService("s", features=["nowhere"])])
-    assert "more" not in store.registry.views
-    assert store.apply([more]).rebuilt_views == ("more",)
-    assert str(store.remove("more")) == "remove view more"
+        own.apply([more, fs.FeatureService("s", features=["nowhere"])])
+    assert "more" not in own.registry.views
+    assert own.apply([more]).rebuilt_views == ("more",)
+    assert str(own.remove("more")) == "remove view more"
     with pytest.raises(fs.UnknownNameError, match="nothing named 'more'"):
-        store.remove("more")
+        own.remove("more")
     with pytest.raises(fs.DefinitionError, match="recommendation_v1"):
-        store.remove("user_activity")
+        own.remove("user_activity")
 
 
-def test_a_changed_condition_rebuilds_its_view_alone(store) -> None:
+def test_a_changed_condition_rebuilds_its_view_alone(own) -> None:
     changed = fs.FeatureView("user_activity", entity=USER, source=EVENTS, aggregations=[fs.Count("buys")])
-    assert store.apply([fs.FeatureService("recommendation_v1", features=["user_activity"]), changed]).rebuilt_views == (
+    assert own.apply([fs.FeatureService("recommendation_v1", features=["user_activity"]), changed]).rebuilt_views == (
         "user_activity",
     )
-    report = store.materialize()
+    report = own.materialize()
     assert {view.view: len(view.months) for view in report.views} == {"user_activity": 3, "skus": 0}
 
 
@@ -263,9 +274,9 @@ def test_an_empty_store_answers_and_has_a_status(tmp_path) -> None:
     assert (status.sources[0].rows, status.views[0].missing_months, status.last_audit) == (0, (), None)
 
 
-def test_a_status_counts_what_is_there_and_names_what_is_missing(store) -> None:
-    store.ingest("events", rows((7, datetime(2024, 6, 1), 1, 1)))
-    status = store.status()
+def test_a_status_counts_what_is_there_and_names_what_is_missing(own) -> None:
+    own.ingest("events", rows((7, datetime(2024, 6, 1), 1, 1)))
+    status = own.status()
     assert (status.timezone, status.sources[0].rows, status.sources[0].last_month) == ("Asia/Shanghai", 6, "2024-06")
     assert {view.name: view.missing_months for view in status.views} == {"user_activity": ("2024-06",), "skus": ("2024-06",)}
     assert json.loads(json.dumps(status.to_json()))["sources"][0]["rows"] == 6
@@ -340,11 +351,11 @@ def test_an_audit_has_one_row_per_feature_and_month_and_again_the_same(audited) 
     assert audited.status().last_audit == "2023-12"
 
 
-def test_an_audit_of_months_that_are_not_materialized_fails(store) -> None:
-    store.ingest("events", rows((8, datetime(2024, 4, 1), 1, 1)))
+def test_an_audit_of_months_that_are_not_materialized_fails(own) -> None:
+    own.ingest("events", rows((8, datetime(2024, 4, 1), 1, 1)))
     with pytest.raises(fs.NotMaterializedError, match="2024-04"):
-        store.audit("2024-04")
-    store.audit("2024-02")
+        own.audit("2024-04")
+    own.audit("2024-02")
 
 
 def test_recalibrating_and_rolling_back_need_something_to_act_on(store) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
-import time
 from collections.abc import Callable
 
 import pytest
@@ -17,13 +16,14 @@ from tests.compute.workers import VIEWS, commit_and_materialize, drawn_events, m
 from tests.compute.world import answers, at, commit_events
 
 SEEDS = range(4)
+# A clean process to fork from: this one has threads, of which a fork has only the locks.
+CONTEXT = multiprocessing.get_context("forkserver")
+CONTEXT.set_forkserver_preload(["tests.compute.workers", "deltalake", "duckdb", "sqlglot"])
 
 
 def run(work: Callable[..., None], calls: list[tuple]) -> list[int | None]:
     """Call a function in one process per argument tuple, all at once; return their exit codes."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.compute.workers"])
-    processes = [context.Process(target=work, args=arguments) for arguments in calls]
+    processes = [CONTEXT.Process(target=work, args=arguments) for arguments in calls]
     for process in processes:
         process.start()
     for process in processes:
@@ -36,7 +36,7 @@ def counts(layout: Layout, view: FeatureView, users: list[int]) -> list[int]:
 
 
 def test_processes_that_add_events_and_materialize_at_once_leave_every_view_complete(tmp_path) -> None:
-    layout, start = create_or_open(tmp_path / "store"), time.time() + 3
+    layout, start = create_or_open(tmp_path / "store"), CONTEXT.Barrier(len(SEEDS))
     assert run(commit_and_materialize, [(str(layout.root), seed, start) for seed in SEEDS]) == [0] * len(SEEDS)
     events = [each for seed in SEEDS for each in drawn_events(seed)]
     users = sorted({each["user_id"] for each in events})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import signal
-import time
+from multiprocessing.synchronize import Barrier
 
 import numpy as np
 
@@ -33,10 +33,10 @@ def drawn_events(seed: int, rows: int = 50) -> list[dict]:
     ]
 
 
-def commit_and_materialize(root: str, seed: int, start: float) -> None:
-    """Wait for the common start, then add a batch of events and bring all views up to date, each seed in another order."""
+def commit_and_materialize(root: str, seed: int, start: Barrier) -> None:
+    """Wait for the others, then add a batch of events and bring all views up to date, each seed in another order."""
     layout = create_or_open(root)
-    time.sleep(max(0.0, start - time.time()))
+    start.wait()
     while True:
         try:
             commit_events(layout, drawn_events(seed))
