@@ -117,7 +117,7 @@ class LedgerReader:
         """
         of = np.searchsorted(self._starts, bounds, side="left") - 1
         parts = []
-        for i in np.unique(of[of >= 0]):
+        for i in np.flatnonzero(np.bincount(of[of >= 0], minlength=len(self._partitions))):
             partition = self._partitions[i]
             positions = np.flatnonzero((of == i) & (codes >= 0) & (codes < len(partition.ends)))
             mine = codes.take(positions)
@@ -132,14 +132,14 @@ class LedgerReader:
 
     def active_codes(self, left: int, right: int) -> np.ndarray:
         """List the entities that have a row with ``left <= step < right``, ascending (int64)."""
-        found = []
+        is_active = np.zeros(self.entities, bool)
         for i, partition in enumerate(self._partitions):
             ends_before = i + 1 < len(self._partitions) and self._starts[i + 1] < left
             if partition.start_step >= right or ends_before:
                 continue
             rows = np.flatnonzero((partition.steps >= left) & (partition.steps < right))
-            found.append(np.searchsorted(partition.ends, rows, side="right"))
-        return np.unique(np.concatenate([np.zeros(0, np.int64), *found]))
+            is_active[np.searchsorted(partition.ends, rows, side="right")] = True
+        return np.flatnonzero(is_active)
 
 
 def sorted_order(codes: np.ndarray, bounds: np.ndarray) -> np.ndarray:

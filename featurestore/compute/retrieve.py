@@ -248,4 +248,7 @@ def _known_keys(queries: Sequence[ViewQuery], as_of_us: int, active_since_us: in
         query.reader.active_codes(query.state.clock.step(active_since_us), query.state.clock.step(as_of_us))
         for query in queries
     ]
-    return table.take(pa.array(np.unique(np.concatenate(active))))
+    is_active = np.zeros(len(dictionary), bool)
+    for codes in active:
+        is_active[codes] = True
+    return table.filter(pa.array(is_active))
