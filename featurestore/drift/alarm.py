@@ -2,7 +2,8 @@
 
 The thresholds were set for a false episode in some hundred feature-years and are checked by ``benchmarks/drift.py``: a step
 today must show more (it may be a campaign) than an older one, a ramp of the location less, shares more, since a feature has
-many of them. Segments pay for their number: z must pass ``sqrt(threshold^2 + 2 ln segments)``.
+many of them. Segments pay for their number, and a young series for the little that is known of its noise: z must pass
+``sqrt(threshold^2 + 2 ln segments + 6 (60 / months - 1))``, the last term only below 60 months.
 
 No test can tell a campaign from a step on the day. So a change whose likeliest beginning is this very month waits for the
 next one, unless it is larger than campaigns are.
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from featurestore.drift.change import AGES, IS_RAMP, Evidence
+from featurestore.drift.fit import FIT_MONTHS
 from featurestore.drift.statistic import LOCATION, MISSING, SHARE, SPREAD
 
 STEP_NOW, STEP_BEFORE, RAMP = 0, 1, 2
@@ -23,6 +25,7 @@ GATES = {LOCATION: 0.10, SPREAD: 0.10, MISSING: 0.06, SHARE: 0.10}
 EXTREME_Z = 10.0
 EXTREME_SIZES = {LOCATION: 2.0, SPREAD: 1.5, MISSING: 0.7, SHARE: 1.2}
 MOST_SCORE = 100.0
+YOUTH = 6.0
 _CLASS = np.where(IS_RAMP, RAMP, np.where(AGES == 0, STEP_NOW, STEP_BEFORE))
 
 
@@ -47,15 +50,17 @@ class Alarms:
     is_extreme: np.ndarray
 
 
-def raise_alarms(evidence: Evidence, kind: str, *, segments: np.ndarray) -> Alarms:
+def raise_alarms(evidence: Evidence, kind: str, *, segments: np.ndarray, months: np.ndarray) -> Alarms:
     """Hold the tests of a month against thresholds and gates.
 
     Args:
         evidence: Of ``S`` series.
         kind: Kind of statistic.
         segments: [S] number of segments among which each series is one; 1 for all rows.
+        months: [S] months in which each series has been seen.
     """
-    limits = np.sqrt(np.square(np.array(THRESHOLDS[kind])[_CLASS]) + 2 * np.log(segments)[:, None])
+    youth = YOUTH * np.maximum(FIT_MONTHS / np.maximum(months, 1) - 1, 0.0)
+    limits = np.sqrt(np.square(np.array(THRESHOLDS[kind])[_CLASS]) + (2 * np.log(segments) + youth)[:, None])
     strength, size = np.abs(evidence.z), np.abs(evidence.size)
     score = np.minimum(strength / limits, size / GATES[kind]).max(axis=1)
     best = strength.argmax(axis=1)

@@ -71,8 +71,8 @@ class Judge:
     def step(self, t: int) -> None:
         """Test the next month of the year."""
         self._alarms = [
-            raise_alarms(test.step(), series.kind, segments=self._segments[series.records])
-            for test, series in zip(self._tests, self._series, strict=True)
+            raise_alarms(test.step(), series.kind, segments=self._segments[series.records], months=seen[:, t])
+            for test, series, seen in zip(self._tests, self._series, self._seen_months, strict=True)
         ]
         self._strongest = [(0.0, -1, -1)] * len(self._records)
         for k, (series, alarms) in enumerate(zip(self._series, self._alarms, strict=True)):
