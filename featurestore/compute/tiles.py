@@ -15,6 +15,7 @@ from featurestore.compute.keys import extend_keys, key_type
 from featurestore.compute.measure import LOCAL_US, ORIGIN_DAY, STEP, TIME_US, rows_of
 from featurestore.compute.state import MONTH, ViewState
 from featurestore.errors import ExpressionError, FeatureStoreError, OverflowingResultError
+from featurestore.lake.layout import spill_folder
 from featurestore.lake.parquet import write_parquet
 from featurestore.lake.session import connect, quote
 from featurestore.lake.table import CommittedFile, StagedFile, Table, commit, describe, parquet_scan_sql, stage
@@ -171,7 +172,7 @@ def aggregate(state: ViewState, months: Sequence[Month], *, end_us: int | None =
     interval = Interval(start_us, behind_us if end_us is None else min(behind_us, end_us))
     files: dict[str, CommittedFile] = {file.name: file for month in months for file in state.inputs[month]}
     sql = tile_sql(state.view, parquet_scan_sql(files.values()), interval=interval, timezone=timezone)
-    with connect(state.layout.root, memory_limit="2GB") as session:
+    with spill_folder(state.layout) as spill, connect(state.layout.root, temp_folder=spill) as session:
         try:
             table = session.sql(sql).to_arrow_table()
         except (duckdb.ConversionException, duckdb.OutOfRangeException, duckdb.InvalidInputException) as error:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeVar
 
 from featurestore.errors import DefinitionError, did_you_mean
 from featurestore.spec.aggregation import Aggregation
@@ -13,6 +14,8 @@ from featurestore.spec.expression import Expression, parse
 from featurestore.spec.names import checked_name
 from featurestore.spec.source import EventSource
 from featurestore.timeline import GRAINS, Window
+
+_Item = TypeVar("_Item")
 
 
 @dataclass(frozen=True)
@@ -100,13 +103,15 @@ class FeatureView:
         description: str = "",
         tags: Mapping[str, str] | None = None,
     ) -> None:
+        if not isinstance(entity, Entity) or not isinstance(source, EventSource):
+            raise DefinitionError(f"view {name!r} needs an Entity and an EventSource, not {entity!r} and {source!r}.")
         for field, value in {
             "name": checked_name(name, "a feature view"),
             "entity": entity,
             "source": source,
             "grain": grain,
-            "aggregations": tuple(aggregations),
-            "derived": tuple(derived),
+            "aggregations": _all_of(Aggregation, aggregations, f"aggregations of view {name!r}"),
+            "derived": _all_of(Derived, derived, f"derived of view {name!r}"),
             "join_keys": tuple(sorted((join_keys or {}).items())),
             "event_time": event_time or source.event_time,
             "delay": delay,
@@ -198,6 +203,13 @@ class FeatureView:
         raise DefinitionError(
             f"view {self.name!r} has no feature {name!r}.{did_you_mean(name, [f.name for f in self.features])}"
         )
+
+
+def _all_of(kind: type[_Item], items: Sequence[_Item], what: str) -> tuple[_Item, ...]:
+    found = tuple(items) if isinstance(items, Iterable) else (items,)
+    if not isinstance(items, Iterable) or not all(isinstance(item, kind) for item in found):
+        raise DefinitionError(f"{what} are {items!r}; give a list of {kind.__name__} objects.")
+    return found
 
 
 _TYPE_OF_FAMILY = {"number": "double", "string": "string", "bool": "bool", "timestamp": "timestamp", "date": "date"}

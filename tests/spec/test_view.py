@@ -50,6 +50,10 @@ def test_keys_are_mapped_to_other_columns_and_typed_by_the_source() -> None:
     [
         (lambda: view("v", grain="1w"), "use one of '1d', '1h', 'event'"),
         (lambda: FeatureView("v", entity=USER, source=source(), aggregations=[]), "at least one"),
+        (lambda: FeatureView("v", entity=USER, source=source(), aggregations=Count("n")), "a list of Aggregation objects"),
+        (lambda: FeatureView("v", entity=USER, source=source(), aggregations=["n"]), "a list of Aggregation objects"),
+        (lambda: view("v", Count("n"), derived=["2 * n"]), "a list of Derived objects"),
+        (lambda: view("v", Count("n"), entity="user"), "needs an Entity and an EventSource, not 'user'"),
         (lambda: view("v", join_keys={"usr_id": "user_id"}), "Did you mean 'user_id'"),
         (lambda: view("v", entity=Entity("buyer", key="buyer_id")), "join_keys={'buyer_id': ...}"),
         (lambda: view("v", entity=Entity("gift", key="is_gift")), "keys are int64 or string"),
