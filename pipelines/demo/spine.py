@@ -32,7 +32,7 @@ def sample_spine(store: FeatureStore, service: FeatureService, *, rows: int, see
     committed, random, drawn = sum(file.rows for file in files), np.random.default_rng(seed), []
     for file in files:
         table = pq.read_table(file.path, columns=[*keys.values(), source.event_time], partitioning=None)
-        table = table.rename_columns([*keys, "as_of"])
+        table = pa.table(dict(zip([*keys, "as_of"], table.columns, strict=True)))  # nullable, whoever wrote the file
         complete = np.flatnonzero(_has_all(table.select(list(keys))))
         wanted = min(round(rows * file.rows / committed), len(complete))
         chosen = table.take(pa.array(np.sort(random.choice(complete, wanted, replace=False))))
