@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 import pyarrow as pa
 
-from featurestore.spec.aggregation import Aggregation
+from featurestore.spec.aggregations import Aggregation
 from featurestore.spec.document import digest
 from featurestore.spec.expression import parse
 from featurestore.spec.view import FeatureView

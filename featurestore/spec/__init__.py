@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from featurestore.spec.aggregation import Aggregation, Count, Last, Mean, Profile, Recency, Sum
+from featurestore.spec.aggregations import Aggregation, Count, Last, Mean, Profile, Recency, Sum
 from featurestore.spec.entity import Entity
 from featurestore.spec.registry import Change, Plan, Registry
 from featurestore.spec.service import Calibration, FeatureService

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from featurestore.spec.aggregation import Aggregation, aggregation_document, aggregation_from
+from featurestore.spec.aggregations import Aggregation, aggregation_document, aggregation_from
 from featurestore.spec.entity import Entity
 from featurestore.spec.expression import parse
 from featurestore.spec.service import Calibration, FeatureService

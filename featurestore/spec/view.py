@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TypeVar
 
 from featurestore.errors import DefinitionError, did_you_mean
-from featurestore.spec.aggregation import Aggregation
+from featurestore.spec.aggregations import Aggregation
 from featurestore.spec.entity import Entity
 from featurestore.spec.expression import Expression, parse
 from featurestore.spec.names import checked_name

@@ -6,7 +6,7 @@ import pytest
 
 from featurestore.errors import DefinitionError
 from featurestore.spec import Count, Last, Mean, Profile, Recency, Sum
-from featurestore.spec.aggregation import aggregation_document, aggregation_from
+from featurestore.spec.aggregations import aggregation_document, aggregation_from
 from tests.spec.definitions import BUY, view
 
 EVERY = [

@@ -9,7 +9,7 @@ from featurestore.compute.forms.latest import LastForm, RecencyForm
 from featurestore.compute.forms.profile import ProfileForm
 from featurestore.compute.forms.sums import CountForm, MeanForm, SumForm
 from featurestore.compute.measure import Measure, Rows
-from featurestore.spec.aggregation import Aggregation, Count, Last, Mean, Profile, Recency, Sum
+from featurestore.spec.aggregations import Aggregation, Count, Last, Mean, Profile, Recency, Sum
 from featurestore.spec.source import EventSource
 from featurestore.spec.view import FeatureView
 

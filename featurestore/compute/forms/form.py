@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from featurestore.compute.measure import Measure, Rows
-from featurestore.spec.aggregation import Aggregation
+from featurestore.spec.aggregations import Aggregation
 
 
 class WindowTotals(Protocol):

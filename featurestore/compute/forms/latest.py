@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from featurestore.compute.forms.form import WindowTotals
 from featurestore.compute.measure import ARROW_TYPES, TIME_US, Measure, Rows, last_measure
 from featurestore.lake.session import quote
-from featurestore.spec.aggregation import Aggregation, Last
+from featurestore.spec.aggregations import Aggregation, Last
 from featurestore.timeline import DAY_US
 
 

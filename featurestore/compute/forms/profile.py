@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from featurestore.compute.forms.form import WindowTotals
 from featurestore.compute.measure import LOCAL_US, Measure, Rows, counts_measure
-from featurestore.spec.aggregation import Aggregation, Profile
+from featurestore.spec.aggregations import Aggregation, Profile
 from featurestore.timeline import DAY_US, HOUR_US
 
 # The local clock counts from a Monday.

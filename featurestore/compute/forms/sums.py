@@ -15,7 +15,7 @@ import pyarrow as pa
 from featurestore.compute.forms.form import WindowTotals
 from featurestore.compute.measure import Measure, Rows, sum_measure
 from featurestore.lake.session import quote
-from featurestore.spec.aggregation import Aggregation, Mean, Sum
+from featurestore.spec.aggregations import Aggregation, Mean, Sum
 
 _LIMB_BITS = 32
 _LIMB = 2**_LIMB_BITS

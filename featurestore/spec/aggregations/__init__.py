@@ -1,0 +1,58 @@
+"""Aggregations: what a feature view computes over each window. Values only; how is compute's question."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+
+from featurestore.errors import DefinitionError, did_you_mean
+from featurestore.spec.aggregations.aggregation import Aggregation, ColumnAggregation
+from featurestore.spec.aggregations.carried import Last, Recency
+from featurestore.spec.aggregations.profile import Profile
+from featurestore.spec.aggregations.sums import Count, Mean, Sum
+
+KINDS: dict[str, type[Aggregation]] = {
+    "Count": Count,
+    "Last": Last,
+    "Mean": Mean,
+    "Profile": Profile,
+    "Recency": Recency,
+    "Sum": Sum,
+}
+
+__all__ = [
+    "KINDS",
+    "Aggregation",
+    "ColumnAggregation",
+    "Count",
+    "Last",
+    "Mean",
+    "Profile",
+    "Recency",
+    "Sum",
+    "aggregation_document",
+    "aggregation_from",
+]
+
+
+def aggregation_document(aggregation: Aggregation) -> dict[str, object]:
+    """Write an aggregation as a JSON value; defaults are left out."""
+    document: dict[str, object] = {"kind": type(aggregation).__name__}
+    for item in fields(aggregation):
+        value = getattr(aggregation, item.name)
+        if value != item.default:
+            document[item.name] = list(value) if isinstance(value, tuple) else value
+    return document
+
+
+def aggregation_from(document: Mapping[str, object]) -> Aggregation:
+    """Read an aggregation from ``aggregation_document``'s form.
+
+    Raises:
+        DefinitionError: the kind is unknown.
+    """
+    kind = str(document["kind"])
+    if kind not in KINDS:
+        raise DefinitionError(f"{kind!r} is not an aggregation.{did_you_mean(kind, KINDS)}")
+    arguments = {name: tuple(value) if isinstance(value, list) else value for name, value in document.items() if name != "kind"}
+    return KINDS[kind](**arguments)  # type: ignore[arg-type]

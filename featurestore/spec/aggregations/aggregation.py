@@ -1,0 +1,93 @@
+"""What all aggregations have in common: a name, windows, a condition, perhaps a column."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from featurestore.errors import DefinitionError, did_you_mean
+from featurestore.spec.expression import parse
+from featurestore.spec.names import checked_name
+from featurestore.timeline import Window
+
+
+@dataclass(frozen=True)
+class Aggregation:
+    """What all aggregations have: a name, windows, a condition.
+
+    Args:
+        name: Start of the feature names; ``buys`` over ``30d`` becomes ``buys_30d``.
+        windows: Lengths such as ``"30d"`` or ``"lifetime"``. None given: lifetime, and no suffix.
+        where: SQL condition over the source's columns; rows for which it is not true do not count.
+    """
+
+    name: str
+    windows: tuple[str, ...] = field(default=(), kw_only=True)
+    where: str | None = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        checked_name(self.name, "an aggregation")
+        given: object = self.windows
+        if isinstance(given, str):
+            raise DefinitionError(f"windows of {self.name!r} is the text {self.windows!r}; write windows=({self.windows!r},).")
+        object.__setattr__(self, "windows", tuple(self.windows))
+        if len(set(self.windows)) != len(self.windows):
+            raise DefinitionError(f"windows of {self.name!r} repeat: {self.windows}.")
+        for window in self.windows:
+            Window.parse(window)
+
+    @property
+    def input_column(self) -> str | None:
+        """The column that is aggregated, if any."""
+        return None
+
+    @property
+    def is_carried(self) -> bool:
+        """Whether the value is carried forward from one event, rather than added up over a window."""
+        return False
+
+    def outputs(self) -> tuple[tuple[str, Window], ...]:
+        """List ``(feature name without its view, window)``, in declared order."""
+        if not self.windows:
+            return ((self.name, Window.parse("lifetime")),)
+        return tuple((f"{self.name}_{window}", Window.parse(window)) for window in self.windows)
+
+    def check(self, types: Mapping[str, str], *, owner: str) -> None:
+        """Check the column and the condition against a source's types.
+
+        Raises:
+            DefinitionError: an unknown column, one that this aggregation cannot take, or a bad condition.
+        """
+        if self.input_column is not None:
+            if self.input_column not in types:
+                raise DefinitionError(
+                    f"{owner}: {self.name!r} aggregates {self.input_column!r}, which is no column of the source."
+                    f"{did_you_mean(self.input_column, types)}"
+                )
+            accepted = self._accepted_types()
+            if types[self.input_column] not in accepted:
+                raise DefinitionError(
+                    f"{owner}: {type(self).__name__} of {self.input_column!r} is not possible: it is "
+                    f"{types[self.input_column]}, expected {' or '.join(accepted)}."
+                )
+        if self.where is not None:
+            parse(self.where, types, expected="bool")
+
+    def _accepted_types(self) -> tuple[str, ...]:
+        return ("int64", "int32", "double")
+
+    def result_type(self, types: Mapping[str, str]) -> str:
+        """Return the type of the feature: a schema type, or ``profile``."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class ColumnAggregation(Aggregation):
+    """An aggregation of one column; NULL values count for nothing."""
+
+    column: str
+
+    @property
+    def input_column(self) -> str:
+        """The column that is aggregated."""
+        return self.column
