@@ -137,7 +137,7 @@ class FeatureStore:
             interval: ``(start, end)``, half-open, of months, dates or datetimes. Totals need all history, so what is missing
                 before the start is computed too; months from the end on are left.
             stages: ``"tiles"``, ``"ledger"`` or both.
-            progress: Called with view, stage and the month or year that is done.
+            progress: Called with view, stage and the month, or the first month of the partition, that is done.
         """
         given = [views] if isinstance(views, str | FeatureView) else views
         names = None if given is None else [view.name if isinstance(view, FeatureView) else view for view in given]

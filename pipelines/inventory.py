@@ -25,7 +25,7 @@ class Inventory:
         return _files(self._tiles, view, partition)
 
     def ledger_rows(self, year: int | None = None, *, view: str | None = None) -> int:
-        """Count the rows of running totals, balances aside."""
+        """Count the rows of running totals, balances aside; of a year those of the partitions that begin in it."""
         return sum(file.rows for file in self._ledger(year, view) if file.partition[KIND] == LEDGER)
 
     def ledger_bytes(self, year: int | None = None, *, view: str | None = None) -> int:
@@ -33,7 +33,8 @@ class Inventory:
         return sum(file.size_bytes for file in self._ledger(year, view))
 
     def _ledger(self, year: int | None, view: str | None) -> list[CommittedFile]:
-        return _files(self._ledgers, view, {} if year is None else {START: str(year)})
+        files = _files(self._ledgers, view, {})
+        return files if year is None else [file for file in files if Month.parse(file.partition[START]).year == year]
 
 
 def _files(tables: dict[str, Table], view: str | None, partition: dict[str, str]) -> list[CommittedFile]:

@@ -100,13 +100,13 @@ class LedgerReader:
             return ColumnFile(file.path, hot / f"{file.path.stem}.arrow")
 
         self._partitions = [
-            Partition(self._start_step(year), columns(file), columns(balances[year]))
-            for year, file in sorted(self.ledgers.items())
+            Partition(self._start_step(start), columns(file), columns(balances[start]))
+            for start, file in sorted(self.ledgers.items())
         ]
         self._starts = np.array([partition.start_step for partition in self._partitions], np.int64)
 
-    def _start_step(self, year: str) -> int:
-        return self._state.clock.step(Month(int(year), 1).interval(self._state.layout.timezone).start_us)
+    def _start_step(self, start: str) -> int:
+        return self._state.clock.step(Month.parse(start).interval(self._state.layout.timezone).start_us)
 
     def probe(self, codes: np.ndarray, bounds: np.ndarray) -> Probes:
         """Search the last row of each entity before each bound.

@@ -76,7 +76,7 @@ def materialize(
         views: Which views.
         before: Leave this month and later ones; ``None`` takes all.
         stages: ``"tiles"``, ``"ledger"`` or both.
-        progress: Called with view, stage and the month or year that is done.
+        progress: Called with view, stage and the month, or the first month of the partition, that is done.
 
     Raises:
         DefinitionError: there is no such stage.

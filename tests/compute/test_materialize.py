@@ -94,20 +94,21 @@ def test_years_without_events_between_partitions_change_nothing(tmp_path) -> Non
         create_or_open(tmp_path / "store"),
         view(Count("n", windows=("1y", "10y", "lifetime")), Last("category", "category")),
     )
-    commit_events(layout, [event(1, at(2009, 5), category="A"), event(2, at(2015, 5)), event(3, at(2024, 5), category=None)])
+    categories = {2009: "A", 2015: "FRESH", 2024: None}
+    commit_events(layout, [event(y + d, at(y, 5, d), category=kind) for y, kind in categories.items() for d in (1, 2)])
     materialize(layout, [item])
     asked = [(1, at(year, 6)) for year in (2008, 2009, 2012, 2015, 2018, 2024, 2026)]
-    assert answers(layout, item, *asked, feature="n_lifetime") == [0, 1, 1, 2, 2, 3, 3]
-    assert answers(layout, item, *asked, feature="n_10y") == [0, 1, 1, 2, 2, 2, 1]
-    assert answers(layout, item, *asked, feature="n_1y") == [0, 1, 0, 1, 0, 1, 0]
+    assert answers(layout, item, *asked, feature="n_lifetime") == [0, 2, 2, 4, 4, 6, 6]
+    assert answers(layout, item, *asked, feature="n_10y") == [0, 2, 2, 4, 4, 4, 2]
+    assert answers(layout, item, *asked, feature="n_1y") == [0, 2, 0, 2, 0, 2, 0]
     assert answers(layout, item, *asked, feature="category") == [None, "A", "A", "FRESH", "FRESH", "FRESH", "FRESH"]
-    assert {name.split()[1] for name in ledger(layout, item)} == {"2009", "2015", "2024"}
+    assert {name.split()[1] for name in ledger(layout, item)} == {"2009-01", "2015-01", "2024-01"}
 
 
 def test_a_late_event_rewrites_its_months_tiles_its_years_ledger_and_the_balances_behind_it(tmp_path) -> None:
     layout, item = create_or_open(tmp_path / "store"), rich()
     events = [
-        event(year * 12 + month, at(year, month, 5), month % 3) for year in (2020, 2021, 2022, 2023) for month in (1, 6, 11)
+        event(year * 12 + month, at(year, month, 5), month % 3) for year in (2020, 2021, 2022, 2023) for month in range(1, 13)
     ]
     commit_events(layout, events)
     materialize(layout, [item])
@@ -127,8 +128,9 @@ def test_a_late_event_rewrites_its_months_tiles_its_years_ledger_and_the_balance
     commit_events(layout, [event(1, at(2021, 6, 20), 77)])
     report = materialize(layout, [item])
     changed = {name for name, file in files().items() if before[name] != file}
-    assert changed == {"tiles 2021-06", "ledger 2021", "balances 2021", "balances 2022", "balances 2023"}
-    assert (report.views[0].months, report.ledger_rows) == ((Month(2021, 6),), 4)
+    behind = {f"balances {year}-01" for year in (2021, 2022, 2023)}
+    assert changed == {"tiles 2021-06", "ledger 2021-01", *behind}
+    assert (report.views[0].months, report.ledger_rows) == ((Month(2021, 6),), 13)
     assert all(path.stat().st_mtime_ns == time for path, time in written.items())
     other = rebuilt(layout, item, tmp_path / "other")
     asked = [(user, at(year, 8)) for user in (0, 1, 77) for year in (2020, 2021, 2023, 2024)]
@@ -151,7 +153,7 @@ def test_a_correction_that_empties_a_month_or_a_year_takes_its_rows_away(tmp_pat
         answers(layout, item, asked[0], feature="n")
     materialize(layout, [item])
     assert answers(layout, item, *asked, feature="n") == [0, 3, 3]
-    assert set(ledger(layout, item)) == {"ledger 2018", "balances 2018"}
+    assert set(ledger(layout, item)) == {"ledger 2018-01", "balances 2018-01"}
     state = ViewState(layout, item, Table.open(layout.events("events")))
     assert [file.partition["month"] for file in Table.open(state.tiles_path).files()] == ["2018-03"]
 
@@ -218,11 +220,11 @@ def test_an_unknown_stage_is_refused(tmp_path, stages) -> None:
 
 def test_progress_names_view_stage_and_what_is_done(tmp_path) -> None:
     layout, told = create_or_open(tmp_path / "store"), list[tuple[str, str, str]]()
-    commit_events(layout, [event(1, at(2023, 12)), event(2, at(2024, 1))])
+    commit_events(layout, [event(1, at(2023, 12)), event(2, at(2023, 12, 2)), event(3, at(2024, 1))])
     materialize(layout, [view()], progress=lambda *done: told.append(done))
     assert told == [
         ("activity", stage, done)
-        for stage, done in (("tiles", "2023-12"), ("tiles", "2024-01"), ("ledger", "2023"), ("ledger", "2024"))
+        for stage, done in (("tiles", "2023-12"), ("tiles", "2024-01"), ("ledger", "2023-01"), ("ledger", "2024-01"))
     ]
 
 
