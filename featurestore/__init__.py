@@ -24,6 +24,7 @@ from featurestore.errors import (
     SpineError,
     StoreError,
     UnknownNameError,
+    VersionError,
 )
 from featurestore.spec import (
     Calibration,
@@ -69,6 +70,7 @@ __all__ = [
     "StoreError",
     "Sum",
     "UnknownNameError",
+    "VersionError",
     "__version__",
     "monitor_drift",
     "retail_season",

@@ -10,8 +10,10 @@ from typing import Any
 
 import pyarrow as pa
 
+from featurestore.compute.historical import HistoricalQuery, batch_features, historical_query, stream_features, write_features
 from featurestore.compute.materialize import STAGES, MaterializeReport, materialize
-from featurestore.compute.retrieve import batch_features, historical_features
+from featurestore.compute.spine import read_table
+from featurestore.compute.versions import ReadVersions
 from featurestore.drift.audit import (
     HISTORY_SCHEMA,
     AuditReport,
@@ -146,7 +148,13 @@ class FeatureStore:
         return materialize(self.layout, wanted, before=before, stages=stages, progress=progress)
 
     def get_historical_features(
-        self, spine: Any, features: Features, *, as_of: str = "as_of", join_keys: Mapping[str, str] | None = None
+        self,
+        spine: Any,
+        features: Features,
+        *,
+        as_of: str = "as_of",
+        join_keys: Mapping[str, str] | None = None,
+        versions: Any = None,
     ) -> pa.Table:
         """Return the spine with one more column per feature, each as it was known at the row's as_of.
 
@@ -157,6 +165,8 @@ class FeatureStore:
             features: A service (name or object), or a list of views and ``"view:feature"`` references.
             as_of: Name of the spine's as_of column.
             join_keys: Entity key to spine column, where the names differ.
+            versions: An earlier answer (or its schema, or the JSON value in its metadata): read what it read, so that the same
+                call gives an equal table after more data has arrived.
 
         Returns:
             Rows and columns of the spine, in its order, then ``view__feature_window`` columns. NULL key or as_of: NULL. An
@@ -165,15 +175,74 @@ class FeatureStore:
         Raises:
             NotMaterializedError: committed events before an as_of are not yet in a view.
             SpineError: a key or as_of column is missing, of the wrong type, or named like an output.
+            VersionError: the versions do not belong to these features.
         """
-        return historical_features(
+        return self._historical(features, as_of, join_keys, versions).answer(read_table(spine))
+
+    def stream_historical_features(
+        self,
+        spine: Any,
+        features: Features,
+        *,
+        as_of: str = "as_of",
+        join_keys: Mapping[str, str] | None = None,
+        versions: Any = None,
+        batch_rows: int | None = None,
+    ) -> pa.RecordBatchReader:
+        """Enrich a spine of any length in bounded memory, batch after batch; otherwise as ``get_historical_features``.
+
+        Args:
+            spine: Also a Parquet file, a glob or a list of them, or a ``pyarrow.RecordBatchReader``: these are never read whole.
+            features: As there.
+            as_of: As there.
+            join_keys: As there.
+            versions: As there.
+            batch_rows: Rows of a batch; by default so many that a batch holds about 32 million values.
+
+        Returns:
+            A reader of the rows in the spine's order. All batches are read from one snapshot of the ledgers.
+        """
+        return stream_features(self._historical(features, as_of, join_keys, versions), spine, batch_rows=batch_rows)
+
+    def write_historical_features(
+        self,
+        spine: Any,
+        features: Features,
+        path: str | os.PathLike[str],
+        *,
+        as_of: str = "as_of",
+        join_keys: Mapping[str, str] | None = None,
+        versions: Any = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> Path:
+        """Write a training set of any length to one Parquet file in bounded memory; the file appears when it is complete.
+
+        Args:
+            spine: As in ``stream_historical_features``.
+            features: As in ``get_historical_features``.
+            path: The file; one that is there is replaced.
+            as_of: As there.
+            join_keys: As there.
+            versions: As there; the file's schema records those that were read.
+            progress: Called with the number of rows written so far.
+        """
+        query = self._historical(features, as_of, join_keys, versions)
+        return write_features(stream_features(query, spine), Path(path), progress=progress)
+
+    def _historical(
+        self, features: Features, as_of: str, join_keys: Mapping[str, str] | None, versions: Any
+    ) -> HistoricalQuery:
+        read = None if versions is None else ReadVersions.parse(versions)
+        return historical_query(
             self.layout,
             self.registry,
-            spine,
             features,
             as_of=as_of,
             join_keys=join_keys,
-            parameters=lambda name: accepted_parameters(self.layout, name),
+            parameters=lambda name: accepted_parameters(
+                self.layout, name, only=None if read is None else read.calibrations.get(name, ())
+            ),
+            versions=read,
         )
 
     def get_batch_features(

@@ -8,6 +8,7 @@
     │   └── CommitConflictError    another writer committed first (``is_retryable``)
     ├── IngestError                a batch could not be read at all; nothing of it was committed
     ├── SpineError                 a spine lacks a column, has one of the wrong type or one named like an output
+    ├── VersionError               versions to read again do not belong to what is asked for
     ├── NotMaterializedError       committed events before ``as_of`` are not yet in the view
     ├── OverflowingResultError     an exact result does not fit its type
     ├── CalibrationError           a calibration cannot be fitted, promoted or rolled back
@@ -57,6 +58,10 @@ class IngestError(FeatureStoreError):
 
 class SpineError(FeatureStoreError):
     """A spine lacks a column, has one of the wrong type, or one that is named like an output."""
+
+
+class VersionError(FeatureStoreError):
+    """Versions to read again are none, or do not belong to what is asked for."""
 
 
 class NotMaterializedError(FeatureStoreError):

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from featurestore.compute.derive import ParameterVersion
 from featurestore.compute.freshness import check_fresh
@@ -48,10 +48,17 @@ def panel(layout: Layout, registry: Registry, view: FeatureView, last: Month) ->
     return Panel(query, size=PANEL_SIZE, parameters=lambda name: accepted_parameters(layout, name))
 
 
-def accepted_parameters(layout: Layout, name: str) -> Sequence[ParameterVersion]:
-    """List the versions that training rows may read: each from the instant behind all that it was made from."""
+def accepted_parameters(layout: Layout, name: str, *, only: Collection[str] | None = None) -> Sequence[ParameterVersion]:
+    """List the versions that training rows may read: each from the instant behind all that it was made from.
+
+    Args:
+        layout: The store.
+        name: The calibration.
+        only: The versions that an earlier answer read; by default those that are accepted now.
+    """
     folder = layout.calibrations(name)
-    accepted = sorted((v for v in versions(folder) if v.is_accepted), key=lambda v: (v.fitted_until_us, v.name))
+    known = (v for v in versions(folder) if (v.is_accepted if only is None else v.name in only))
+    accepted = sorted(known, key=lambda v: (v.fitted_until_us, v.name))
     starts = [version.fitted_until_us for version in accepted]
     return [
         ParameterVersion(version.name, start, end, parameter_values(parameters(folder, version)))

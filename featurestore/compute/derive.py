@@ -55,7 +55,7 @@ def needed_features(view: FeatureView, features: Sequence[Feature]) -> list[Feat
 
 def derive(
     values: dict[str, pa.Array], features: Sequence[Feature], *, as_of_us: np.ndarray, parameters: Parameters
-) -> dict[str, str]:
+) -> dict[str, tuple[str, ...]]:
     """Add the derived features to ``values``, in order.
 
     Args:
@@ -67,14 +67,14 @@ def derive(
     Returns:
         Calibration to the versions that were read, for the record.
     """
-    versions: dict[str, str] = {}
+    versions: dict[str, tuple[str, ...]] = {}
     for feature in features:
         if feature.expression is None:
             continue
         columns = {name: values[name] for name in feature.expression.columns}
         for use in feature.expression.calibrated:
             found = parameters(use.calibration)
-            versions[use.calibration] = ",".join(version.version for version in found)
+            versions[use.calibration] = tuple(version.version for version in found)
             columns[use.column] = _calibrated(use, columns, found, as_of_us)
         values[feature.name] = _evaluate(feature, columns, len(as_of_us))
     return versions

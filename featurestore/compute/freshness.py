@@ -15,11 +15,10 @@ import pyarrow.compute as pc
 from featurestore.compute.asof import LedgerReader
 from featurestore.compute.keys import load_keys
 from featurestore.compute.ledger import months_of
-from featurestore.compute.state import MONTH, ViewState
+from featurestore.compute.state import ViewState
 from featurestore.compute.tiles import aggregate, with_codes
 from featurestore.errors import NotMaterializedError
 from featurestore.lake.parquet import read_parquet
-from featurestore.lake.table import Table
 from featurestore.timeline import Month, Window
 
 
@@ -63,10 +62,11 @@ def _folded(reader: LedgerReader) -> dict[Month, str]:
 def _is_equal(state: ViewState, reader: LedgerReader, month: Month, floor: int) -> bool:
     """Whether a stale month's events before a step give the very tiles that were folded."""
     name = _folded(reader).get(month)
-    made = [file for file in Table.open(state.tiles_path).files(**{MONTH: str(month)}) if file.path.stem == name]
+    # By name: an answer that is read again may need tiles that have been replaced since.
+    made = list(state.tiles_path.rglob(f"{name}.parquet"))
     if name is not None and not made:
         return False
-    before = [tiles.filter(pc.less(tiles["step"], floor)) for tiles in (read_parquet(file.path) for file in made)]
+    before = [tiles.filter(pc.less(tiles["step"], floor)) for tiles in (read_parquet(file) for file in made)]
     now = []
     if month in state.inputs:
         table = aggregate(state, [month], end_us=state.clock.start_us(floor))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import glob
+import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,6 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from featurestore.compute.keys import key_type
 from featurestore.errors import SpineError, did_you_mean
@@ -106,6 +109,67 @@ def read_table(rows: Any) -> pa.Table:
     raise SpineError(
         f"A {type(rows).__name__} is no spine. Give a pyarrow Table, a Polars or pandas frame, or anything with __arrow_c_stream__."
     )
+
+
+def spine_batches(rows: Any, *, batch_rows: int) -> tuple[pa.Schema, Iterator[pa.Table]]:
+    """Read a spine piece by piece.
+
+    Args:
+        rows: A Parquet file, a glob or list of them, a reader of batches, or anything that ``read_table`` takes.
+        batch_rows: Rows of a piece; the last has fewer.
+
+    Returns:
+        ``(schema, pieces)``, in the spine's order.
+
+    Raises:
+        SpineError: no file matches, a file cannot be read, or the files' columns differ.
+    """
+    paths = [rows] if isinstance(rows, str | os.PathLike) else rows
+    if isinstance(paths, list | tuple) and all(isinstance(path, str | os.PathLike) for path in paths):
+        schema, batches = _file_batches(paths)
+    elif isinstance(rows, pa.RecordBatchReader):
+        schema, batches = rows.schema, iter(rows)
+    else:
+        table = read_table(rows)
+        schema, batches = table.schema, iter(table.to_batches())
+    return schema, _pieces(schema, batches, batch_rows)
+
+
+def _file_batches(paths: Sequence[str | os.PathLike[str]]) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+    found = [match for path in paths for match in sorted(glob.glob(os.fspath(path), recursive=True))]
+    if not found:
+        raise SpineError(f"No file matches {', '.join(map(str, paths))}. Give Parquet files.")
+    schemas = {path: _file_schema(path) for path in found}
+    schema = schemas[found[0]]
+    for path, other in schemas.items():
+        if not other.equals(schema):
+            raise SpineError(
+                f"The columns of {path} differ from those of {found[0]}. Write the files of a spine with one schema."
+            )
+    return schema, (batch for path in found for batch in pq.ParquetFile(path).iter_batches())
+
+
+def _file_schema(path: str) -> pa.Schema:
+    try:
+        return pq.read_schema(path).remove_metadata()
+    except (pa.ArrowInvalid, OSError) as error:
+        raise SpineError(f"{path} is no readable Parquet file: {error}") from error
+
+
+def _pieces(schema: pa.Schema, batches: Iterator[pa.RecordBatch], rows: int) -> Iterator[pa.Table]:
+    """Cut and join batches to tables of so many rows."""
+    held, count = list[pa.RecordBatch](), 0
+    for batch in batches:
+        while batch.num_rows:
+            part = batch.slice(0, rows - count)
+            batch = batch.slice(part.num_rows)
+            held.append(part)
+            count += part.num_rows
+            if count == rows:
+                yield pa.Table.from_batches(held, schema)
+                held, count = [], 0
+    if held:
+        yield pa.Table.from_batches(held, schema)
 
 
 def spine_keys(spine: pa.Table, keys: Sequence[str], types: Sequence[str], *, entity: str) -> tuple[list[pa.Array], np.ndarray]:

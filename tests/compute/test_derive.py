@@ -114,9 +114,9 @@ def test_a_row_reads_the_version_that_its_floor_may_know_by_its_group(layout) ->
     assert answer["activity__d0"].to_pylist() == [None, 1.0, 1.0, 2.0, None, 9.0, 9.0, None, None, 9.0, 9.0, None]
     assert answer["activity__d1"].to_pylist() == [None, 0.5, 0.5, None] * 3
     assert answer["activity__d2"].to_pylist()[:4] == [None, 12.0, 12.0, 22.0]
-    assert json.loads(answer.schema.metadata[b"featurestore"])["calibrations"] == {"prior": "v1,v2"}
+    assert json.loads(answer.schema.metadata[b"featurestore"])["calibrations"] == {"prior": ["v1", "v2"]}
 
 
 def test_the_answer_says_which_version_of_the_ledger_it_read(layout) -> None:
     answer = ask(layout, view(), pa.table({"user_id": [1], "as_of": pa.array([at(2024)], pa.timestamp("us", "UTC"))}))
-    assert json.loads(answer.schema.metadata[b"featurestore"])["ledgers"] == {"activity": 0}
+    assert json.loads(answer.schema.metadata[b"featurestore"])["views"]["activity"]["ledger"] == 0

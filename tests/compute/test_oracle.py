@@ -6,8 +6,8 @@ import math
 
 import pytest
 
+from featurestore.compute.historical import historical_features
 from featurestore.compute.materialize import materialize
-from featurestore.compute.retrieve import historical_features
 from featurestore.lake.layout import create_or_open
 from featurestore.spec import Count, Derived, Entity, FeatureView, Last, Mean, Profile, Recency, Registry, Sum
 from tests.compute import oracle

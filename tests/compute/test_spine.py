@@ -217,7 +217,7 @@ def test_rows_keep_their_order_columns_duplicates_and_metadata(store) -> None:
 
 
 def test_more_rows_than_one_chunk_are_answered_in_order(store, monkeypatch) -> None:
-    monkeypatch.setattr("featurestore.compute.retrieve.CHUNK", 7)
+    monkeypatch.setattr("featurestore.compute.historical.CHUNK", 7)
     rng = np.random.default_rng(1)
     users, days = rng.integers(0, 3, 50), rng.integers(-40, 400, 50)
     moments = [at(2024) + timedelta(days=int(day)) for day in days]

@@ -1,0 +1,257 @@
+"""Training sets and batches: spines of any size become tables of features, point in time correct row for row.
+
+1. The ledgers are opened once, at the newest versions or at those of an earlier answer.
+2. Keys become codes; a chunk of rows is sorted by (code, as_of) once, so that every search runs through memory forwards
+   (``compute/retrieve.py``).
+3. Values return to the spine's order; a NULL key or as_of gives NULL. Derived features are evaluated last.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from featurestore.compute.asof import sorted_order
+from featurestore.compute.derive import Parameters, derive
+from featurestore.compute.freshness import check_fresh
+from featurestore.compute.keys import KeyDictionary, load_keys
+from featurestore.compute.retrieve import ViewQuery, view_queries
+from featurestore.compute.spine import Spine, read_spine, read_table, spine_batches, spine_keys
+from featurestore.compute.versions import ReadVersions, ViewVersions, features_digest
+from featurestore.errors import SpineError, did_you_mean
+from featurestore.lake.layout import Layout
+from featurestore.spec.registry import Features, Registry
+from featurestore.spec.view import Feature
+
+CHUNK = 131_072
+# A batch of a stream holds about so many values, so that memory does not grow with the spine or with the features.
+_VALUES_AT_ONCE = 32_000_000
+_ROWS_AT_ONCE = 2 * CHUNK
+
+
+@dataclass(eq=False)
+class HistoricalQuery:
+    """Features for any number of spines, against one snapshot of the ledgers.
+
+    Args:
+        outputs: The features asked for, in order.
+        queries: One a view.
+        parameters: The versions of a calibration by name.
+        as_of: Name of the spine's as_of column.
+        join_keys: Entity key to spine column, where the names differ.
+    """
+
+    outputs: Sequence[Feature]
+    queries: Sequence[ViewQuery]
+    parameters: Parameters
+    as_of: str = "as_of"
+    join_keys: Mapping[str, str] = field(default_factory=dict)
+    _fresh_until_us: int | None = None
+    _dictionaries: dict[str, KeyDictionary] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        known = [key for query in self.queries for key in query.view.entity.keys]
+        for key in self.join_keys:
+            if key not in known:
+                raise SpineError(f"join_keys names {key!r}, which is no key of these features.{did_you_mean(key, known)}")
+
+    def answer(self, table: pa.Table) -> pa.Table:
+        """Enrich one table of spine rows.
+
+        Raises:
+            SpineError: a key or as_of column is missing, of the wrong type, or named like an output.
+            NotMaterializedError: committed events before an as_of are not yet in a view.
+        """
+        spine = read_spine(table, as_of=self.as_of)
+        for feature in self.outputs:
+            if feature.column in spine.table.column_names:
+                raise SpineError(f"The spine already has a column {feature.column!r}, the name of an output; rename it.")
+        self._check_fresh(spine)
+        enriched = spine.table
+        columns, calibrations = dict[str, pa.ChunkedArray](), dict[str, tuple[str, ...]]()
+        for query in self.queries:
+            codes, has_key = self._codes(query, spine)
+            pieces = []
+            for part in _parts(len(codes)):
+                is_answered = has_key[part] & spine.has_as_of[part]
+                values, used = self._chunk(query, codes[part], spine.as_of_us[part], is_answered)
+                pieces.append(values)
+                calibrations |= used
+            for feature in query.features:
+                columns[feature.column] = pa.chunked_array([piece[feature.name] for piece in pieces])
+        for feature in self.outputs:
+            enriched = enriched.append_column(feature.column, columns[feature.column])
+        metadata = {**(table.schema.metadata or {}), **self._versions(calibrations).metadata()}
+        return enriched.replace_schema_metadata(metadata)
+
+    def batch_rows(self) -> int:
+        """Return the number of spine rows that a batch of a stream should have."""
+        return max(min(_ROWS_AT_ONCE, _VALUES_AT_ONCE // max(len(self.outputs), 1)), 1)
+
+    def _check_fresh(self, spine: Spine) -> None:
+        if not spine.has_as_of.any():
+            return
+        latest_us = int(spine.as_of_us[spine.has_as_of].max())
+        if self._fresh_until_us is None or latest_us > self._fresh_until_us:
+            for query in self.queries:
+                check_fresh(query.state, query.reader, as_of_us=latest_us)
+            self._fresh_until_us = latest_us
+
+    def _codes(self, query: ViewQuery, spine: Spine) -> tuple[np.ndarray, np.ndarray]:
+        """Return the code per spine row, and whether its key has no NULL."""
+        view = query.view
+        names = [self.join_keys.get(key, key) for key in view.entity.keys]
+        keys, has_key = spine_keys(spine.table, names, view.key_types, entity=view.entity.name)
+        if view.entity.name not in self._dictionaries:
+            path = query.state.layout.keys(view.entity.name)
+            self._dictionaries[view.entity.name] = load_keys(path, view.key_types)
+        return self._dictionaries[view.entity.name].codes(keys), has_key
+
+    def _chunk(
+        self, query: ViewQuery, codes: np.ndarray, as_of_us: np.ndarray, is_answered: np.ndarray
+    ) -> tuple[dict[str, pa.Array], dict[str, tuple[str, ...]]]:
+        """Compute all features of a view for some spine rows, in their order, and name the calibrations that were read."""
+        order = sorted_order(codes, as_of_us)
+        back = np.empty(len(order), np.int64)
+        back[order] = np.arange(len(order))
+        index = pa.array(back, mask=~is_answered)
+        base = query.base_columns(codes[order], as_of_us[order])
+        values = {name: value.take(index) for name, value in base.items()}
+        clock = query.state.clock
+        floor_us = clock.starts_us(clock.floor(as_of_us))
+        return values, derive(values, query.features, as_of_us=floor_us, parameters=self.parameters)
+
+    def _versions(self, calibrations: Mapping[str, Sequence[str]]) -> ReadVersions:
+        views = {
+            query.view.name: ViewVersions(query.state.fingerprint, query.reader.table.version, query.state.events.version)
+            for query in self.queries
+        }
+        by_name = {query.view.name: query.view for query in self.queries}
+        return ReadVersions(views, calibrations, features_digest([(by_name[each.view], each) for each in self.outputs]))
+
+
+def _parts(rows: int) -> Iterator[slice]:
+    yield slice(0, min(CHUNK, rows))
+    for start in range(CHUNK, rows, CHUNK):
+        yield slice(start, start + CHUNK)
+
+
+def historical_query(
+    layout: Layout,
+    registry: Registry,
+    features: Features,
+    *,
+    as_of: str = "as_of",
+    join_keys: Mapping[str, str] | None = None,
+    parameters: Parameters,
+    versions: ReadVersions | None = None,
+) -> HistoricalQuery:
+    """Open what features are read from.
+
+    Args:
+        layout: The store.
+        registry: Its definitions.
+        features: A service, a view, or a list of views and references.
+        as_of: Name of the spine's as_of column.
+        join_keys: Entity key to spine column, where the names differ.
+        parameters: The versions of a calibration by name.
+        versions: What an earlier answer read; the newest by default.
+
+    Raises:
+        VersionError: the versions do not belong to these features.
+    """
+    outputs = registry.resolve(features)
+    if versions:
+        versions.check_features([(registry.views[feature.view], feature) for feature in outputs])
+    queries = view_queries(layout, registry, features, versions=versions)
+    return HistoricalQuery(outputs, queries, parameters, as_of, join_keys or {})
+
+
+def historical_features(layout: Layout, registry: Registry, rows: Any, features: Features, **options: Any) -> pa.Table:
+    """Enrich a spine; see ``FeatureStore.get_historical_features``. Options as in ``historical_query``."""
+    return historical_query(layout, registry, features, **options).answer(read_table(rows))
+
+
+def stream_features(query: HistoricalQuery, rows: Any, *, batch_rows: int | None = None) -> pa.RecordBatchReader:
+    """Enrich a spine batch after batch; see ``FeatureStore.stream_historical_features``."""
+    schema, batches = spine_batches(rows, batch_rows=batch_rows or query.batch_rows())
+    answered = query.answer(schema.empty_table()).schema
+
+    def each() -> Iterator[pa.RecordBatch]:
+        for table in batches:
+            yield from query.answer(table).cast(answered).combine_chunks().to_batches()
+
+    return pa.RecordBatchReader.from_batches(answered, each())
+
+
+def write_features(reader: pa.RecordBatchReader, path: Path, *, progress: Callable[[int], None] | None = None) -> Path:
+    """Write batches to one Parquet file, aside until it is complete.
+
+    Raises:
+        SpineError: the folder does not exist.
+    """
+    if not path.parent.is_dir():
+        raise SpineError(f"There is no folder {path.parent} to write {path.name} in. Create it first.")
+    aside, rows = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp"), 0
+    try:
+        with pq.ParquetWriter(aside, reader.schema, compression="zstd") as writer:
+            for batch in reader:
+                writer.write_batch(batch)
+                rows += batch.num_rows
+                if progress:
+                    progress(rows)
+        os.replace(aside, path)
+    finally:
+        aside.unlink(missing_ok=True)
+    return path
+
+
+def batch_features(
+    layout: Layout,
+    registry: Registry,
+    features: Features,
+    *,
+    as_of_us: int,
+    entities: Any,
+    active_since_us: int | None,
+    parameters: Parameters,
+) -> pa.Table:
+    """Compute features of many entities at one instant; see ``FeatureStore.get_batch_features``."""
+    queries = view_queries(layout, registry, features)
+    names = list(dict.fromkeys(query.view.entity.name for query in queries))
+    if not names:
+        raise SpineError("No feature was asked for. Name a service, views or 'view:feature' references.")
+    if len(names) > 1:
+        raise SpineError(
+            f"A batch is about one entity, but these features are about {', '.join(names)}. "
+            "Ask for each entity's features alone, or give a spine to get_historical_features()."
+        )
+    keys = _known_keys(queries, as_of_us, active_since_us) if entities is None else read_table(entities)
+    as_of = pa.array(np.full(keys.num_rows, as_of_us), pa.timestamp("us", "UTC"))
+    spine = keys.append_column("as_of", as_of)
+    return historical_features(layout, registry, spine, features, as_of="as_of", join_keys=None, parameters=parameters)
+
+
+def _known_keys(queries: Sequence[ViewQuery], as_of_us: int, active_since_us: int | None) -> pa.Table:
+    """List the entity's keys in order of code; only those with activity in one of the views since, if asked."""
+    view, layout = queries[0].view, queries[0].state.layout
+    dictionary = load_keys(layout.keys(view.entity.name), view.key_types)
+    table = pa.table(list(dictionary.columns), names=list(view.entity.keys))
+    if active_since_us is None:
+        return table
+    active = [
+        query.reader.active_codes(query.state.clock.step(active_since_us), query.state.clock.step(as_of_us))
+        for query in queries
+    ]
+    is_active = np.zeros(len(dictionary), bool)
+    for codes in active:
+        is_active[codes] = True
+    return table.filter(pa.array(is_active))

@@ -1,0 +1,112 @@
+"""Versions: what an answer was read from. Recorded in its schema's metadata; given back, the same call gives an equal table."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from featurestore.errors import VersionError, did_you_mean
+from featurestore.spec.aggregations import aggregation_document
+from featurestore.spec.document import digest
+from featurestore.spec.view import Feature, FeatureView
+
+METADATA = b"featurestore"
+
+
+@dataclass(frozen=True)
+class ViewVersions:
+    """What was read of one view: the fingerprint of its totals, and the versions of its ledger's and its events' tables."""
+
+    fingerprint: str
+    ledger: int
+    events: int
+
+
+@dataclass(frozen=True)
+class ReadVersions:
+    """What an answer was read from.
+
+    Args:
+        views: View to what was read of it.
+        calibrations: Calibration to the names of the versions that rows could read.
+        features: Digest of the definitions of the columns.
+    """
+
+    views: Mapping[str, ViewVersions]
+    calibrations: Mapping[str, Sequence[str]]
+    features: str
+
+    @classmethod
+    def parse(cls, value: Any) -> ReadVersions:
+        """Read them from an answer, its schema, its metadata, or the JSON value that ``document`` gives.
+
+        Raises:
+            VersionError: there are none in it.
+        """
+        if isinstance(value, ReadVersions):
+            return value
+        if isinstance(value, pa.Table | pa.RecordBatch):
+            value = value.schema
+        if isinstance(value, pa.Schema):
+            value = value.metadata or {}
+        if isinstance(value, Mapping) and METADATA in value:
+            value = json.loads(value[METADATA])
+        if not isinstance(value, Mapping) or not {"views", "calibrations", "features"} <= set(value):
+            raise VersionError(
+                f"versions={type(value).__name__} holds no versions. Give a table that get_historical_features() returned, its "
+                "schema, or the JSON value in its metadata."
+            )
+        views = {name: ViewVersions(**found) for name, found in value["views"].items()}
+        return cls(views, {name: tuple(found) for name, found in value["calibrations"].items()}, value["features"])
+
+    def document(self) -> dict[str, Any]:
+        """Return them as a JSON value."""
+        views = {name: asdict(found) for name, found in self.views.items()}
+        return {"views": views, "calibrations": {n: list(v) for n, v in self.calibrations.items()}, "features": self.features}
+
+    def metadata(self) -> dict[bytes, bytes]:
+        """Return them as metadata of an Arrow schema."""
+        return {METADATA: json.dumps(self.document()).encode()}
+
+    def of(self, view: str) -> ViewVersions:
+        """Return what was read of a view.
+
+        Raises:
+            VersionError: nothing was.
+        """
+        if view not in self.views:
+            raise VersionError(
+                f"The versions name the views {', '.join(self.views)}, but features of {view!r} are asked for."
+                f"{did_you_mean(view, self.views)}"
+            )
+        return self.views[view]
+
+    def check_features(self, features: Sequence[tuple[FeatureView, Feature]]) -> None:
+        """Compare the definitions of columns with those of then.
+
+        Raises:
+            VersionError: they differ: with the same versions the answer would be another.
+        """
+        if features_digest(features) != self.features:
+            raise VersionError(
+                "The features asked for are not those, or not defined as those, that these versions were read for. Ask for the "
+                "same service or list, with the definitions of then, or leave versions= out."
+            )
+
+
+def features_digest(features: Sequence[tuple[FeatureView, Feature]]) -> str:
+    """Hash what the columns of an answer mean."""
+    return digest([_meaning(view, feature) for view, feature in features])
+
+
+def _meaning(view: FeatureView, feature: Feature) -> list[Any]:
+    if feature.expression is not None:
+        inputs = [_meaning(view, view.feature(name)) for name in sorted(feature.expression.columns)]
+        return [feature.column, feature.type, feature.expression.sql, inputs]
+    assert feature.aggregation is not None
+    window = feature.window.text if feature.window else None
+    return [feature.column, feature.type, aggregation_document(feature.aggregation), window, view.delay]
