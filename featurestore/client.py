@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
+from featurestore.compute.estimate import rebuilds
 from featurestore.compute.historical import HistoricalQuery, batch_features, historical_query, stream_features, write_features
 from featurestore.compute.materialize import STAGES, MaterializeReport, materialize
 from featurestore.compute.spine import read_table
@@ -31,6 +33,7 @@ from featurestore.drift.report import WrittenReport
 from featurestore.errors import CalibrationError, DefinitionError, UnknownNameError, did_you_mean
 from featurestore.lake.ingest import ingest
 from featurestore.lake.layout import create_or_open, read_json, write_json
+from featurestore.lake.lock import exclusive
 from featurestore.lake.report import IngestReport
 from featurestore.monitoring import (
     POLICY,
@@ -72,24 +75,25 @@ class FeatureStore:
         return Registry.from_document(read_json(path)) if path.exists() else Registry()
 
     def plan(self, objects: Iterable[Definition]) -> Plan:
-        """Show what ``apply`` would change and rebuild, without recording it."""
+        """Show what ``apply`` would change, and what it would rebuild at which cost, without recording it."""
         registry = self.registry
-        return registry.plan(registry.merged(objects))
+        return self._plan(registry, registry.merged(objects))
 
     def apply(self, objects: Iterable[Definition]) -> Plan:
         """Validate definitions and record them by name; those already recorded and not given stay.
 
         Returns:
-            What changed, and which views' ledgers must be computed anew (by ``materialize``).
+            What changed, and which views' ledgers must be computed anew (by ``materialize``), from how many months and events.
 
         Raises:
             DefinitionError: they contradict each other or what is recorded; nothing is recorded then.
         """
-        before = self.registry
-        after = before.merged(objects)
-        plan = before.plan(after)
-        if plan.changes:
-            write_json(self.layout.registry, after.document())
+        with exclusive(self.layout.registry_lock):
+            before = self.registry
+            after = before.merged(objects)
+            plan = self._plan(before, after)
+            if plan.changes:
+                write_json(self.layout.registry, after.document())
         return plan
 
     def remove(self, name: str) -> Plan:
@@ -99,10 +103,15 @@ class FeatureStore:
             UnknownNameError: there is none of that name.
             DefinitionError: others refer to it.
         """
-        before = self.registry
-        after = before.without(name)
-        write_json(self.layout.registry, after.document())
+        with exclusive(self.layout.registry_lock):
+            before = self.registry
+            after = before.without(name)
+            write_json(self.layout.registry, after.document())
         return before.plan(after)
+
+    def _plan(self, before: Registry, after: Registry) -> Plan:
+        plan = before.plan(after)
+        return replace(plan, rebuilds=rebuilds(self.layout, [after.views[name] for name in plan.rebuilt_views]))
 
     def ingest(
         self, source: str, rows: Any = None, *, replace: bool = False, progress: Callable[[int], None] | None = None

@@ -100,6 +100,11 @@ class Layout:
         return self.root / "registry.json"
 
     @property
+    def registry_lock(self) -> Path:
+        """Held while definitions are recorded, so that two writers never lose each other's."""
+        return self.root / "registry.lock"
+
+    @property
     def reports(self) -> Path:
         """The folder of reports and pictures."""
         return self.root / "reports"

@@ -10,6 +10,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from featurestore.errors import StoreError
+
 
 def write_parquet(table: pa.Table, file: Path, *, metadata: Mapping[str, str] | None = None) -> None:
     """Write a table under a content-addressed name: aside first, so that two writers never share a half file.
@@ -25,5 +27,19 @@ def write_parquet(table: pa.Table, file: Path, *, metadata: Mapping[str, str] | 
 
 
 def read_parquet(file: Path, *, columns: Sequence[str] | None = None) -> pa.Table:
-    """Read one file, all columns or some; partition columns are not added."""
-    return pq.read_table(file, columns=None if columns is None else list(columns), partitioning=None)
+    """Read one file, all columns or some; partition columns are not added.
+
+    Raises:
+        StoreError: the file is missing or damaged.
+    """
+    try:
+        return pq.read_table(file, columns=None if columns is None else list(columns), partitioning=None)
+    except FileNotFoundError as error:
+        raise StoreError(
+            f"{file} is missing, though a committed version of the store needs it: it was deleted, or an old version was vacuumed. "
+            "Restore it from a backup, or read a newer version."
+        ) from error
+    except (pa.ArrowInvalid, OSError) as error:
+        raise StoreError(
+            f"{file} is damaged ({error}). Restore it from a backup, or delete the folder and materialize again."
+        ) from error

@@ -42,13 +42,28 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What applying would change; empty when nothing would."""
+class Rebuild:
+    """What computing one view's ledger anew reads, and about how long that takes on two cores."""
 
-    changes: tuple[Change, ...]
+    view: str
+    months: int
+    events: int
+    estimated_s: float
 
     def __str__(self) -> str:
-        return "\n".join(map(str, self.changes)) if self.changes else "nothing changes"
+        return f"materialize {self.view}: {self.months} months, {self.events:,} events, about {max(self.estimated_s, 1):.0f} s"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What applying would change, and what that rebuilds; empty when nothing would change."""
+
+    changes: tuple[Change, ...]
+    rebuilds: tuple[Rebuild, ...] = ()
+
+    def __str__(self) -> str:
+        costs = [rebuild for rebuild in self.rebuilds if rebuild.months]
+        return "\n".join(map(str, [*self.changes, *costs])) if self.changes else "nothing changes"
 
     @property
     def rebuilt_views(self) -> tuple[str, ...]:
