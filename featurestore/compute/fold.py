@@ -1,35 +1,29 @@
-"""Folding: one partition's tiles become running totals, and its totals the balances of the next. Pure: tables in, tables out.
+"""Folding: one partition's tiles become its ledger, and its totals the balances of the next. Pure: tables in, tables out.
 
-1. A "sum" column is a cumulative sum minus what stood before the entity's first row; a "last" column is filled forward.
-2. The balance of the next partition is the balance of this one plus the entity's last row.
-3. No total may leave 64 bits, not even in passing: the difference of two such totals could not be told from a right one.
-
-The row shapes of ledger and balances: see ``compute/ledger.py``.
+What happens to a column is its fold's business (``compute/folds/``). The row shapes of ledger and balances: see
+``compute/ledger.py``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from featurestore.compute.folds import RunningFold, Segments, Span
 from featurestore.compute.measure import Measure
-from featurestore.errors import OverflowingResultError
-
-_LIMIT = 2**63
 
 
 def fold_partition(
     tiles: pa.Table, measures: Sequence[Measure], opening: pa.Table, *, entities: int, view: str
 ) -> tuple[pa.Table, pa.Table]:
-    """Fold one partition's tiles into its ledger and the balances at its start.
+    """Fold one partition's tiles into its ledger and its balances.
 
     Args:
         tiles: Sorted by step.
         measures: The view's measures.
-        opening: Balances at the start, one row per entity seen before.
+        opening: Running totals at the start, one row per entity seen before.
         entities: Number of known codes.
         view: Name, for the error.
 
@@ -41,117 +35,96 @@ def fold_partition(
     """
     codes = tiles["code"].to_numpy()
     order = np.argsort(codes, kind="stable")
-    codes = codes[order]
     ends = np.cumsum(np.bincount(codes, minlength=entities)).astype(np.int64)
-    first = np.where(codes > 0, ends.take(codes - 1, mode="clip"), 0) if len(codes) else codes
     ordered = tiles.take(pa.array(order)).combine_chunks()
-    totals = {}
-    for measure in measures:
-        column = ordered[measure.name]
-        totals[measure.name] = (
-            _running_sum(measure.numpy(column.combine_chunks()), first, measure, view)
-            if measure.fold == "sum"
-            else _filled_forward(column.combine_chunks(), first)
-        )
     steps = ordered["step"].combine_chunks()
-    ledger = pa.table({"ends": pa.nulls(len(codes), pa.int64()), "step": steps, **totals})
-    return ledger, balances_of(ends, padded(opening, measures, entities))
-
-
-def balances_of(ends: np.ndarray, opening: pa.Table) -> pa.Table:
-    """Make a balances table: where each entity's rows end, and its totals before them."""
-    nothing = pa.nulls(len(ends), pa.int64())
-    return pa.table({"ends": pa.array(ends), "step": nothing, **{name: opening[name] for name in opening.column_names}})
-
-
-def close_partition(ledger: pa.Table, balances: pa.Table, measures: Sequence[Measure]) -> pa.Table:
-    """Return the balances at a partition's end: those at its start plus each entity's last row."""
-    ends = balances["ends"].to_numpy()
-    starts = np.concatenate([[0], ends[:-1]]) if len(ends) else ends
-    active = ends > starts
-    last = np.where(active, ends - 1, 0)
+    segments = Segments(ends, steps.to_numpy())
     columns = {}
     for measure in measures:
-        before, inside = balances[measure.name].combine_chunks(), ledger[measure.name].combine_chunks()
-        if measure.fold == "sum":
-            totals = measure.numpy(before).copy()
-            totals[active] += measure.numpy(inside)[last[active]]
-            columns[measure.name] = measure.arrow(totals)
+        column = ordered[measure.name].combine_chunks()
+        if isinstance(measure.fold, RunningFold):
+            column = measure.fold.inside(column, segments, what=_what(measure, view))
+        columns[measure.name] = column
+    ledger = pa.table({"ends": pa.nulls(len(codes), pa.int64()), "step": steps, **columns})
+    return ledger, balances_of(ledger, ends, opening, measures)
+
+
+def balances_of(ledger: pa.Table, ends: np.ndarray, opening: pa.Table, measures: Sequence[Measure]) -> pa.Table:
+    """Make a balances table: where each entity's rows end, its totals before them, and the summaries of them.
+
+    Args:
+        ledger: The partition's.
+        ends: Row behind each entity's last one; entities that the partition does not know are added.
+        opening: Running totals at the start, one row per entity seen before.
+        measures: The view's measures.
+    """
+    more = opening.num_rows - len(ends)
+    if more > 0:
+        ends = np.concatenate([ends, np.full(more, ends[-1] if len(ends) else 0)]).astype(np.int64)
+    segments, columns = _segments(ledger, ends), {}
+    for measure in measures:
+        if isinstance(measure.fold, RunningFold):
+            columns[measure.name] = _padded(opening, measure.name, measure.fold, len(ends))
         else:
-            columns[measure.name] = pc.coalesce(inside.take(pa.array(last, mask=~active)), before)
-    return pa.table(columns)
+            columns[measure.name] = measure.fold.summary(ledger[measure.name].combine_chunks(), segments)
+    return pa.table({"ends": pa.array(ends), "step": pa.nulls(len(ends), pa.int64()), **columns})
 
 
-def _running_sum(values: np.ndarray, first: np.ndarray, measure: Measure, view: str) -> pa.Array:
-    """Sum each entity's rows up to each row; ``first`` is the entity's first row."""
-    if _largest(values) * len(values) >= _LIMIT:
-        # Exact in two halves of 32 bits.
-        high = _minus_before(np.cumsum(values >> 32, axis=0), first)
-        low = _minus_before(np.cumsum(values & 0xFFFF_FFFF, axis=0), first)
-        high += low >> 32
-        if ((high < -(2**31)) | (high >= 2**31)).any():
-            raise _overflow(measure, view)
-    # A sum that wraps around 2^64 in passing, over other entities' rows, is exact again after the subtraction.
-    return measure.arrow(_minus_before(np.cumsum(values, axis=0), first))
+def close_partition(ledger: pa.Table, balances: pa.Table, measures: Sequence[Measure], *, span: Span) -> pa.Table:
+    """Return the running totals at the start of the next partition: those at this one's, and each entity's last row.
 
-
-def _minus_before(running: np.ndarray, first: np.ndarray) -> np.ndarray:
-    before = np.zeros_like(running)
-    before[first > 0] = running[first[first > 0] - 1]
-    totals: np.ndarray = running - before
+    Args:
+        ledger: The partition's.
+        balances: Its own.
+        measures: The view's measures.
+        span: From its start to that of the next partition.
+    """
+    segments = _segments(ledger, balances["ends"].to_numpy())
+    totals = balances.select([])  # keeps its number of rows
+    for measure, fold, before, inside in _running(ledger, balances, measures):
+        totals = totals.append_column(measure.name, fold.close(before, inside, segments, span))
     return totals
 
 
 def check_totals(ledger: pa.Table, balances: pa.Table, measures: Sequence[Measure], *, view: str) -> None:
     """Raise where an opening balance and a row's total inside the partition do not fit 64 bits together."""
-    for measure in measures:
-        if measure.fold != "sum" or not ledger.num_rows:
-            continue
-        opening, inside = (measure.numpy(table[measure.name].combine_chunks()) for table in (balances, ledger))
-        if _largest(opening) + _largest(inside) < _LIMIT:
-            continue
-        ends = balances["ends"].to_numpy()
-        before = np.repeat(opening, np.diff(ends, prepend=0), axis=0)
-        if adds_up_too_far(before, inside).any():
-            raise _overflow(measure, view)
+    segments = _segments(ledger, balances["ends"].to_numpy())
+    for measure, fold, before, inside in _running(ledger, balances, measures):
+        fold.check(before, inside, segments, what=_what(measure, view))
 
 
-def adds_up_too_far(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Say where ``a + b`` leaves 64 bits (int64 in, bool out)."""
-    total = a + b
-    is_too_far: np.ndarray = ((a ^ total) & (b ^ total)) < 0
-    return is_too_far
-
-
-def _largest(values: np.ndarray) -> int:
-    return max(-int(values.min(initial=0)), int(values.max(initial=0)))
-
-
-def _overflow(measure: Measure, view: str) -> OverflowingResultError:
-    return OverflowingResultError(
-        f"The running total of {measure.name!r} in view {view!r} does not fit 64 bits for some entity. Declare the column in a "
-        "larger unit, or lower the resolution_bits of a double."
-    )
-
-
-def _filled_forward(column: pa.Array, first: np.ndarray) -> pa.Array:
-    rows = np.where(np.asarray(column.is_valid()), np.arange(len(column)), -1)
-    latest = np.maximum.accumulate(rows) if len(rows) else rows
-    return column.take(pa.array(np.maximum(latest, 0), mask=latest < first))
+def running_totals(balances: pa.Table, measures: Sequence[Measure]) -> pa.Table:
+    """Return the columns of a balances table that are totals before its partition."""
+    return balances.select([measure.name for measure in measures if isinstance(measure.fold, RunningFold)])
 
 
 def empty_balances(measures: Sequence[Measure], entities: int) -> pa.Table:
-    """Return the totals of entities without history: zeros and NULLs."""
-    return pa.table({m.name: _neutral(m, entities) for m in measures})
+    """Return the running totals of entities without history."""
+    totals = pa.table({"ends": pa.nulls(entities)}).select([])
+    for measure in measures:
+        if isinstance(measure.fold, RunningFold):
+            totals = totals.append_column(measure.name, measure.fold.neutral(entities))
+    return totals
 
 
-def _neutral(measure: Measure, entities: int) -> pa.Array:
-    if measure.fold == "sum":
-        return measure.arrow(np.zeros((entities, *measure.shape), np.int64))
-    return pa.nulls(entities, measure.type)
+def _running(
+    ledger: pa.Table, balances: pa.Table, measures: Sequence[Measure]
+) -> Iterator[tuple[Measure, RunningFold, pa.Array, pa.Array]]:
+    for measure in measures:
+        if isinstance(measure.fold, RunningFold):
+            before, inside = balances[measure.name].combine_chunks(), ledger[measure.name].combine_chunks()
+            yield measure, measure.fold, before, inside
 
 
-def padded(opening: pa.Table, measures: Sequence[Measure], entities: int) -> pa.Table:
+def _segments(ledger: pa.Table, ends: np.ndarray) -> Segments:
+    return Segments(ends.astype(np.int64), ledger["step"].to_numpy())
+
+
+def _padded(opening: pa.Table, name: str, fold: RunningFold, entities: int) -> pa.Array:
     """Add entities that were not seen before the partition."""
-    more = entities - opening.num_rows
-    return pa.concat_tables([opening, empty_balances(measures, more)]).combine_chunks() if more > 0 else opening
+    known, more = opening[name].combine_chunks(), entities - opening.num_rows
+    return pa.concat_arrays([known, fold.neutral(more)]) if more > 0 else known
+
+
+def _what(measure: Measure, view: str) -> str:
+    return f"{measure.name!r} in view {view!r}"

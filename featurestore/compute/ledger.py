@@ -2,9 +2,9 @@
 
 1. A partition is a business year or several, and the newest month (``compute/partitions.py``). Its ledger has one row per
    tile row, sorted by (code, step):
-       ledger    step int64, one column per measure: totals since the partition's start
+       ledger    step int64, one column per measure: totals since the partition's start, or the step's own value
        balances  ends int64, one column per measure: row c is entity c; its ledger rows are [ends[c - 1], ends[c]),
-                 its totals before the partition
+                 its totals before the partition, or a summary of the partition (``compute/folds/fold.py``)
    Both are files of one Delta table (``kind``, ``start``), so one commit replaces a ledger and all balances behind it.
 2. An entity whose code is beyond a file's balances had not been seen: zeros and NULLs.
 3. Files are named after what they are made from: a ledger after its tiles, balances after all ledgers before them. So a
@@ -19,11 +19,11 @@ from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from featurestore.compute.fold import balances_of, check_totals, close_partition, empty_balances, fold_partition, padded
+from featurestore.compute.fold import balances_of, check_totals, close_partition, empty_balances, fold_partition, running_totals
+from featurestore.compute.folds import Span
 from featurestore.compute.forms import view_measures
 from featurestore.compute.hot import drop_hot, write_hot
 from featurestore.compute.measure import Measure
@@ -61,12 +61,11 @@ def fold_ledger(state: ViewState, *, before: Month | None = None, progress: Call
     if plan.names == set(there):
         return 0
     measures, staged, rows = view_measures(state.view), list[StagedFile](), 0
-    opening: pa.Table | None = None
+    finished: tuple[pa.Table, pa.Table] | None = None
     for previous, start in zip([None, *plan.months], plan.months, strict=False):
         if plan.balances[start] in there:
             continue
-        if opening is None:
-            opening = _opening(committed, measures, previous, start)
+        opening = _opening(state, committed, measures, previous, start, finished)
         if plan.ledgers[start] in there:
             ledger, balances = _moved(committed, measures, opening, start)
         else:
@@ -77,7 +76,7 @@ def fold_ledger(state: ViewState, *, before: Month | None = None, progress: Call
             rows += ledger.num_rows
         check_totals(ledger, balances, measures, view=state.view.name)
         staged.append(_stage(state, BALANCES, start, plan.balances[start], balances))
-        opening = close_partition(ledger, balances, measures)
+        finished = ledger, balances
         if progress:
             progress(start)
     commit(
@@ -114,22 +113,32 @@ def _entities(tiles: pa.Table) -> int:
     return int(tiles["code"].to_numpy().max(initial=-1)) + 1
 
 
-def _opening(committed: Table, measures: Sequence[Measure], previous: str | None, start: str) -> pa.Table:
-    """Return the balances at the start of a partition behind one that stays as it is."""
+def _opening(
+    state: ViewState,
+    committed: Table,
+    measures: Sequence[Measure],
+    previous: str | None,
+    start: str,
+    finished: tuple[pa.Table, pa.Table] | None,
+) -> pa.Table:
+    """Return the running totals at the start of a partition.
+
+    ``finished`` is the ledger and the balances of the partition before it, unless that one stays as it is.
+    """
     if previous is None:
         return empty_balances(measures, 0)
-    starts = sorted(file.partition[START] for file in committed.files(**{KIND: LEDGER}))
-    if (previous, start) in pairwise(starts):
-        return _read(committed, BALANCES, start).select([measure.name for measure in measures])
-    return close_partition(_read(committed, LEDGER, previous), _read(committed, BALANCES, previous), measures)
+    if finished is None:
+        starts = sorted(file.partition[START] for file in committed.files(**{KIND: LEDGER}))
+        if (previous, start) in pairwise(starts):
+            return running_totals(_read(committed, BALANCES, start), measures)
+        finished = _read(committed, LEDGER, previous), _read(committed, BALANCES, previous)
+    return close_partition(*finished, measures, span=Span(state.start_step(previous), state.start_step(start)))
 
 
 def _moved(committed: Table, measures: Sequence[Measure], opening: pa.Table, start: str) -> tuple[pa.Table, pa.Table]:
     """Return the ledger of a partition whose own tiles are unchanged, and its balances on another opening."""
-    ends = _read(committed, BALANCES, start)["ends"].to_numpy()
-    entities = max(len(ends), opening.num_rows)
-    ends = np.concatenate([ends, np.full(entities - len(ends), ends[-1] if len(ends) else 0)]).astype(np.int64)
-    return _read(committed, LEDGER, start), balances_of(ends, padded(opening, measures, entities))
+    ledger, ends = _read(committed, LEDGER, start), _read(committed, BALANCES, start)["ends"].to_numpy()
+    return ledger, balances_of(ledger, ends, opening, measures)
 
 
 def _read(committed: Table, kind: str, start: str) -> pa.Table:

@@ -10,17 +10,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
 
-from featurestore.compute.asof import Column, LedgerReader, Probes
+from featurestore.compute.asof import LedgerReader
 from featurestore.compute.derive import needed_features
+from featurestore.compute.folds import InvertibleFold, RunningFold, ScopedFold
 from featurestore.compute.forms import FORMS, measures_of
 from featurestore.compute.measure import Measure
+from featurestore.compute.probes import Column, Probes, Stretch, stretches
 from featurestore.compute.state import ViewState
 from featurestore.compute.versions import ReadVersions
-from featurestore.errors import OverflowingResultError, VersionError
+from featurestore.errors import VersionError
 from featurestore.lake.layout import Layout
 from featurestore.lake.table import Table
 from featurestore.spec.registry import Features, Registry
@@ -37,7 +40,8 @@ class _Totals:
 
     def column(self, measure: Measure) -> Column:
         if measure.name not in self.columns:
-            self.columns[measure.name] = self.probes.column(measure)
+            assert isinstance(measure.fold, RunningFold)
+            self.columns[measure.name] = measure.fold.total(measure.name, self.probes)
         return self.columns[measure.name]
 
 
@@ -52,27 +56,23 @@ class _Edges:
     left_us: np.ndarray | None
 
     def difference(self, measure: Measure) -> np.ndarray:
+        assert isinstance(measure.fold, InvertibleFold)
         right = self.right.column(measure)
-        assert isinstance(right, np.ndarray)
         if self.left is None:
-            return right
-        left = self.left.column(measure)
-        assert isinstance(left, np.ndarray)
-        # Totals are exact; only those of different signs can lie further apart than 64 bits.
-        if left.min(initial=0) < 0 or right.min(initial=0) < 0:
-            self._check_fits(right, left)
-        gap: np.ndarray = right - left
-        return gap
-
-    def _check_fits(self, right: np.ndarray, left: np.ndarray) -> None:
-        gap = right - left
-        if (((right ^ left) & (right ^ gap)) < 0).any():
-            raise OverflowingResultError(
-                f"{self.feature!r} does not fit 64 bits for some row. Declare the column in a larger unit, or as double."
-            )
+            return np.asarray(right)
+        steps = self.right.probes.bounds - self.left.probes.bounds
+        return measure.fold.difference(np.asarray(right), np.asarray(self.left.column(measure)), steps, what=self.feature)
 
     def carried(self, measure: Measure) -> pa.Array:
         return self.right.column(measure)
+
+    def between(self, measure: Measure) -> pa.Array:
+        assert isinstance(measure.fold, ScopedFold)
+        return measure.fold.between(measure.name, self._stretches, len(self.right.probes))
+
+    @cached_property
+    def _stretches(self) -> tuple[Stretch, ...]:
+        return stretches(self.left.probes if self.left else None, self.right.probes)
 
 
 @dataclass(frozen=True, eq=False)

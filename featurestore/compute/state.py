@@ -51,6 +51,10 @@ class ViewState:
         """The view's grain in the store's time zone."""
         return Clock(self.view.grain, self.layout.timezone)
 
+    def start_step(self, start: str) -> int:
+        """Return the step that holds the first instant of a partition, named after its first month."""
+        return self.clock.step(Month.parse(start).interval(self.layout.timezone).start_us)
+
     @cached_property
     def fingerprint(self) -> str:
         """Hash of what the totals depend on, the time zone included."""

@@ -40,7 +40,7 @@ def tile_sql(view: FeatureView, scan: str, *, interval: Interval, timezone: str)
     rows, measures = rows_of(view), view_measures(view)
     time = quote(view.event_time)
     keys = [quote(column) for _, column in view.key_columns]
-    prepared = dict.fromkeys(measure.prepared for measure in measures if measure.prepared)
+    prepared = dict.fromkeys(column for measure in measures for column in measure.prepared)
     conditions = [rows.condition(aggregation) for aggregation in view.aggregations]
     where = [f"{key} IS NOT NULL" for key in keys]
     if "TRUE" not in conditions:

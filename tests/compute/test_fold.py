@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 
 from featurestore.compute.fold import check_totals, close_partition, empty_balances, fold_partition
+from featurestore.compute.folds import Span
 from featurestore.compute.measure import last_measure, sum_measure
 from featurestore.errors import OverflowingResultError
 
@@ -43,7 +44,7 @@ def test_each_entity_has_its_own_running_totals_in_order_of_steps() -> None:
 
 def test_balances_carry_totals_and_last_values_into_the_next_partition() -> None:
     ledger, balances = fold([(2, 5, 10, "a"), (0, 7, 1)], [7, 8])
-    closing = close_partition(ledger, balances, [TOTAL, SEEN])
+    closing = close_partition(ledger, balances, [TOTAL, SEEN], span=Span(0, 100))
     assert closing.to_pydict() == {TOTAL.name: [8, 8, 10], SEEN.name: [None, None, "a"]}
 
 
@@ -51,7 +52,7 @@ def test_nothing_folds_to_nothing() -> None:
     ledger, balances = fold([], entities=0)
     assert (ledger.num_rows, balances.num_rows) == (0, 0)
     ledger, balances = fold([], [4], entities=2)
-    assert close_partition(ledger, balances, [TOTAL, SEEN])[TOTAL.name].to_pylist() == [4, 0]
+    assert close_partition(ledger, balances, [TOTAL, SEEN], span=Span(0, 100))[TOTAL.name].to_pylist() == [4, 0]
 
 
 @pytest.mark.parametrize(
@@ -71,7 +72,9 @@ def test_totals_up_to_the_last_bit_are_exact(opening: list[int], values: list[in
     ledger, balances = fold([*((0, step, value) for step, value in enumerate(values)), of_another], opening)
     inside = ledger[TOTAL.name].to_pylist()[: len(values)]
     assert [opening[0] + value for value in inside] == [opening[0] + sum(values[: i + 1]) for i in range(len(values))]
-    assert close_partition(ledger, balances, [TOTAL, SEEN])[TOTAL.name][0].as_py() == opening[0] + sum(values)
+    assert close_partition(ledger, balances, [TOTAL, SEEN], span=Span(0, 100))[TOTAL.name][0].as_py() == opening[0] + sum(
+        values
+    )
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from featurestore.compute.fold import close_partition, empty_balances, fold_partition
+from featurestore.compute.folds import Span
 from featurestore.compute.materialize import materialize
 from featurestore.compute.measure import last_measure, sum_measure
 from featurestore.lake.layout import create_or_open
@@ -105,7 +106,9 @@ def tiles(chosen: list[tuple]) -> pa.Table:
 def closed(parts: list[list[tuple]]) -> pa.Table:
     balances = empty_balances(MEASURES, 0)
     for part in parts:
-        balances = close_partition(*fold_partition(tiles(part), MEASURES, balances, entities=4, view="v"), MEASURES)
+        balances = close_partition(
+            *fold_partition(tiles(part), MEASURES, balances, entities=4, view="v"), MEASURES, span=Span(0, 31)
+        )
     return balances
 
 

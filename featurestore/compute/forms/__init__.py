@@ -27,12 +27,12 @@ __all__ = ["FORMS", "Form", "WindowTotals", "measures_of", "view_measures"]
 
 def measures_of(view: FeatureView, aggregation: Aggregation) -> tuple[Measure, ...]:
     """List the measures of one aggregation of a view."""
-    return _measures(aggregation, view.source)
+    return _measures(aggregation, view.source, view.grain)
 
 
 @lru_cache(maxsize=4096)
-def _measures(aggregation: Aggregation, source: EventSource) -> tuple[Measure, ...]:
-    return FORMS[type(aggregation)].measures(aggregation, Rows(source.types, source.event_id))
+def _measures(aggregation: Aggregation, source: EventSource, grain: str) -> tuple[Measure, ...]:
+    return FORMS[type(aggregation)].measures(aggregation, Rows(source.types, source.event_id, grain))
 
 
 def view_measures(view: FeatureView) -> tuple[Measure, ...]:

@@ -25,11 +25,15 @@ class WindowTotals(Protocol):
         ...
 
     def difference(self, measure: Measure) -> np.ndarray:
-        """Return total(right) - total(left) of a ``sum`` measure (int64 [n, *shape])."""
+        """Return what lies in the window of a measure whose fold is invertible: of sums int64 [n], or [n, buckets]."""
         ...
 
     def carried(self, measure: Measure) -> pa.Array:
-        """Return the last value before the right edge of a ``last`` measure; NULL where there is none."""
+        """Return the last value before the right edge of a measure that is carried forward; NULL where there is none."""
+        ...
+
+    def between(self, measure: Measure) -> pa.Array:
+        """Return the value over the steps of the window of a measure whose fold is scoped; NULL where there is none."""
         ...
 
 

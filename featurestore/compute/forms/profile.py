@@ -6,6 +6,7 @@ from typing import cast
 
 import pyarrow as pa
 
+from featurestore.compute.folds import SumFold
 from featurestore.compute.forms.form import WindowTotals
 from featurestore.compute.measure import LOCAL_US, Measure, Rows, counts_measure
 from featurestore.spec.aggregations import Aggregation, Profile
@@ -30,4 +31,4 @@ class ProfileForm:
 
     def finalize(self, aggregation: Aggregation, measures: tuple[Measure, ...], window: WindowTotals) -> pa.Array:
         """Return a fixed-size list of int64 counts, zeros without events."""
-        return measures[0].arrow(window.difference(measures[0]))
+        return SumFold(cast(Profile, aggregation).buckets).arrow(window.difference(measures[0]))

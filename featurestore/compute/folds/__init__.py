@@ -1,0 +1,9 @@
+"""The folds, one module each: how rows become totals. Nothing else in compute/ knows one by name."""
+
+from __future__ import annotations
+
+from featurestore.compute.folds.fold import Fold, InvertibleFold, RunningFold, ScopedFold, Segments, Span
+from featurestore.compute.folds.last import LastFold
+from featurestore.compute.folds.sums import SumFold
+
+__all__ = ["Fold", "InvertibleFold", "LastFold", "RunningFold", "ScopedFold", "Segments", "Span", "SumFold"]

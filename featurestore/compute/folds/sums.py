@@ -1,0 +1,137 @@
+"""The sum: total(t) is the sum over all steps < t, a window the difference of two totals. Exact, or refused.
+
+1. A column is a cumulative sum minus what stood before the entity's first row.
+2. The balance of the next partition is the balance of this one plus the entity's last row.
+3. No total may leave 64 bits, not even in passing: the difference of two such totals could not be told from a right one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from featurestore.compute.folds.fold import InvertibleFold, Segments, Span
+from featurestore.compute.probes import Probes
+from featurestore.errors import OverflowingResultError
+
+_LIMIT = 2**63
+
+
+@dataclass(frozen=True)
+class SumFold(InvertibleFold):
+    """Running sums of int64, or of fixed-size lists of them; never NULL.
+
+    Args:
+        buckets: Length of the list; ``None`` for a plain number.
+    """
+
+    buckets: int | None = None
+
+    @property
+    def type(self) -> pa.DataType:
+        """``int64``, or a list of them."""
+        return pa.int64() if self.buckets is None else pa.list_(pa.int64(), self.buckets)
+
+    def neutral(self, entities: int) -> pa.Array:
+        """Return zeros."""
+        return self.arrow(np.zeros((entities, *self._shape), np.int64))
+
+    def inside(self, tiles: pa.Array, segments: Segments, *, what: str) -> pa.Array:
+        """Sum each entity's rows up to each row.
+
+        Raises:
+            OverflowingResultError: a total does not fit 64 bits.
+        """
+        values, first = self.numpy(tiles), segments.first
+        if _largest(values) * len(values) >= _LIMIT:
+            # Exact in two halves of 32 bits.
+            high = _minus_before(np.cumsum(values >> 32, axis=0), first)
+            low = _minus_before(np.cumsum(values & 0xFFFF_FFFF, axis=0), first)
+            high += low >> 32
+            if ((high < -(2**31)) | (high >= 2**31)).any():
+                raise _overflow(what)
+        # A sum that wraps around 2^64 in passing, over other entities' rows, is exact again after the subtraction.
+        return self.arrow(_minus_before(np.cumsum(values, axis=0), first))
+
+    def close(self, before: pa.Array, inside: pa.Array, segments: Segments, span: Span) -> pa.Array:
+        """Add each entity's last row."""
+        totals = self.numpy(before).copy()
+        totals[segments.active] += self.numpy(inside)[segments.last]
+        return self.arrow(totals)
+
+    def check(self, before: pa.Array, inside: pa.Array, segments: Segments, *, what: str) -> None:
+        """Raise where an opening balance and a row's total inside the partition do not fit 64 bits together."""
+        opening, totals = self.numpy(before), self.numpy(inside)
+        if _largest(opening) + _largest(totals) < _LIMIT:
+            return
+        if _adds_up_too_far(np.repeat(opening, segments.ends - segments.starts, axis=0), totals).any():
+            raise _overflow(what)
+
+    def total(self, name: str, probes: Probes) -> np.ndarray:
+        """Return int64 [probes], or [probes, buckets]."""
+        out = np.zeros((len(probes), *self._shape), np.int64)
+        for landing in probes.landings:
+            total = self.numpy(landing.partition.balances.array(name)).take(landing.codes, axis=0).astype(np.int64)
+            values = self.numpy(landing.partition.ledger.array(name))
+            if len(values):
+                total += values.take(landing.row, axis=0) * landing.found.reshape(-1, *(1 for _ in self._shape))
+            out[landing.positions] = total
+        return out
+
+    def difference(self, right: np.ndarray, left: np.ndarray, steps: np.ndarray, *, what: str) -> np.ndarray:
+        """Subtract.
+
+        Raises:
+            OverflowingResultError: the difference does not fit 64 bits.
+        """
+        gap: np.ndarray = right - left
+        # Totals are exact; only those of different signs can lie further apart than 64 bits.
+        is_signed = left.min(initial=0) < 0 or right.min(initial=0) < 0
+        if is_signed and (((right ^ left) & (right ^ gap)) < 0).any():
+            raise OverflowingResultError(
+                f"{what!r} does not fit 64 bits for some row. Declare the column in a larger unit, or as double."
+            )
+        return gap
+
+    @property
+    def _shape(self) -> tuple[int, ...]:
+        return () if self.buckets is None else (self.buckets,)
+
+    def numpy(self, column: pa.Array) -> np.ndarray:
+        """Return a column as integers [rows], or [rows, buckets], as wide as they are stored."""
+        if self.buckets is None:
+            return np.asarray(column.to_numpy())
+        return np.asarray(column.flatten().to_numpy()).reshape(-1, self.buckets)
+
+    def arrow(self, totals: np.ndarray) -> pa.Array:
+        """Return integers [rows], or [rows, buckets], as a column."""
+        if self.buckets is None:
+            return pa.array(totals, pa.int64())
+        return pa.FixedSizeListArray.from_arrays(pa.array(totals.reshape(-1), pa.int64()), self.buckets)
+
+
+def _minus_before(running: np.ndarray, first: np.ndarray) -> np.ndarray:
+    before = np.zeros_like(running)
+    before[first > 0] = running[first[first > 0] - 1]
+    totals: np.ndarray = running - before
+    return totals
+
+
+def _adds_up_too_far(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Say where ``a + b`` leaves 64 bits (int64 in, bool out)."""
+    total = a + b
+    is_too_far: np.ndarray = ((a ^ total) & (b ^ total)) < 0
+    return is_too_far
+
+
+def _largest(values: np.ndarray) -> int:
+    return max(-int(values.min(initial=0)), int(values.max(initial=0)))
+
+
+def _overflow(what: str) -> OverflowingResultError:
+    return OverflowingResultError(
+        f"The running total of {what} does not fit 64 bits for some entity. Declare the column in a "
+        "larger unit, or lower the resolution_bits of a double."
+    )

@@ -1,0 +1,140 @@
+"""Probes: where some (entity, bound) pairs stand in the partitions of a ledger, and the rows that lie between two of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TypeAlias, TypeVar
+
+import numpy as np
+import pyarrow as pa
+
+from featurestore.compute.hot import ColumnFile
+
+Column: TypeAlias = np.ndarray | pa.Array
+_Kept = TypeVar("_Kept")
+
+
+@dataclass(frozen=True, eq=False)
+class Partition:
+    """One ledger file and the balances beside it."""
+
+    start_step: int
+    ledger: ColumnFile
+    balances: ColumnFile
+    _kept: dict[object, object] = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def ends(self) -> np.ndarray:
+        """Row behind each entity's last one (int64)."""
+        return self.balances.numbers("ends").astype(np.int64)
+
+    @property
+    def steps(self) -> np.ndarray:
+        """Step of each ledger row."""
+        return self.ledger.numbers("step")
+
+    def starts_of(self, codes: np.ndarray) -> np.ndarray:
+        """Return the first row of each entity (int64)."""
+        return np.where(codes > 0, self.ends.take(codes - 1, mode="clip"), 0)
+
+    def keep(self, key: object, make: Callable[[], _Kept]) -> _Kept:
+        """Return what ``make`` gives, made once for each key as long as this snapshot is read."""
+        if key not in self._kept:
+            self._kept[key] = make()
+        return self._kept[key]  # type: ignore[return-value]
+
+
+@dataclass(frozen=True, eq=False)
+class Landing:
+    """The probes that one partition answers.
+
+    Args:
+        partition: The partition, the last one that starts before the bound.
+        index: Its number.
+        positions: Which probes (int64).
+        codes: Their entities.
+        row: The last row of the entity before the bound; meaningless where ``found`` is false.
+        found: Whether there is one in this partition.
+    """
+
+    partition: Partition
+    index: int
+    positions: np.ndarray
+    codes: np.ndarray
+    row: np.ndarray
+    found: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Stretch:
+    """The rows of one partition that lie between two bounds: all rows of some entities, a part of those of others.
+
+    ``whole`` and ``partial`` are positions of probes (int64), each at most once; a part is the rows ``[low, high)``, never empty.
+    """
+
+    partition: Partition
+    whole: np.ndarray
+    whole_codes: np.ndarray
+    partial: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Probes:
+    """Where the totals at some bounds are found. A probe in no landing has no history.
+
+    Args:
+        codes: Entity per probe; negative for unknown ones.
+        bounds: Step per probe, itself not included.
+        partitions: All partitions, ascending.
+        landings: The probes by the partition that answers them.
+    """
+
+    codes: np.ndarray
+    bounds: np.ndarray
+    partitions: tuple[Partition, ...]
+    landings: tuple[Landing, ...]
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    @cached_property
+    def _of(self) -> np.ndarray:
+        of = np.full(len(self), -1, np.int64)
+        for landing in self.landings:
+            of[landing.positions] = landing.index
+        return of
+
+    @cached_property
+    def _next_row(self) -> np.ndarray:
+        """First row of the entity at or behind the bound, in the partition that answers the probe."""
+        rows = np.zeros(len(self), np.int64)
+        for landing in self.landings:
+            rows[landing.positions] = np.where(landing.found, landing.row + 1, landing.partition.starts_of(landing.codes))
+        return rows
+
+
+def stretches(left: Probes | None, right: Probes) -> tuple[Stretch, ...]:
+    """List the rows of each entity with ``left <= step < right``, partition by partition, ascending.
+
+    Args:
+        left: Probes at the windows' first steps; ``None`` for the beginning of time.
+        right: Probes of the same entities at the steps behind the windows.
+    """
+    first = np.full(len(right), -1, np.int64) if left is None else left._of
+    last, found = right._of, []
+    for i in range(max(int(first.min(initial=0)), 0), int(last.max(initial=-1)) + 1):
+        partition = right.partitions[i]
+        reached = np.flatnonzero((first <= i) & (last >= i) & (right.codes < len(partition.ends)))
+        codes, is_first, is_last = right.codes[reached], first[reached] == i, last[reached] == i
+        cut = is_first | is_last
+        low, high = partition.starts_of(codes[cut]), partition.ends.take(codes[cut])
+        if left is not None:
+            low = np.where(is_first[cut], left._next_row[reached[cut]], low)
+        high = np.where(is_last[cut], right._next_row[reached[cut]], high)
+        some = low < high
+        found.append(Stretch(partition, reached[~cut], codes[~cut], reached[cut][some], low[some], high[some]))
+    return tuple(found)
