@@ -19,7 +19,7 @@ from featurestore.compute.versions import ReadVersions
 from featurestore.drift.audit import (
     HISTORY_SCHEMA,
     AuditReport,
-    audit_view,
+    audit_views,
     draw_report,
     episodes,
     history,
@@ -321,10 +321,10 @@ class FeatureStore:
         """
         wanted, registry = month_list(months), self.registry
         self.take_snapshots(wanted, views=views, progress=progress)
-        tables = []
-        for view in self._chosen(registry, views).values():
-            found = audit_view(audited_view(self.layout, view), wanted[-1], policy=POLICY, resets=resets(self.layout, registry))
-            tables += [found[month] for month in wanted if month in found]
+        audited = [audited_view(self.layout, view) for view in registry.views.values()]
+        found = audit_views(audited, wanted[-1], policy=POLICY, resets=resets(self.layout, registry))
+        chosen = self._chosen(registry, views)
+        tables = [found[view][month] for view in chosen for month in wanted if month in found[view]]
         table = pa.concat_tables(tables) if tables else HISTORY_SCHEMA.empty_table()
         return AuditReport(tuple(wanted), table, episodes(table, lambda feature: dependants(registry, feature)))
 

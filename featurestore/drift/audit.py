@@ -24,7 +24,7 @@ import pyarrow.compute as pc
 
 from featurestore.calendar import retail_season
 from featurestore.drift.edges import EdgeSet
-from featurestore.drift.monitor import DRIFT_SCHEMA, NO_EDGES, monitor_sketches, sketch_month
+from featurestore.drift.monitor import DRIFT_SCHEMA, NO_EDGES, Resets, monitor_sketches, sketch_month
 from featurestore.drift.policy import DriftPolicy
 from featurestore.drift.report import WrittenReport, write_report
 from featurestore.drift.state import DRIFT
@@ -35,9 +35,10 @@ from featurestore.spec.document import digest
 from featurestore.timeline import Month
 
 MONTH, YEAR, AT = "audit_month", "audit_year", "month"
-FORMAT = 1
+FORMAT = 2
 HISTORY_SCHEMA = pa.schema([("view", pa.string()), *DRIFT_SCHEMA])
 _EDGES = b"edges"
+_Sketched = dict[str, tuple[str, dict[Month, pa.Table]]]  # year to name and months
 
 
 class Snapshots(Protocol):
@@ -162,35 +163,66 @@ def read_snapshot(audited: AuditedView, month: Month) -> pa.Table | None:
     return read_parquet(files[0].path) if files else None
 
 
-def audit_view(
-    audited: AuditedView, last: Month, *, policy: DriftPolicy, resets: Mapping[str, Sequence[Month]]
-) -> dict[Month, pa.Table]:
-    """Sketch and score every committed snapshot up to a month; what is committed already is read.
+def audit_views(
+    audited: Sequence[AuditedView], last: Month, *, policy: DriftPolicy, resets: Resets
+) -> dict[str, dict[Month, pa.Table]]:
+    """Sketch and score the committed snapshots of all views up to a month, together; what is committed already is read.
+
+    Together, since what is known of the noise is shared by all features: a view of few entities gains from the others.
 
     Returns:
-        Month to rows of ``HISTORY_SCHEMA``.
+        View to month to rows of ``HISTORY_SCHEMA``; only months of which the view has a snapshot.
     """
-    sketches = _sketched(audited, last, policy)
+    sketches = {view.view: _sketched(view, last, policy) for view in audited}
+    years = sorted({year for own in sketches.values() for year in own})
     names, chain = dict[str, str](), digest([FORMAT, asdict(policy)])
-    for year, (sketch_name, months) in sketches.items():
-        recalibrated = sorted((feature, str(month)) for feature, given in resets.items() for month in given if month in months)
-        names[year] = chain = digest([chain, sketch_name, recalibrated])
-    committed = _by_partition(Table.open(audited.scores), YEAR)
-    done = list(takewhile(lambda year: year in committed and committed[year].path.stem == names[year], names))
-    scored = pa.concat_tables([HISTORY_SCHEMA.empty_table(), *(read_parquet(committed[year].path) for year in done)])
-    if len(done) == len(names):
-        return _split(scored)
+    for year in years:
+        recalibrated = sorted((str(key), str(at)) for key, given in resets.items() for at in given if _is_in(at, year))
+        names[year] = chain = digest([chain, [own[year][0] for own in sketches.values() if year in own], recalibrated])
+    committed = {view.view: _by_partition(Table.open(view.scores), YEAR) for view in audited}
+    files = {year: [committed[view].get(year) for view, own in sketches.items() if year in own] for year in years}
+    done = list(takewhile(lambda year: all(file and file.path.stem == names[year] for file in files[year]), years))
+    read = [read_parquet(file.path) for year in done for file in files[year] if file]
+    scored = pa.concat_tables([HISTORY_SCHEMA.empty_table(), *read])
+    if len(done) < len(years):
+        new = _score(sketches, policy=policy, resets=resets, scored=scored)
+        for view in audited:
+            mine = new.filter(pc.equal(new["view"], view.view))
+            missing = {
+                year: mine.filter(pc.equal(pc.year(mine[AT]), int(year))) for year in sketches[view.view] if year not in done
+            }
+            if missing:
+                named = {year: (names[year], rows) for year, rows in missing.items()}
+                _commit_years(view.scores, named, f"scores of {view.view}")
+        scored = pa.concat_tables([scored, new])
+    return {view.view: _split(scored.filter(pc.equal(scored["view"], view.view))) for view in audited}
+
+
+def _is_in(month: Month | date | str, year: str) -> bool:
+    return str(Month.parse(month).year) == year
+
+
+def _score(sketches: Mapping[str, _Sketched], *, policy: DriftPolicy, resets: Resets, scored: pa.Table) -> pa.Table:
+    """Monitor the sketches of all views at once -> new rows of ``HISTORY_SCHEMA``, in order of view and time."""
+    by_month: dict[Month, list[pa.Table]] = {}
+    view_of, taken = dict[str, str](), dict[str, set[date]]()
+    for view, own in sketches.items():
+        for month, sketch in (item for _, months in own.values() for item in months.items()):
+            by_month.setdefault(month, []).append(sketch)
+            view_of.update(dict.fromkeys(pc.unique(sketch["feature"]).to_pylist(), view))
+            taken.setdefault(view, set()).add(month.first_day)
     new = monitor_sketches(
-        ((month.first_day, sketch) for _, months in sketches.values() for month, sketch in months.items()),
+        ((month.first_day, pa.concat_tables(by_month[month])) for month in sorted(by_month)),
         season=retail_season,
         policy=policy,
         resets=resets,
         scored=scored,
     )
-    named = new.add_column(0, "view", pa.array([audited.view] * new.num_rows, pa.string())).cast(HISTORY_SCHEMA)
-    by_year = {year: named.filter(pc.equal(pc.year(named[AT]), int(year))) for year in names if year not in done}
-    _commit_years(audited.scores, {year: (names[year], by_year[year]) for year in by_year}, f"scores of {audited.view}")
-    return _split(pa.concat_tables([scored, named]))
+    views = [view_of[feature] for feature in new["feature"].to_pylist()]
+    named = new.add_column(0, "view", pa.array(views, pa.string())).cast(HISTORY_SCHEMA)
+    # Another view's snapshot says nothing about a view that has none of the month.
+    is_taken = [day in taken[view] for view, day in zip(views, named[AT].to_pylist(), strict=True)]
+    return named.filter(pa.array(is_taken, pa.bool_()))
 
 
 def history(audited: AuditedView) -> pa.Table:
@@ -247,7 +279,7 @@ def draw_report(audited: AuditedView, month: Month, *, folder: Path) -> WrittenR
     return write_report(sides[0], sides[1], scores, folder=folder / str(month), name=audited.view, title=title)
 
 
-def _sketched(audited: AuditedView, last: Month, policy: DriftPolicy) -> dict[str, tuple[str, dict[Month, pa.Table]]]:
+def _sketched(audited: AuditedView, last: Month, policy: DriftPolicy) -> _Sketched:
     """Sketch the snapshots in order of time: year to name and months. The edges of a month start from those before it."""
     snapshots = {Month.parse(month): file for month, file in _by_partition(Table.open(audited.snapshots), MONTH).items()}
     committed, edges = _by_partition(Table.open(audited.sketches), YEAR), NO_EDGES

@@ -13,6 +13,7 @@ import numpy as np
 from featurestore.drift.alarm import MOST_SCORE, Alarms, raise_alarms
 from featurestore.drift.change import ChangeTest
 from featurestore.drift.edges import PROFILE
+from featurestore.drift.fit import Eigenbases
 from featurestore.drift.noise import MonthRelations
 from featurestore.drift.policy import DriftPolicy
 from featurestore.drift.pool import PoolComparison, compare_with_pool, pool_members, season_labels
@@ -57,8 +58,9 @@ class Judge:
     def begin_year(self, first: int, end: int) -> None:
         """Fit the noise on the months before ``first`` and get ready for ``[first, end)``."""
         self._segments = _segment_counts(self._records, until=first)
+        bases = Eigenbases(self._relations)
         years = [
-            fit_year(series, self._relations, first=first, end=end, onsets=tuple(onsets))
+            fit_year(series, bases, first=first, end=end, onsets=tuple(onsets))
             for series, onsets in zip(self._series, self._onsets, strict=True)
         ]
         self._tests = [year.test(np.arange(len(year.series.values))) for year in years]

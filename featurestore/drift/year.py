@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from featurestore.drift.change import WINDOW_MONTHS, ChangeTest
-from featurestore.drift.fit import Forgotten, NoiseFit, NoiseLikelihoods
+from featurestore.drift.fit import Eigenbases, Forgotten, NoiseFit, NoiseLikelihoods
 from featurestore.drift.noise import MonthRelations
 from featurestore.drift.statistic import SeriesSet
 
@@ -47,19 +47,19 @@ class FittedYear:
 
 
 def fit_year(
-    series: SeriesSet, relations: MonthRelations, *, first: int, end: int, onsets: tuple[tuple[int, np.ndarray], ...]
+    series: SeriesSet, bases: Eigenbases, *, first: int, end: int, onsets: tuple[tuple[int, np.ndarray], ...]
 ) -> FittedYear:
     """Fit the noise of all series of a kind from the months before ``first``.
 
     Args:
         series: The series.
-        relations: Of their months.
+        bases: Of their months; shared by the fits of all kinds.
         first: First month of the year; at least one month lies before it.
         end: First month behind the year.
         onsets: Pairs of a series and [M] a step: baselines before a recalibration.
     """
-    everything = np.arange(len(series.values))
-    likelihoods = NoiseLikelihoods(series.values, series.variances, series.kind, relations, until=first)
+    relations, everything = bases.relations, np.arange(len(series.values))
+    likelihoods = NoiseLikelihoods(series.values, series.variances, series.kind, bases, until=first)
     forgotten, rows = Forgotten(np.zeros(series.values.shape, bool), onsets), everything
     for _ in range(FIT_ROUNDS):
         likelihoods.explain(rows, forgotten)

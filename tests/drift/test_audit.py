@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from featurestore.drift.audit import AuditedView, audit_view, draw_report, episodes, history, read_snapshot, take_snapshots
+from featurestore.drift.audit import AuditedView, audit_views, draw_report, episodes, history, read_snapshot, take_snapshots
 from featurestore.drift.policy import DriftPolicy
 from featurestore.errors import FeatureStoreError
 from featurestore.lake.table import Table
@@ -50,7 +50,7 @@ def audited(root: Path) -> AuditedView:
 def whole(root: Path, source: Fake, months: list[Month], *, resets: dict | None = None) -> pa.Table:
     view = audited(root)
     take_snapshots(view, source, months)
-    found = audit_view(view, months[-1], policy=POLICY, resets=resets or {})
+    found = audit_views([view], months[-1], policy=POLICY, resets=resets or {})[view.view]
     return pa.concat_tables(found.values())
 
 

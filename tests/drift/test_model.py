@@ -6,7 +6,7 @@ from scipy.stats import multivariate_normal, norm
 
 from featurestore.calendar import retail_season
 from featurestore.drift.change import AGES, IS_RAMP, PULSE_FOUND, ChangeTest
-from featurestore.drift.fit import Forgotten, NoiseFit, NoiseLikelihoods, _Part
+from featurestore.drift.fit import Eigenbases, Forgotten, NoiseFit, NoiseLikelihoods, _Part
 from featurestore.drift.noise import DIFFUSE, EFFECTS, GRIDS, UNITS, UNSEEN, MonthRelations
 from featurestore.drift.statistic import LOCATION, MISSING, SeriesSet, bin_scores
 from featurestore.drift.year import _begun_seasons, fit_year
@@ -58,7 +58,7 @@ def test_likelihoods_of_all_candidates_equal_scipys_normal_density(effect: int) 
     forgotten = Forgotten(pulses, ((0, step),), ((3, recurring),))
     relations = MonthRelations.of(MONTHS[:60], retail_season)
     window = slice(0, 60)
-    part = _Part.of(values, np.arange(4), window, np.full(60, 0.01), forgotten, unit=1.0, relations=relations)
+    part = _Part.of(values, np.arange(4), window, np.full(4, 0.01), forgotten, unit=1.0, bases=Eigenbases(relations))
     season = part.profile(EFFECTS[effect])
     grid = GRIDS[LOCATION]
     candidates = [(noise, amplitude) for noise in grid.noises for amplitude in grid.amplitudes_of(EFFECTS[effect])]
@@ -140,7 +140,7 @@ def quiet(series: int, *, seed: int) -> np.ndarray:
 
 def audited_year(values: np.ndarray, *, first: int, onsets: tuple):
     series = SeriesSet(LOCATION, np.arange(len(values)), ("",) * len(values), values, np.full(values.shape, 0.0007))
-    year = fit_year(series, RELATIONS, first=first, end=first + 12, onsets=onsets)
+    year = fit_year(series, Eigenbases(RELATIONS), first=first, end=first + 12, onsets=onsets)
     test = year.test(np.arange(len(values)))
     return year, test, [test.step() for _ in range(12)]
 
@@ -194,10 +194,10 @@ def test_one_offs_that_come_back_alike_a_year_later_are_begun_seasons() -> None:
 
 def test_likelihoods_can_be_explained_again_for_a_few_series() -> None:
     values, variances = quiet(6, seed=4), np.full((6, len(MONTHS)), 0.0007)
-    whole = NoiseLikelihoods(values, variances, LOCATION, RELATIONS, until=60)
+    whole = NoiseLikelihoods(values, variances, LOCATION, Eigenbases(RELATIONS), until=60)
     forgotten = Forgotten(np.zeros(values.shape, bool))
     whole.explain(np.arange(6), forgotten)
-    parts = NoiseLikelihoods(values, variances, LOCATION, RELATIONS, until=60)
+    parts = NoiseLikelihoods(values, variances, LOCATION, Eigenbases(RELATIONS), until=60)
     for rows in ([0, 3], [1, 2, 4, 5]):
         parts.explain(np.array(rows), forgotten)
     one, other = whole.best(), parts.best()
