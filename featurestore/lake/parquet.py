@@ -41,5 +41,6 @@ def read_parquet(file: Path, *, columns: Sequence[str] | None = None) -> pa.Tabl
         ) from error
     except (pa.ArrowInvalid, OSError) as error:
         raise StoreError(
-            f"{file} is damaged ({error}). Restore it from a backup, or delete the folder and materialize again."
+            f"{file} is damaged ({error}). Restore it from a backup; what is computed (tiles, ledger) can "
+            "be deleted and materialized again."
         ) from error
