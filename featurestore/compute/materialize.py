@@ -6,7 +6,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import partial
 
@@ -94,10 +94,11 @@ def materialize(
     with ThreadPoolExecutor(_VIEWS_AT_ONCE) as pool:
         running = [pool.submit(_bring_up_to_date, layout, view, before, stages, told) for view in views]
         try:
-            reports = tuple(future.result() for future in running)
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+            wait(running, return_when=FIRST_EXCEPTION)
+        finally:
+            pool.shutdown(cancel_futures=True)  # a failure does not start views that wait; one that runs is finished
+        failed = [future for future in running if not future.cancelled() and future.exception()]
+        reports = tuple(future.result() for future in failed or running)
     return MaterializeReport(reports, time.perf_counter() - started)
 
 
