@@ -302,3 +302,18 @@ def test_the_last_screen_of_the_demo_shows_what_was_measured(
 def test_names_in_tables_are_text_and_not_markup(capsys: pytest.CaptureFixture[str]) -> None:
     screen.show_table("T", ("name",), [("[bold]x[/bold]",)])
     assert "[bold]x[/bold]" in capsys.readouterr().out
+
+
+def test_verify_says_equal_and_ends_with_one_where_it_is_not(filled: Run, tmp_path: Path) -> None:
+    code, out, _ = filled("verify")
+    assert code == 0
+    assert "none failed" in out
+    assert json.loads(filled("verify", "--view", "activity", "--sample", "1", "--json")[1])["is_equal"] is True
+    for file in (tmp_path / "store").rglob("month=2016-11/*.parquet"):
+        if "tiles" in str(file):
+            table = pq.read_table(file, partitioning=None)
+            pq.write_table(table.set_column(2, table.column_names[2], pa.array([9])), file)
+    code, out, _ = filled("verify")
+    assert code == 1
+    assert "committed 9, recomputed 1" in out
+    assert json.loads(filled("verify", "--json")[1])["first_difference"]["key"] == [7]

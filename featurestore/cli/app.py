@@ -25,6 +25,7 @@ for command in (
     store.apply,
     store.ingest,
     store.materialize,
+    store.verify,
     store.get,
     drift.audit,
     drift.recalibrate,

@@ -55,6 +55,24 @@ def materialize(root: Root = DEFAULT_ROOT, views: Views = None, as_json: Json = 
     screen.show_json(report) if as_json else screen.say(str(report))
 
 
+def verify(
+    root: Root = DEFAULT_ROOT,
+    views: Views = None,
+    sample: Annotated[float, typer.Option("--sample", help="Share of the entities to look at, above 0 up to 1.")] = 1.0,
+    as_json: Json = False,
+) -> None:
+    """Prove the committed tiles and ledgers equal to what the events give; exit code 1 on a difference."""
+    store = open_store(root)
+    with screen.counting("verify") as advance:
+        report = store.verify(views, sample=sample, progress=lambda view, stage, what: advance(f"{view} {stage} {what}"))
+    if as_json:
+        screen.show_json({"is_equal": report.is_equal, "first_difference": report.first_difference, **screen.plain(report)})
+    else:
+        screen.say(str(report))
+    if not report.is_equal:
+        raise typer.Exit(1)
+
+
 def get(
     spine: Annotated[
         Path, typer.Argument(help="Rows to enrich: Parquet, CSV or JSON lines with entity keys and an as_of column.")

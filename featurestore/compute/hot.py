@@ -70,7 +70,7 @@ class ColumnFile:
     def __init__(self, parquet: Path, hot: Path) -> None:
         self._parquet = parquet
         self._columns: dict[str, pa.Array] = {}
-        self._mapped = _open(hot)
+        self._mapped = read_hot(hot)
 
     def array(self, name: str) -> pa.Array:
         """Return a column as one Arrow array."""
@@ -85,7 +85,8 @@ class ColumnFile:
         return np.asarray(self.array(name).to_numpy())
 
 
-def _open(file: Path) -> pa.Table | None:
+def read_hot(file: Path) -> pa.Table | None:
+    """Map a hot copy into memory; ``None`` where it is missing or broken."""
     try:
         return pa.ipc.open_file(pa.memory_map(str(file), "r")).read_all()
     except (OSError, pa.ArrowException):

@@ -9,7 +9,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -118,34 +117,6 @@ class KeyDictionary:
     def slice(self, start: int) -> tuple[pa.Array, ...]:
         """Return the key columns from a code on."""
         return tuple(column.slice(start) for column in self.columns)
-
-
-def stable_hash(columns: Sequence[pa.Array]) -> np.ndarray:
-    """Hash keys to uint64, the same in every process, rebuild and version of a library.
-
-    Numbers go through the finalizer of splitmix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators",
-    OOPSLA 2014), texts through the first 8 bytes of their SHA-256.
-    """
-    found = np.zeros(len(columns[0]), np.uint64)
-    for column in columns:
-        found = _mixed(found ^ _part_hash(column))
-    return found
-
-
-def _part_hash(column: pa.Array) -> np.ndarray:
-    if pa.types.is_integer(column.type):
-        return _mixed(np.asarray(column).astype(np.uint64))
-    encoded = column.dictionary_encode()
-    texts = encoded.dictionary.to_pylist()
-    digests = [int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") for text in texts]
-    return np.array(digests, np.uint64).take(np.asarray(encoded.indices)) if texts else np.zeros(len(column), np.uint64)
-
-
-def _mixed(values: np.ndarray) -> np.ndarray:
-    z = values + np.uint64(0x9E3779B97F4A7C15)
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return np.asarray(z ^ (z >> np.uint64(31)))
 
 
 def key_type(kind: str) -> pa.DataType:

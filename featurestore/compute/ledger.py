@@ -27,17 +27,20 @@ from featurestore.compute.folds import Span
 from featurestore.compute.forms import view_measures
 from featurestore.compute.hot import drop_hot, write_hot
 from featurestore.compute.measure import Measure
-from featurestore.compute.partitions import plan_ledger, tile_sizes
+from featurestore.compute.partitions import LedgerPlan, plan_ledger, tile_sizes
 from featurestore.compute.state import BALANCES, KIND, LEDGER, MONTH, START, ViewState
 from featurestore.errors import NotMaterializedError
 from featurestore.lake.parquet import read_parquet, write_parquet
 from featurestore.lake.table import StagedFile, Table, commit, describe, stage
 from featurestore.timeline import Month
 
+Progress = Callable[[str], None]
 _METADATA = "featurestore"
 
 
-def fold_ledger(state: ViewState, *, before: Month | None = None, progress: Callable[[str], None] | None = None) -> int:
+def fold_ledger(
+    state: ViewState, *, before: Month | None = None, plan: LedgerPlan | None = None, progress: Progress | None = None
+) -> int:
     """Bring a view's ledger up to date with its tiles, in one commit.
 
     Changed tiles make their partition's ledger anew, and of later partitions the balances alone.
@@ -45,6 +48,7 @@ def fold_ledger(state: ViewState, *, before: Month | None = None, progress: Call
     Args:
         state: The view.
         before: Only tiles of earlier months, and those that the ledger already holds.
+        plan: Which files to make; by default it is derived from the tiles.
         progress: Called with the first month of each finished partition.
 
     Returns:
@@ -57,7 +61,7 @@ def fold_ledger(state: ViewState, *, before: Month | None = None, progress: Call
     """
     committed, tiles = Table.open(state.ledger_path), Table.open(state.tiles_path)
     there = {file.path.stem: file for file in committed.files()}
-    plan = plan_ledger(_wanted(state, committed, tiles, before), sizes=tile_sizes(tiles), committed=_names(committed))
+    plan = plan or plan_ledger(_wanted(state, committed, tiles, before), sizes=tile_sizes(tiles), committed=_names(committed))
     if plan.names == set(there):
         return 0
     measures, staged, rows = view_measures(state.view), list[StagedFile](), 0

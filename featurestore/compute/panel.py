@@ -16,8 +16,9 @@ import pyarrow as pa
 
 from featurestore.compute.asof import sorted_order
 from featurestore.compute.derive import Parameters, derive
-from featurestore.compute.keys import KeyDictionary, load_keys, stable_hash
+from featurestore.compute.keys import KeyDictionary, load_keys
 from featurestore.compute.retrieve import ViewQuery
+from featurestore.compute.row_hash import stable_hash
 from featurestore.spec.document import digest, fingerprint
 from featurestore.spec.view import Feature
 from featurestore.timeline import DAY_US, HOUR_US, Month, Window

@@ -7,7 +7,7 @@ inputs call for is there, whoever wrote it, and computing it twice gives the sam
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property, lru_cache
@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from featurestore.lake.layout import Layout
 from featurestore.lake.parquet import read_parquet
-from featurestore.lake.table import CommittedFile, Table
+from featurestore.lake.table import CommittedFile, Table, parquet_scan_sql
 from featurestore.spec.document import digest, ledger_fingerprint
 from featurestore.spec.view import FeatureView
 from featurestore.timeline import DAY_US, Clock, Month, local_us, months_between, to_us
@@ -69,6 +69,10 @@ class ViewState:
     def ledger_path(self) -> Path:
         """The Delta table of ledgers and balances; a changed definition has another one."""
         return self.layout.ledger(self.view.name) / self.fingerprint
+
+    def scan_sql(self, files: Iterable[CommittedFile]) -> str:
+        """Render what reads the events of some files."""
+        return parquet_scan_sql(files)
 
     @cached_property
     def inputs(self) -> Mapping[Month, list[CommittedFile]]:

@@ -18,7 +18,7 @@ from featurestore.errors import ExpressionError, FeatureStoreError, OverflowingR
 from featurestore.lake.layout import spill_folder
 from featurestore.lake.parquet import write_parquet
 from featurestore.lake.session import connect, quote
-from featurestore.lake.table import CommittedFile, StagedFile, Table, commit, describe, parquet_scan_sql, stage
+from featurestore.lake.table import CommittedFile, StagedFile, Table, commit, describe, stage
 from featurestore.spec.view import FeatureView
 from featurestore.timeline import DAY_US, HOUR_US, Interval, Month, from_us, utc_offsets
 
@@ -171,7 +171,7 @@ def aggregate(state: ViewState, months: Sequence[Month], *, end_us: int | None =
     start_us, behind_us = months[0].interval(timezone).start_us, months[-1].interval(timezone).end_us
     interval = Interval(start_us, behind_us if end_us is None else min(behind_us, end_us))
     files: dict[str, CommittedFile] = {file.name: file for month in months for file in state.inputs[month]}
-    sql = tile_sql(state.view, parquet_scan_sql(files.values()), interval=interval, timezone=timezone)
+    sql = tile_sql(state.view, state.scan_sql(files.values()), interval=interval, timezone=timezone)
     with spill_folder(state.layout) as spill, connect(state.layout.root, temp_folder=spill) as session:
         try:
             table = session.sql(sql).to_arrow_table()
