@@ -45,7 +45,7 @@ class LedgerPlan:
 def tile_sizes(tiles: Table) -> dict[Month, TileSize]:
     """Read the sizes of committed tiles from their statistics."""
     return {
-        Month.parse(file.partition[MONTH]): TileSize(file.rows, int(file.maximum["code"]) + 1 if file.rows else 0)
+        Month.parse(file.partition[MONTH]): TileSize(file.rows, int(file.largest("code")) + 1 if file.rows else 0)
         for file in tiles.files()
     }
 

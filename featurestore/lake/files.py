@@ -75,13 +75,19 @@ class CommittedFile:
         """Largest value by column."""
         return self._known("max.")
 
+    def largest(self, column: str) -> Any:
+        """Return the largest value of one column, without unpacking the others; ``None`` where it is not known."""
+        name = f"max.{column}"
+        return self.statistics[name][0].as_py() if name in self.statistics.column_names else None
+
     @cached_property
     def null_count(self) -> dict[str, int]:
         """Number of NULL values by column."""
         return self._known("null_count.")
 
     def _known(self, prefix: str) -> dict[str, Any]:
-        return _without_prefix(self.statistics.to_pylist()[0], prefix)
+        names = [name for name in self.statistics.column_names if name.startswith(prefix)]
+        return _without_prefix(self.statistics.select(names).to_pylist()[0], prefix)
 
 
 def stage(path: Path, partition: Mapping[str, str], name: str | None = None) -> Path:
