@@ -38,8 +38,10 @@ from featurestore.spec import (
     Mean,
     Profile,
     Recency,
+    SeasonWindow,
     Sum,
 )
+from featurestore.timeline import Offset
 
 __version__ = "0.1.0"
 
@@ -63,9 +65,11 @@ __all__ = [
     "Mean",
     "MissingExtraError",
     "NotMaterializedError",
+    "Offset",
     "OverflowingResultError",
     "Profile",
     "Recency",
+    "SeasonWindow",
     "SpineError",
     "StoreError",
     "Sum",

@@ -23,6 +23,10 @@ AFTER_SPRING_FESTIVAL = "after_spring_festival"
 SEASONS = (ORDINARY, MID_YEAR, DOUBLE_11, BEFORE_SPRING_FESTIVAL, SPRING_FESTIVAL, AFTER_SPRING_FESTIVAL)
 
 
+# Years whose Spring Festival the library knows.
+FIRST_YEAR, LAST_YEAR = 1900, 2099
+
+
 @dataclass(frozen=True)
 class Season:
     """The label of a month in the retail calendar, one of ``SEASONS``."""
@@ -50,7 +54,9 @@ def spring_festival(year: int) -> date:
     try:
         day: date = LunarDate(year, 1, 1).to_solar_date()
     except ValueError as error:
-        raise DefinitionError(f"The Spring Festival of {year} is not known ({error}). Use months from 1900 to 2099.") from error
+        raise DefinitionError(
+            f"The Spring Festival of {year} is not known ({error}). Use months from {FIRST_YEAR} to {LAST_YEAR}."
+        ) from error
     return day
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta, timezone
 from itertools import pairwise
 from zoneinfo import ZoneInfo
@@ -17,11 +18,14 @@ from featurestore.timeline import (
     Clock,
     Interval,
     Month,
+    Offset,
+    Piece,
     Window,
     day_start_us,
     from_us,
     local_us,
     months_between,
+    parse_window,
     to_us,
     utc_offsets,
 )
@@ -84,17 +88,64 @@ def test_days_count_the_calendar_and_hours_the_clock_over_a_clock_change() -> No
     assert Clock("1h", "Europe/Berlin").step(behind) - Clock("1h", "Europe/Berlin").step(before) == 23
 
 
+def edges(pieces: Sequence[Piece]) -> tuple[np.ndarray, np.ndarray]:
+    """Both edges of a window of one piece."""
+    (piece,) = pieces
+    assert piece.left is not None
+    return piece.right.steps, piece.left.steps
+
+
 @pytest.mark.parametrize("grain", GRAINS)
 def test_a_window_excludes_the_floor_and_includes_what_lies_exactly_one_window_before(grain: str) -> None:
     clock, as_of = Clock(grain, "Asia/Shanghai"), random_instants(4)
-    right, left = clock.window(as_of, Window.parse("30d"))
-    assert left is not None
+    right, left = edges(clock.window(as_of, Window.parse("30d")))
     assert right.tolist() == clock.floor(as_of).tolist()
     assert set((right - left).tolist()) == {{"1d": 30, "1h": 720, "event": 30 * DAY_US}[grain]}
-    moved_right, moved_left = clock.window(as_of, Window.parse("30d"), Window.parse("45d"))
-    assert moved_left is not None
-    assert set((right - moved_right).tolist()) == set((left - moved_left).tolist())
-    assert clock.window(as_of, Window.parse("lifetime"))[1] is None
+    moved_right, moved_left = edges(clock.window(as_of, Window.parse("30d"), delay=45))
+    assert set((right - moved_right).tolist()) == set((left - moved_left).tolist()) == {45}
+    (forever,) = clock.window(as_of, Window.parse("lifetime"))
+    assert forever.left is None
+
+
+@pytest.mark.parametrize("grain", GRAINS)
+def test_an_offset_moves_both_edges_back_and_shares_those_of_plain_windows(grain: str) -> None:
+    clock, as_of = Clock(grain, "Europe/Berlin"), random_instants(5)
+    (piece,) = clock.window(as_of, Offset("30d", by="1y"))
+    (year,) = clock.window(as_of, Window.parse("1y"))
+    right, left = edges([piece])
+    assert right.tolist() == edges([year])[1].tolist()
+    assert piece.right.name == year.left.name
+    assert left.tolist() == edges(clock.window(as_of, Window.parse("395d")))[1].tolist()
+
+
+@pytest.mark.parametrize(("text", "months"), [("ytd", 12), ("mtd", 1)])
+@pytest.mark.parametrize("zone", ZONES)
+@pytest.mark.parametrize("grain", GRAINS)
+def test_a_window_to_date_begins_with_the_first_step_of_the_years_or_months_first_instant(
+    grain: str, zone: str, text: str, months: int
+) -> None:
+    clock, as_of = Clock(grain, zone), random_instants(6, 60)
+    right, left = edges(clock.window(as_of, parse_window(text)))
+    for floor, start in zip(right.tolist(), left.tolist(), strict=True):
+        month = Month.of(clock.start_us(floor), zone)
+        first = Month(month.year, 1) if months == 12 else month
+        assert clock.start_us(start - 1) < first.interval(zone).start_us <= clock.start_us(start)
+        assert start <= floor
+    assert (right - edges(clock.window(as_of, parse_window(text), delay=7))[0] == 7).all()
+
+
+def test_what_is_no_offset_is_refused() -> None:
+    with pytest.raises(DefinitionError, match="make by= longer"):
+        Offset(Offset("30d", by="1y"), by="1y")  # type: ignore[arg-type]
+    with pytest.raises(DefinitionError, match="not a window"):
+        Offset("30", by="1y")
+    with pytest.raises(DefinitionError, match="has no length"):
+        Offset("30d", by="lifetime")
+    with pytest.raises(DefinitionError, match="not a window"):
+        Offset("30d", by="ytd")
+    with pytest.raises(DefinitionError, match="grain='1h'"):
+        Offset("30d", by="36h").check("1d")
+    assert Offset("lifetime", by="1y").look_back_hours is None
 
 
 @pytest.mark.parametrize("text", ["", "0d", "-1d", "30", "d", "1m", "1.5d", "30D", " 30d", "forever", "100000d", None, 30])
@@ -108,11 +159,6 @@ def test_a_window_must_be_a_whole_multiple_of_the_grain() -> None:
     with pytest.raises(DefinitionError, match="grain='1h'"):
         Window.parse("36h").steps("1d")
     assert Window.parse("lifetime").steps("1d") is None
-
-
-def test_a_delay_of_a_lifetime_is_refused() -> None:
-    with pytest.raises(DefinitionError, match="lifetime"):
-        Clock("1d", "UTC").window(np.array([0]), Window.parse("1d"), Window.parse("lifetime"))
 
 
 @pytest.mark.parametrize("zone", ZONES)
@@ -130,8 +176,7 @@ def test_a_month_as_a_window_reaches_from_its_end_to_its_start_also_over_a_clock
         for grain in GRAINS:
             clock = Clock(grain, "Europe/Berlin")
             interval = month.interval("Europe/Berlin")
-            _, left = clock.window(np.array([interval.end_us]), month.window(clock))
-            assert left is not None
+            _, left = edges(clock.window(np.array([interval.end_us]), month.window(clock)))
             assert clock.start_us(int(left[0])) == interval.start_us
 
 

@@ -33,9 +33,8 @@ def check_fresh(state: ViewState, reader: LedgerReader, *, as_of_us: int) -> Non
     Raises:
         NotMaterializedError: names the months and the call that mends it.
     """
-    delay = Window.parse(state.view.delay) if state.view.delay else None
-    bound, _ = state.clock.window(np.array([as_of_us], np.int64), Window.parse("lifetime"), delay)
-    floor = int(bound[0])
+    (piece,) = state.clock.window(np.array([as_of_us], np.int64), Window.parse("lifetime"), delay=state.view.delay_steps)
+    floor = int(piece.right.steps[0])
     floor_us = state.clock.start_us(floor)
     needed = [month for month in stale_months(state, reader) if month.interval(state.layout.timezone).start_us < floor_us]
     if not needed or (

@@ -3,6 +3,11 @@
 The panel is a hash sample of the entities with activity in the 90 days before: an entity that stays active stays in the
 panel, whoever joins or leaves. Sums over more than a year are taken over the month alone (their inflow), and values carried
 from longer ago than a year are not seen: as a history grows, these levels move by construction, what enters them does not.
+
+Windows of another shape: an ``Offset`` of up to a year is scored as it is, from the month on whose whole look-back, offset
+included, lies inside the history. The others are taken over the month like long ones: at a month's end ``"mtd"`` is always
+empty and ``"ytd"`` is in December, and a season's level stands still until the next occurrence moves it, while the month in
+which a measure changes shows it at once.
 """
 
 from __future__ import annotations
@@ -101,7 +106,7 @@ class Panel:
 
 
 def _monthly(feature: Feature, month: Window) -> Feature:
-    """Replace a window of more than a year by the month itself."""
+    """Replace a window of more than a year, or of no fixed length, by the month itself."""
     if feature.aggregation is None or not _is_long(feature):
         return feature
     if feature.aggregation.is_carried:
@@ -110,13 +115,16 @@ def _monthly(feature: Feature, month: Window) -> Feature:
 
 
 def _is_long(feature: Feature) -> bool:
-    """Whether the feature's level moves by construction as history grows: it reads more than a year."""
-    return feature.window is not None and (feature.window.hours is None or feature.window.hours > LONGEST_LEVEL_HOURS)
+    """Whether the feature's level moves by construction: it holds more than a year, or a different length at each as_of."""
+    if feature.window is None:
+        return False
+    hours = feature.window.length_hours
+    return hours is None or hours > LONGEST_LEVEL_HOURS
 
 
 def _longest_hours(feature: Feature, features: Sequence[Feature]) -> int:
-    """Longest window, in hours, that a feature's level reads; derived features read others."""
+    """How far back, in hours, a feature's level looks; derived features read others."""
     if feature.expression:
         by_name = {each.name: each for each in features}
         return max((_longest_hours(by_name[name], features) for name in feature.expression.columns), default=0)
-    return 0 if feature.window is None or feature.window.hours is None else feature.window.hours
+    return (feature.window.look_back_hours or 0) if feature.window else 0

@@ -8,6 +8,7 @@ from featurestore.spec.registry import Change, Plan, Registry
 from featurestore.spec.service import Calibration, FeatureService
 from featurestore.spec.source import EventSource
 from featurestore.spec.view import Derived, Feature, FeatureView
+from featurestore.spec.windows import SeasonWindow
 
 __all__ = [
     "Aggregation",
@@ -26,5 +27,6 @@ __all__ = [
     "Profile",
     "Recency",
     "Registry",
+    "SeasonWindow",
     "Sum",
 ]

@@ -13,7 +13,7 @@ from featurestore.spec.entity import Entity
 from featurestore.spec.expression import Expression, parse
 from featurestore.spec.names import checked_name
 from featurestore.spec.source import EventSource
-from featurestore.timeline import GRAINS, Window
+from featurestore.timeline import GRAINS, AnyWindow, length_steps
 
 _Item = TypeVar("_Item")
 
@@ -43,7 +43,7 @@ class Feature:
     name: str
     type: str
     aggregation: Aggregation | None = None
-    window: Window | None = None
+    window: AnyWindow | None = None
     expression: Expression | None = None
 
     @property
@@ -147,14 +147,18 @@ class FeatureView:
             raise DefinitionError(
                 f"{what}: event_time={self.event_time!r} is no timestamp column.{did_you_mean(self.event_time, types)}"
             )
-        if self.delay is not None:
-            window = Window.parse(self.delay)
-            if window.steps(self.grain) is None:
-                raise DefinitionError(f"{what}: delay cannot be 'lifetime'.")
+        if self.delay == "lifetime":
+            raise DefinitionError(f"{what}: delay cannot be 'lifetime'.")
+        _ = self.delay_steps
         for aggregation in self.aggregations:
             aggregation.check(types, owner=what)
             for _, window in aggregation.outputs():
-                window.steps(self.grain)
+                window.check(self.grain)
+
+    @property
+    def delay_steps(self) -> int:
+        """Steps of the grain by which the view's windows are moved back."""
+        return 0 if self.delay is None else length_steps(self.delay, self.grain)
 
     @property
     def key_columns(self) -> tuple[tuple[str, str], ...]:

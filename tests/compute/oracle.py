@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from datetime import date, datetime, timedelta, timezone
 from fractions import Fraction
+from functools import cache
 from zoneinfo import ZoneInfo
 
+from featurestore.spec import SeasonWindow
+from featurestore.timeline import Offset
+
 UTC = timezone.utc
+Window = str | Offset | SeasonWindow
+# Month of the Spring Festival's first day.
+FESTIVAL_MONTHS = {2015: 2, 2016: 2, 2017: 1, 2018: 2, 2019: 2, 2020: 1, 2021: 2, 2022: 2, 2023: 1, 2024: 2}
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -26,6 +33,7 @@ def back(step, hours: int, grain: str):
     return step - hours if grain == "1h" else step - timedelta(hours=hours)
 
 
+@cache
 def first_instant(step, grain: str, zone: str) -> datetime:
     if grain == "1d":
         return datetime(step.year, step.month, step.day, tzinfo=ZoneInfo(zone)).astimezone(UTC)
@@ -45,15 +53,51 @@ def steps_of(events: list[dict], *, grain: str, zone: str, time: str) -> list[tu
 
 
 def in_window(
-    stepped: list[tuple[object, dict]], as_of: datetime, window: str, *, grain: str, zone: str, delay: str | None
+    stepped: list[tuple[object, dict]], as_of: datetime, window: Window, *, grain: str, zone: str, delay: str | None
 ) -> list[dict]:
-    """The events with ``floor(as_of) - delay - window <= step < floor(as_of) - delay``."""
-    right = floor_step(as_of, grain, zone)
-    if delay:
-        right = back(right, hours_of(delay), grain)
+    """The events with ``floor(as_of) - delay - window <= step < floor(as_of) - delay``; see ``holds`` for other windows."""
+    floor, hours = floor_step(as_of, grain, zone), hours_of(delay) if delay else 0
+    return [event for step, event in stepped if holds(window, step, floor, hours, grain, zone)]
+
+
+def holds(window: Window, step, floor, delay_hours: int, grain: str, zone: str) -> bool:
+    """Whether a window, moved back by a delay, holds a step."""
+    if isinstance(window, Offset):
+        return holds(window.window, step, floor, delay_hours + hours_of(window.by), grain, zone)
+    right = back(floor, delay_hours, grain)
+    if isinstance(window, SeasonWindow):
+        month, now = (year_month(first_instant(each, grain, zone), zone) for each in (step, right))
+        return month in complete_seasons(window.season, now)[: window.years]
+    if step >= right:
+        return False
+    if window in ("ytd", "mtd"):
+        parts = 1 if window == "ytd" else 2
+        month, now = (year_month(first_instant(each, grain, zone), zone) for each in (back(step, -delay_hours, grain), floor))
+        return month[:parts] == now[:parts]
     hours = hours_of(window)
-    left = None if hours is None else back(right, hours, grain)
-    return [event for step, event in stepped if step < right and (left is None or step >= left)]
+    return hours is None or step >= back(right, hours, grain)
+
+
+@cache
+def year_month(moment: datetime, zone: str) -> tuple[int, int]:
+    local = moment.astimezone(ZoneInfo(zone))
+    return local.year, local.month
+
+
+@cache
+def complete_seasons(season: str, now: tuple[int, int]) -> list[tuple[int, int]]:
+    """The months of a season before the present one, the latest first, back to 2015."""
+    months = [(year, month) for year in range(now[0], 2014, -1) for month in range(12, 0, -1)]
+    return [month for month in months if month < now and season_of(month) == season]
+
+
+def season_of(month: tuple[int, int]) -> str:
+    """The season of a month, by the published months of the Spring Festival."""
+    index, festivals = month[0] * 12 + month[1], {year * 12 + m for year, m in FESTIVAL_MONTHS.items()}
+    for label, shift in (("spring_festival", 0), ("before_spring_festival", 1), ("after_spring_festival", -1)):
+        if index + shift in festivals:
+            return label
+    return {6: "618", 11: "double11"}.get(month[1], "ordinary")
 
 
 def count(events):

@@ -14,8 +14,8 @@ from featurestore.compute.outcomes import monthly_inputs
 from featurestore.compute.panel import Panel
 from featurestore.compute.retrieve import ViewQuery, view_queries
 from featurestore.lake.layout import Layout, create_or_open
-from featurestore.spec import Count, Derived, Entity, FeatureView, Last, Registry, Sum
-from featurestore.timeline import Clock, Month, from_us
+from featurestore.spec import Count, Derived, Entity, FeatureView, Last, Registry, SeasonWindow, Sum
+from featurestore.timeline import Clock, Month, Offset, from_us
 from tests.compute.world import SOURCE, ask, at, commit_events, event
 
 ZONE = "Europe/Berlin"
@@ -87,6 +87,37 @@ def test_windows_over_a_year_are_taken_over_the_month_and_say_so(layout) -> None
     assert scored_on["activity__n_10y"] == scored_on["activity__n_lifetime"] == b"inflow"
     assert scored_on["activity__category"] == b"within a year"
     assert scored_on["activity__n_1y"] is None
+
+
+def test_windows_of_other_shapes_are_levels_with_their_whole_look_back_or_the_months_inflow(layout) -> None:
+    windows = (Offset("30d", by="1y"), Offset("2y", by="30d"), "ytd", "mtd", SeasonWindow("618", years=1))
+    view = make_view(
+        aggregations=[
+            Count("n", windows=("30d", *windows)),
+            Sum("spend", "amount_cents", windows=("30d",)),
+            Last("category", "category", windows=("mtd",)),
+        ],
+        derived=[Derived("growth", "n_30d - n_30d_offset_1y")],
+    )
+    snapshot = panel(layout, view).snapshot(MARCH)
+    users = snapshot["user_id"].to_pylist()
+    expected = answer_at(layout, view, users, MARCH.interval(ZONE).end_us)
+    assert snapshot["activity__growth"].to_pylist() == expected["activity__growth"].to_pylist()
+    inflow = snapshot["activity__n_mtd"].to_pylist()
+    assert any(inflow)
+    assert not any(expected["activity__n_mtd"].to_pylist())
+    assert inflow == snapshot["activity__n_ytd"].to_pylist() == snapshot["activity__n_618_1y"].to_pylist()
+    metadata = {field.name.removeprefix("activity__"): field.metadata or {} for field in snapshot.schema}
+    scored_on = {name: found.get(b"scored_on") for name, found in metadata.items() if b"scored_on" in found}
+    assert scored_on == {
+        **{f"n_{text}": b"inflow" for text in ("2y_offset_30d", "ytd", "mtd", "618_1y")},
+        "category_mtd": b"within a year",
+    }
+    assert [metadata[name][b"full_since"] for name in ("n_30d", "n_30d_offset_1y", "growth")] == [
+        b"2021-01-01",
+        b"2022-01-01",
+        b"2022-01-01",
+    ]
 
 
 def test_a_feature_names_the_month_since_which_its_window_lies_inside_the_history(layout) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from featurestore.errors import DefinitionError
-from featurestore.spec import Count, Last, Mean, Profile, Recency, Sum
+from featurestore.spec import Count, Last, Mean, Profile, Recency, SeasonWindow, Sum
 from featurestore.spec.aggregations import aggregation_document, aggregation_from
+from featurestore.timeline import Offset
 from tests.spec.definitions import BUY, view
 
 EVERY = [
@@ -17,6 +18,7 @@ EVERY = [
     Last("category", "category", windows=("90d",)),
     Recency("since_buy", where=BUY),
     Profile("days", by="day_of_week", windows=("30d",)),
+    Count("seen", windows=("ytd", "mtd", Offset("30d", by="1y"), SeasonWindow("double11", years=3))),
 ]
 
 
@@ -36,6 +38,10 @@ def test_every_aggregation_has_the_type_that_the_design_promises() -> None:
         "category_90d": "string",
         "since_buy": "double",
         "days_30d": "profile",
+        "seen_ytd": "int64",
+        "seen_mtd": "int64",
+        "seen_30d_offset_1y": "int64",
+        "seen_double11_3y": "int64",
     }
 
 

@@ -6,9 +6,22 @@ import json
 
 import pytest
 
-from featurestore.spec import Calibration, Count, Derived, Entity, FeatureService, Last, Mean, Profile, Recency, Sum
+from featurestore.spec import (
+    Calibration,
+    Count,
+    Derived,
+    Entity,
+    FeatureService,
+    Last,
+    Mean,
+    Profile,
+    Recency,
+    SeasonWindow,
+    Sum,
+)
 from featurestore.spec.document import digest, document, fingerprint, ledger_fingerprint, view_from
 from featurestore.spec.registry import Registry
+from featurestore.timeline import Offset
 from tests.spec.definitions import BUY, SCHEMA, USER, source, view, with_basket
 
 PRIOR = Calibration(
@@ -37,6 +50,11 @@ def test_a_registry_survives_its_json_form() -> None:
         with_basket(),
         view(delay="45d"),
         view("activity", Count("buys", where=BUY, windows=("30d", "lifetime", "10y")), Sum("spend", "amount_cents")),
+        view(
+            "activity",
+            Count("buys", where=BUY, windows=("ytd", Offset("30d", by="1y"), SeasonWindow("618", years=2))),
+            Sum("spend", "amount_cents"),
+        ),
         view("activity", Sum("paid", "amount_cents"), Count("orders", where=BUY), Count("purchases", where=BUY)),
         view("activity", Count("buys", where="event_type  =  'buy' -- only these"), Sum("spend", "amount_cents")),
         view(owner="me", description="It is mine.", tags={"a": "b"}),
@@ -48,6 +66,7 @@ def test_a_registry_survives_its_json_form() -> None:
         "derived",
         "delay",
         "windows",
+        "windows of other shapes",
         "names and order",
         "spelling",
         "labels",

@@ -105,6 +105,10 @@ class InvertibleFold(RunningFold):
     def difference(self, right: np.ndarray, left: np.ndarray, steps: np.ndarray, *, what: str) -> np.ndarray:
         """Return what lies between two bounds that are ``steps`` apart, from the totals at both."""
 
+    @abstractmethod
+    def add(self, one: np.ndarray, other: np.ndarray, *, what: str) -> np.ndarray:
+        """Return what lies in two disjoint windows, from what lies in each."""
+
 
 class ScopedFold(ABC):
     """A fold whose balances summarise the partition itself, and whose ledger holds the steps' own values."""

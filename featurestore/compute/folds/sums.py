@@ -90,10 +90,19 @@ class SumFold(InvertibleFold):
         # Totals are exact; only those of different signs can lie further apart than 64 bits.
         is_signed = left.min(initial=0) < 0 or right.min(initial=0) < 0
         if is_signed and (((right ^ left) & (right ^ gap)) < 0).any():
-            raise OverflowingResultError(
-                f"{what!r} does not fit 64 bits for some row. Declare the column in a larger unit, or as double."
-            )
+            raise _result_overflow(what)
         return gap
+
+    def add(self, one: np.ndarray, other: np.ndarray, *, what: str) -> np.ndarray:
+        """Add.
+
+        Raises:
+            OverflowingResultError: the sum does not fit 64 bits.
+        """
+        if _adds_up_too_far(one, other).any():
+            raise _result_overflow(what)
+        total: np.ndarray = one + other
+        return total
 
     @property
     def _shape(self) -> tuple[int, ...]:
@@ -128,6 +137,12 @@ def _adds_up_too_far(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 def _largest(values: np.ndarray) -> int:
     return max(-int(values.min(initial=0)), int(values.max(initial=0)))
+
+
+def _result_overflow(what: str) -> OverflowingResultError:
+    return OverflowingResultError(
+        f"{what!r} does not fit 64 bits for some row. Declare the column in a larger unit, or as double."
+    )
 
 
 def _overflow(what: str) -> OverflowingResultError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -11,25 +12,34 @@ from featurestore.compute.measure import Measure, Rows
 from featurestore.spec.aggregations import Aggregation
 
 
-class WindowTotals(Protocol):
-    """Totals at the edges of one window, for n probes."""
+class PieceTotals(Protocol):
+    """Totals at the edges of one piece of a window, for n probes."""
 
     @property
     def right_us(self) -> np.ndarray:
-        """First instant after the window, per probe (int64)."""
+        """First instant after the piece, per probe (int64)."""
         ...
 
     @property
     def left_us(self) -> np.ndarray | None:
-        """First instant of the window; ``None`` for ``lifetime``."""
-        ...
-
-    def difference(self, measure: Measure) -> np.ndarray:
-        """Return what lies in the window of a measure whose fold is invertible: of sums int64 [n], or [n, buckets]."""
+        """First instant of the piece; ``None`` for ``lifetime``."""
         ...
 
     def carried(self, measure: Measure) -> pa.Array:
         """Return the last value before the right edge of a measure that is carried forward; NULL where there is none."""
+        ...
+
+
+class WindowTotals(Protocol):
+    """Totals of one window, for n probes: a window is one piece, or several that do not overlap."""
+
+    @property
+    def pieces(self) -> Sequence[PieceTotals]:
+        """The pieces, the latest first; at least one."""
+        ...
+
+    def difference(self, measure: Measure) -> np.ndarray:
+        """Return what lies in the window of a measure whose fold is invertible: of sums int64 [n], or [n, buckets]."""
         ...
 
     def between(self, measure: Measure) -> pa.Array:

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from featurestore.compute.forms.form import WindowTotals
+from featurestore.compute.forms.form import PieceTotals, WindowTotals
 from featurestore.compute.measure import ARROW_TYPES, TIME_US, Measure, Rows, last_measure
 from featurestore.lake.session import quote
 from featurestore.spec.aggregations import Aggregation, Last
@@ -28,12 +28,8 @@ class LastForm:
         return last_measure(f"last_{aggregation.column}", value, kind), _time_of(f"max({TIME_US}) {matching}")
 
     def finalize(self, aggregation: Aggregation, measures: tuple[Measure, ...], window: WindowTotals) -> pa.Array:
-        """Return the column's type; NULL when the last value lies before the window."""
-        value = window.carried(measures[0])
-        if window.left_us is None:
-            return value
-        inside = pc.greater_equal(window.carried(measures[1]), pa.array(window.left_us))
-        return pc.if_else(inside, value, pa.scalar(None, value.type))
+        """Return the column's type: of the latest piece that has a value; NULL when none has."""
+        return pc.coalesce(*(_inside(piece, measures[0], measures[1]) for piece in window.pieces))
 
 
 class RecencyForm:
@@ -44,13 +40,19 @@ class RecencyForm:
         return (_time_of(f"max({TIME_US}) FILTER (WHERE {rows.condition(aggregation)})"),)
 
     def finalize(self, aggregation: Aggregation, measures: tuple[Measure, ...], window: WindowTotals) -> pa.Array:
-        """Return days of 24 h from the last matching event to the right edge; NULL without events in the window."""
-        seen = window.carried(measures[0])
-        missing = np.asarray(pc.is_null(seen))
-        if window.left_us is not None:
-            missing |= np.asarray(pc.fill_null(seen, 0)) < window.left_us
-        elapsed_us = window.right_us - np.asarray(pc.fill_null(seen, 0))
-        return pa.array(elapsed_us / DAY_US, mask=missing)
+        """Return days of 24 h from the last matching event to the latest right edge; NULL without events in the window."""
+        seen = pc.coalesce(*(_inside(piece, measures[0], measures[0]) for piece in window.pieces))
+        elapsed_us = window.pieces[0].right_us - np.asarray(pc.fill_null(seen, 0))
+        return pa.array(elapsed_us / DAY_US, mask=np.asarray(pc.is_null(seen)))
+
+
+def _inside(piece: PieceTotals, value: Measure, time: Measure) -> pa.Array:
+    """Return the last value before a piece's right edge; NULL where it was seen before its left one."""
+    found = piece.carried(value)
+    if piece.left_us is None:
+        return found
+    is_inside = pc.greater_equal(piece.carried(time), pa.array(piece.left_us))
+    return pc.if_else(is_inside, found, pa.scalar(None, found.type))
 
 
 def _time_of(sql: str) -> Measure:

@@ -10,6 +10,7 @@ from featurestore.spec.aggregations.aggregation import Aggregation, ColumnAggreg
 from featurestore.spec.aggregations.carried import Last, Recency
 from featurestore.spec.aggregations.profile import Profile
 from featurestore.spec.aggregations.sums import Count, Mean, Sum
+from featurestore.spec.windows import window_document, window_from
 
 KINDS: dict[str, type[Aggregation]] = {
     "Count": Count,
@@ -41,7 +42,7 @@ def aggregation_document(aggregation: Aggregation) -> dict[str, object]:
     for item in fields(aggregation):
         value = getattr(aggregation, item.name)
         if value != item.default:
-            document[item.name] = list(value) if isinstance(value, tuple) else value
+            document[item.name] = list(map(window_document, value)) if item.name == "windows" else value
     return document
 
 
@@ -54,5 +55,8 @@ def aggregation_from(document: Mapping[str, object]) -> Aggregation:
     kind = str(document["kind"])
     if kind not in KINDS:
         raise DefinitionError(f"{kind!r} is not an aggregation.{did_you_mean(kind, KINDS)}")
-    arguments = {name: tuple(value) if isinstance(value, list) else value for name, value in document.items() if name != "kind"}
+    arguments = {name: value for name, value in document.items() if name != "kind"}
+    windows = arguments.pop("windows", [])
+    assert isinstance(windows, list)
+    arguments["windows"] = tuple(map(window_from, windows))
     return KINDS[kind](**arguments)  # type: ignore[arg-type]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from featurestore.errors import DefinitionError, did_you_mean
 from featurestore.spec.expression import parse
 from featurestore.spec.names import checked_name
-from featurestore.timeline import Window
+from featurestore.spec.windows import DeclaredWindow, SeasonWindow, read_window
+from featurestore.timeline import AnyWindow, Offset, ToDate, Window
 
 
 @dataclass(frozen=True)
@@ -17,24 +19,32 @@ class Aggregation:
 
     Args:
         name: Start of the feature names; ``buys`` over ``30d`` becomes ``buys_30d``.
-        windows: Lengths such as ``"30d"`` or ``"lifetime"``. None given: lifetime, and no suffix.
+        windows: Lengths such as ``"30d"`` or ``"lifetime"``, ``"ytd"`` and ``"mtd"`` (the business year or month to date),
+            ``Offset`` and ``SeasonWindow`` objects. None given: lifetime, and no suffix.
         where: SQL condition over the source's columns; rows for which it is not true do not count.
     """
 
+    ACCEPTED_WINDOWS: ClassVar[tuple[type, ...]] = (Window, ToDate, Offset, SeasonWindow)
+
     name: str
-    windows: tuple[str, ...] = field(default=(), kw_only=True)
+    windows: tuple[DeclaredWindow, ...] = field(default=(), kw_only=True)
     where: str | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         checked_name(self.name, "an aggregation")
         given: object = self.windows
-        if isinstance(given, str):
-            raise DefinitionError(f"windows of {self.name!r} is the text {self.windows!r}; write windows=({self.windows!r},).")
+        if isinstance(given, DeclaredWindow):
+            what = "the text" if isinstance(given, str) else "one window,"
+            raise DefinitionError(f"windows of {self.name!r} is {what} {given!r}; write windows=({given!r},).")
         object.__setattr__(self, "windows", tuple(self.windows))
+        for declared in self.windows:
+            if not isinstance(read_window(declared), self.ACCEPTED_WINDOWS):
+                raise DefinitionError(
+                    f"{type(self).__name__} {self.name!r} cannot look back over {declared!r}. "
+                    f"It takes {' and '.join(kind.__name__ for kind in self.ACCEPTED_WINDOWS)}."
+                )
         if len(set(self.windows)) != len(self.windows):
             raise DefinitionError(f"windows of {self.name!r} repeat: {self.windows}.")
-        for window in self.windows:
-            Window.parse(window)
 
     @property
     def input_column(self) -> str | None:
@@ -46,11 +56,11 @@ class Aggregation:
         """Whether the value is carried forward from one event, rather than added up over a window."""
         return False
 
-    def outputs(self) -> tuple[tuple[str, Window], ...]:
+    def outputs(self) -> tuple[tuple[str, AnyWindow], ...]:
         """List ``(feature name without its view, window)``, in declared order."""
         if not self.windows:
             return ((self.name, Window.parse("lifetime")),)
-        return tuple((f"{self.name}_{window}", Window.parse(window)) for window in self.windows)
+        return tuple((f"{self.name}_{window.text}", window) for window in map(read_window, self.windows))
 
     def check(self, types: Mapping[str, str], *, owner: str) -> None:
         """Check the column and the condition against a source's types.

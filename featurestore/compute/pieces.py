@@ -1,0 +1,129 @@
+"""Totals of the pieces of windows: what forms see of a ledger.
+
+Every edge of every window is searched once, whoever asks for it, and every measure gathered once per edge.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+
+from featurestore.compute.asof import LedgerReader
+from featurestore.compute.folds import InvertibleFold, RunningFold, ScopedFold
+from featurestore.compute.measure import Measure
+from featurestore.compute.probes import Column, Probes, Stretch, stretches
+from featurestore.compute.state import ViewState
+from featurestore.timeline import AnyWindow, Edge
+
+
+@dataclass(frozen=True, eq=False)
+class EdgeTotals:
+    """Totals of one view at one edge; each measure is gathered once."""
+
+    probes: Probes
+    starts_us: np.ndarray
+    _columns: dict[str, Column] = field(default_factory=dict)
+
+    def column(self, measure: Measure) -> Column:
+        """Return the totals of a measure whose fold is running."""
+        if measure.name not in self._columns:
+            assert isinstance(measure.fold, RunningFold)
+            self._columns[measure.name] = measure.fold.total(measure.name, self.probes)
+        return self._columns[measure.name]
+
+
+@dataclass(frozen=True, eq=False)
+class Piece:
+    """The totals at both edges of one piece of a window."""
+
+    right: EdgeTotals
+    left: EdgeTotals | None
+
+    @property
+    def right_us(self) -> np.ndarray:
+        """First instant after the piece."""
+        return self.right.starts_us
+
+    @property
+    def left_us(self) -> np.ndarray | None:
+        """First instant of the piece."""
+        return self.left.starts_us if self.left else None
+
+    def carried(self, measure: Measure) -> pa.Array:
+        """Return the last value before the right edge."""
+        return self.right.column(measure)
+
+    @cached_property
+    def stretches(self) -> tuple[Stretch, ...]:
+        """The rows of the piece, partition by partition."""
+        return stretches(self.left.probes if self.left else None, self.right.probes)
+
+
+@dataclass(frozen=True, eq=False)
+class Pieces:
+    """The pieces of one feature's window, the latest first; ``feature`` is named by errors."""
+
+    feature: str
+    pieces: tuple[Piece, ...]
+
+    def difference(self, measure: Measure) -> np.ndarray:
+        """Return what the pieces hold together of a measure whose fold is invertible."""
+        fold = measure.fold
+        assert isinstance(fold, InvertibleFold)
+        total, *others = (self._within(piece, measure, fold) for piece in self.pieces)
+        for other in others:
+            total = fold.add(total, other, what=self.feature)
+        return total
+
+    def _within(self, piece: Piece, measure: Measure, fold: InvertibleFold) -> np.ndarray:
+        right = np.asarray(piece.right.column(measure))
+        if piece.left is None:
+            return right
+        steps = piece.right.probes.bounds - piece.left.probes.bounds
+        return fold.difference(right, np.asarray(piece.left.column(measure)), steps, what=self.feature)
+
+    def between(self, measure: Measure) -> pa.Array:
+        """Return the value over the steps of all pieces of a measure whose fold is scoped."""
+        fold = measure.fold
+        assert isinstance(fold, ScopedFold)
+        value, *earlier = (fold.between(measure.name, piece.stretches, len(piece.right.probes)) for piece in self.pieces)
+        for other in earlier:
+            value = fold.merge(other, value)
+        return value
+
+
+class PieceReader:
+    """Totals of one view for some rows, at any window.
+
+    Args:
+        state: The view.
+        reader: Its ledger.
+        codes: Entity per row, sorted together with ``as_of_us``.
+        as_of_us: Instant of knowledge per row.
+    """
+
+    def __init__(self, state: ViewState, reader: LedgerReader, codes: np.ndarray, as_of_us: np.ndarray) -> None:
+        self._state = state
+        self._reader = reader
+        self._codes = codes
+        self._as_of_us = as_of_us
+        self._edges: dict[str, EdgeTotals] = {}
+        self._windows: dict[AnyWindow, tuple[Piece, ...]] = {}
+
+    def window(self, feature: str, window: AnyWindow) -> Pieces:
+        """Return the totals of a feature's window; ``feature`` is named by errors."""
+        if window not in self._windows:
+            pieces = self._state.clock.window(self._as_of_us, window, delay=self._state.view.delay_steps)
+            self._windows[window] = tuple(
+                Piece(self._at(piece.right), self._at(piece.left) if piece.left else None) for piece in pieces
+            )
+        return Pieces(feature, self._windows[window])
+
+    def _at(self, edge: Edge) -> EdgeTotals:
+        if edge.name not in self._edges:
+            probes = self._reader.probe(self._codes, edge.steps)
+            self._edges[edge.name] = EdgeTotals(probes, self._state.clock.starts_us(edge.steps))
+        return self._edges[edge.name]

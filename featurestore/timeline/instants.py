@@ -1,0 +1,114 @@
+"""Instants and intervals, in microseconds UTC, and the wall clocks of business time zones."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from functools import lru_cache
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import numpy as np
+
+from featurestore.errors import DefinitionError
+
+UTC = timezone.utc
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+HOUR_US = 3_600_000_000
+DAY_US = 24 * HOUR_US
+# Years in which clocks may change; before and after, the first and the last offset hold.
+_FIRST_CHANGE, _LAST_CHANGE = 1900, 2200
+
+
+def to_us(moment: datetime) -> int:
+    """Convert a datetime to microseconds since the epoch; one without a zone is UTC."""
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return (aware - EPOCH) // timedelta(microseconds=1)
+
+
+def from_us(instant_us: int) -> datetime:
+    """Convert microseconds since the epoch to an aware UTC datetime."""
+    return EPOCH + timedelta(microseconds=int(instant_us))
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A half-open span of time ``[start_us, end_us)``, in microseconds UTC."""
+
+    start_us: int
+    end_us: int
+
+    def __post_init__(self) -> None:
+        if self.end_us < self.start_us:
+            raise DefinitionError(f"An interval must not end before it starts: {self}.")
+
+    def __str__(self) -> str:
+        return f"[{from_us(self.start_us).isoformat()}, {from_us(self.end_us).isoformat()})"
+
+
+@lru_cache(maxsize=32)
+def utc_offsets(timezone_name: str) -> tuple[tuple[int, int], ...]:
+    """List a zone's offsets from UTC: ``(from_us, offset_us)``, ascending, the first from the beginning of time.
+
+    Raises:
+        DefinitionError: the zone is unknown.
+    """
+    zone = zone_of(timezone_name)
+    moment, end = datetime(_FIRST_CHANGE, 1, 1, tzinfo=UTC), datetime(_LAST_CHANGE, 1, 1, tzinfo=UTC)
+    offset = _offset_us(zone, moment)
+    found = [(-(2**63), offset)]
+    while moment < end:
+        later = moment + timedelta(days=7)
+        after = _offset_us(zone, later)
+        if after != offset:
+            low, high = to_us(moment), to_us(later)
+            while high - low > 1_000_000:
+                middle = (low + high) // 2_000_000 * 1_000_000
+                low, high = (middle, high) if _offset_us(zone, from_us(middle)) == offset else (low, middle)
+            offset = after
+            found.append((high, offset))
+        moment = later
+    return tuple(found)
+
+
+def _offset_us(zone: ZoneInfo, moment: datetime) -> int:
+    offset = moment.astimezone(zone).utcoffset()
+    assert offset is not None
+    return offset // timedelta(microseconds=1)
+
+
+def zone_of(name: str) -> ZoneInfo:
+    """Look a time zone up by its IANA name.
+
+    Raises:
+        DefinitionError: the name is unknown.
+    """
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise DefinitionError(f"{name!r} is not a time zone. Use an IANA name such as 'Asia/Shanghai' or 'UTC'.") from error
+
+
+def local_us(instants_us: np.ndarray, timezone_name: str) -> np.ndarray:
+    """Shift UTC microseconds to the wall clock of a zone (int64 in, int64 out)."""
+    offsets = utc_offsets(timezone_name)
+    if len(offsets) == 1:
+        return instants_us + offsets[0][1]
+    starts = np.array([start for start, _ in offsets], np.int64)
+    shifts = np.array([shift for _, shift in offsets], np.int64)
+    return instants_us + shifts[np.searchsorted(starts, instants_us, side="right") - 1]
+
+
+def day_start_us(day: int, timezone_name: str) -> int:
+    """Return the first instant of a local day (days since 1970-01-01)."""
+    offsets = utc_offsets(timezone_name)
+    starts = [start for start, _ in offsets]
+    low = bisect_right(starts, day * DAY_US - 15 * HOUR_US) - 1
+    high = bisect_right(starts, day * DAY_US + 15 * HOUR_US)
+    candidates = []
+    for i in range(max(low, 0), high):
+        end = starts[i + 1] if i + 1 < len(starts) else 2**63
+        instant = max(day * DAY_US - offsets[i][1], starts[i])
+        if instant < end and (instant + offsets[i][1]) // DAY_US >= day:
+            candidates.append(instant)
+    return min(candidates)
