@@ -18,6 +18,7 @@ from featurestore.compute.spine import read_table
 from featurestore.compute.verdict import VerifyReport
 from featurestore.compute.verify import verify
 from featurestore.compute.versions import ReadVersions
+from featurestore.drift.acknowledge import Acknowledgement, acknowledge
 from featurestore.drift.audit import (
     HISTORY_SCHEMA,
     AuditReport,
@@ -43,6 +44,7 @@ from featurestore.monitoring import (
     audited_view,
     calibration_rows,
     champion_parameters,
+    column_of,
     dependants,
     panel,
     resets,
@@ -360,6 +362,23 @@ class FeatureStore:
         return pa.concat_tables(
             [HISTORY_SCHEMA.empty_table(), *(history(audited_view(self.layout, each)) for each in views.values())]
         )
+
+    def acknowledge(
+        self, feature: str, *, month: Month | date | str | None = None, segment: str | None = None, note: str
+    ) -> Acknowledgement:
+        """Accept a real change that needs no recalibration: its feature is judged against a new baseline from the next month on.
+
+        Args:
+            feature: ``"view:feature"`` or its column.
+            month: Audited month in which the drift is open; the last one by default.
+            segment: As in the drift history, such as ``"region=9"``; ``None`` for all rows.
+            note: Why; kept in an append-only log.
+
+        Raises:
+            FeatureStoreError: the feature has no open drift in that month.
+        """
+        column, at = column_of(self.registry, feature), None if month is None else Month.parse(month)
+        return acknowledge(self.layout.acknowledged, self.drift_history(), column, month=at, segment=segment, note=note)
 
     def write_report(self, view: str, month: Month | date | str) -> WrittenReport:
         """Draw the Evidently report of an audited view and month, against the months it was compared with.

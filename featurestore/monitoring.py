@@ -12,12 +12,13 @@ from featurestore.compute.freshness import check_fresh
 from featurestore.compute.outcomes import monthly_inputs
 from featurestore.compute.panel import Panel
 from featurestore.compute.retrieve import view_queries
+from featurestore.drift.acknowledge import acknowledgements
 from featurestore.drift.audit import AuditedView
 from featurestore.drift.calibrations import active_resets, champion, parameter_values, parameters, versions
 from featurestore.drift.loop import Rows
 from featurestore.drift.policy import DriftPolicy
 from featurestore.drift.recalibrate import fitter
-from featurestore.errors import CalibrationError
+from featurestore.errors import CalibrationError, UnknownNameError, did_you_mean
 from featurestore.lake.layout import Layout
 from featurestore.spec.document import digest
 from featurestore.spec.registry import Registry
@@ -26,7 +27,7 @@ from featurestore.spec.view import FeatureView
 from featurestore.timeline import Month
 
 PANEL_SIZE = 2_000
-POLICY = DriftPolicy(min_rows=20)
+POLICY = DriftPolicy(min_rows=20, release_months=12)
 END_OF_TIME_US = 2**62
 
 
@@ -75,13 +76,37 @@ def champion_parameters(layout: Layout, name: str) -> Sequence[ParameterVersion]
     return [ParameterVersion(version.name, -END_OF_TIME_US, END_OF_TIME_US, parameter_values(parameters(folder, version)))]
 
 
-def resets(layout: Layout, registry: Registry) -> dict[str, list[Month]]:
-    """Collect the new baselines that accepted calibrations brought: feature column to months."""
-    found: dict[str, list[Month]] = {}
+def resets(layout: Layout, registry: Registry) -> dict[str | tuple[str, str | None], list[Month]]:
+    """Collect the new baselines that accepted calibrations and acknowledgements brought: what ``monitor_sketches`` takes.
+
+    A calibration brings one to the features whose drift it answers, and to those that read it: a promotion moves them.
+    """
+    found: dict[str | tuple[str, str | None], list[Month]] = {}
     for name in registry.calibrations:
-        for feature, months in active_resets(layout.calibrations(name)).items():
+        folder = layout.calibrations(name)
+        for feature, months in active_resets(folder).items():
             found.setdefault(feature, []).extend(Month.parse(month) for month in months)
+        for version in versions(folder):
+            if version.is_accepted:
+                month = Month.of(version.fitted_until_us, layout.timezone)
+                for reader in registry.calibrated_features(name):
+                    found.setdefault(reader.column, []).append(month)
+    for each in acknowledgements(layout.acknowledged):
+        found.setdefault((each.feature, each.segment), []).append(each.reset)
     return found
+
+
+def column_of(registry: Registry, feature: str) -> str:
+    """Return the column of a feature that is given as ``view:feature`` or as that column.
+
+    Raises:
+        UnknownNameError: there is no such feature.
+    """
+    columns = [each.column for view in registry.views.values() for each in view.features]
+    column = feature.replace(":", "__", 1)
+    if column not in columns:
+        raise UnknownNameError(f"There is no feature {feature!r}.{did_you_mean(column, columns)}")
+    return column
 
 
 def dependants(registry: Registry, column: str) -> tuple[str, ...]:

@@ -28,6 +28,7 @@ for command in (
     store.verify,
     store.get,
     drift.audit,
+    drift.acknowledge,
     drift.recalibrate,
     drift.rollback,
     store.status,

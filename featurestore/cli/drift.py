@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -34,6 +35,21 @@ def audit(
     screen.say(str(report))
     for episode in report.entered:
         screen.say(f"  {episode}")
+
+
+def acknowledge(
+    feature: Annotated[str, typer.Argument(help="A feature in drift: view:feature, or its column.")],
+    note: Annotated[str, typer.Option("--note", help="Why it needs no recalibration.")],
+    month: Annotated[
+        str | None, typer.Option("--month", help="Audited month in which it is open; by default the last.")
+    ] = None,
+    segment: Annotated[str | None, typer.Option("--segment", help="Segment of the drift, such as region=9.")] = None,
+    root: Root = DEFAULT_ROOT,
+    as_json: Json = False,
+) -> None:
+    """Accept a real change: the feature has a new baseline from the next month on."""
+    found = open_store(root).acknowledge(feature, month=month, segment=segment, note=note)
+    screen.show_json(asdict(found)) if as_json else screen.say(str(found))
 
 
 def recalibrate(

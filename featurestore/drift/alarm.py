@@ -50,7 +50,9 @@ class Alarms:
     is_extreme: np.ndarray
 
 
-def raise_alarms(evidence: Evidence, kind: str, *, segments: np.ndarray, months: np.ndarray) -> Alarms:
+def raise_alarms(
+    evidence: Evidence, kind: str, *, segments: np.ndarray, months: np.ndarray, oldest: np.ndarray | float = np.inf
+) -> Alarms:
     """Hold the tests of a month against thresholds and gates.
 
     Args:
@@ -58,10 +60,12 @@ def raise_alarms(evidence: Evidence, kind: str, *, segments: np.ndarray, months:
         kind: Kind of statistic.
         segments: [S] number of segments among which each series is one; 1 for all rows.
         months: [S] months in which each series has been seen.
+        oldest: [S] months since each series' baseline: an older change has been answered.
     """
     youth = YOUTH * np.maximum(FIT_MONTHS / np.maximum(months, 1) - 1, 0.0)
     limits = np.sqrt(np.square(np.array(THRESHOLDS[kind])[_CLASS]) + (2 * np.log(segments) + youth)[:, None])
-    strength, size = np.abs(evidence.z), np.abs(evidence.size)
+    is_open = np.reshape(oldest, (-1, 1)) >= AGES
+    strength, size = np.where(is_open, np.abs(evidence.z), 0.0), np.abs(evidence.size)
     score = np.minimum(strength / limits, size / GATES[kind]).max(axis=1)
     best = strength.argmax(axis=1)
     index = np.arange(len(best))

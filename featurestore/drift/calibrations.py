@@ -15,9 +15,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 import time
-import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -28,6 +26,7 @@ import pyarrow.parquet as pq
 
 from featurestore.drift.recalibrate import Decision
 from featurestore.errors import CalibrationError, CommitConflictError, StoreError
+from featurestore.lake.publish import publish
 
 PROMOTED, REJECTED, ROLLED_BACK = "promoted", "rejected", "rolled_back"
 
@@ -209,7 +208,7 @@ def _write_version(folder: Path, challenger: Challenger, number: int) -> Calibra
     pq.write_table(challenger.parameters.combine_chunks(), sink)
     content = sink.getvalue()
     name = f"{number:04d}-{_digest(content)}"
-    _publish(folder / "versions" / f"{name}.parquet", content, replaces=True)
+    publish(folder / "versions" / f"{name}.parquet", content, replaces=True)
     resets = tuple((feature, tuple(months)) for feature, months in sorted((challenger.resets or {}).items()))
     return CalibrationVersion(
         name, challenger.fit, challenger.fitted_from_us, challenger.fitted_until_us, challenger.reference, resets
@@ -221,28 +220,11 @@ def _append(folder: Path, number: int, event: str, entry: dict[str, Any], *, cha
     whole = {"number": number, "at_us": at_us, "event": event, "champion": champion, **entry}
     path = folder / "log" / f"{number:08d}.json"
     try:
-        _publish(path, json.dumps(whole, indent=1, sort_keys=True).encode(), replaces=False)
+        publish(path, json.dumps(whole, indent=1, sort_keys=True).encode(), replaces=False)
     except FileExistsError as error:
         raise CommitConflictError(
             f"Calibration {folder.name!r} was decided about by another writer meanwhile. Make the call again."
         ) from error
-
-
-def _publish(path: Path, content: bytes, *, replaces: bool) -> None:
-    """Make a file appear whole and durable; without ``replaces`` only if there is none of its name."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.parent / f".{uuid.uuid4().hex}.partial"
-    try:
-        with partial.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        if replaces:
-            partial.replace(path)
-        else:
-            os.link(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _digest(content: bytes) -> str:

@@ -49,6 +49,7 @@ class Judge:
         self._labels = season_labels(months, season)
         self._pools = [self._compare(record, baseline=0) for record in records]
         self._segments = np.ones(len(records))
+        self._baselines = np.full(len(records), -np.inf)
         self._seen_months = [np.cumsum(~np.isnan(series.values), axis=1) for series in self._series]
         self._onsets: list[list[tuple[int, np.ndarray]]] = [[] for _ in self._series]
         self._tests: list[ChangeTest] = []
@@ -73,7 +74,13 @@ class Judge:
     def step(self, t: int) -> None:
         """Test the next month of the year."""
         self._alarms = [
-            raise_alarms(test.step(), series.kind, segments=self._segments[series.records], months=seen[:, t])
+            raise_alarms(
+                test.step(),
+                series.kind,
+                segments=self._segments[series.records],
+                months=seen[:, t],
+                oldest=t - self._baselines[series.records],
+            )
             for test, series, seen in zip(self._tests, self._series, self._seen_months, strict=True)
         ]
         self._strongest = [(0.0, -1, -1)] * len(self._records)
@@ -115,6 +122,7 @@ class Judge:
 
         Levels are forgotten, season and noise are kept.
         """
+        self._baselines[i] = baseline
         index = np.arange(len(self._months))
         courses = [(index >= start).astype(float) for start in sorted({baseline, baseline if since is None else since})]
         for k, series in enumerate(self._series):

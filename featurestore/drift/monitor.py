@@ -20,7 +20,7 @@ from featurestore.drift.judge import Judge
 from featurestore.drift.policy import DriftPolicy
 from featurestore.drift.record import FeatureRecord, collect_records
 from featurestore.drift.sketch import sketch
-from featurestore.drift.state import Finding, Standing, advance
+from featurestore.drift.state import LATCHED, Finding, Standing, advance
 from featurestore.errors import UnknownNameError, did_you_mean
 from featurestore.timeline import Month
 
@@ -38,7 +38,7 @@ DRIFT_SCHEMA = pa.schema(
     ]
 )
 Season = Callable[[Month], object]
-Resets = Mapping[str, Sequence[Month | date | str]]
+Resets = Mapping[str | tuple[str, str | None], Sequence[Month | date | str]]
 DEFAULT_POLICY = DriftPolicy()
 NO_EDGES = EdgeSet(())
 NO_RESETS: Resets = MappingProxyType({})
@@ -60,7 +60,7 @@ def monitor_drift(
         season: Month to its season, with ``label`` and ``is_festival``.
         policy: Thresholds and segments.
         resets: Feature to the months in which it was recalibrated: from such a month on the feature has a new baseline and is
-            no longer latched.
+            no longer latched. A pair of feature and segment (``("orders", "region=9")``) means that one alone.
 
     Returns:
         One row per month, feature and segment (NULL: all rows): ``score`` in units of its threshold (NULL when
@@ -134,18 +134,20 @@ def monitor_sketches(
     recalibrated = {name: {Month.parse(month) for month in given} for name, given in resets.items()}
     known = _scored_states(months, scored)
     standings, rows = [Standing()] * len(records), []
+    scores: list[float | None] = [None] * len(records)
     for t, month in enumerate(months):
         seen = known.get(month)
         for i, record in enumerate(records):
             own = standings[i]
             is_released = own.is_over(t, policy.release_months) and is_given[t]
-            if is_released or month in recalibrated.get(record.feature, ()):
+            is_reset = any(month in recalibrated.get(key, ()) for key in (record.feature, (record.feature, record.segment)))
+            if is_reset or _has_settled(own, scores[i], t, policy, is_released=is_released):
                 judge.forget(i, baseline=t, since=own.since)
+            if is_reset or is_released:
                 standings[i] = Standing()
             if seen is not None:
-                standings[i] = standings[i].followed_by(
-                    *seen.get((record.feature, record.segment), (own.state, own.since)), t=t
-                )
+                state, since, scores[i] = seen.get((record.feature, record.segment), (own.state, own.since, None))
+                standings[i] = standings[i].followed_by(state, since, t=t)
         if seen is not None:
             continue
         year_end = t + 13 - month.month
@@ -157,21 +159,39 @@ def monitor_sketches(
             if is_given[t] and record.first <= t < record.end:
                 reason = insufficiency(record, t, policy)
                 finding = judge.finding(i, t) if reason is None else None
-                standings[i] = advance(standings[i], finding, t=t)
+                standings[i] = advance(standings[i], finding, t=t, settle_months=policy.settle_months)
+                scores[i] = None if finding is None else finding.score
                 members = judge.reference(i, t) if finding else []
                 rows.append(_row(month, months, record, standings[i], finding, reason, members))
     return pa.Table.from_pylist(rows, schema=DRIFT_SCHEMA)
 
 
-def _scored_states(
-    months: Sequence[Month], scored: pa.Table | None
-) -> dict[Month, dict[tuple[str, str | None], tuple[str, int | None]]]:
-    """Read the state and the onset of months that have been scored."""
+def _has_settled(standing: Standing, score: float | None, t: int, policy: DriftPolicy, *, is_released: bool) -> bool:
+    """Say whether a latched feature takes its present level for its own: once per episode, and not if it has gone back.
+
+    Args:
+        standing: After the month before.
+        score: Of the month before.
+        t: Index of the month.
+        policy: Says when.
+        is_released: Whether the episode ends this month, unanswered.
+    """
+    if standing.entered is None or t - standing.entered > policy.settle_months:
+        return False
+    is_time = t - standing.entered == policy.settle_months or is_released
+    return is_time and (score is None or score >= 1)
+
+
+_Seen = tuple[str, int | None, float | None]  # state, onset, score
+
+
+def _scored_states(months: Sequence[Month], scored: pa.Table | None) -> dict[Month, dict[tuple[str, str | None], _Seen]]:
+    """Read what months that have been scored said of each feature and segment."""
     places = {month: t for t, month in enumerate(months)}
-    found: dict[Month, dict[tuple[str, str | None], tuple[str, int | None]]] = {}
+    found: dict[Month, dict[tuple[str, str | None], _Seen]] = {}
     for row in scored.to_pylist() if scored is not None else ():
         since = None if row["since"] is None else places[Month.parse(row["since"])]
-        found.setdefault(Month.parse(row["month"]), {})[row["feature"], row["segment"]] = row["state"], since
+        found.setdefault(Month.parse(row["month"]), {})[row["feature"], row["segment"]] = row["state"], since, row["score"]
     return found
 
 
@@ -205,6 +225,9 @@ def _row(
     members: list[str],
 ) -> dict[str, object]:
     score = finding and finding.score
+    latched = (
+        f"unanswered since {months[standing.since]}; now: " if standing.since is not None and standing.state == LATCHED else ""
+    )
     return {
         "month": month.first_day,
         "feature": record.feature,
@@ -212,7 +235,7 @@ def _row(
         "score": score,
         "kind": finding and finding.kind,
         "state": standing.state,
-        "reason": f"insufficient: {insufficient}" if finding is None else finding.text,
+        "reason": f"insufficient: {insufficient}" if finding is None else latched + finding.text,
         "reference_months": members,
         "since": None if standing.since is None else months[standing.since].first_day,
     }

@@ -5,6 +5,7 @@ registry.json         definitions
 landing/<source>/     files that wait for ``ingest()``, unless the source names another folder
 lake/<kind>/<name>/   Delta tables: events, superseded, quarantine, keys, tiles, ledger, snapshots, sketches, scores
 calibrations/<name>/  parameters, their references and the audit log
+acknowledged/         drifts that were answered without a recalibration
 reports/              what people look at
 hot/<view>/           derived copies for fast reads; may be deleted at any time
 """
@@ -89,6 +90,11 @@ class Layout:
     def calibrations(self, name: str) -> Path:
         """Return the folder of a calibration's versions and audit log."""
         return self.root / "calibrations" / checked_name(name, "a calibration")
+
+    @property
+    def acknowledged(self) -> Path:
+        """The folder of acknowledged drifts."""
+        return self.root / "acknowledged"
 
     def landing(self, source: EventSource) -> Path:
         """Return the folder where a source's new files arrive; ``landing/<name>`` unless the source names one."""

@@ -68,12 +68,21 @@ def test_a_reset_unlatches_and_the_next_drift_is_found() -> None:
     def twice(t: int, rng: np.random.Generator) -> dict:
         return {"x": np.exp(rng.normal(size=ROWS) + 0.9 * (t >= 40) - 1.1 * (t >= 70))}
 
-    without = monitor_drift(snapshots(twice, months=84))
-    assert set(list(states(without).values())[42:]) == {"latched"}
+    without = list(states(monitor_drift(snapshots(twice, months=84))).values())
+    assert [t for t, state in enumerate(without) if state == "drift"] == [41, 71]
+    assert set(without[42:71] + without[72:]) == {"latched"}
     found = monitor_drift(snapshots(twice, months=84), resets={"x": ["2019-08"]})
     after = states(found)
     assert all(after[month(t)] in ("ok", "watch") for t in range(43, 70))
     assert [day for day, state in after.items() if state == "drift"][1:] in ([month(70)], [month(71)])
+
+
+def test_a_change_that_went_back_leaves_the_old_baseline_and_what_follows_is_found() -> None:
+    def excursion(t: int, rng: np.random.Generator) -> dict:
+        return {"x": np.exp(rng.normal(size=ROWS) + 0.9 * (t in (40, 41)) + 0.7 * (t >= 60))}
+
+    found = list(states(monitor_drift(snapshots(excursion, months=72))).values())
+    assert [t for t, state in enumerate(found) if state == "drift"] == [41, 61]
 
 
 def test_an_unanswered_episode_is_released_after_the_policys_months() -> None:
