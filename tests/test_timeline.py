@@ -22,6 +22,7 @@ from featurestore.timeline import (
     Piece,
     Window,
     day_start_us,
+    day_starts_us,
     from_us,
     local_us,
     months_between,
@@ -211,3 +212,13 @@ def test_an_unknown_grain_or_zone_is_refused(grain: str, zone: str) -> None:
 def test_a_moment_without_a_zone_is_utc() -> None:
     assert to_us(datetime(2024, 1, 1)) == to_us(datetime(2024, 1, 1, 8, tzinfo=ZoneInfo("Asia/Shanghai")))
     assert from_us(to_us(datetime(2024, 1, 1, 5, 30, tzinfo=UTC))) == datetime(2024, 1, 1, 5, 30, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("zone", ["Asia/Shanghai", "Europe/Berlin", "Asia/Kolkata", "America/Sao_Paulo", "Pacific/Apia", "UTC"])
+def test_days_begin_where_the_wall_clock_first_shows_them(zone: str) -> None:
+    days = np.arange(-25_000, 30_000, 13)
+    starts = day_starts_us(days, zone)
+    assert (np.diff(starts) > 0).all()
+    assert (local_us(starts, zone) // DAY_US >= days).all()
+    assert (local_us(starts - 1, zone) // DAY_US < days).all()
+    assert [day_start_us(int(day), zone) for day in days[::50]] == starts[::50].tolist()

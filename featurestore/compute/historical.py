@@ -119,15 +119,15 @@ class HistoricalQuery:
         self, query: ViewQuery, codes: np.ndarray, as_of_us: np.ndarray, is_answered: np.ndarray
     ) -> tuple[dict[str, pa.Array], dict[str, tuple[str, ...]]]:
         """Compute all features of a view for some spine rows, in their order, and name the calibrations that were read."""
-        order = sorted_order(codes, as_of_us)
+        clock = query.state.clock
+        floor = clock.floor(as_of_us)
+        order = sorted_order(codes, floor)
         back = np.empty(len(order), np.int64)
         back[order] = np.arange(len(order))
         index = pa.array(back, mask=~is_answered)
         base = query.base_columns(codes[order], as_of_us[order])
         values = {name: value.take(index) for name, value in base.items()}
-        clock = query.state.clock
-        floor_us = clock.starts_us(clock.floor(as_of_us))
-        return values, derive(values, query.features, as_of_us=floor_us, parameters=self.parameters)
+        return values, derive(values, query.features, as_of_us=clock.starts_us(floor), parameters=self.parameters)
 
     def _versions(self, calibrations: Mapping[str, Sequence[str]]) -> ReadVersions:
         views = {

@@ -16,7 +16,7 @@ from featurestore.compute.folds import InvertibleFold, RunningFold, ScopedFold
 from featurestore.compute.measure import Measure
 from featurestore.compute.probes import Column, Probes, Stretch, stretches
 from featurestore.compute.state import ViewState
-from featurestore.timeline import AnyWindow, Edge
+from featurestore.timeline import AnyWindow, Clock, Edge
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,8 +24,13 @@ class EdgeTotals:
     """Totals of one view at one edge; each measure is gathered once."""
 
     probes: Probes
-    starts_us: np.ndarray
+    clock: Clock
     _columns: dict[str, Column] = field(default_factory=dict)
+
+    @cached_property
+    def starts_us(self) -> np.ndarray:
+        """First instant of the edge's steps."""
+        return self.clock.starts_us(self.probes.bounds)
 
     def column(self, measure: Measure) -> Column:
         """Return the totals of a measure whose fold is running."""
@@ -101,22 +106,22 @@ class PieceReader:
     Args:
         state: The view.
         reader: Its ledger.
-        codes: Entity per row, sorted together with ``as_of_us``.
-        as_of_us: Instant of knowledge per row.
+        codes: Entity per row, sorted together with ``floor``.
+        floor: Step that holds the as_of of each row.
     """
 
-    def __init__(self, state: ViewState, reader: LedgerReader, codes: np.ndarray, as_of_us: np.ndarray) -> None:
+    def __init__(self, state: ViewState, reader: LedgerReader, codes: np.ndarray, floor: np.ndarray) -> None:
         self._state = state
         self._reader = reader
         self._codes = codes
-        self._as_of_us = as_of_us
+        self._floor = floor
         self._edges: dict[str, EdgeTotals] = {}
         self._windows: dict[AnyWindow, tuple[Piece, ...]] = {}
 
     def window(self, feature: str, window: AnyWindow) -> Pieces:
         """Return the totals of a feature's window; ``feature`` is named by errors."""
         if window not in self._windows:
-            pieces = self._state.clock.window(self._as_of_us, window, delay=self._state.view.delay_steps)
+            pieces = window.pieces(self._state.clock, self._floor, self._state.view.delay_steps)
             self._windows[window] = tuple(
                 Piece(self._at(piece.right), self._at(piece.left) if piece.left else None) for piece in pieces
             )
@@ -125,5 +130,5 @@ class PieceReader:
     def _at(self, edge: Edge) -> EdgeTotals:
         if edge.name not in self._edges:
             probes = self._reader.probe(self._codes, edge.steps)
-            self._edges[edge.name] = EdgeTotals(probes, self._state.clock.starts_us(edge.steps))
+            self._edges[edge.name] = EdgeTotals(probes, self._state.clock)
         return self._edges[edge.name]

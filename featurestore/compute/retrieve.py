@@ -42,8 +42,8 @@ class ViewQuery:
         return self.state.view
 
     def base_columns(self, codes: np.ndarray, as_of_us: np.ndarray) -> dict[str, pa.Array]:
-        """Compute the features that are aggregations, for rows sorted by (code, as_of)."""
-        totals = PieceReader(self.state, self.reader, codes, as_of_us)
+        """Compute the features that are aggregations, for rows sorted by code and the step of as_of."""
+        totals = PieceReader(self.state, self.reader, codes, self.state.clock.floor(as_of_us))
         values = {}
         for feature in self.features:
             if feature.aggregation is None or feature.window is None:

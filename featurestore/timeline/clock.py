@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from featurestore.errors import DefinitionError
-from featurestore.timeline.instants import DAY_US, HOUR_US, day_start_us, local_us, zone_of
+from featurestore.timeline.instants import DAY_US, HOUR_US, day_start_us, day_starts_us, local_us, zone_of
 
 GRAINS = ("1d", "1h", "event")
 
@@ -112,8 +112,7 @@ class Clock:
             return steps
         if self.grain == "1h":
             return steps * HOUR_US
-        unique, inverse = np.unique(steps, return_inverse=True)
-        return np.array([self.start_us(int(step)) for step in unique], np.int64)[inverse]
+        return day_starts_us(steps, self.timezone)
 
     def ceil(self, instant_us: int) -> int:
         """Return the first step that starts at or after an instant."""

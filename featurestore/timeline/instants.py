@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from functools import lru_cache
@@ -16,6 +15,7 @@ UTC = timezone.utc
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 HOUR_US = 3_600_000_000
 DAY_US = 24 * HOUR_US
+_END_OF_TIME_US = 2**63 - 1
 # Years in which clocks may change; before and after, the first and the last offset hold.
 _FIRST_CHANGE, _LAST_CHANGE = 1900, 2200
 
@@ -101,14 +101,22 @@ def local_us(instants_us: np.ndarray, timezone_name: str) -> np.ndarray:
 
 def day_start_us(day: int, timezone_name: str) -> int:
     """Return the first instant of a local day (days since 1970-01-01)."""
+    return int(day_starts_us(np.array([day], np.int64), timezone_name)[0])
+
+
+def day_starts_us(days: np.ndarray, timezone_name: str) -> np.ndarray:
+    """Return the first instant of each local day (int64 days since 1970-01-01 in, int64 microseconds out)."""
     offsets = utc_offsets(timezone_name)
-    starts = [start for start, _ in offsets]
-    low = bisect_right(starts, day * DAY_US - 15 * HOUR_US) - 1
-    high = bisect_right(starts, day * DAY_US + 15 * HOUR_US)
-    candidates = []
-    for i in range(max(low, 0), high):
-        end = starts[i + 1] if i + 1 < len(starts) else 2**63
-        instant = max(day * DAY_US - offsets[i][1], starts[i])
-        if instant < end and (instant + offsets[i][1]) // DAY_US >= day:
-            candidates.append(instant)
-    return min(candidates)
+    starts = np.array([start for start, _ in offsets], np.int64)
+    ends = np.append(starts[1:], _END_OF_TIME_US)
+    shifts = np.array([shift for _, shift in offsets], np.int64)
+    midnights_us, found = days * DAY_US, np.full(len(days), _END_OF_TIME_US)
+    # A midnight is read with the offset before, at or after it; the first instant that lies on the day or behind counts.
+    first = np.maximum(np.searchsorted(starts, midnights_us - 15 * HOUR_US, side="right") - 1, 0)
+    last = np.searchsorted(starts, midnights_us + 15 * HOUR_US, side="right") - 1
+    for nth in range(int((last - first).max(initial=0)) + 1):
+        i = np.minimum(first + nth, last)
+        instants = np.maximum(midnights_us - shifts[i], starts[i])
+        is_right = (instants < ends[i]) & ((instants + shifts[i]) // DAY_US >= days)
+        found = np.where(is_right, np.minimum(instants, found), found)
+    return found
