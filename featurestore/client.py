@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +30,12 @@ from featurestore.drift.audit import (
     take_snapshots,
 )
 from featurestore.drift.calibrations import rollback
+from featurestore.drift.dependence import calibrations_of
 from featurestore.drift.loop import recalibrate
 from featurestore.drift.picture import draw_timeline
 from featurestore.drift.recalibrate import Decision
 from featurestore.drift.report import WrittenReport
+from featurestore.drift.rules import budget_spent, running_alone
 from featurestore.errors import CalibrationError, DefinitionError, UnknownNameError, did_you_mean
 from featurestore.lake.ingest import ingest
 from featurestore.lake.layout import create_or_open, read_json, write_json
@@ -45,7 +48,6 @@ from featurestore.monitoring import (
     calibration_rows,
     champion_parameters,
     column_of,
-    dependants,
     panel,
     resets,
 )
@@ -276,8 +278,10 @@ class FeatureStore:
             features,
             as_of=as_of,
             join_keys=join_keys,
-            parameters=lambda name: accepted_parameters(
-                self.layout, name, only=None if read is None else read.calibrations.get(name, ())
+            parameters=cache(
+                lambda name: accepted_parameters(
+                    self.layout, name, only=None if read is None else read.calibrations.get(name, ())
+                )
             ),
             versions=read,
         )
@@ -304,7 +308,7 @@ class FeatureStore:
             as_of_us=instant_us(as_of),
             entities=entities,
             active_since_us=since,
-            parameters=lambda name: champion_parameters(self.layout, name),
+            parameters=cache(lambda name: champion_parameters(self.layout, name)),
         )
 
     def take_snapshots(
@@ -354,7 +358,7 @@ class FeatureStore:
         chosen = self._chosen(registry, views)
         tables = [found[view][month] for view in chosen for month in wanted if month in found[view]]
         table = pa.concat_tables(tables) if tables else HISTORY_SCHEMA.empty_table()
-        return AuditReport(tuple(wanted), table, episodes(table, lambda feature: dependants(registry, feature)))
+        return AuditReport(tuple(wanted), table, episodes(table, lambda feature: calibrations_of(registry, feature)))
 
     def drift_history(self, view: str | None = None) -> pa.Table:
         """Return all committed scores: ``view``, then the columns of ``monitor_drift``; of one view or of all."""
@@ -419,14 +423,21 @@ class FeatureStore:
         if not table.num_rows:
             raise CalibrationError("No month has been audited yet. Call store.audit() for the months you have first.")
         months = month_list(max(table["month"].to_pylist()) if month is None else month)
-        found = episodes(table, lambda feature: dependants(registry, feature))
+        found = episodes(table, lambda feature: calibrations_of(registry, feature))
+        spent = budget_spent([self.layout.calibrations(each) for each in registry.calibrations])
         decisions: list[Decision] = []
         for calibration in registry.calibrations.values():
             if name in (None, calibration.name):
                 mine = [episode for episode in found if calibration.name in episode.calibrations]
                 rows, folder = calibration_rows(self.layout, registry, calibration), self.layout.calibrations(calibration.name)
                 decisions += recalibrate(
-                    calibration, rows, folder=folder, months=months, episodes=mine, is_forced=name is not None
+                    calibration,
+                    rows,
+                    folder=folder,
+                    months=months,
+                    episodes=mine,
+                    is_forced=name is not None,
+                    spent=spent,
                 )
         return decisions
 
@@ -442,7 +453,9 @@ class FeatureStore:
         """
         if name not in self.registry.calibrations:
             raise UnknownNameError(f"There is no calibration {name!r}.{did_you_mean(name, self.registry.calibrations)}")
-        return rollback(self.layout.calibrations(name)).name
+        folder = self.layout.calibrations(name)
+        with running_alone(folder):
+            return rollback(folder).name
 
     def status(self) -> StoreStatus:
         """Describe what is in the store, what is missing, which drifts are open and which calibrations are in force."""

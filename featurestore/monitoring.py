@@ -6,25 +6,27 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from functools import cache
 
 from featurestore.compute.derive import ParameterVersion
 from featurestore.compute.freshness import check_fresh
-from featurestore.compute.outcomes import monthly_inputs
+from featurestore.compute.outcomes import MonthlyInputs
 from featurestore.compute.panel import Panel
-from featurestore.compute.retrieve import view_queries
+from featurestore.compute.retrieve import ViewQuery, view_queries
 from featurestore.drift.acknowledge import acknowledgements
 from featurestore.drift.audit import AuditedView
 from featurestore.drift.calibrations import active_resets, champion, parameter_values, parameters, versions
+from featurestore.drift.fitters import WEIGHT, fitter
 from featurestore.drift.loop import Rows
 from featurestore.drift.policy import DriftPolicy
-from featurestore.drift.recalibrate import fitter
 from featurestore.errors import CalibrationError, UnknownNameError, did_you_mean
 from featurestore.lake.layout import Layout
+from featurestore.lake.table import Table
 from featurestore.spec.document import digest
 from featurestore.spec.registry import Registry
 from featurestore.spec.service import Calibration
-from featurestore.spec.view import FeatureView
-from featurestore.timeline import Month
+from featurestore.spec.view import Feature, FeatureView
+from featurestore.timeline import HOUR_US, Month
 
 PANEL_SIZE = 2_000
 POLICY = DriftPolicy(min_rows=20, release_months=12)
@@ -46,7 +48,7 @@ def panel(layout: Layout, registry: Registry, view: FeatureView, last: Month) ->
     """
     (query,) = view_queries(layout, registry, view)
     check_fresh(query.state, query.reader, as_of_us=last.interval(layout.timezone).end_us)
-    return Panel(query, size=PANEL_SIZE, parameters=lambda name: accepted_parameters(layout, name))
+    return Panel(query, size=PANEL_SIZE, parameters=cache(lambda name: accepted_parameters(layout, name)))
 
 
 def accepted_parameters(layout: Layout, name: str, *, only: Collection[str] | None = None) -> Sequence[ParameterVersion]:
@@ -109,33 +111,11 @@ def column_of(registry: Registry, feature: str) -> str:
     return column
 
 
-def dependants(registry: Registry, column: str) -> tuple[str, ...]:
-    """List the calibrations that a feature column concerns: it reads them, or is computed from what they are fitted from."""
-    view, _, name = column.partition("__")
-    found = []
-    for calibration in registry.calibrations.values():
-        inputs = [reference.partition(":")[2] for reference in calibration.inputs if reference.startswith(f"{view}:")]
-        fitted_from = {each for name in inputs for each in _aggregations(registry.views[view], name)}
-        reads = any(feature.column == column for feature in registry.calibrated_features(calibration.name))
-        is_input = bool(inputs) and name in {f.name for f in registry.views[view].features}
-        if reads or (is_input and _aggregations(registry.views[view], name) <= fitted_from):
-            found.append(calibration.name)
-    return tuple(sorted(found))
-
-
-def _aggregations(view: FeatureView, name: str) -> set[str]:
-    """Return the names of the aggregations that a feature is computed from."""
-    feature = view.feature(name)
-    if feature.expression:
-        return {each for needed in feature.expression.columns for each in _aggregations(view, needed)}
-    return {feature.aggregation.name} if feature.aggregation else set()
-
-
 def calibration_rows(layout: Layout, registry: Registry, calibration: Calibration) -> Rows:
     """Open the rows that a calibration is fitted and tested on.
 
     Raises:
-        CalibrationError: its inputs come from several views.
+        CalibrationError: its inputs come from several views, or a weight is about another entity or is no aggregation.
     """
     references = [*calibration.inputs, *([calibration.by] if calibration.by else [])]
     query, *others = view_queries(layout, registry, references)
@@ -143,11 +123,39 @@ def calibration_rows(layout: Layout, registry: Registry, calibration: Calibratio
         raise CalibrationError(
             f"The inputs of calibration {calibration.name!r} come from {', '.join(calibration.views)}; they must share one view."
         )
-    features = [query.view.feature(reference.partition(":")[2]) for reference in references]
-    inputs = list(zip(fitter(calibration.fit).inputs, features, strict=False))
-    by = features[-1] if calibration.by else None
-    return Rows(
-        of=lambda month: monthly_inputs(query, inputs, by, month),
-        first=min(query.state.tile_digests),
-        end_us=lambda month: month.interval(layout.timezone).end_us,
+    chosen, features = fitter(calibration.fit), [query.view.feature(each.partition(":")[2]) for each in references]
+    names = chosen.input_names(calibration.name, tuple(feature.name for feature in features[: len(calibration.inputs)]))
+    inputs = list(zip(names, features, strict=False))
+    monthly = MonthlyInputs(
+        query,
+        inputs,
+        features[-1] if calibration.by else None,
+        chosen.is_about_known,
+        {WEIGHT + consumer: _weight(layout, registry, calibration, query, ref) for consumer, ref in calibration.weights},
     )
+    first = min(query.state.tile_digests)
+    hours = max(feature.window.hours or 0 for _, feature in inputs if feature.window) if chosen.needs_full_windows else 0
+    zone = layout.timezone
+    return Rows(
+        of=monthly.rows,
+        first=Month.of(first.interval(zone).start_us + hours * HOUR_US - 1, zone).next(),
+        end_us=lambda month: month.interval(zone).end_us,
+        data={
+            f"events of {query.view.source.name}": str(Table.open(layout.events(query.view.source.name)).version),
+            f"ledger of {query.view.name}": str(query.reader.table.version),
+            f"definition of {query.view.name}": query.state.fingerprint,
+        },
+    )
+
+
+def _weight(
+    layout: Layout, registry: Registry, calibration: Calibration, inputs: ViewQuery, reference: str
+) -> tuple[ViewQuery, Feature]:
+    (query,) = view_queries(layout, registry, [reference])
+    feature = query.view.feature(reference.partition(":")[2])
+    if query.view.entity != inputs.view.entity or feature.aggregation is None:
+        raise CalibrationError(
+            f"Calibration {calibration.name!r} weighs by {reference!r}; a weight must be an aggregation about "
+            f"{inputs.view.entity.name!r}, as its inputs are."
+        )
+    return query, feature

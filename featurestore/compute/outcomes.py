@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
@@ -14,34 +14,65 @@ from featurestore.spec.view import Feature
 from featurestore.timeline import Month
 
 INFLOW = "inflow_"
+MOST_MEMBERS = 100_000
 
 
-def monthly_inputs(query: ViewQuery, inputs: Sequence[tuple[str, Feature]], by: Feature | None, month: Month) -> pa.Table:
-    """Compute a calibration's inputs for every entity that had an inflow in a month.
+@dataclass(frozen=True)
+class MonthlyInputs:
+    """Computes a calibration's rows of a month.
 
     Args:
         query: The inputs' view.
         inputs: Name and feature of each input, such as ``("trials", orders_1y)``.
         by: Feature that groups the entities.
-        month: The month; its inflow is what entered the inputs' measures within it (both edges moved by the view's delay).
-
-    Returns:
-        ``code``; each input by name, over its own window, at the month's first instant; ``inflow_<name>``, over the month;
-        ``group`` (string) at its first instant, or at its end for entities that were new.
+        is_about_known: Whether the rows are the entities with an amount before the month; else those with an inflow.
+        weights: Further columns: name to a query and its feature, of the same entity.
     """
-    interval = month.interval(query.state.layout.timezone)
-    codes = np.arange(query.reader.entities)
-    within = [replace(feature, window=month.window(query.state.clock)) for _, feature in inputs]
-    known_features = tuple([feature for _, feature in inputs] + ([by] if by else []))
-    late = replace(query, features=(*within, *([by] if by else []))).base_columns(codes, np.full(len(codes), interval.end_us))
-    rows = np.flatnonzero(np.logical_or.reduce([np.asarray(late[feature.name]) > 0 for feature in within]))
-    early = replace(query, features=known_features).base_columns(rows, np.full(len(rows), interval.start_us))
-    index = pa.array(rows)
-    columns: dict[str, pa.Array] = {"code": index}
-    for (name, known), inflow in zip(inputs, within, strict=True):
-        columns[name] = early[known.name]
-        columns[INFLOW + name] = late[inflow.name].take(index)
-    if by:
-        group = late[by.name].take(index)
-        columns["group"] = pc.coalesce(early[by.name], group).cast(pa.string())
-    return pa.table(columns)
+
+    query: ViewQuery
+    inputs: Sequence[tuple[str, Feature]]
+    by: Feature | None = None
+    is_about_known: bool = False
+    weights: Mapping[str, tuple[ViewQuery, Feature]] = field(default_factory=dict)
+
+    def rows(self, month: Month) -> pa.Table:
+        """Compute the rows of a month.
+
+        Its inflow is what entered the inputs' measures within it (both edges moved by the view's delay). Of entities many more
+        than ``MOST_MEMBERS``, every second, third, ... is taken.
+
+        Returns:
+            ``code``; each input by name, over its own window, at the month's first instant; ``inflow_<name>``, over the month;
+            ``group`` (string) at its first instant, or at its end for entities that were new; the weights, at its first instant.
+        """
+        query, interval = self.query, month.interval(self.query.state.layout.timezone)
+        known = tuple(feature for _, feature in self.inputs)
+        within = tuple(replace(feature, window=month.window(query.state.clock)) for feature in known)
+        codes = np.arange(0, query.reader.entities, max(query.reader.entities // MOST_MEMBERS, 1))
+        sides = {False: (known, interval.start_us), True: (within, interval.end_us)}
+        chosen, at_us = sides[not self.is_about_known]
+        all_rows = _values(query, chosen, codes, at_us)
+        codes = codes[np.logical_or.reduce([_amounts(all_rows[feature.name]) > 0 for feature in chosen])]
+        extra = (self.by,) if self.by else ()
+        early, late = (_values(query, (*sides[side][0], *extra), codes, sides[side][1]) for side in (False, True))
+        columns: dict[str, pa.Array] = {"code": pa.array(codes)}
+        for name, feature in self.inputs:
+            columns[name], columns[INFLOW + name] = early[feature.name], late[feature.name]
+        if self.by:
+            columns["group"] = pc.coalesce(early[self.by.name], late[self.by.name]).cast(pa.string())
+        for name, (other, feature) in self.weights.items():
+            columns[name] = _values(other, (feature,), codes, interval.start_us)[feature.name]
+        return pa.table(columns)
+
+
+def _values(query: ViewQuery, features: tuple[Feature, ...], codes: np.ndarray, at_us: int) -> dict[str, pa.Array]:
+    return replace(query, features=features).base_columns(codes, np.full(len(codes), at_us))
+
+
+def _amounts(column: pa.Array) -> np.ndarray:
+    """Return the amount of each row; of a profile, that of all its buckets."""
+    if not pa.types.is_fixed_size_list(column.type):
+        return np.asarray(np.nan_to_num(np.asarray(column, float)))
+    buckets = column.type.list_size
+    flat = column.values.slice(column.offset * buckets, len(column) * buckets)
+    return np.asarray(np.asarray(flat, float).reshape(-1, buckets).sum(axis=1))

@@ -31,7 +31,7 @@ from featurestore.timeline import DAY_US, HOUR_US, Month, Window
 ACTIVE_DAYS = 90
 LONGEST_LEVEL_HOURS = 24 * 365
 INFLOW, RECENT = "inflow", "within a year"
-FORMAT = 3
+FORMAT = 4
 
 
 class Panel:
@@ -90,18 +90,22 @@ class Panel:
         derive(values, features, as_of_us=as_of_us - 1, parameters=self._parameters)
         keys = [column.take(pa.array(chosen[order])) for column in self._dictionary.columns]
         fields = [pa.field(name, key.type) for name, key in zip(query.view.entity.keys, keys, strict=True)]
-        fields += [self._field(feature, values[feature.name].type, features) for feature in features]
+        fields += [self._field(feature, values[feature.name].type, features, month) for feature in features]
         return pa.table([*keys, *(values[feature.name] for feature in features)], schema=pa.schema(fields))
 
-    def _field(self, feature: Feature, kind: pa.DataType, features: Sequence[Feature]) -> pa.Field:
+    def _field(self, feature: Feature, kind: pa.DataType, features: Sequence[Feature], month: Month) -> pa.Field:
         metadata = {"scored_on": feature.window.text} if feature.window and feature.window.text in (INFLOW, RECENT) else {}
         hours = _longest_hours(feature, features)
         first = min(self._query.state.tile_digests, default=None)
-        if hours and first:
-            timezone = self._query.state.layout.timezone
-            full_us = first.interval(timezone).start_us + hours * HOUR_US
-            full = Month.of(full_us - 1, timezone)
-            metadata["full_since"] = full.first_day.isoformat()
+        timezone = self._query.state.layout.timezone
+        full = [Month.of(first.interval(timezone).start_us + hours * HOUR_US - 1, timezone)] if hours and first else []
+        for use in feature.expression.calibrated if feature.expression else ():
+            # Without a version the feature is NULL: that is no missing value, it does not exist yet.
+            starts = [version.start_us for version in self._parameters(use.calibration)]
+            known = min((Month.of(start, timezone) for start in starts), default=month.next())
+            full.append(known if known <= month else month.next())
+        if full:
+            metadata["full_since"] = max(full).first_day.isoformat()
         return pa.field(feature.column, kind, metadata=metadata)
 
 

@@ -98,6 +98,11 @@ class Episode:
     reason: str
     calibrations: tuple[str, ...] = ()
 
+    @property
+    def name(self) -> str:
+        """What it is called, the same whenever the audit is repeated: ``view__feature[segment]@2024-09``."""
+        return f"{self.feature}{f'[{self.segment}]' if self.segment else ''}@{self.month}"
+
     def __str__(self) -> str:
         where = f" ({self.segment})" if self.segment else ""
         return f"{self.month}: {self.feature}{where} drifts since {self.since}: {self.reason}"

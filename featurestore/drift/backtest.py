@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,50 +14,29 @@ MOST_BLOCKS = 2000
 CONFIDENCE = 0.95
 LEAST_MEMBERS = 30
 
-Loss = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
-
-def binomial_log_loss(rates: np.ndarray, successes: np.ndarray, trials: np.ndarray) -> np.ndarray:
-    """Return each member's negative log-likelihood in nats, summed over its trials; rates are kept from 0 and 1.
-
-    >>> round(float(binomial_log_loss(np.array([0.5]), np.array([1]), np.array([2]))[0]), 4)
-    1.3863
-    """
-    inside = np.clip(rates, 1e-9, 1 - 1e-9)
-    return np.asarray(-(successes * np.log(inside) + (trials - successes) * np.log1p(-inside)))
-
-
-def brier(rates: np.ndarray, successes: np.ndarray, trials: np.ndarray) -> np.ndarray:
-    """Return each member's squared error of the rate against outcomes of 0 and 1, summed over its trials.
-
-    >>> float(brier(np.array([0.5]), np.array([1]), np.array([2]))[0])
-    0.5
-    """
-    return np.asarray(successes * np.square(1 - rates) + (trials - successes) * np.square(rates))
-
-
-LOSSES: Mapping[str, Loss] = {"log_loss": binomial_log_loss, "brier": brier}
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class HeldOut:
-    """What one consumer saw in the held-out months, a row per member.
+    """What one consumer saw in the held-out months, a row per month and member.
 
     Attributes:
-        champion: [rows] rate under the champion's parameters, from what was known before the held-out months.
-        challenger: [rows] rate under the challenger's, from the same.
-        successes: [rows] in the held-out months.
-        trials: [rows] in the held-out months.
+        members: [rows] who each row is about; rows of a member are drawn together.
+        champion: [rows] loss under the champion's parameters, from what was known before the month.
+        challenger: [rows] loss under the challenger's, from the same.
+        trials: [rows] that the losses are sums of.
+        weights: [rows] how much of a row the consumer serves; a row of weight 0 is none of its.
     """
 
+    members: np.ndarray
     champion: np.ndarray
     challenger: np.ndarray
-    successes: np.ndarray
     trials: np.ndarray
+    weights: np.ndarray
 
     def __post_init__(self) -> None:
-        if len({len(self.champion), len(self.challenger), len(self.successes), len(self.trials)}) != 1:
-            raise CalibrationError("Held-out rates, successes and trials must have one row per member each.")
+        columns = (self.members, self.champion, self.challenger, self.trials, self.weights)
+        if len({len(column) for column in columns}) != 1:
+            raise CalibrationError("Held-out members, losses, trials and weights must have one row each.")
 
 
 @dataclass(frozen=True)
@@ -67,10 +46,10 @@ class Comparison:
     Attributes:
         consumer: Service that reads the parameters.
         loss: Name of the loss.
-        members: Members with trials in the held-out months.
+        members: Members with trials in the held-out months that it serves.
         trials: Their trials.
-        champion: Mean loss per trial.
-        challenger: Mean loss per trial.
+        champion: Mean loss per trial, weighted by what it serves.
+        challenger: The challenger's.
         low: Lower end of the improvement's interval.
         high: Upper end.
     """
@@ -104,19 +83,14 @@ def back_test(held_out: Mapping[str, HeldOut], *, loss: str, seed: int = 0) -> t
     """Compare champion and challenger for each consumer.
 
     The interval comes from a paired bootstrap (Efron and Tibshirani, 1993, chapter 8): members are drawn with replacement,
-    both losses of a member together, so that what they share cancels. Beyond ``MOST_BLOCKS`` members, random blocks of
-    members are drawn instead.
+    both losses of a member in all months together, so that what they share cancels. Beyond ``MOST_BLOCKS`` members, random
+    blocks of members are drawn instead. What all members of a month share is not drawn: three months are too few for that.
 
     Args:
         held_out: Consumer to its held-out rows.
-        loss: ``log_loss`` or ``brier``.
+        loss: Name of the loss, for the record.
         seed: Of the bootstrap.
-
-    Raises:
-        CalibrationError: the loss is unknown.
     """
-    if loss not in LOSSES:
-        raise CalibrationError(f"{loss!r} is not a loss of held-out rates. Known: {', '.join(LOSSES)}.")
     return tuple(_compare(consumer, rows, loss, seed) for consumer, rows in held_out.items())
 
 
@@ -145,15 +119,20 @@ def _said(one: Comparison) -> str:
 
 
 def _compare(consumer: str, rows: HeldOut, loss: str, seed: int) -> Comparison:
-    is_judged = rows.trials > 0
-    trials = rows.trials[is_judged].astype(float)
-    sides = [LOSSES[loss](rates[is_judged], rows.successes[is_judged], trials) for rates in (rows.champion, rows.challenger)]
-    total = trials.sum()
-    if not total:
+    is_judged = (rows.trials > 0) & (rows.weights > 0)
+    weights = rows.weights[is_judged]
+    _, member = np.unique(rows.members[is_judged], return_inverse=True)
+    if not len(member):
         return Comparison(consumer, loss, 0, 0, 0.0, 0.0, 0.0, 0.0)
-    low, high = _interval(sides[0] - sides[1], trials, seed)
-    champion, challenger = (float(side.sum() / total) for side in sides)
-    return Comparison(consumer, loss, int(is_judged.sum()), int(total), champion, challenger, low, high)
+    champion, challenger, trials = (
+        np.bincount(member, values[is_judged] * weights) for values in (rows.champion, rows.challenger, rows.trials)
+    )
+    low, high = _interval(champion - challenger, trials, seed)
+    total = trials.sum()
+    counted = int(rows.trials[is_judged].sum())
+    return Comparison(
+        consumer, loss, len(trials), counted, float(champion.sum() / total), float(challenger.sum() / total), low, high
+    )
 
 
 def _interval(differences: np.ndarray, trials: np.ndarray, seed: int) -> tuple[float, float]:
@@ -165,6 +144,6 @@ def _interval(differences: np.ndarray, trials: np.ndarray, seed: int) -> tuple[f
     means = np.empty(SAMPLES)
     for i in range(SAMPLES):
         drawn = rng.integers(0, len(trials), len(trials))
-        means[i] = differences[drawn].sum() / max(trials[drawn].sum(), 1.0)
+        means[i] = differences[drawn].sum() / trials[drawn].sum()
     low, high = np.quantile(means, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     return float(low), float(high)

@@ -29,6 +29,8 @@ from featurestore.errors import CalibrationError, CommitConflictError, StoreErro
 from featurestore.lake.publish import publish
 
 PROMOTED, REJECTED, ROLLED_BACK = "promoted", "rejected", "rolled_back"
+MOST_LOGGED_ROWS = 1_000
+"""Parameters of more groups than these are read from the version's file."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,9 @@ def record(folder: Path, challenger: Challenger, decision: Decision, *, now_us: 
     version = _write_version(folder, challenger, len(log))
     accepted = replace(version, is_accepted=decision.is_promoted)
     event = PROMOTED if decision.is_promoted else REJECTED
-    entry = {"version": asdict(replace(version, is_accepted=False)), "decision": decision.to_json(), "reason": decision.reason}
+    rows = challenger.parameters.slice(0, MOST_LOGGED_ROWS).to_pylist()
+    plain = asdict(replace(version, is_accepted=False))
+    entry = {"version": plain, "parameters": rows, "decision": decision.to_json(), "reason": decision.reason}
     _append(folder, len(log), event, entry, champion=version.name if decision.is_promoted else _champion(log), now_us=now_us)
     return accepted
 
@@ -160,7 +164,13 @@ def active_resets(folder: Path) -> dict[str, list[str]]:
 
 
 def audit_log(folder: Path) -> pa.Table:
-    """Read the log as a table: ``number``, ``at`` (UTC), ``event``, ``version``, ``champion``, ``reason``, ``decision`` (JSON)."""
+    """Read the log as a table, oldest first.
+
+    Returns:
+        ``number``, ``at`` (UTC), ``event``, the ``version`` it is about, the ``champion`` behind it, the ``reason``, and as JSON the
+        ``decision`` (trigger, scores, versions of the data, months, losses) and the ``parameters`` of its first
+        ``MOST_LOGGED_ROWS`` groups; both are NULL of a rollback.
+    """
     rows = [
         {
             "number": entry["number"],
@@ -169,11 +179,11 @@ def audit_log(folder: Path) -> pa.Table:
             "version": entry["version"]["name"] if "version" in entry else entry["rolled_back"],
             "champion": entry["champion"],
             "reason": entry["reason"],
-            "decision": json.dumps(entry["decision"], sort_keys=True) if "decision" in entry else None,
+            **{name: json.dumps(entry[name], sort_keys=True) if name in entry else None for name in ("decision", "parameters")},
         }
         for entry in _log(folder)
     ]
-    texts = [(name, pa.string()) for name in ("event", "version", "champion", "reason", "decision")]
+    texts = [(name, pa.string()) for name in ("event", "version", "champion", "reason", "decision", "parameters")]
     return pa.Table.from_pylist(rows, schema=pa.schema([("number", pa.int64()), ("at", pa.timestamp("us", tz="UTC")), *texts]))
 
 

@@ -1,35 +1,28 @@
-"""Closing the loop: which drift asks for which recalibration, and what is fitted and held out for it.
+"""Closing the loop: a drift asks for a recalibration, months since its onset are split, a challenger is tested, the log remembers.
 
-1. A calibration is asked for by episodes of the features that it is fitted from or that read it, since its last decision
-   that was final.
-2. Months from the onset of the loudest of them to the audited one are split: the last third (at most ``MOST_HELD_OUT``) is held
-   out, the rest is what the challenger is fitted on. Fewer than ``LEAST_MONTHS`` months: it waits for the next audit.
-3. ``challenge`` decides on the held-out months, ``record`` writes the decision and, if promoted, the new champion. A
-   rejection on fewer than ``MOST_HELD_OUT`` months is not final: another challenger is tried when one more can be held out.
-A calibration without a champion gets its first version from ``FIRST_MONTHS`` months of history, without a test.
+``rules`` says whether a calibration may run as of a month and on which months. The last of these are held out, the rest is what
+the challenger is fitted on; ``challenge`` decides on the held-out ones, ``record`` writes the decision and, if promoted, the new
+champion together with the new baselines of the features that asked.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 
 from featurestore.drift.audit import Episode
-from featurestore.drift.calibrations import Challenger, audit_log, champion, parameters, record
-from featurestore.drift.recalibrate import Decision, Trigger, challenge, fit_parameters, fitter
-from featurestore.errors import CalibrationError
+from featurestore.drift.calibrations import Challenger, champion, parameters, record
+from featurestore.drift.fitters import fitter
+from featurestore.drift.recalibrate import Decision, Trigger, challenge, fit_parameters
+from featurestore.drift.rules import RUNS, Outlook, RecalibrationPolicy, Runs, budget_spent, outlook, running_alone
 from featurestore.spec.service import Calibration
-from featurestore.timeline import Month, months_between
+from featurestore.timeline import Month
 
-LEAST_MONTHS = 3
-MOST_MONTHS = 24
-MOST_HELD_OUT = 3
-FIRST_MONTHS = 12
-INFLOW = "inflow_"
+DEFAULT_POLICY = RecalibrationPolicy()
 
 
 @dataclass(frozen=True)
@@ -37,15 +30,17 @@ class Rows:
     """A calibration's rows, handed in by whoever can compute features.
 
     Args:
-        of: Month to its table: ``code``, ``group``, each input of the fitter as known at the month's start, and
-            ``inflow_<input>`` over the month.
+        of: Month to its table: ``code``, ``group``, each input of the fitter as known at the month's start, ``inflow_<input>``
+            over the month, and perhaps ``weight_<consumer>``.
         first: First month with rows.
         end_us: Month to the first instant behind it.
+        data: What they are computed from, for the record.
     """
 
     of: Callable[[Month], pa.Table]
     first: Month
     end_us: Callable[[Month], int]
+    data: Mapping[str, str] = field(default_factory=dict)
 
 
 def recalibrate(
@@ -56,8 +51,10 @@ def recalibrate(
     months: Sequence[Month],
     episodes: Sequence[Episode],
     is_forced: bool = False,
+    policy: RecalibrationPolicy = DEFAULT_POLICY,
+    spent: Callable[[Month], int] | None = None,
 ) -> list[Decision]:
-    """Fit, test and decide about one calibration as of some audited months, one after the other, if something asks for it.
+    """Fit, test and decide about one calibration as of some audited months, one after the other, where the rules allow it.
 
     Args:
         calibration: Which.
@@ -65,106 +62,73 @@ def recalibrate(
         folder: Where its versions and its log are.
         months: The audited months, ascending; nothing after each is looked at.
         episodes: Episodes of the features that it depends on.
-        is_forced: Whether a person asks: then without an episode too, on the last ``FIRST_MONTHS`` months.
+        is_forced: Whether a person asks: then without an episode too, on the last months.
+        policy: Cool-down and budget.
+        spent: Month to the challengers that were tested as of it, of all calibrations; of this one alone by default.
 
     Returns:
-        The decisions, also written to the log; none when nothing asks for one or there are too few months yet.
+        The decisions, also written to the log; none when nothing asks for one or it has to wait.
+
+    Raises:
+        CommitConflictError: another run of the calibration is under way; the same call may be made again.
     """
-    found = (
-        _recalibrate(calibration, rows, folder, month, [each for each in episodes if each.month <= month], is_forced)
-        for month in months
-    )
-    return [decision for decision in found if decision is not None]
+    decisions = []
+    counted = spent or budget_spent([folder])
+    with running_alone(folder):
+        for month in months:
+            found = outlook(
+                Runs.of(folder),
+                fitter(calibration.fit),
+                month=month,
+                first=rows.first,
+                episodes=[episode for episode in episodes if episode.month <= month],
+                policy=policy,
+                runs_this_month=counted(month),
+                is_forced=is_forced,
+            )
+            if found.action == RUNS:
+                decisions.append(_decide(calibration, rows, folder, found))
+    return decisions
 
 
-def _recalibrate(
-    calibration: Calibration, rows: Rows, folder: Path, month: Month, episodes: Sequence[Episode], is_forced: bool
-) -> Decision | None:
-    if champion(folder) is None:
-        start = month.shift(1 - FIRST_MONTHS)
-        trigger = Trigger(str(month))
-        return None if start < rows.first else _decide(calibration, rows, folder, (start, month), trigger, [])
-    pending, tried = _unanswered(folder, episodes)
-    if not pending and not is_forced:
-        return None
-    loudest = max(pending, key=lambda episode: episode.score, default=None)
-    since = loudest.since if loudest else month.shift(1 - FIRST_MONTHS)
-    start = max(since, month.shift(1 - MOST_MONTHS), rows.first)
-    if _held_out_count(start, month) <= (0 if is_forced else tried):
-        return None
-    trigger = Trigger(str(month))
-    if loudest is not None:
-        trigger = Trigger(str(month), loudest.feature, loudest.segment, loudest.score, since.first_day)
-    return _decide(calibration, rows, folder, (start, month), trigger, pending)
-
-
-def _unanswered(folder: Path, episodes: Sequence[Episode]) -> tuple[list[Episode], int]:
-    """List the episodes since the last final decision, and the most months that a rejected challenger was tested on since."""
-    final, tried = "", 0
-    for text in audit_log(folder)["decision"].to_pylist():
-        decision = json.loads(text) if text else None
-        if decision is None:
-            continue
-        held_out = len(decision["held_out_months"])
-        if decision["is_promoted"] or held_out >= MOST_HELD_OUT:
-            final, tried = decision["trigger"]["month"], 0
-        else:
-            tried = max(tried, held_out)
-    return [episode for episode in episodes if str(episode.month) > final], tried
-
-
-def _held_out_count(start: Month, month: Month) -> int:
-    return min(MOST_HELD_OUT, len(months_between(start, month)) // LEAST_MONTHS)
-
-
-def _decide(
-    calibration: Calibration,
-    rows: Rows,
-    folder: Path,
-    span: tuple[Month, Month],
-    trigger: Trigger,
-    pending: Sequence[Episode],
-) -> Decision:
-    months = months_between(*span)
+def _decide(calibration: Calibration, rows: Rows, folder: Path, found: Outlook) -> Decision:
     old = champion(folder)
-    held_out_months = months[len(months) - _held_out_count(*span) :] if old else []
-    fit_months = months[: len(months) - len(held_out_months)]
-    names = fitter(calibration.fit).inputs
-    if len(names) != len(calibration.inputs):
-        raise CalibrationError(
-            f"Calibration {calibration.name!r} has {len(calibration.inputs)} inputs; {calibration.fit!r} takes {', '.join(names)}."
-        )
-    fitted = fit_parameters(_summed([rows.of(month) for month in fit_months], names), fit=calibration.fit)
-    held_out = _held_out([rows.of(month) for month in held_out_months], names) if held_out_months else None
-    span_us = rows.end_us(fit_months[0].shift(-1)), rows.end_us(months[-1])
+    before = parameters(folder, old) if old else None
+    cut = len(found.months) - found.held_out
+    fit_months, held_out_months = found.months[:cut], found.months[cut:]
+    fitted = fit_parameters(_rows(rows, fit_months), fit=calibration.fit, champion=before)
+    span_us = rows.end_us(fit_months[0].shift(-1)), rows.end_us(found.months[-1])
     decision = challenge(
         calibration.name,
-        champion=parameters(folder, old) if old else None,
+        champion=before,
         challenger=fitted,
-        held_out={} if held_out is None else dict.fromkeys(calibration.consumers or ("all",), held_out),
+        held_out=_rows(rows, held_out_months),
+        consumers=calibration.consumers or ("all",),
         fit=calibration.fit,
         loss=calibration.loss,
-        trigger=trigger,
+        trigger=_trigger(found),
         fitted_us=span_us,
         held_out_months=tuple(str(month) for month in held_out_months),
+        data=rows.data,
     )
-    resets = {episode.feature: (str(months[-1].next()),) for episode in pending}
+    resets = {episode.feature: (str(found.months[-1].next()),) for episode in found.episodes}
     record(folder, Challenger(fitted, calibration.fit, *span_us, resets=resets), decision)
     return decision
 
 
-def _summed(tables: Sequence[pa.Table], names: Sequence[str]) -> pa.Table:
-    """Add the inflows of some months up, a row per entity, under the fitter's own names."""
-    table = pa.concat_tables(tables)
-    keys = [name for name in ("code", "group") if name in table.column_names]
-    added = table.group_by(keys).aggregate([(INFLOW + name, "sum") for name in names])
-    return added.rename_columns({f"{INFLOW}{name}_sum": name for name in names})
+def _trigger(found: Outlook) -> Trigger:
+    month, names = str(found.months[-1]), tuple(episode.name for episode in found.episodes)
+    if not found.episodes:
+        return Trigger(month)
+    loudest = found.episodes[0]
+    return Trigger(month, loudest.feature, loudest.segment, loudest.score, loudest.since.first_day, names)
 
 
-def _held_out(tables: Sequence[pa.Table], names: Sequence[str]) -> pa.Table:
-    """Join what was known at the first held-out month's start with what came in during all of them."""
-    known = tables[0].select([name for name in ("code", "group", *names) if name in tables[0].column_names])
-    outcome = _summed(tables, names).rename_columns({name: f"held_out_{name}" for name in names})
-    return known.join(
-        outcome.drop_columns([name for name in ("group",) if name in outcome.column_names]), "code", join_type="inner"
-    )
+def _rows(rows: Rows, months: Sequence[Month]) -> pa.Table:
+    """Put the rows of some months below each other, with their ``month``."""
+    tables = []
+    for month in months:
+        table = rows.of(month)
+        days = pa.array(np.full(len(table), np.datetime64(month.first_day)), pa.date32())
+        tables.append(table.append_column("month", days))
+    return pa.concat_tables(tables) if tables else pa.table({})

@@ -4,34 +4,47 @@
     2. back-test    held-out rows of each consumer  -> losses of both, and the interval of their difference
     3. gate         better beyond noise?            -> a decision, written down either way
 
-Rows are tables with a column ``group`` and the inputs of the fitter, ``successes`` and ``trials`` for ``beta_binomial``.
-Held-out rows say in ``held_out_successes`` and ``held_out_trials`` what came afterwards.
+Rows are those of the fitters: a row per month and member, with what was known before the month and what came in during it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from featurestore.drift.backtest import Comparison, HeldOut, back_test, gate
-from featurestore.drift.beta_binomial import fit_beta_binomial, shrunken_rates
-from featurestore.errors import CalibrationError, UnknownNameError, did_you_mean
+from featurestore.drift.fitters import fitter
+from featurestore.drift.fitters.fitter import WEIGHT, column
+from featurestore.errors import CalibrationError
+
+NO_DATA: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
 class Trigger:
-    """What started a recalibration: a drifted feature, or a person (``feature`` is then ``None``)."""
+    """What started a recalibration: a drifted feature, or a person (``feature`` is then ``None``).
+
+    Attributes:
+        month: The audited month; nothing after it was looked at.
+        feature: Column of the loudest episode, ``None`` without any.
+        segment: Its segment.
+        score: Its score, in units of its threshold.
+        since: Estimated beginning of the change.
+        episodes: Names of all episodes that asked, the loudest first.
+    """
 
     month: str
     feature: str | None = None
     segment: str | None = None
     score: float | None = None
     since: date | None = None
+    episodes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -47,6 +60,7 @@ class Decision:
         comparisons: Losses per consumer.
         is_promoted: Whether the challenger is the new champion.
         reason: Why, in words.
+        data: What the rows were computed from: versions of the committed tables by name.
     """
 
     calibration: str
@@ -57,69 +71,30 @@ class Decision:
     comparisons: tuple[Comparison, ...]
     is_promoted: bool
     reason: str
+    data: tuple[tuple[str, str], ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the decision as plain values that ``json`` can write."""
-        plain = asdict(self)
+        plain = asdict(self) | {"data": dict(self.data)}
         plain["trigger"]["since"] = None if self.trigger.since is None else self.trigger.since.isoformat()
         for row, comparison in zip(plain["comparisons"], self.comparisons, strict=True):
             row["improvement"] = comparison.improvement
         return plain
 
 
-@dataclass(frozen=True)
-class Fitter:
-    """How parameters are fitted from rows and turned into rates.
-
-    Attributes:
-        inputs: Columns it takes, in the order of a calibration's inputs.
-        fit: Rows to a table of parameters: ``group``, then numbers.
-        rates: Parameters and rows to a rate per row.
-    """
-
-    inputs: tuple[str, ...]
-    fit: Callable[[pa.Table], pa.Table]
-    rates: Callable[[pa.Table, pa.Table], np.ndarray]
-
-
-def _groups(rows: pa.Table) -> pa.ChunkedArray | None:
-    return rows["group"] if "group" in rows.column_names else None
-
-
-FITTERS: Mapping[str, Fitter] = {
-    "beta_binomial": Fitter(
-        inputs=("successes", "trials"),
-        fit=lambda rows: fit_beta_binomial(rows["successes"], rows["trials"], _groups(rows)),
-        rates=lambda parameters, rows: shrunken_rates(parameters, rows["successes"], rows["trials"], _groups(rows)),
-    )
-}
-
-
-def fitter(name: str) -> Fitter:
-    """Return a fitter by name.
-
-    Raises:
-        UnknownNameError: there is none.
-    """
-    if name not in FITTERS:
-        raise UnknownNameError(f"There is no fitter {name!r}.{did_you_mean(name, FITTERS)}")
-    return FITTERS[name]
-
-
-def fit_parameters(rows: pa.Table, *, fit: str) -> pa.Table:
+def fit_parameters(rows: pa.Table, *, fit: str, champion: pa.Table | None = None) -> pa.Table:
     """Fit parameters with a fitter by name.
 
     Args:
-        rows: The fitter's inputs as columns, and ``group``, if any.
+        rows: As ``drift.fitters.fitter`` describes.
         fit: Name of a fitter.
+        champion: Parameters in production, if any: what the rows say nothing of may be kept.
 
     Raises:
         CalibrationError: an input column is missing, or the rows cannot be fitted.
         UnknownNameError: there is no such fitter.
     """
-    chosen = fitter(fit)
-    _check_columns(rows, chosen.inputs, f"Rows for the fitter {fit!r}")
-    return chosen.fit(rows)
+    return fitter(fit).fit(rows, champion)
 
 
 def challenge(
@@ -127,12 +102,14 @@ def challenge(
     *,
     champion: pa.Table | None,
     challenger: pa.Table,
-    held_out: Mapping[str, pa.Table],
+    held_out: pa.Table,
+    consumers: Sequence[str],
     fit: str,
     loss: str,
     trigger: Trigger,
     fitted_us: tuple[int, int],
     held_out_months: tuple[str, ...],
+    data: Mapping[str, str] = NO_DATA,
     seed: int = 0,
 ) -> Decision:
     """Compare a challenger with the champion and decide.
@@ -141,34 +118,39 @@ def challenge(
         calibration: Its name.
         champion: Parameters in production; ``None`` if there are none yet: the challenger is then taken without a test.
         challenger: Parameters fitted on other months than the held-out ones.
-        held_out: Consumer to its rows: the fitter's inputs as known before the held-out months, ``group``, and the outcome in
-            ``held_out_successes`` and ``held_out_trials``.
+        held_out: The fitter's rows of the held-out months; ``weight_<consumer>`` says how much of a row a consumer serves, all
+            of it without that column.
+        consumers: Who must not be worse off.
         fit: Name of the fitter.
         loss: Name of the loss.
         trigger: What started this.
         fitted_us: Instants ``[from, until)`` of the rows that the challenger was fitted on.
         held_out_months: For the record.
+        data: What all of it was computed from, for the record.
         seed: Of the bootstrap.
 
     Raises:
-        CalibrationError: a column is missing or the loss is unknown.
+        CalibrationError: a column is missing or the fitter cannot be judged by this loss.
     """
+    judge = fitter(fit)
+    if loss not in judge.losses:
+        raise CalibrationError(f"{fit!r} cannot be judged by {loss!r}; its losses are {', '.join(judge.losses)}.")
     if champion is None:
         comparisons: tuple[Comparison, ...] = ()
         is_promoted, reason = True, "the first version: there was no champion to beat"
     else:
-        chosen, sides = fitter(fit), {}
-        for consumer, rows in held_out.items():
-            needed = (*chosen.inputs, "held_out_successes", "held_out_trials")
-            _check_columns(rows, needed, f"Held-out rows of {consumer!r}")
-            outcome = [np.nan_to_num(rows[name].to_numpy().astype(float)) for name in needed[-2:]]
-            sides[consumer] = HeldOut(chosen.rates(champion, rows), chosen.rates(challenger, rows), *outcome)
+        old, new = (judge.loss(parameters, held_out, loss) for parameters in (champion, challenger))
+        sides = {
+            consumer: HeldOut(held_out["code"].to_numpy(), old.values, new.values, new.trials, _weights(held_out, consumer))
+            for consumer in consumers
+        }
         comparisons = back_test(sides, loss=loss, seed=seed)
         is_promoted, reason = gate(comparisons)
-    return Decision(calibration, trigger, *fitted_us, held_out_months, comparisons, is_promoted, reason)
+    return Decision(
+        calibration, trigger, *fitted_us, held_out_months, comparisons, is_promoted, reason, tuple(sorted(data.items()))
+    )
 
 
-def _check_columns(rows: pa.Table, needed: tuple[str, ...], what: str) -> None:
-    for name in needed:
-        if name not in rows.column_names:
-            raise CalibrationError(f"{what} lack the column {name!r}.{did_you_mean(name, rows.column_names)}")
+def _weights(rows: pa.Table, consumer: str) -> np.ndarray:
+    name = WEIGHT + consumer
+    return column(rows, name) if name in rows.column_names else np.ones(len(rows))

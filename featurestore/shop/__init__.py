@@ -10,17 +10,18 @@ region_service, region_cutoff        demand_v1 (the order profile), routing_v1
 
 from __future__ import annotations
 
-from featurestore.shop.categories import category_demand
+from featurestore.shop.categories import category_demand, seasonal_index
 from featurestore.shop.events import ENTITIES, EVENT_TYPES, TIMEZONE, events
-from featurestore.shop.regions import region_cutoff, region_service
+from featurestore.shop.regions import order_cutoff, region_cutoff, region_service
 from featurestore.shop.services import demand, recommendation, routing
 from featurestore.shop.skus import return_prior, sku_demand, sku_places, sku_returns
-from featurestore.shop.users import user_activity, user_taste
+from featurestore.shop.users import taste_window, user_activity, user_taste
 from featurestore.spec.document import Definition
 
 VIEWS = (user_activity, user_taste, sku_demand, sku_returns, sku_places, category_demand, region_service, region_cutoff)
 SERVICES = (recommendation, demand, routing)
-OBJECTS: tuple[Definition, ...] = (events, *ENTITIES, *VIEWS, *SERVICES, return_prior)
+CALIBRATIONS = (return_prior, seasonal_index, order_cutoff, taste_window)
+OBJECTS: tuple[Definition, ...] = (events, *ENTITIES, *VIEWS, *SERVICES, *CALIBRATIONS)
 """Everything to hand to ``FeatureStore.apply``."""
 
-__all__ = ["ENTITIES", "EVENT_TYPES", "OBJECTS", "SERVICES", "TIMEZONE", "VIEWS", "events", "return_prior"]
+__all__ = ["CALIBRATIONS", "ENTITIES", "EVENT_TYPES", "OBJECTS", "SERVICES", "TIMEZONE", "VIEWS", "events", "return_prior"]

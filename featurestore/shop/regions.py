@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from featurestore.shop.events import events, region
-from featurestore.spec import Count, Derived, FeatureView, Profile
+from featurestore.spec import Calibration, Count, Derived, FeatureView, Last, Profile
 
 OWNER = "fulfilment"
 DELIVERED_AFTER = "28d"
@@ -43,14 +43,26 @@ region_cutoff = FeatureView(
     aggregations=[
         Profile("orders", by="hour_of_day", where="event_type = 'buy'", windows=("91d",)),
         Profile("on_time", by="hour_of_day", where=_ON_TIME, windows=("91d",)),
+        Last("region", "region_id", where="event_type = 'buy'"),
     ],
     derived=[
         Derived("on_time_share_91d", "profile_sum(on_time_91d) / nullif(profile_sum(orders_91d), 0)"),
         Derived("cutoff_hour", f"last_bucket_at_least(on_time_91d, orders_91d, {PROMISE_LEVEL})"),
+        Derived("promised_cutoff_hour", "calibrated('order_cutoff.hour', by = region)"),
     ],
     owner=OWNER,
     description=(
         "The latest hour of the day in which at least 95 % of a region's orders arrived as promised, undelivered ones counted "
-        "as late; NULL when no hour did."
+        "as late, NULL when no hour did; and the cutoff that was fitted, back-tested and promised (-1: none)."
     ),
+)
+
+order_cutoff = Calibration(
+    "order_cutoff",
+    fit="order_cutoff",
+    inputs=["region_cutoff:orders_91d", "region_cutoff:on_time_91d"],
+    by="region_cutoff:region",
+    loss="pinball",
+    consumers=["routing_v1"],
+    description="The last hour of the day whose orders still get the promise of that day: 95 % of them arrive as promised.",
 )

@@ -58,7 +58,7 @@ return_prior = Calibration(
     inputs=["sku_returns:returns_1y", "sku_returns:orders_1y"],
     by="sku_returns:category",
     loss="log_loss",
-    consumers=["recommendation_v1", "demand_v1", "routing_v1"],
+    consumers={"recommendation_v1": "sku_demand:views_28d", "demand_v1": "sku_demand:units_28d", "routing_v1": None},
     description="Beta prior of a category's return probabilities: what is known of a SKU before its first order.",
 )
 

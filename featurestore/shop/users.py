@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from featurestore.shop.events import events, user, user_category
-from featurestore.spec import Count, Derived, FeatureView, Recency, Sum
+from featurestore.spec import Calibration, Count, Derived, FeatureView, Recency, Sum
 
 OWNER = "growth"
+TASTE_WINDOWS = ("90d", "1y", "3y", "10y")
+"""How long a purchase is held to tell of a user's taste: candidates, of which ``taste_window`` chooses one."""
+_BOUGHT = " + ".join(f"calibrated('taste_window.uses_buys_{window}') * buys_{window}" for window in TASTE_WINDOWS)
 
 user_activity = FeatureView(
     "user_activity",
@@ -32,9 +35,27 @@ user_taste = FeatureView(
     source=events,
     aggregations=[
         Count("views", where="event_type = 'view'", windows=("30d", "10y")),
-        Count("buys", where="event_type = 'buy'", windows=("1y", "10y")),
+        Count("buys", where="event_type = 'buy'", windows=TASTE_WINDOWS),
         Recency("since_buy", where="event_type = 'buy'"),
     ],
+    derived=[
+        Derived(
+            "purchase_probability",
+            f"1 / (1 + exp(-(calibrated('taste_window.intercept') + calibrated('taste_window.slope') * ln(1 + {_BOUGHT}))))",
+        )
+    ],
     owner=OWNER,
-    description="A user's short and long interest in a category; where they differ, long history is to be trusted less.",
+    description=(
+        "A user's short and long interest in a category, and how likely they buy in it within a month, told from the window that "
+        "tells best."
+    ),
+)
+
+taste_window = Calibration(
+    "taste_window",
+    fit="window_choice",
+    inputs=[f"user_taste:buys_{window}" for window in TASTE_WINDOWS],
+    loss="log_loss",
+    consumers={"recommendation_v1": "user_taste:views_30d"},
+    description="Which window of purchases tells best who buys in a category next month, with its curve.",
 )

@@ -46,7 +46,7 @@ def document(definition: Definition) -> Document:
         "inputs": list(definition.inputs),
         "by": definition.by,
         "loss": definition.loss,
-        "consumers": list(definition.consumers),
+        "consumers": {name: dict(definition.weights).get(name) for name in definition.consumers},
         "description": definition.description,
     }
 

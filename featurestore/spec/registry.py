@@ -242,7 +242,7 @@ def _checked(registry: Registry) -> Registry:
     for service in registry.services.values():
         _resolve_for(registry, service.features, f"service {service.name!r}")
     for calibration in registry.calibrations.values():
-        references = [*calibration.inputs, *([calibration.by] if calibration.by else [])]
+        references = [*calibration.inputs, *([calibration.by] if calibration.by else []), *dict(calibration.weights).values()]
         _resolve_for(registry, references, f"calibration {calibration.name!r}")
         for consumer in calibration.consumers:
             if consumer not in registry.services:

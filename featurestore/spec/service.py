@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from featurestore.errors import DefinitionError
@@ -51,6 +51,13 @@ class FeatureService:
         object.__setattr__(self, "description", description)
 
 
+Consumers = Sequence[str | FeatureService] | Mapping[str, str | None] | Mapping[FeatureService, str | None]
+
+
+def _service_name(service: str | FeatureService) -> str:
+    return service.name if isinstance(service, FeatureService) else str(service)
+
+
 @dataclass(frozen=True, init=False)
 class Calibration:
     """Fitted parameters that ``Derived`` features read as ``calibrated('name.parameter', by = feature)``.
@@ -61,7 +68,9 @@ class Calibration:
         inputs: ``"view:feature"`` references that the fitter takes, in its order.
         by: ``"view:feature"`` reference whose value groups the parameters.
         loss: Name of the loss on held-out months, such as ``"log_loss"``.
-        consumers: Services for which champion and challenger are compared.
+        consumers: Services for which champion and challenger are compared. As a mapping, each service to the
+            ``"view:feature"`` reference, of the inputs' entity, that says how much of a member it serves (views, units):
+            losses are weighted by its value before the month; ``None`` weighs all trials alike, as a list does.
         description: One sentence.
     """
 
@@ -71,6 +80,7 @@ class Calibration:
     by: str | None
     loss: str
     consumers: tuple[str, ...]
+    weights: tuple[tuple[str, str], ...]
     description: str
 
     def __init__(
@@ -81,20 +91,24 @@ class Calibration:
         inputs: Sequence[str],
         by: str | None = None,
         loss: str = "log_loss",
-        consumers: Sequence[str | FeatureService] = (),
+        consumers: Consumers = (),
         description: str = "",
     ) -> None:
         owner = f"calibration {name!r}"
+        served = dict(consumers) if isinstance(consumers, Mapping) else dict.fromkeys(consumers)
+        weights = {_service_name(service): weight for service, weight in served.items() if weight is not None}
         references = _references([*inputs, *([by] if by else [])], owner)
-        if any(":" not in reference for reference in references):
-            raise DefinitionError(f"{owner}: inputs and by are 'view:feature' references, not {references}.")
+        for reference in (*references, *weights.values()):
+            if ":" not in reference:
+                raise DefinitionError(f"{owner}: inputs, by and weights are 'view:feature' references, not {reference!r}.")
         for field, value in {
             "name": checked_name(name, "a calibration"),
             "fit": checked_name(fit, f"the fitter of {owner}"),
             "inputs": references[: len(inputs)],
             "by": by,
             "loss": checked_name(loss, f"the loss of {owner}"),
-            "consumers": tuple(item.name if isinstance(item, FeatureService) else str(item) for item in consumers),
+            "consumers": tuple(map(_service_name, served)),
+            "weights": tuple(weights.items()),
             "description": description,
         }.items():
             object.__setattr__(self, field, value)

@@ -27,6 +27,7 @@ class Stream(IntEnum):
     LEADS = 8
     DELAYS = 9
     FAULTS = 10
+    TRUTH = 11
 
 
 def month_number(month: Month) -> int:

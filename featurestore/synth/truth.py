@@ -9,12 +9,12 @@ import numpy as np
 import pyarrow as pa
 
 from featurestore.errors import DefinitionError
-from featurestore.synth.categories import CATEGORIES
-from featurestore.synth.chance import month_number
+from featurestore.synth.categories import CATEGORIES, shares
+from featurestore.synth.chance import Stream, generator, month_number
 from featurestore.synth.coupon_ring import ring_members
-from featurestore.synth.drift_plan import CONTROL_MONTHS, PLANTED, PlantedDrift
-from featurestore.synth.skus import Skus
-from featurestore.synth.users import Users
+from featurestore.synth.demand import days_of
+from featurestore.synth.drift_plan import CONTROL_MONTHS, PLANTED, REGIONS, PlantedDrift
+from featurestore.synth.fulfilment import DAY_S, HOUR_S, fulfil
 from featurestore.synth.world import World
 from featurestore.timeline import Month
 
@@ -32,8 +32,7 @@ class Truth:
     drifts: tuple[PlantedDrift, ...]
     control_months: tuple[Month, ...]
     ring_user_ids: tuple[int, ...]
-    _users: Users
-    _skus: Skus
+    _world: World
 
     def drifts_starting(self, month: Month | str) -> tuple[PlantedDrift, ...]:
         """List the planted changes that start in a month."""
@@ -46,16 +45,47 @@ class Truth:
             DefinitionError: a SKU is not of this shop.
         """
         index = np.asarray(list(sku_ids), np.int64) - 1
-        unknown = (index < 0) | (index >= len(self._skus.category))
+        unknown = (index < 0) | (index >= len(self._world.skus.category))
         if unknown.any():
             raise DefinitionError(
-                f"The shop has no SKU {int(index[unknown][0]) + 1}; its sku_ids run from 1 to {len(self._skus.category)}."
+                f"The shop has no SKU {int(index[unknown][0]) + 1}; its sku_ids run from 1 to {len(self._world.skus.category)}."
             )
-        return self._skus.return_probabilities(Month.parse(month))[index]
+        return self._world.skus.return_probabilities(Month.parse(month))[index]
+
+    def expected_orders(self, month: Month | str) -> pa.Table:
+        """Return the orders that each category is expected to have in a month: ``category, orders``."""
+        this = Month.parse(month)
+        orders = self._world.demand(this).orders_per_day.sum() * shares(this)
+        return pa.table({"category": list(CATEGORIES), "orders": orders})
+
+    def on_time_shares(self, month: Month | str, *, draws: int = 2_000) -> np.ndarray:
+        """Estimate how likely an order of each region and hour of the day, made in a month, arrives as promised.
+
+        Args:
+            month: Any month of the plan.
+            draws: Orders that are drawn for each region and hour; the standard error is at most ``.5 / sqrt(draws)``.
+
+        Returns:
+            ``[REGIONS, 24]``; region_id ``i`` is row ``i - 1``.
+        """
+        days = days_of(Month.parse(month))
+        random = generator(self._world.seed, Stream.TRUTH, month=Month.parse(month))
+        region = np.repeat(np.arange(1, REGIONS + 1), 24 * draws)
+        hour = np.tile(np.repeat(np.arange(24), draws), REGIONS)
+        ordered = random.integers(0, len(days), len(hour)) * DAY_S + hour * HOUR_S + random.integers(0, HOUR_S, len(hour))
+        made = fulfil(
+            random,
+            lanes=self._world.lanes,
+            days=days,
+            ordered=ordered,
+            region=region,
+            return_probability=np.zeros(len(hour)),
+        )
+        return np.asarray((made.delivered <= made.promised).reshape(REGIONS, 24, draws).mean(axis=2))
 
     def skus(self) -> pa.Table:
         """Return the SKUs: ``sku_id, category, launch, incident``, the last two months as text, incident NULL for most."""
-        skus = self._skus
+        skus = self._world.skus
         return pa.table(
             {
                 "sku_id": np.arange(1, len(skus.category) + 1),
@@ -70,7 +100,7 @@ class Truth:
 
         ``leaving`` is the first month without the user.
         """
-        users = self._users
+        users = self._world.users
         return pa.table(
             {
                 "user_id": np.arange(1, len(users.arrival) + 1),
@@ -96,8 +126,7 @@ def truth_of(world: World, *, first: Month, last: Month, faults: bool) -> Truth:
         drifts=drifts,
         control_months=tuple(month for month in CONTROL_MONTHS if first <= month <= last),
         ring_user_ids=tuple(int(user) for user in ring),
-        _users=world.users,
-        _skus=world.skus,
+        _world=world,
     )
 
 

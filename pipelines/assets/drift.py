@@ -9,9 +9,9 @@ from pydantic import Field
 from featurestore.client import FeatureStore
 from featurestore.drift.audit import AuditReport, Episode
 from featurestore.drift.calibrations import champion
+from featurestore.drift.dependence import calibrations_of
 from featurestore.drift.report import WrittenReport
 from featurestore.drift.state import DRIFT, LATCHED, STATES, WATCH
-from featurestore.monitoring import dependants
 from featurestore.spec.registry import Registry
 from featurestore.timeline import Month
 from pipelines.assets.shared import DRIFT_REPORT, FEATURES, OWNERS, one_run, version_of
@@ -115,7 +115,7 @@ def calibrations_asked_for(registry: Registry, rows: Sequence[dict[str, Any]]) -
     A drift asks again each month until it is answered: the first months behind it are too few to fit on.
     """
     drifting = [row["feature"] for row in rows if row["state"] in (DRIFT, LATCHED)]
-    return {name for feature in drifting for name in dependants(registry, feature)}
+    return {name for feature in drifting for name in calibrations_of(registry, feature)}
 
 
 def _top_drifts(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ import pytest
 
 from featurestore.compute.keys import load_keys
 from featurestore.compute.materialize import materialize
-from featurestore.compute.outcomes import monthly_inputs
+from featurestore.compute.outcomes import MonthlyInputs
 from featurestore.compute.panel import Panel
 from featurestore.compute.retrieve import ViewQuery, view_queries
 from featurestore.lake.layout import Layout, create_or_open
@@ -167,7 +167,7 @@ def test_a_snapshot_is_named_after_what_it_is_made_from(layout) -> None:
 def test_calibration_inputs_are_those_known_at_the_months_start_and_what_came_in_during_it(layout, delay) -> None:
     view = make_view(delay=delay)
     features = [("trials", view.feature("n_1y")), ("hits", view.feature("spend_30d"))]
-    table = monthly_inputs(query(layout, view), features, view.feature("category"), MARCH)
+    table = MonthlyInputs(query(layout, view), features, view.feature("category")).rows(MARCH)
     keys = load_keys(layout.keys("user"), ("int64",)).columns[0]
     users = [keys[code].as_py() for code in table["code"].to_pylist()]
     month = MARCH.interval(ZONE)
@@ -182,3 +182,17 @@ def test_calibration_inputs_are_those_known_at_the_months_start_and_what_came_in
     behind = answer_at(layout, view, users, month.end_us)["activity__category"].to_pylist()
     expected = [old or new for old, new in zip(before["activity__category"].to_pylist(), behind, strict=True)]
     assert table["group"].to_pylist() == expected
+
+
+def test_calibration_inputs_about_what_is_known_keep_entities_that_nothing_came_in_of(layout) -> None:
+    view = make_view()
+    chosen, weight = [("n", view.feature("n_30d"))], {"weight_demand": (query(layout, view), view.feature("spend_30d"))}
+    table = MonthlyInputs(query(layout, view), chosen, is_about_known=True, weights=weight).rows(MARCH)
+    keys = load_keys(layout.keys("user"), ("int64",)).columns[0]
+    users = [keys[code].as_py() for code in table["code"].to_pylist()]
+    before = answer_at(layout, view, list(range(USERS)), MARCH.interval(ZONE).start_us)
+    known = {user: n for user, n in zip(range(USERS), before["activity__n_30d"].to_pylist(), strict=True) if n}
+    assert dict(zip(users, table["n"].to_pylist(), strict=True)) == known
+    assert 0 in table["inflow_n"].to_pylist()
+    spent = dict(zip(range(USERS), before["activity__spend_30d"].to_pylist(), strict=True))
+    assert table["weight_demand"].to_pylist() == [spent[user] for user in users]

@@ -10,6 +10,7 @@ import pytest
 
 from featurestore.drift.audit import Episode
 from featurestore.drift.calibrations import active_resets, audit_log, champion, parameter_values, parameters, rollback
+from featurestore.drift.fitters import fitter
 from featurestore.drift.loop import Rows, recalibrate
 from featurestore.errors import CalibrationError
 from featurestore.spec import Calibration
@@ -101,7 +102,9 @@ def test_rolling_back_restores_parameters_and_reference_row_for_row(tmp_path) ->
     assert active_resets(tmp_path) == before[1]
 
 
-def test_a_calibration_with_the_wrong_number_of_inputs_says_what_its_fitter_takes(tmp_path) -> None:
-    wrong = Calibration("prior", fit="beta_binomial", inputs=["v:returns_1y"])
+def test_a_calibration_with_the_wrong_number_of_inputs_says_what_its_fitter_takes() -> None:
     with pytest.raises(CalibrationError, match="takes successes, trials"):
-        recalibrate(wrong, rows(rate_after=0.1), folder=tmp_path, months=[Month(2020, 12)], episodes=[])
+        fitter("beta_binomial").input_names("prior", ("returns_1y",))
+    with pytest.raises(CalibrationError, match="chooses among two or more"):
+        fitter("window_choice").input_names("taste", ("buys_1y",))
+    assert fitter("window_choice").input_names("taste", ("buys_1y", "buys_3y")) == ("buys_1y", "buys_3y")

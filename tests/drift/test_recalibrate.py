@@ -9,9 +9,11 @@ import pytest
 from scipy.optimize import minimize
 from scipy.stats import betabinom, binom
 
-from featurestore.drift.backtest import Comparison, HeldOut, back_test, binomial_log_loss, brier, gate
-from featurestore.drift.beta_binomial import MOST_STRENGTH, fit_beta_binomial, shrunken_rates
-from featurestore.drift.recalibrate import Trigger, challenge, fit_parameters, fitter
+from featurestore.drift.backtest import Comparison, HeldOut, back_test, gate
+from featurestore.drift.fitters import fitter
+from featurestore.drift.fitters.beta_binomial import MOST_STRENGTH, fit_beta_binomial, shrunken_rates
+from featurestore.drift.fitters.fitter import binomial_loss
+from featurestore.drift.recalibrate import Trigger, challenge, fit_parameters
 from featurestore.errors import CalibrationError, UnknownNameError
 
 TRUTH = {"apparel": (4.0, 12.0), "fresh": (1.0, 40.0), "toys": (30.0, 70.0)}
@@ -22,15 +24,16 @@ def members(rng: np.random.Generator, *, per_group: int = 3000, scale: float = 1
     parts = []
     for group, (a, b) in TRUTH.items():
         rate = np.minimum(rng.beta(a, b, per_group) * scale, 0.98)
-        trials, later = rng.poisson(12, per_group), rng.poisson(6, per_group)
+        trials, later = rng.poisson(12, per_group), rng.poisson(12, per_group)
         parts.append(
             pa.table(
                 {
+                    "code": np.arange(per_group) + len(parts) * per_group,
                     "group": [group] * per_group,
                     "successes": rng.binomial(trials, rate),
                     "trials": trials,
-                    "held_out_successes": rng.binomial(later, rate),
-                    "held_out_trials": later,
+                    "inflow_successes": rng.binomial(later, rate),
+                    "inflow_trials": later,
                 }
             )
         )
@@ -54,7 +57,7 @@ def test_moments_find_the_prior_that_drew_the_rates() -> None:
 
 def test_moments_are_nearly_as_likely_as_the_maximum_likelihood_of_scipy() -> None:
     rows = members(np.random.default_rng(1)).slice(0, 3000)
-    x, n = (rows[name].to_numpy() for name in ("successes", "trials"))
+    x, n = (rows[name].to_numpy() for name in ("inflow_successes", "inflow_trials"))
 
     def loss(log_prior: np.ndarray) -> float:
         return -betabinom(n, *np.exp(log_prior)).logpmf(x).sum()
@@ -66,7 +69,7 @@ def test_moments_are_nearly_as_likely_as_the_maximum_likelihood_of_scipy() -> No
 
 def test_moments_equal_a_slow_loop_over_members() -> None:
     rows = members(np.random.default_rng(2), per_group=50).slice(0, 50)
-    pairs = [(x, n) for x, n in zip(rows["successes"].to_pylist(), rows["trials"].to_pylist(), strict=True) if n]
+    pairs = [(x, n) for x, n in zip(rows["inflow_successes"].to_pylist(), rows["inflow_trials"].to_pylist(), strict=True) if n]
     total = sum(n for _, n in pairs)
     p = (sum(x for x, _ in pairs) + 0.5) / (total + 1)
     spread = sum(n * (x / n - p) ** 2 for x, n in pairs)
@@ -131,12 +134,13 @@ def test_losses_equal_scipy_up_to_the_binomial_coefficient_and_a_loop() -> None:
     rates, trials = rng.uniform(0.01, 0.99, 200), rng.integers(0, 30, 200)
     successes = rng.binomial(trials, rates)
     coefficient = binom.logpmf(successes, trials, 0.5) + trials * np.log(2)
-    assert binomial_log_loss(rates, successes, trials) == pytest.approx(coefficient - binom.logpmf(successes, trials, rates))
+    log_loss, brier = (binomial_loss(rates, successes, trials, name).values for name in ("log_loss", "brier"))
+    assert log_loss == pytest.approx(coefficient - binom.logpmf(successes, trials, rates))
     slow = [
         sum((p - 1) ** 2 for _ in range(x)) + sum(p**2 for _ in range(n - x))
         for p, x, n in zip(rates, successes, trials, strict=True)
     ]
-    assert brier(rates, successes, trials) == pytest.approx(slow)
+    assert brier == pytest.approx(slow)
 
 
 def compare(scale: float, *, seed: int = 0, consumers: tuple[str, ...] = ("demand_v1",)):
@@ -147,7 +151,8 @@ def compare(scale: float, *, seed: int = 0, consumers: tuple[str, ...] = ("deman
         "return_prior",
         champion=fit_parameters(old, fit="beta_binomial"),
         challenger=fit_parameters(new, fit="beta_binomial"),
-        held_out=dict.fromkeys(consumers, held_out),
+        held_out=held_out,
+        consumers=consumers,
         fit="beta_binomial",
         loss="log_loss",
         trigger=Trigger("2024-10", "sku__return_rate", None, 3.2, date(2024, 8, 1)),
@@ -167,6 +172,7 @@ def test_a_challenger_that_follows_a_real_change_is_promoted() -> None:
         "segment": None,
         "score": 3.2,
         "since": "2024-08-01",
+        "episodes": [],
     }
     assert [row["consumer"] for row in plain["comparisons"]] == ["demand_v1", "routing_v1"]
     assert plain["comparisons"][0]["improvement"] == decision.comparisons[0].improvement
@@ -184,9 +190,12 @@ def test_the_same_seed_gives_the_same_interval() -> None:
 def test_the_bootstrap_interval_agrees_with_the_normal_one() -> None:
     rng = np.random.default_rng(0)
     trials = rng.integers(1, 9, 5000).astype(float)
-    rows = HeldOut(rng.uniform(0.2, 0.4, 5000), rng.uniform(0.25, 0.35, 5000), rng.binomial(trials.astype(int), 0.3), trials)
-    found = back_test({"c": rows}, loss="brier")[0]
-    difference = brier(rows.champion, rows.successes, trials) - brier(rows.challenger, rows.successes, trials)
+    successes = rng.binomial(trials.astype(int), 0.3)
+    old, new = (
+        binomial_loss(rng.uniform(*span, 5000), successes, trials, "brier").values for span in ((0.2, 0.4), (0.25, 0.35))
+    )
+    found = back_test({"c": HeldOut(np.arange(5000), old, new, trials, np.ones(5000))}, loss="brier")[0]
+    difference = old - new
     mean = difference.sum() / trials.sum()
     error = np.sqrt(np.square(difference - mean * trials).sum()) / trials.sum()
     assert found.improvement == pytest.approx(mean)
@@ -211,7 +220,8 @@ def test_the_gate_wants_one_consumer_better_beyond_noise_and_none_worse() -> Non
 def test_the_first_version_needs_no_champion_to_beat() -> None:
     parameters = fit_parameters(members(np.random.default_rng(0)), fit="beta_binomial")
     decision = challenge(
-        "return_prior", champion=None, challenger=parameters, held_out={}, fit="beta_binomial", loss="log_loss",
+        "return_prior", champion=None, challenger=parameters, held_out=pa.table({}), consumers=("c",),
+        fit="beta_binomial", loss="log_loss",
         trigger=Trigger("2018-01"), fitted_us=(0, 1), held_out_months=(),
     )  # fmt: skip
     assert decision.is_promoted
@@ -221,9 +231,39 @@ def test_the_first_version_needs_no_champion_to_beat() -> None:
 def test_unknown_fitters_losses_and_columns_are_named() -> None:
     with pytest.raises(UnknownNameError, match="Did you mean 'beta_binomial'"):
         fitter("beta_binomal")
-    with pytest.raises(CalibrationError, match="lack the column 'trials'"):
-        fit_parameters(pa.table({"successes": [1], "trial": [2]}), fit="beta_binomial")
-    with pytest.raises(CalibrationError, match="'mse' is not a loss"):
-        back_test({}, loss="mse")
-    with pytest.raises(CalibrationError, match="one row per member"):
-        HeldOut(np.zeros(1), np.zeros(2), np.zeros(1), np.zeros(1))
+    with pytest.raises(CalibrationError, match="lack the column 'inflow_trials'"):
+        fit_parameters(pa.table({"code": [0], "inflow_successes": [1], "trial": [2]}), fit="beta_binomial")
+    with pytest.raises(CalibrationError, match="cannot be judged by 'mse'; its losses are log_loss, brier"):
+        challenge("x", champion=None, challenger=pa.table({}), held_out=pa.table({}), consumers=(), fit="beta_binomial",
+                  loss="mse", trigger=Trigger("2018-01"), fitted_us=(0, 1), held_out_months=())  # fmt: skip
+    with pytest.raises(CalibrationError, match="must have one row each"):
+        HeldOut(*(np.zeros(1 + (i == 2)) for i in range(5)))
+
+
+def test_consumers_judge_by_the_rows_they_serve() -> None:
+    """Half of the members changed; who serves the other half alone is made worse, and the challenger is rejected for that."""
+    rng = np.random.default_rng(3)
+    old, new, held_out = members(rng), members(rng, scale=1.6), members(rng, scale=1.6)
+    calm = members(rng)
+    is_calm = np.r_[np.zeros(len(held_out)), np.ones(len(calm))]
+    both = pa.concat_tables([held_out, calm.set_column(0, "code", pa.array(calm["code"].to_numpy() + len(held_out)))])
+    both = both.append_column("weight_calm", pa.array(is_calm)).append_column("weight_moved", pa.array(1 - is_calm))
+    decision = challenge(
+        "return_prior", champion=fit_parameters(old, fit="beta_binomial"), challenger=fit_parameters(new, fit="beta_binomial"),
+        held_out=both, consumers=("calm", "moved", "all"), fit="beta_binomial", loss="log_loss", trigger=Trigger("2018-01"),
+        fitted_us=(0, 1), held_out_months=("2018-02",), data={"events of shop": "7"},
+    )  # fmt: skip
+    calm_side, moved_side, whole = decision.comparisons
+    assert calm_side.is_worse
+    assert moved_side.is_better
+    assert (calm_side.members, moved_side.members) == (
+        len(calm["code"].unique()) - sum_of_idle(calm),
+        whole.members - calm_side.members,
+    )
+    assert not decision.is_promoted
+    assert decision.reason.startswith("worse for calm")
+    assert decision.to_json()["data"] == {"events of shop": "7"}
+
+
+def sum_of_idle(rows: pa.Table) -> int:
+    return int((rows["inflow_trials"].to_numpy() == 0).sum())

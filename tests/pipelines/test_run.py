@@ -67,7 +67,7 @@ def test_a_calibration_gets_its_first_version_from_a_year_of_history(operated):
     found = metadata_of(result, "calibration")
     assert next(month for month in sorted(found) if found[month]["promoted"]) == "2016-12"
     asked_for = {month: each["calibrations_asked_for"] for month, each in metadata_of(result, "drift_report").items()}
-    assert asked_for["2016-11"] == asked_for["2016-12"] == 1
+    assert asked_for["2016-11"] == asked_for["2016-12"] == 2
 
 
 def test_the_checks_hold_behind_a_run(operated):

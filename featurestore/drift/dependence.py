@@ -1,0 +1,71 @@
+"""Who depends on a feature: the services that read it, the features computed from it, the calibrations it concerns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from featurestore.spec.registry import Registry
+from featurestore.spec.view import FeatureView
+
+
+@dataclass(frozen=True)
+class Dependants:
+    """Who depends on a feature.
+
+    Attributes:
+        services: Services that read it, or a feature computed from it, or one that reads a calibration of it.
+        owners: Who answers for its view and for these services.
+        features: Columns of the features computed from it, or reading a calibration of it.
+        calibrations: Calibrations fitted from it, or read by it.
+    """
+
+    services: tuple[str, ...] = ()
+    owners: tuple[str, ...] = ()
+    features: tuple[str, ...] = ()
+    calibrations: tuple[str, ...] = ()
+
+
+def dependants_of(registry: Registry, column: str) -> Dependants:
+    """Collect who depends on a feature column, ``view__feature``; nobody on one that is no longer defined."""
+    view = registry.views.get(column.partition("__")[0])
+    if view is None or column not in {feature.column for feature in view.features}:
+        return Dependants()
+    calibrations = calibrations_of(registry, column)
+    touched = {column, *_computed_from(view, column)}
+    touched |= {feature.column for name in calibrations for feature in registry.calibrated_features(name)}
+    services = tuple(
+        name for name, service in sorted(registry.services.items()) if touched & {f.column for f in registry.resolve(service)}
+    )
+    owners = dict.fromkeys(owner for owner in (view.owner, *(registry.services[name].owner for name in services)) if owner)
+    return Dependants(services, tuple(owners), tuple(sorted(touched - {column})), calibrations)
+
+
+def calibrations_of(registry: Registry, column: str) -> tuple[str, ...]:
+    """List the calibrations that a feature column concerns: it reads them, or is computed from what they are fitted from."""
+    view, _, name = column.partition("__")
+    found = []
+    for calibration in registry.calibrations.values():
+        inputs = [reference.partition(":")[2] for reference in calibration.inputs if reference.startswith(f"{view}:")]
+        fitted_from = {each for name in inputs for each in _aggregations(registry.views[view], name)}
+        reads = any(feature.column == column for feature in registry.calibrated_features(calibration.name))
+        is_input = bool(inputs) and name in {f.name for f in registry.views[view].features}
+        if reads or (is_input and _aggregations(registry.views[view], name) <= fitted_from):
+            found.append(calibration.name)
+    return tuple(sorted(found))
+
+
+def _computed_from(view: FeatureView, column: str) -> set[str]:
+    """List the columns of a view that are computed from one of its columns, directly or not."""
+    found = {column.partition("__")[2]}
+    for feature in view.features:  # a derived feature stands behind those that it reads
+        if feature.expression and feature.expression.columns & found:
+            found.add(feature.name)
+    return {f"{view.name}__{name}" for name in found}
+
+
+def _aggregations(view: FeatureView, name: str) -> set[str]:
+    """Return the names of the aggregations that a feature is computed from."""
+    feature = view.feature(name)
+    if feature.expression:
+        return {each for needed in feature.expression.columns for each in _aggregations(view, needed)}
+    return {feature.aggregation.name} if feature.aggregation else set()
