@@ -52,7 +52,8 @@ from featurestore.monitoring import (
     resets,
 )
 from featurestore.spec.document import Definition
-from featurestore.spec.registry import Features, Plan, Registry
+from featurestore.spec.plan import Plan
+from featurestore.spec.registry import Features, Registry
 from featurestore.spec.view import FeatureView
 from featurestore.status import StoreStatus, store_status
 from featurestore.timeline import Interval, Month, day_start_us, to_us
@@ -463,6 +464,9 @@ class FeatureStore:
 
     def _chosen(self, registry: Registry, views: Sequence[str] | None) -> dict[str, FeatureView]:
         for name in views or ():
+            if name in registry.joined_views:
+                views = ", ".join(view.name for view in registry.joined_views[name].views)
+                raise UnknownNameError(f"{name!r} is a joined view, which has no ledger of its own. Name its views: {views}.")
             if name not in registry.views:
                 raise UnknownNameError(f"There is no view {name!r}.{did_you_mean(name, registry.views)}")
         return {name: registry.views[name] for name in (registry.views if views is None else views)}

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from featurestore.compute.state import ViewState
 from featurestore.lake.layout import Layout
 from featurestore.lake.table import Table
-from featurestore.spec.registry import Rebuild
+from featurestore.spec.plan import Rebuild
 from featurestore.spec.view import FeatureView
 
 # Tiles and ledger together: ten million events into the eight views of the shop took 82 s on two cores.

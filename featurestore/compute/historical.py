@@ -22,14 +22,16 @@ import pyarrow.parquet as pq
 from featurestore.compute.asof import sorted_order
 from featurestore.compute.derive import Parameters, derive
 from featurestore.compute.freshness import check_fresh
+from featurestore.compute.joined import JoinedQuery, joined_queries
 from featurestore.compute.keys import KeyDictionary, load_keys
-from featurestore.compute.retrieve import ViewQuery, view_queries
+from featurestore.compute.retrieve import LedgerOpener, ViewQuery
 from featurestore.compute.spine import Spine, read_spine, read_table, spine_batches, spine_keys
 from featurestore.compute.versions import ReadVersions, ViewVersions, features_digest
 from featurestore.errors import SpineError, did_you_mean
 from featurestore.lake.layout import Layout
+from featurestore.spec.joined import JoinedView
 from featurestore.spec.registry import Features, Registry
-from featurestore.spec.view import Feature
+from featurestore.spec.view import Feature, FeatureView
 
 CHUNK = 131_072
 # A batch of a stream holds about so many values, so that memory does not grow with the spine or with the features.
@@ -43,7 +45,8 @@ class HistoricalQuery:
 
     Args:
         outputs: The features asked for, in order.
-        queries: One a view.
+        queries: One a view whose own features are asked for.
+        joins: One a joined view.
         parameters: The versions of a calibration by name.
         as_of: Name of the spine's as_of column.
         join_keys: Entity key to spine column, where the names differ.
@@ -51,6 +54,7 @@ class HistoricalQuery:
 
     outputs: Sequence[Feature]
     queries: Sequence[ViewQuery]
+    joins: Sequence[JoinedQuery]
     parameters: Parameters
     as_of: str = "as_of"
     join_keys: Mapping[str, str] = field(default_factory=dict)
@@ -59,6 +63,7 @@ class HistoricalQuery:
 
     def __post_init__(self) -> None:
         known = [key for query in self.queries for key in query.view.entity.keys]
+        known += [key for join in self.joins for key in join.view.spine_keys]
         for key in self.join_keys:
             if key not in known:
                 raise SpineError(f"join_keys names {key!r}, which is no key of these features.{did_you_mean(key, known)}")
@@ -78,15 +83,9 @@ class HistoricalQuery:
         enriched = spine.table
         columns, calibrations = dict[str, pa.ChunkedArray](), dict[str, tuple[str, ...]]()
         for query in self.queries:
-            codes, has_key = self._codes(query, spine)
-            pieces = []
-            for part in _parts(len(codes)):
-                is_answered = has_key[part] & spine.has_as_of[part]
-                values, used = self._chunk(query, codes[part], spine.as_of_us[part], is_answered)
-                pieces.append(values)
-                calibrations |= used
-            for feature in query.features:
-                columns[feature.column] = pa.chunked_array([piece[feature.name] for piece in pieces])
+            columns |= self._columns(query, spine, {}, calibrations)
+        for join in self.joins:
+            columns |= self._joined(join, spine, calibrations)
         for feature in self.outputs:
             enriched = enriched.append_column(feature.column, columns[feature.column])
         metadata = {**(table.schema.metadata or {}), **self._versions(calibrations).metadata()}
@@ -101,15 +100,48 @@ class HistoricalQuery:
             return
         latest_us = int(spine.as_of_us[spine.has_as_of].max())
         if self._fresh_until_us is None or latest_us > self._fresh_until_us:
-            for query in self.queries:
+            for query in self._read:
                 check_fresh(query.state, query.reader, as_of_us=latest_us)
             self._fresh_until_us = latest_us
 
-    def _codes(self, query: ViewQuery, spine: Spine) -> tuple[np.ndarray, np.ndarray]:
+    @property
+    def _read(self) -> list[ViewQuery]:
+        """All queries, those of joined views included; several may be of one view, at the same versions."""
+        return [*self.queries, *(query for join in self.joins for query in join.queries)]
+
+    def _joined(self, join: JoinedQuery, spine: Spine, calibrations: dict[str, tuple[str, ...]]) -> dict[str, pa.ChunkedArray]:
+        """Compute features of a joined view for all spine rows; the calibrations that were read are added."""
+        columns: dict[str, pa.ChunkedArray] = {}
+        for query in join.queries:
+            columns |= self._columns(query, spine, join.keys(query, columns), calibrations)
+        found, used = join.derive(columns, spine.as_of_us, self.parameters)
+        calibrations |= used
+        return found
+
+    def _columns(
+        self,
+        query: ViewQuery,
+        spine: Spine,
+        given: Mapping[str, pa.ChunkedArray],
+        calibrations: dict[str, tuple[str, ...]],
+    ) -> dict[str, pa.ChunkedArray]:
+        """Compute features of one view for all spine rows, with the keys that are given; the others are the spine's."""
+        codes, has_key = self._codes(query, spine, given)
+        pieces = []
+        for part in _parts(len(codes)):
+            is_answered = has_key[part] & spine.has_as_of[part]
+            values, used = self._chunk(query, codes[part], spine.as_of_us[part], is_answered)
+            pieces.append(values)
+            calibrations |= used
+        return {each.column: pa.chunked_array([piece[each.name] for piece in pieces]) for each in query.features}
+
+    def _codes(self, query: ViewQuery, spine: Spine, given: Mapping[str, pa.ChunkedArray]) -> tuple[np.ndarray, np.ndarray]:
         """Return the code per spine row, and whether its key has no NULL."""
-        view = query.view
-        names = [self.join_keys.get(key, key) for key in view.entity.keys]
-        keys, has_key = spine_keys(spine.table, names, view.key_types, entity=view.entity.name)
+        view, table = query.view, spine.table
+        names = [key if key in given else self.join_keys.get(key, key) for key in view.entity.keys]
+        for key, column in given.items():
+            table = table.drop_columns([key] if key in table.column_names else []).append_column(key, column)
+        keys, has_key = spine_keys(table, names, view.key_types, entity=view.entity.name)
         if view.entity.name not in self._dictionaries:
             path = query.state.layout.keys(view.entity.name)
             self._dictionaries[view.entity.name] = load_keys(path, view.key_types)
@@ -132,9 +164,10 @@ class HistoricalQuery:
     def _versions(self, calibrations: Mapping[str, Sequence[str]]) -> ReadVersions:
         views = {
             query.view.name: ViewVersions(query.state.fingerprint, query.reader.table.version, query.state.events.version)
-            for query in self.queries
+            for query in self._read
         }
-        by_name = {query.view.name: query.view for query in self.queries}
+        by_name: dict[str, FeatureView | JoinedView] = {query.view.name: query.view for query in self.queries}
+        by_name |= {join.view.name: join.view for join in self.joins}
         return ReadVersions(views, calibrations, features_digest([(by_name[each.view], each) for each in self.outputs]))
 
 
@@ -170,9 +203,10 @@ def historical_query(
     """
     outputs = registry.resolve(features)
     if versions:
-        versions.check_features([(registry.views[feature.view], feature) for feature in outputs])
-    queries = view_queries(layout, registry, features, versions=versions)
-    return HistoricalQuery(outputs, queries, parameters, as_of, join_keys or {})
+        versions.check_features([(registry.view(feature.view), feature) for feature in outputs])
+    opener = LedgerOpener(layout, versions)
+    queries, joins = opener.queries(registry, outputs), joined_queries(registry, outputs, opener)
+    return HistoricalQuery(outputs, queries, joins, parameters, as_of, join_keys or {})
 
 
 def historical_features(layout: Layout, registry: Registry, rows: Any, features: Features, **options: Any) -> pa.Table:
@@ -225,7 +259,11 @@ def batch_features(
     parameters: Parameters,
 ) -> pa.Table:
     """Compute features of many entities at one instant; see ``FeatureStore.get_batch_features``."""
-    queries = view_queries(layout, registry, features)
+    outputs, opener = registry.resolve(features), LedgerOpener(layout)
+    queries = [
+        *opener.queries(registry, outputs),
+        *(join.queries[0] for join in joined_queries(registry, outputs, opener)),
+    ]
     names = list(dict.fromkeys(query.view.entity.name for query in queries))
     if not names:
         raise SpineError("No feature was asked for. Name a service, views or 'view:feature' references.")

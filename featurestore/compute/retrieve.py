@@ -10,7 +10,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
@@ -54,33 +55,50 @@ class ViewQuery:
         return values
 
 
-def view_queries(
-    layout: Layout, registry: Registry, features: Features, *, versions: ReadVersions | None = None
-) -> list[ViewQuery]:
-    """Open the ledgers that a list of features needs, one query a view, in the order of the first feature of each.
+@dataclass(frozen=True, eq=False)
+class LedgerOpener:
+    """Opens the ledgers of views, each once, so that all that a call reads of a view is one snapshot.
 
     Args:
         layout: The store.
-        registry: Its definitions.
-        features: What is asked for.
         versions: What an earlier answer read; the newest by default.
-
-    Raises:
-        VersionError: a view is not among the versions, or had another definition then.
     """
-    by_view: dict[str, list[Feature]] = {}
-    for feature in registry.resolve(features):
-        by_view.setdefault(feature.view, []).append(feature)
-    queries = []
-    for name, wanted in by_view.items():
-        view = registry.views[name]
-        pinned = versions.of(name) if versions else None
-        state = ViewState(layout, view, Table.open(layout.events(view.source.name), pinned.events if pinned else None))
+
+    layout: Layout
+    versions: ReadVersions | None = None
+    _opened: dict[str, tuple[ViewState, LedgerReader]] = field(default_factory=dict)
+
+    def query(self, view: FeatureView, features: Sequence[Feature]) -> ViewQuery:
+        """Return the query for some features of a view and those that these need.
+
+        Raises:
+            VersionError: the view is not among the versions, or had another definition then.
+        """
+        if view.name not in self._opened:
+            self._opened[view.name] = self._open(view)
+        return ViewQuery(*self._opened[view.name], tuple(needed_features(view, features)))
+
+    def queries(self, registry: Registry, features: Sequence[Feature]) -> list[ViewQuery]:
+        """Return one query a view, in the order of the first feature of each; features of joined views are left out."""
+        by_view: dict[str, list[Feature]] = {}
+        for feature in features:
+            if feature.view in registry.views:
+                by_view.setdefault(feature.view, []).append(feature)
+        return [self.query(registry.views[name], wanted) for name, wanted in by_view.items()]
+
+    def _open(self, view: FeatureView) -> tuple[ViewState, LedgerReader]:
+        pinned = self.versions.of(view.name) if self.versions else None
+        state = ViewState(
+            self.layout, view, Table.open(self.layout.events(view.source.name), pinned.events if pinned else None)
+        )
         if pinned and pinned.fingerprint != state.fingerprint:
             raise VersionError(
-                f"View {name!r} is no longer defined as it was when these versions were read (fingerprint {pinned.fingerprint}, "
-                f"now {state.fingerprint}). Apply the old definition again, or leave versions= out."
+                f"View {view.name!r} is no longer defined as it was when these versions were read (fingerprint "
+                f"{pinned.fingerprint}, now {state.fingerprint}). Apply the old definition again, or leave versions= out."
             )
-        table = Table.open(state.ledger_path, pinned.ledger) if pinned else None
-        queries.append(ViewQuery(state, LedgerReader(state, table=table), tuple(needed_features(view, wanted))))
-    return queries
+        return state, LedgerReader(state, table=Table.open(state.ledger_path, pinned.ledger) if pinned else None)
+
+
+def view_queries(layout: Layout, registry: Registry, features: Features) -> list[ViewQuery]:
+    """Open the newest ledgers that some features are read from; see ``LedgerOpener.queries``."""
+    return LedgerOpener(layout).queries(registry, registry.resolve(features))

@@ -12,6 +12,7 @@ import pyarrow as pa
 from featurestore.errors import VersionError, did_you_mean
 from featurestore.spec.aggregations import aggregation_document
 from featurestore.spec.document import digest
+from featurestore.spec.joined import JoinedView
 from featurestore.spec.view import Feature, FeatureView
 
 METADATA = b"featurestore"
@@ -85,7 +86,7 @@ class ReadVersions:
             )
         return self.views[view]
 
-    def check_features(self, features: Sequence[tuple[FeatureView, Feature]]) -> None:
+    def check_features(self, features: Sequence[tuple[FeatureView | JoinedView, Feature]]) -> None:
         """Compare the definitions of columns with those of then.
 
         Raises:
@@ -98,15 +99,21 @@ class ReadVersions:
             )
 
 
-def features_digest(features: Sequence[tuple[FeatureView, Feature]]) -> str:
+def features_digest(features: Sequence[tuple[FeatureView | JoinedView, Feature]]) -> str:
     """Hash what the columns of an answer mean."""
     return digest([_meaning(view, feature) for view, feature in features])
 
 
-def _meaning(view: FeatureView, feature: Feature) -> list[Any]:
+def _meaning(view: FeatureView | JoinedView, feature: Feature) -> list[Any]:
     if feature.expression is not None:
-        inputs = [_meaning(view, view.feature(name)) for name in sorted(feature.expression.columns)]
-        return [feature.column, feature.type, feature.expression.sql, inputs]
+        inputs = [_meaning(*view.operand(name)) for name in sorted(feature.expression.columns)]
+        keys = (
+            [[key, _meaning(*view.operand(column))] for key, column in view.key_features]
+            if isinstance(view, JoinedView)
+            else []
+        )
+        return [feature.column, feature.type, feature.expression.sql, inputs, *keys]
+    assert isinstance(view, FeatureView)
     assert feature.aggregation is not None
     window = feature.window.text if feature.window else None
     return [feature.column, feature.type, aggregation_document(feature.aggregation), window, view.delay]

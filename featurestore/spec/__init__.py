@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from featurestore.spec.aggregations import Aggregation, Count, Last, Mean, Profile, Recency, Sum
 from featurestore.spec.entity import Entity
-from featurestore.spec.registry import Change, Plan, Registry
+from featurestore.spec.joined import JoinedView
+from featurestore.spec.plan import Change, Plan
+from featurestore.spec.registry import Registry
 from featurestore.spec.service import Calibration, FeatureService
 from featurestore.spec.source import EventSource
 from featurestore.spec.view import Derived, Feature, FeatureView
@@ -21,6 +23,7 @@ __all__ = [
     "Feature",
     "FeatureService",
     "FeatureView",
+    "JoinedView",
     "Last",
     "Mean",
     "Plan",

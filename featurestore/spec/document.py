@@ -10,29 +10,33 @@ from typing import Any
 from featurestore.spec.aggregations import Aggregation, aggregation_document, aggregation_from
 from featurestore.spec.entity import Entity
 from featurestore.spec.expression import parse
+from featurestore.spec.joined import JoinedView
 from featurestore.spec.service import Calibration, FeatureService
 from featurestore.spec.source import EventSource
 from featurestore.spec.view import Derived, FeatureView
 
-Definition = Entity | EventSource | FeatureView | FeatureService | Calibration
+Definition = Entity | EventSource | FeatureView | JoinedView | FeatureService | Calibration
 Document = dict[str, Any]
 KIND_OF = {
     Entity: "entity",
     EventSource: "source",
     FeatureView: "view",
+    JoinedView: "joined_view",
     FeatureService: "service",
     Calibration: "calibration",
 }
 
 
 def document(definition: Definition) -> Document:
-    """Write a definition as a JSON value; views name their entity and source."""
+    """Write a definition as a JSON value; views name their entity and source, joined views their views."""
     if isinstance(definition, Entity):
         return {"name": definition.name, "key": list(definition.keys), "description": definition.description}
     if isinstance(definition, EventSource):
         return _source_document(definition)
     if isinstance(definition, FeatureView):
         return _view_document(definition)
+    if isinstance(definition, JoinedView):
+        return _joined_document(definition)
     if isinstance(definition, FeatureService):
         return {
             "name": definition.name,
@@ -83,6 +87,17 @@ def _view_document(view: FeatureView) -> Document:
     }
 
 
+def _joined_document(joined: JoinedView) -> Document:
+    return {
+        "name": joined.name,
+        "views": [view.name for view in joined.views],
+        "keys": dict(joined.keys),
+        "derived": [{"name": item.name, "expression": item.expression} for item in joined.derived],
+        "owner": joined.owner,
+        "description": joined.description,
+    }
+
+
 def entity_from(value: Mapping[str, Any]) -> Entity:
     """Read an entity from its document."""
     return Entity(value["name"], key=tuple(value["key"]), description=value["description"])
@@ -104,6 +119,17 @@ def view_from(value: Mapping[str, Any], entity: Entity, source: EventSource) -> 
         entity=entity,
         source=source,
         aggregations=[aggregation_from(item) for item in value["aggregations"]],
+        derived=[Derived(item["name"], item["expression"]) for item in value["derived"]],
+        **arguments,
+    )
+
+
+def joined_from(value: Mapping[str, Any], views: Mapping[str, FeatureView]) -> JoinedView:
+    """Read a joined view from its document and the views that it names, among others."""
+    arguments = {name: item for name, item in value.items() if name not in ("name", "views", "derived")}
+    return JoinedView(
+        value["name"],
+        views=[views[name] for name in value["views"]],
         derived=[Derived(item["name"], item["expression"]) for item in value["derived"]],
         **arguments,
     )
@@ -132,6 +158,8 @@ def fingerprint(definition: Definition) -> str:
     value: Document = {**document(definition)}
     if isinstance(definition, FeatureView):
         value["parents"] = [fingerprint(definition.entity), fingerprint(definition.source)]
+    if isinstance(definition, JoinedView):
+        value["parents"] = [fingerprint(view) for view in definition.views]
     return digest({name: item for name, item in value.items() if name not in ("owner", "description", "tags")})
 
 

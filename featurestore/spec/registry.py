@@ -14,61 +14,22 @@ from featurestore.spec.document import (
     document,
     entity_from,
     fingerprint,
+    joined_from,
     ledger_fingerprint,
     service_from,
     source_from,
     view_from,
 )
 from featurestore.spec.entity import Entity
+from featurestore.spec.joined import JoinedView
+from featurestore.spec.plan import Change, Plan
 from featurestore.spec.service import Calibration, FeatureService
 from featurestore.spec.source import EventSource
 from featurestore.spec.view import Feature, FeatureView
 
-KINDS = ("entity", "source", "view", "service", "calibration")
-Features = str | FeatureService | FeatureView | Sequence[str | FeatureService | FeatureView]
-
-
-@dataclass(frozen=True)
-class Change:
-    """One line of a plan: ``add``, ``change`` or ``remove`` an object; ``rebuilds`` when its ledger must be computed anew."""
-
-    action: str
-    kind: str
-    name: str
-    rebuilds: bool
-
-    def __str__(self) -> str:
-        return f"{self.action} {self.kind} {self.name}{' (its ledger is rebuilt)' if self.rebuilds else ''}"
-
-
-@dataclass(frozen=True)
-class Rebuild:
-    """What computing one view's ledger anew reads, and about how long that takes on two cores."""
-
-    view: str
-    months: int
-    events: int
-    estimated_s: float
-
-    def __str__(self) -> str:
-        return f"materialize {self.view}: {self.months} months, {self.events:,} events, about {max(self.estimated_s, 1):.0f} s"
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What applying would change, and what that rebuilds; empty when nothing would change."""
-
-    changes: tuple[Change, ...]
-    rebuilds: tuple[Rebuild, ...] = ()
-
-    def __str__(self) -> str:
-        costs = [rebuild for rebuild in self.rebuilds if rebuild.months]
-        return "\n".join(map(str, [*self.changes, *costs])) if self.changes else "nothing changes"
-
-    @property
-    def rebuilt_views(self) -> tuple[str, ...]:
-        """Names of the views whose ledger must be computed anew."""
-        return tuple(change.name for change in self.changes if change.rebuilds)
+KINDS = ("entity", "source", "view", "joined_view", "service", "calibration")
+FeatureItem = str | FeatureService | FeatureView | JoinedView
+Features = FeatureItem | Sequence[FeatureItem]
 
 
 @dataclass(frozen=True)
@@ -78,6 +39,7 @@ class Registry:
     entities: Mapping[str, Entity] = field(default_factory=dict)
     sources: Mapping[str, EventSource] = field(default_factory=dict)
     views: Mapping[str, FeatureView] = field(default_factory=dict)
+    joined_views: Mapping[str, JoinedView] = field(default_factory=dict)
     services: Mapping[str, FeatureService] = field(default_factory=dict)
     calibrations: Mapping[str, Calibration] = field(default_factory=dict)
 
@@ -86,6 +48,7 @@ class Registry:
             "entity": self.entities,
             "source": self.sources,
             "view": self.views,
+            "joined_view": self.joined_views,
             "service": self.services,
             "calibration": self.calibrations,
         }[kind]  # type: ignore[return-value]
@@ -93,7 +56,8 @@ class Registry:
     def merged(self, definitions: Iterable[Definition]) -> Registry:
         """Return a registry in which these definitions replace those of the same kind and name.
 
-        A view brings its entity and its source along. Views of a replaced entity or source are checked against it again.
+        A view brings its entity and its source along, a joined view its views. What refers to a replaced definition is checked
+        against it again.
 
         Raises:
             DefinitionError: two given definitions share kind and name but differ, or a reference leads nowhere.
@@ -111,6 +75,8 @@ class Registry:
             entity, source = found["entity"][view.entity.name], found["source"][view.source.name]
             if (entity, source) != (view.entity, view.source):
                 found["view"][name] = view_from(document(view), entity, source)  # type: ignore[arg-type]
+        for name, joined in found["joined_view"].items():
+            found["joined_view"][name] = joined_from(document(joined), found["view"])  # type: ignore[arg-type]
         return _checked(Registry(*(found[kind] for kind in KINDS)))  # type: ignore[arg-type]
 
     def without(self, name: str) -> Registry:
@@ -127,6 +93,9 @@ class Registry:
         users = [view.name for view in self.views.values() if name in (view.entity.name, view.source.name) and kind != "view"]
         if users and kind in ("entity", "source"):
             raise DefinitionError(f"The {kind} {name!r} is used by {', '.join(users)}; remove those first.")
+        joins = [joined.name for joined in self.joined_views.values() if name in [view.name for view in joined.views]]
+        if joins and kind == "view":
+            raise DefinitionError(f"The view {name!r} is read by the joined view {', '.join(joins)}; remove that first.")
         kept = {each: dict(self._of(each)) for each in KINDS}
         del kept[kind][name]
         return _checked(Registry(*(kept[each] for each in KINDS)))  # type: ignore[arg-type]
@@ -163,7 +132,7 @@ class Registry:
         """
         if isinstance(features, str) and features in self.services:
             features = self.services[features]
-        items = [features] if isinstance(features, str | FeatureService | FeatureView) else features
+        items = [features] if isinstance(features, FeatureItem) else features
         if not isinstance(items, Iterable):
             raise DefinitionError(
                 f"{features!r} are no features; give a service, a view, or a list of views and 'view:feature'."
@@ -175,23 +144,24 @@ class Registry:
                     found.setdefault(feature.column, feature)
         return list(found.values())
 
-    def _references(self, item: str | FeatureService | FeatureView) -> Sequence[str]:
+    def _references(self, item: FeatureItem) -> Sequence[str]:
         if isinstance(item, FeatureService):
             return item.features
-        if isinstance(item, FeatureView):
+        if isinstance(item, FeatureView | JoinedView):
             return [item.name]
         if not isinstance(item, str):
             raise DefinitionError(f"{item!r} is no feature; give a service, a view or 'view:feature'.")
-        return self.services[item].features if item in self.services and item not in self.views else [item]
+        is_service = item in self.services and item not in self.views and item not in self.joined_views
+        return self.services[item].features if is_service else [item]
 
     def _lookup(self, reference: str) -> tuple[Feature, ...]:
         name, separator, feature = reference.partition(":")
-        if name not in self.views:
+        view: FeatureView | JoinedView | None = self.views.get(name) or self.joined_views.get(name)
+        if view is None:
             raise UnknownNameError(
                 f"There is no service, view or 'view:feature' named {reference!r}."
-                f"{did_you_mean(name, [*self.services, *self.views])}"
+                f"{did_you_mean(name, [*self.services, *self.views, *self.joined_views])}"
             )
-        view = self.views[name]
         if not separator:
             return view.features
         try:
@@ -203,10 +173,27 @@ class Registry:
         """List the derived features that read a calibration."""
         return [
             feature
-            for view in self.views.values()
-            for feature in view.features
+            for feature in self.all_features()
             if feature.expression and any(use.calibration == calibration for use in feature.expression.calibrated)
         ]
+
+    def all_features(self) -> list[Feature]:
+        """List the features of all views, joined ones included."""
+        views: list[FeatureView | JoinedView] = [*self.views.values(), *self.joined_views.values()]
+        return [feature for view in views for feature in view.features]
+
+    def view(self, name: str) -> FeatureView | JoinedView:
+        """Return the view or joined view of a name that ``resolve`` gave."""
+        return self.views.get(name) or self.joined_views[name]
+
+    def views_of(self, features: Iterable[Feature]) -> list[FeatureView]:
+        """List the views that features are computed from, each once; for those of a joined view, the views that it reads."""
+        found: dict[str, FeatureView] = {}
+        for name in dict.fromkeys(feature.view for feature in features):
+            joined = self.joined_views.get(name)
+            for view in joined.views if joined else [self.views[name]]:
+                found.setdefault(view.name, view)
+        return list(found.values())
 
     def document(self) -> dict[str, Any]:
         """Write the registry as a JSON value."""
@@ -218,9 +205,10 @@ class Registry:
         entities = {item["name"]: entity_from(item) for item in value["entity"]}
         sources = {item["name"]: source_from(item) for item in value["source"]}
         views = {item["name"]: view_from(item, entities[item["entity"]], sources[item["source"]]) for item in value["view"]}
+        joined = {item["name"]: joined_from(item, views) for item in value.get("joined_view", [])}
         services = {item["name"]: service_from(item) for item in value["service"]}
         calibrations = {item["name"]: calibration_from(item) for item in value["calibration"]}
-        return cls(entities, sources, views, services, calibrations)
+        return cls(entities, sources, views, joined, services, calibrations)
 
 
 def _with_parents(definitions: Iterable[Definition]) -> Iterable[Definition]:
@@ -229,12 +217,16 @@ def _with_parents(definitions: Iterable[Definition]) -> Iterable[Definition]:
     for definition in definitions:
         if type(definition) not in KIND_OF:
             raise DefinitionError(
-                f"{definition!r} is not a definition; give Entity, EventSource, FeatureView, FeatureService or Calibration."
+                f"{definition!r} is not a definition; give Entity, EventSource, FeatureView, JoinedView, FeatureService or "
+                "Calibration."
             )
-        if isinstance(definition, FeatureView):
-            yield definition.entity
-            yield definition.source
-        yield definition
+        for view in definition.views if isinstance(definition, JoinedView) else [definition]:
+            if isinstance(view, FeatureView):
+                yield view.entity
+                yield view.source
+                yield view
+        if not isinstance(definition, FeatureView):
+            yield definition
 
 
 def _checked(registry: Registry) -> Registry:
@@ -244,6 +236,12 @@ def _checked(registry: Registry) -> Registry:
     for calibration in registry.calibrations.values():
         references = [*calibration.inputs, *([calibration.by] if calibration.by else []), *dict(calibration.weights).values()]
         _resolve_for(registry, references, f"calibration {calibration.name!r}")
+        for name in calibration.views:
+            if name in registry.joined_views:
+                raise DefinitionError(
+                    f"calibration {calibration.name!r} is fitted on features of the joined view {name!r}; inputs must be features "
+                    "of one feature view."
+                )
         for consumer in calibration.consumers:
             if consumer not in registry.services:
                 raise DefinitionError(
@@ -258,13 +256,16 @@ def _checked(registry: Registry) -> Registry:
                 f"The keys of entity {view.entity.name!r} are {types} in view {first!r} and {view.key_types} in {view.name!r}; "
                 "they must agree."
             )
-        for feature in view.features:
-            for use in feature.expression.calibrated if feature.expression else ():
-                if use.calibration not in registry.calibrations:
-                    raise DefinitionError(
-                        f"{view.name}:{feature.name} reads the calibration {use.calibration!r}, which is not defined."
-                        f"{did_you_mean(use.calibration, registry.calibrations)}"
-                    )
+    for name in registry.joined_views:
+        if name in registry.views:
+            raise DefinitionError(f"{name!r} names both a feature view and a joined view; rename one.")
+    for feature in registry.all_features():
+        for use in feature.expression.calibrated if feature.expression else ():
+            if use.calibration not in registry.calibrations:
+                raise DefinitionError(
+                    f"{feature.view}:{feature.name} reads the calibration {use.calibration!r}, which is not defined."
+                    f"{did_you_mean(use.calibration, registry.calibrations)}"
+                )
     return registry
 
 

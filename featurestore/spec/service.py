@@ -6,14 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from featurestore.errors import DefinitionError
+from featurestore.spec.joined import JoinedView
 from featurestore.spec.names import checked_name
 from featurestore.spec.view import FeatureView
 
 
-def _references(features: Sequence[str | FeatureView], owner: str) -> tuple[str, ...]:
-    if isinstance(features, str | FeatureView):
+def _references(features: Sequence[str | FeatureView | JoinedView], owner: str) -> tuple[str, ...]:
+    if isinstance(features, str | FeatureView | JoinedView):
         raise DefinitionError(f"{owner}: features must be a list, not {features!r}.")
-    names = tuple(item.name if isinstance(item, FeatureView) else str(item) for item in features)
+    names = tuple(item.name if isinstance(item, FeatureView | JoinedView) else str(item) for item in features)
     if not names:
         raise DefinitionError(f"{owner} lists no features; give views or 'view:feature' references.")
     if len(set(names)) != len(names):
@@ -32,7 +33,7 @@ class FeatureService:
 
     Args:
         name: Lower-case identifier, by custom with a version: ``demand_v1``.
-        features: Views (all their features) and ``"view:feature"`` references.
+        features: Views, joined ones too (all their features), and ``"view:feature"`` references.
         owner: Who reads it.
         description: One sentence.
     """
@@ -43,7 +44,12 @@ class FeatureService:
     description: str
 
     def __init__(
-        self, name: str, *, features: Sequence[str | FeatureView], owner: str | None = None, description: str = ""
+        self,
+        name: str,
+        *,
+        features: Sequence[str | FeatureView | JoinedView],
+        owner: str | None = None,
+        description: str = "",
     ) -> None:
         object.__setattr__(self, "name", checked_name(name, "a feature service"))
         object.__setattr__(self, "features", _references(features, f"service {name!r}"))

@@ -110,8 +110,8 @@ class FeatureView:
             "entity": entity,
             "source": source,
             "grain": grain,
-            "aggregations": _all_of(Aggregation, aggregations, f"aggregations of view {name!r}"),
-            "derived": _all_of(Derived, derived, f"derived of view {name!r}"),
+            "aggregations": all_of(Aggregation, aggregations, f"aggregations of view {name!r}"),
+            "derived": all_of(Derived, derived, f"derived of view {name!r}"),
             "join_keys": tuple(sorted((join_keys or {}).items())),
             "event_time": event_time or source.event_time,
             "delay": delay,
@@ -176,24 +176,13 @@ class FeatureView:
         """All features in declared order, the derived ones last."""
         types: dict[str, str] = {}
         found: list[Feature] = []
+        what = f"view {self.name!r}"
         for aggregation in self.aggregations:
             kind = aggregation.result_type(self.source.types)
             for name, window in aggregation.outputs():
-                self._take(name, kind, types)
+                _take(name, kind, types, what=what)
                 found.append(Feature(self.name, name, kind, aggregation=aggregation, window=window))
-        for item in self.derived:
-            expression = parse(item.expression, types, allow_calibrated=True)
-            if expression.family not in _TYPE_OF_FAMILY:
-                raise DefinitionError(f"view {self.name!r}: derived {item.name!r} gives a {expression.family}, not a value.")
-            kind = _TYPE_OF_FAMILY[expression.family]
-            self._take(item.name, kind, types)
-            found.append(Feature(self.name, item.name, kind, expression=expression))
-        return tuple(found)
-
-    def _take(self, name: str, kind: str, types: dict[str, str]) -> None:
-        if name in types:
-            raise DefinitionError(f"view {self.name!r} has two features named {name!r}; rename one.")
-        types[name] = kind
+        return (*found, *derived_features(self.name, self.derived, types, what=what))
 
     def feature(self, name: str) -> Feature:
         """Return the feature of that name (without the view).
@@ -208,8 +197,42 @@ class FeatureView:
             f"view {self.name!r} has no feature {name!r}.{did_you_mean(name, [f.name for f in self.features])}"
         )
 
+    def operand(self, name: str) -> tuple[FeatureView, Feature]:
+        """Return the feature that an expression means by a name, and its view."""
+        return self, self.feature(name)
 
-def _all_of(kind: type[_Item], items: Sequence[_Item], what: str) -> tuple[_Item, ...]:
+
+def derived_features(view: str, derived: Sequence[Derived], types: dict[str, str], *, what: str) -> tuple[Feature, ...]:
+    """Check derived features one after the other.
+
+    Args:
+        view: Name of their view.
+        derived: The features.
+        types: Columns that the first expression may use; each feature is added to it.
+        what: Names the view in errors.
+
+    Raises:
+        DefinitionError: an expression is refused, is no value, or a name is taken.
+    """
+    found = []
+    for item in derived:
+        expression = parse(item.expression, types, allow_calibrated=True)
+        if expression.family not in _TYPE_OF_FAMILY:
+            raise DefinitionError(f"{what}: derived {item.name!r} gives a {expression.family}, not a value.")
+        kind = _TYPE_OF_FAMILY[expression.family]
+        _take(item.name, kind, types, what=what)
+        found.append(Feature(view, item.name, kind, expression=expression))
+    return tuple(found)
+
+
+def _take(name: str, kind: str, types: dict[str, str], *, what: str) -> None:
+    if name in types:
+        raise DefinitionError(f"{what} has two features named {name!r}; rename one.")
+    types[name] = kind
+
+
+def all_of(kind: type[_Item], items: Sequence[_Item], what: str) -> tuple[_Item, ...]:
+    """Return a list of definitions as a tuple when all are of one kind, else raise a ``DefinitionError``."""
     found = tuple(items) if isinstance(items, Iterable) else (items,)
     if not isinstance(items, Iterable) or not all(isinstance(item, kind) for item in found):
         raise DefinitionError(f"{what} are {items!r}; give a list of {kind.__name__} objects.")

@@ -25,7 +25,7 @@ def sample_spine(store: FeatureStore, service: FeatureService, *, rows: int, see
         The key columns, ``as_of`` and ``month``, in the order of the files.
     """
     registry = store.registry
-    views = [registry.views[name] for name in dict.fromkeys(feature.view for feature in registry.resolve(service))]
+    views = registry.views_of(registry.resolve(service))
     keys = dict(pair for view in views for pair in view.key_columns)
     source = views[0].source
     files = [file for file in Table.open(store.layout.events(source.name)).files() if file.rows]

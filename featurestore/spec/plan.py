@@ -1,0 +1,48 @@
+"""Plans: what applying definitions would change, and what that rebuilds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Change:
+    """One line of a plan: ``add``, ``change`` or ``remove`` an object; ``rebuilds`` when its ledger must be computed anew."""
+
+    action: str
+    kind: str
+    name: str
+    rebuilds: bool
+
+    def __str__(self) -> str:
+        return f"{self.action} {self.kind.replace('_', ' ')} {self.name}{' (its ledger is rebuilt)' if self.rebuilds else ''}"
+
+
+@dataclass(frozen=True)
+class Rebuild:
+    """What computing one view's ledger anew reads, and about how long that takes on two cores."""
+
+    view: str
+    months: int
+    events: int
+    estimated_s: float
+
+    def __str__(self) -> str:
+        return f"materialize {self.view}: {self.months} months, {self.events:,} events, about {max(self.estimated_s, 1):.0f} s"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What applying would change, and what that rebuilds; empty when nothing would change."""
+
+    changes: tuple[Change, ...]
+    rebuilds: tuple[Rebuild, ...] = ()
+
+    def __str__(self) -> str:
+        costs = [rebuild for rebuild in self.rebuilds if rebuild.months]
+        return "\n".join(map(str, [*self.changes, *costs])) if self.changes else "nothing changes"
+
+    @property
+    def rebuilt_views(self) -> tuple[str, ...]:
+        """Names of the views whose ledger must be computed anew."""
+        return tuple(change.name for change in self.changes if change.rebuilds)
