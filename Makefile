@@ -2,14 +2,16 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo ui check test bench clean
+.PHONY: help install demo ui check test bench bench-200m bench-drift clean
 
-# Given on the command line: make demo DATA=movielens, make ui PORT=4000.
+# Given on the command line: make demo DATA=movielens, make ui PORT=4000, make bench SIZE=10m.
 DATA   := shop
 ROOT   := data/$(DATA)
 EVENTS :=
 PORT   := 3000
 PYTHON :=
+SIZE   := 1m
+ONLY   :=
 
 # What `make ui` shows of each DATA.
 MODULE_shop           := featurestore.shop
@@ -33,7 +35,7 @@ export DAGSTER_DISABLE_TELEMETRY := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 help: ## List the commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: $(INSTALLED) ## Create .venv and install exact versions into it
 
@@ -73,8 +75,13 @@ check: $(INSTALLED) ## Lint, formatting, types
 test: check ## Everything that must hold: check, then all tests
 	@$(BIN)/python -m pytest -q -n 2
 
-bench: $(INSTALLED) ## Measure: window lengths, the drift monitor on unseen data and its speed, the made-up shop's speed
-	@$(BIN)/python benchmarks/windows.py
+bench: $(INSTALLED) ## Measure the engine's targets, and other tools beside it; SIZE=1m, 10m, 50m, ONLY=section,...
+	@$(BIN)/python benchmarks/run.py --size '$(SIZE)' $(if $(ONLY),--only '$(ONLY)')
+
+bench-200m: $(INSTALLED) ## Run 200 M events once, unattended: time, memory, bytes
+	@$(BIN)/python benchmarks/run.py --size 200m
+
+bench-drift: $(INSTALLED) ## Measure the drift monitor on unseen data, its speed, and the made-up shop's
 	@$(BIN)/python benchmarks/drift.py --quick
 	@$(BIN)/python benchmarks/drift.py --speed
 	@$(BIN)/python benchmarks/synth_speed.py

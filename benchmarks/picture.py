@@ -1,0 +1,55 @@
+"""The picture: cost against the length of the window, and against the number of events; ours and a range join's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+PANELS = {
+    "lengths": ("length of the window", "5 features of one window"),
+    "growth": ("events in ten years", "40 features"),
+}
+COLOURS = {"users": "#2b6cb0", "SKUs": "#c0562f"}
+LENGTH_TICKS = {0.5: "6 m", 1: "1 y", 2: "2 y", 5: "5 y", 10: "10 y"}
+
+
+def draw(record: dict[str, Any], file: Path) -> Path | None:
+    """Draw the series of a record as a PNG; nothing when they have not been measured.
+
+    Args:
+        record: Of one size.
+        file: To write, whole or not at all.
+    """
+    if any(name not in record["sections"] for name in PANELS):
+        return None
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9.6, 4.2), dpi=110, layout="constrained")
+    for axes, (name, (axis, title)) in zip(figure.subplots(1, 2), PANELS.items(), strict=True):
+        _draw_panel(axes, record["sections"][name]["series"])
+        axes.set_title(f"{title}, the same spine", loc="left", fontsize=10)
+        axes.set_xlabel(axis)
+        axes.set_ylabel("CPU seconds")
+        if name == "lengths":
+            axes.set_xticks(list(LENGTH_TICKS), list(LENGTH_TICKS.values()))
+            axes.minorticks_off()
+    figure.suptitle(f"Cost of a training set, {record['events']:,} events", x=0.01, ha="left", fontsize=12)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_name(f".{file.name}.part")
+    figure.savefig(part, format="png")
+    return part.replace(file)
+
+
+def _draw_panel(axes: Axes, series: dict[str, list[list[float]]]) -> None:
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.grid(color="#e5e5e5", which="major")
+    axes.spines[["top", "right"]].set_visible(False)
+    for name, points in series.items():
+        who, of = name.rsplit(", ", 1)
+        style = {"linestyle": "-", "marker": "o"} if who == "ours" else {"linestyle": "--", "marker": "x"}
+        axes.plot(*zip(*points, strict=True), label=name, color=COLOURS[of], **style)
+    axes.legend(fontsize=8, frameon=False)

@@ -1,0 +1,43 @@
+"""The command: sections run on a tiny shop, and what they find is kept."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from benchmarks.record import read_record
+from benchmarks.run import main
+from benchmarks.sections import SECTIONS, UNATTENDED
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_a_tiny_run_writes_the_record_and_prints_the_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folders = [f"--{name}={tmp_path / name}" for name in ("data", "results", "pictures")]
+    main(["--size", "1k", "--only", "lengths", "--runs", "1", "--no-peers", *folders])
+    sections = read_record(tmp_path / "results" / "1k.json")["sections"]
+    assert [len(section["rows"]) for section in sections.values()] == [2]
+    assert all(len(points) == 5 for points in sections["lengths"]["series"].values())
+    printed = capsys.readouterr()
+    assert "one window of 10 y / of 6 months, users, 20 rows" in printed.out
+    assert "1/1 lengths" in printed.err
+    main(["--size", "1k", "--only", "lengths", "--missing", *folders])
+    assert "lengths ..." not in capsys.readouterr().err
+
+
+def test_an_unknown_section_is_refused_with_those_there_are(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--only", "windows,nothing"])
+    assert "nothing; there are windows" in capsys.readouterr().err
+
+
+def test_every_section_says_what_it_is() -> None:
+    for measure in [*SECTIONS.values(), *UNATTENDED.values()]:
+        assert measure.__doc__
+
+
+def test_the_commands_of_make_exist() -> None:
+    targets = re.findall(r"^([a-z0-9-]+): .*## ", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    assert {"bench", "bench-200m", "bench-drift"} <= set(targets)
