@@ -12,6 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from featurestore.compute.concurrency import each_of, one_at_a_time
 from featurestore.compute.estimate import rebuilds
 from featurestore.compute.historical import HistoricalQuery, batch_features, historical_query, stream_features, write_features
 from featurestore.compute.materialize import STAGES, MaterializeReport, materialize
@@ -325,15 +326,15 @@ class FeatureStore:
         Raises:
             NotMaterializedError: committed events of these months are not yet in a view.
         """
-        wanted = month_list(months)
-        registry = self.registry
-        return {
-            name: take_snapshots(
-                audited_view(self.layout, view), source, [m for m in wanted if source.has_history(m)], progress=progress
-            )
-            for name, view in self._chosen(registry, views).items()
-            for source in [panel(self.layout, registry, view, wanted[-1])]
-        }
+        wanted, registry, told = month_list(months), self.registry, progress and one_at_a_time(progress)
+
+        def take(view: FeatureView) -> int:
+            source = panel(self.layout, registry, view, wanted[-1])
+            known = [month for month in wanted if source.has_history(month)]
+            return take_snapshots(audited_view(self.layout, view), source, known, progress=told)
+
+        chosen = self._chosen(registry, views)
+        return dict(zip(chosen, each_of(take, chosen.values()), strict=True))
 
     def audit(
         self,

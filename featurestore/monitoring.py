@@ -134,7 +134,9 @@ def calibration_rows(layout: Layout, registry: Registry, calibration: Calibratio
         {WEIGHT + consumer: _weight(layout, registry, calibration, query, ref) for consumer, ref in calibration.weights},
     )
     first = min(query.state.tile_digests)
-    hours = max(feature.window.look_back_hours or 0 for _, feature in inputs if feature.window) if chosen.needs_full_windows else 0
+    hours = (
+        max(feature.window.look_back_hours or 0 for _, feature in inputs if feature.window) if chosen.needs_full_windows else 0
+    )
     zone = layout.timezone
     return Rows(
         of=monthly.rows,

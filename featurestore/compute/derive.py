@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from featurestore.compute.measure import ARROW_TYPES
-from featurestore.errors import ExpressionError, OverflowingResultError
+from featurestore.errors import ExpressionError, FeatureStoreError, OverflowingResultError
 from featurestore.lake.session import connect
 from featurestore.spec.expression import CalibratedUse
 from featurestore.spec.view import Feature, FeatureView
@@ -68,45 +68,63 @@ def derive(
         Calibration to the versions that were read, for the record.
     """
     versions: dict[str, tuple[str, ...]] = {}
+    pending, columns = list[Feature](), dict[str, pa.Array]()
     for feature in features:
         if feature.expression is None:
             continue
-        columns = {name: values[name] for name in feature.expression.columns}
+        if not feature.expression.columns.isdisjoint(each.name for each in pending):
+            values.update(_evaluate(pending, columns, len(as_of_us)))
+            pending, columns = [], {}
+        columns |= {name: values[name] for name in feature.expression.columns}
         for use in feature.expression.calibrated:
             found = parameters(use.calibration)
             versions[use.calibration] = tuple(version.version for version in found)
-            columns[use.column] = _calibrated(use, columns, found, as_of_us)
-        values[feature.name] = _evaluate(feature, columns, len(as_of_us))
+            if use.column not in columns:
+                columns[use.column] = _calibrated(use, columns, found, as_of_us)
+        pending.append(feature)
+    values.update(_evaluate(pending, columns, len(as_of_us)))
     return versions
 
 
-def _evaluate(feature: Feature, columns: Mapping[str, pa.Array], rows: int) -> pa.Array:
+def _evaluate(features: Sequence[Feature], columns: Mapping[str, pa.Array], rows: int) -> dict[str, pa.Array]:
+    """Evaluate expressions that do not read each other, in one query."""
     import duckdb
 
-    expression = feature.expression
-    assert expression is not None
+    if not features:
+        return {}
     table = pa.table({**columns, "row number": np.arange(rows)})
-    sql = f'SELECT {expression.sql} AS value FROM features ORDER BY "row number"'
+    expressions = [feature.expression.sql for feature in features if feature.expression]
     try:
-        result = _run(table, sql)
+        results = _run(table, expressions)
     except (duckdb.ConversionException, duckdb.OutOfRangeException, duckdb.InvalidInputException) as error:
-        first = str(error).splitlines()[0]
-        what = f"The derived feature {feature.column!r} ({expression.text}) cannot be computed for some row: {first}."
-        if "out of range" in first.lower():
-            raise OverflowingResultError(f"{what} Guard it with CASE, or multiply by 1.0 to compute in doubles.") from error
-        raise ExpressionError(f"{what} Guard it with CASE, or use TRY_CAST, which gives NULL.") from error
+        if len(features) > 1:
+            return {name: value for each in features for name, value in _evaluate([each], columns, rows).items()}
+        raise _failure(features[0], error) from error
+    return {feature.name: _finite(feature, result) for feature, result in zip(features, results, strict=True)}
+
+
+def _finite(feature: Feature, result: pa.Array) -> pa.Array:
     value = result.cast(ARROW_TYPES[feature.type])
     if feature.type != "double":
         return value
-    finite = pc.is_finite(value)
-    return pc.if_else(finite, value, pa.scalar(None, value.type))
+    return pc.if_else(pc.is_finite(value), value, pa.scalar(None, value.type))
 
 
-def _run(table: pa.Table, sql: str) -> pa.Array:
+def _failure(feature: Feature, error: Exception) -> FeatureStoreError:
+    first, text = str(error).splitlines()[0], feature.expression.text if feature.expression else ""
+    what = f"The derived feature {feature.column!r} ({text}) cannot be computed for some row: {first}."
+    if "out of range" in first.lower():
+        return OverflowingResultError(f"{what} Guard it with CASE, or multiply by 1.0 to compute in doubles.")
+    return ExpressionError(f"{what} Guard it with CASE, or use TRY_CAST, which gives NULL.")
+
+
+def _run(table: pa.Table, expressions: Sequence[str]) -> list[pa.Array]:
+    """Evaluate expressions over a table with a ``row number``, in its order."""
+    outputs = ", ".join(f"{sql} AS value_{i}" for i, sql in enumerate(expressions))
     with _sandbox().cursor() as session:
         session.register("features", table)
-        column = session.sql(sql).to_arrow_table()["value"]
-    return column.combine_chunks()
+        answer = session.sql(f'SELECT {outputs} FROM features ORDER BY "row number"').to_arrow_table()
+    return [answer[f"value_{i}"].combine_chunks() for i in range(len(expressions))]
 
 
 @lru_cache(maxsize=1)
@@ -127,7 +145,7 @@ def _calibrated(
         groups = pa.nulls(rows, pa.string())
     else:
         table = pa.table({**columns, "row number": np.arange(rows)})
-        groups = _run(table, f'SELECT CAST({use.by_sql} AS VARCHAR) AS value FROM features ORDER BY "row number"')
+        (groups,) = _run(table, [f"CAST({use.by_sql} AS VARCHAR)"])
     out = np.full(rows, np.nan)
     for version in versions:
         mine = (as_of_us >= version.start_us) & (as_of_us < version.end_us)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import random
-import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import partial
 
+from featurestore.compute.concurrency import each_of, one_at_a_time
 from featurestore.compute.ledger import fold_ledger
 from featurestore.compute.state import ViewState
 from featurestore.compute.tiles import build_tiles
@@ -22,7 +21,6 @@ from featurestore.timeline import Month
 STAGES = ("tiles", "ledger")
 Progress = Callable[[str, str, str], None]
 _ATTEMPTS = 20
-_VIEWS_AT_ONCE = 2
 
 
 @dataclass(frozen=True)
@@ -89,27 +87,9 @@ def materialize(
     """
     if isinstance(stages, str) or not set(stages) <= set(STAGES):
         raise DefinitionError(f"stages is {stages!r}; give a tuple with 'tiles', 'ledger' or both.")
-    started, told = time.perf_counter(), _one_at_a_time(progress or _silent)
-    # DuckDB, Arrow and numpy let go of the interpreter: what one view reads and writes overlaps with what another computes.
-    with ThreadPoolExecutor(_VIEWS_AT_ONCE) as pool:
-        running = [pool.submit(_bring_up_to_date, layout, view, before, stages, told) for view in views]
-        try:
-            wait(running, return_when=FIRST_EXCEPTION)
-        finally:
-            pool.shutdown(cancel_futures=True)  # a failure does not start views that wait; one that runs is finished
-        failed = [future for future in running if not future.cancelled() and future.exception()]
-        reports = tuple(future.result() for future in failed or running)
-    return MaterializeReport(reports, time.perf_counter() - started)
-
-
-def _one_at_a_time(progress: Progress) -> Progress:
-    lock = threading.Lock()
-
-    def told(view: str, stage: str, done: str) -> None:
-        with lock:
-            progress(view, stage, done)
-
-    return told
+    started, told = time.perf_counter(), one_at_a_time(progress or _silent)
+    reports = each_of(lambda view: _bring_up_to_date(layout, view, before, stages, told), views)
+    return MaterializeReport(tuple(reports), time.perf_counter() - started)
 
 
 def _bring_up_to_date(
