@@ -37,12 +37,14 @@ class Measure:
         sql: Aggregate over the rows of one entity and step.
         fold: How rows become totals, and of which type the column is.
         prepared: Names and SQL of columns that ``sql`` needs computed first, once per row; each may use those before it.
+        exponent: Its numbers count units of ``2 ** exponent``.
     """
 
     name: str
     sql: str
     fold: Fold
     prepared: tuple[tuple[str, str], ...] = ()
+    exponent: int = 0
 
     @property
     def type(self) -> pa.DataType:
@@ -70,9 +72,9 @@ def rows_of(view: FeatureView) -> Rows:
     return Rows(view.source.types, view.source.event_id, view.grain)
 
 
-def sum_measure(what: str, sql: str) -> Measure:
+def sum_measure(what: str, sql: str, *, prepared: tuple[tuple[str, str], ...] = (), exponent: int = 0) -> Measure:
     """Make an additive measure; ``what`` starts its name."""
-    return Measure(f"{what}_{digest(sql)[:12]}", f"CAST(coalesce({sql}, 0) AS BIGINT)", SumFold())
+    return Measure(f"{what}_{digest(sql)[:12]}", f"CAST(coalesce({sql}, 0) AS BIGINT)", SumFold(), prepared, exponent)
 
 
 def counts_measure(what: str, bucket_sql: str, buckets: int) -> Measure:

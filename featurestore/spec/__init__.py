@@ -2,7 +2,22 @@
 
 from __future__ import annotations
 
-from featurestore.spec.aggregations import Aggregation, Count, Last, Mean, Profile, Recency, Sum
+from featurestore.spec.aggregations import (
+    Aggregation,
+    Count,
+    Decayed,
+    First,
+    Last,
+    Max,
+    Mean,
+    Min,
+    Profile,
+    Recency,
+    Std,
+    Sum,
+    Trend,
+    Var,
+)
 from featurestore.spec.entity import Entity
 from featurestore.spec.joined import JoinedView
 from featurestore.spec.plan import Change, Plan
@@ -17,19 +32,26 @@ __all__ = [
     "Calibration",
     "Change",
     "Count",
+    "Decayed",
     "Derived",
     "Entity",
     "EventSource",
     "Feature",
     "FeatureService",
     "FeatureView",
+    "First",
     "JoinedView",
     "Last",
+    "Max",
     "Mean",
+    "Min",
     "Plan",
     "Profile",
     "Recency",
     "Registry",
     "SeasonWindow",
+    "Std",
     "Sum",
+    "Trend",
+    "Var",
 ]

@@ -152,6 +152,7 @@ class FeatureView:
         _ = self.delay_steps
         for aggregation in self.aggregations:
             aggregation.check(types, owner=what)
+            aggregation.check_grain(self.grain)
             for _, window in aggregation.outputs():
                 window.check(self.grain)
 

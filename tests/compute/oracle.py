@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import date, datetime, timedelta, timezone
 from fractions import Fraction
 from functools import cache
@@ -52,12 +53,26 @@ def steps_of(events: list[dict], *, grain: str, zone: str, time: str) -> list[tu
     return [(floor_step(event[time], grain, zone), event) for event in found]
 
 
-def in_window(
+def right_step(as_of: datetime, *, grain: str, zone: str, delay: str | None):
+    """The step behind a plain window: ``floor(as_of) - delay``."""
+    right = floor_step(as_of, grain, zone)
+    return back(right, hours_of(delay), grain) if delay else right
+
+
+def steps_in_window(
     stepped: list[tuple[object, dict]], as_of: datetime, window: Window, *, grain: str, zone: str, delay: str | None
-) -> list[dict]:
-    """The events with ``floor(as_of) - delay - window <= step < floor(as_of) - delay``; see ``holds`` for other windows."""
+) -> list[tuple[object, dict]]:
+    """The events with ``floor(as_of) - delay - window <= step < floor(as_of) - delay``; see ``holds`` for other windows.
+
+    Each comes with its step.
+    """
     floor, hours = floor_step(as_of, grain, zone), hours_of(delay) if delay else 0
-    return [event for step, event in stepped if holds(window, step, floor, hours, grain, zone)]
+    return [(step, event) for step, event in stepped if holds(window, step, floor, hours, grain, zone)]
+
+
+def in_window(stepped: list[tuple[object, dict]], as_of: datetime, window: Window, **options) -> list[dict]:
+    """The events of a window; see ``steps_in_window``."""
+    return [event for _, event in steps_in_window(stepped, as_of, window, **options)]
 
 
 def holds(window: Window, step, floor, delay_hours: int, grain: str, zone: str) -> bool:
@@ -114,6 +129,65 @@ def total(events, column):
 def mean(events, column):
     values = [event[column] for event in events if event[column] is not None]
     return total(events, column) / len(values) if values else None
+
+
+def values_of(events, column):
+    """The values that are not NULL, exact: doubles as multiples of 2^-40."""
+    found = [event[column] for event in events if event[column] is not None]
+    return [Fraction(round(Fraction(value) * 2**40), 2**40) if isinstance(value, float) else Fraction(value) for value in found]
+
+
+def variance(events, column):
+    values = values_of(events, column)
+    if len(values) < 2:
+        return None
+    middle = sum(values) / len(values)
+    return float(sum((value - middle) ** 2 for value in values) / (len(values) - 1))
+
+
+def deviation(events, column):
+    found = variance(events, column)
+    return None if found is None else found**0.5
+
+
+def days_of(step, grain: str) -> Fraction:
+    """Days since 1970, as least squares takes them."""
+    if grain == "1d":
+        return Fraction((step - date(1970, 1, 1)).days)
+    if grain == "1h":
+        return Fraction(step, 24)
+    return Fraction((step - EPOCH) // timedelta(microseconds=1), 86_400_000_000)
+
+
+def slope(stepped, column, grain):
+    """Least-squares slope per day of ``(step, event)`` pairs."""
+    present = [(days_of(step, grain), event) for step, event in stepped if event[column] is not None]
+    if len({day for day, _ in present}) < 2:
+        return None
+    values = values_of([event for _, event in present], column)
+    days = [day for day, _ in present]
+    day, value = sum(days) / len(days), sum(values) / len(values)
+    above = sum((d - day) * (x - value) for d, x in zip(days, values, strict=True))
+    return float(above / sum((d - day) ** 2 for d in days))
+
+
+def extreme(events, column, choose):
+    return choose((event[column] for event in events if event[column] is not None), default=None)
+
+
+def first(events, column):
+    values = [event[column] for event in events if event[column] is not None]
+    return values[0] if values else None
+
+
+def decayed(stepped, right, column, half_life, grain):
+    """Sum of ``x * 2^-(age / half-life)`` at a step ``right``; events count one each where ``column`` is None."""
+    days = Fraction(hours_of(half_life), 24)
+    present = [(step, event) for step, event in stepped if column is None or event[column] is not None]
+    return math.fsum(
+        (1.0 if column is None else float(event[column])) * 2.0 ** -float((days_of(right, grain) - days_of(step, grain)) / days)
+        for step, event in present
+    )
 
 
 def last(events, column):

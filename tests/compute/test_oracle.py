@@ -9,7 +9,25 @@ import pytest
 from featurestore.compute.historical import historical_features
 from featurestore.compute.materialize import materialize
 from featurestore.lake.layout import create_or_open
-from featurestore.spec import Count, Derived, Entity, FeatureView, Last, Mean, Profile, Recency, Registry, Sum
+from featurestore.spec import (
+    Count,
+    Decayed,
+    Derived,
+    Entity,
+    FeatureView,
+    First,
+    Last,
+    Max,
+    Mean,
+    Min,
+    Profile,
+    Recency,
+    Registry,
+    Std,
+    Sum,
+    Trend,
+    Var,
+)
 from tests.compute import oracle
 from tests.compute.world import SOURCE, commit_events, random_events, random_spine, spine_table
 
@@ -22,6 +40,7 @@ WINDOWS = {
     "1h": ("1h", "36h", "30d", "lifetime"),
     "event": ("1h", "30d", "lifetime"),
 }
+HALF_LIFE = {"1d": "7d", "1h": "12h", "event": "12h"}
 
 
 def make_view(entity: Entity, grain: str, **options) -> FeatureView:
@@ -42,6 +61,17 @@ def make_view(entity: Entity, grain: str, **options) -> FeatureView:
             Last("amount", "amount_cents", where="event_type = 'buy'"),
             Recency("since_buy", where=BUY),
             Profile("hours", by="hour_of_day", windows=windows[:2]),
+            Var("spread", "amount_cents", windows=windows),
+            Std("scatter", "weight", where="category <> 'TOYS'", windows=windows),
+            Trend("growth", "amount_cents", where=BUY, windows=windows),
+            Trend("gain", "weight", windows=windows),
+            Min("cheapest", "amount_cents", windows=windows),
+            Max("heaviest", "weight", where=BUY, windows=windows),
+            Max("newest", "ordered_at", windows=windows),
+            First("entry", "category", windows=windows),
+            First("start", "amount_cents", where=BUY, windows=windows),
+            Decayed("warmth", where=BUY, half_life=HALF_LIFE[grain], windows=windows),
+            Decayed("heat", "amount_cents", windows=windows),
         ],
         derived=[Derived("basket", "spend_30d / nullif(buys_30d, 0)")],
         **options,
@@ -53,10 +83,14 @@ def expected(view: FeatureView, stepped: list, row: dict, zone: str) -> dict:
         return {feature.name: None for feature in view.features}
     mine = [(step, event) for step, event in stepped if all(event[key] == row[key] for key in view.entity.keys)]
     options = {"grain": view.grain, "zone": zone, "delay": view.delay}
-    inside = {window: oracle.in_window(mine, row["as_of"], window, **options) for window in WINDOWS[view.grain]}
+    right = oracle.right_step(row["as_of"], **options)
+    inside = {window: oracle.steps_in_window(mine, row["as_of"], window, **options) for window in WINDOWS[view.grain]}
+
+    def steps(window: str, accept=lambda event: True) -> list[tuple[object, dict]]:
+        return [(step, event) for step, event in inside[window] if accept(event)]
 
     def rows(window: str, accept=lambda event: True) -> list[dict]:
-        return [event for event in inside[window] if accept(event)]
+        return [event for _, event in steps(window, accept)]
 
     def is_buy(event: dict) -> bool:
         return event["event_type"] == "buy" and event["amount_cents"] is not None and event["amount_cents"] > 0
@@ -73,6 +107,17 @@ def expected(view: FeatureView, stepped: list, row: dict, zone: str) -> dict:
         values[f"price_{window}"] = oracle.mean(rows(window), "amount_cents")
         values[f"load_{window}"] = oracle.mean(rows(window, no_toys), "weight")
         values[f"category_{window}"] = oracle.last(rows(window), "category")
+        values[f"spread_{window}"] = oracle.variance(rows(window), "amount_cents")
+        values[f"scatter_{window}"] = oracle.deviation(rows(window, no_toys), "weight")
+        values[f"growth_{window}"] = oracle.slope(steps(window, is_buy), "amount_cents", view.grain)
+        values[f"gain_{window}"] = oracle.slope(steps(window), "weight", view.grain)
+        values[f"cheapest_{window}"] = oracle.extreme(rows(window), "amount_cents", min)
+        values[f"heaviest_{window}"] = oracle.extreme(rows(window, is_buy), "weight", max)
+        values[f"newest_{window}"] = oracle.extreme(rows(window), "ordered_at", max)
+        values[f"entry_{window}"] = oracle.first(rows(window), "category")
+        values[f"start_{window}"] = oracle.first(rows(window, is_buy), "amount_cents")
+        values[f"warmth_{window}"] = oracle.decayed(steps(window, is_buy), right, None, HALF_LIFE[view.grain], view.grain)
+        values[f"heat_{window}"] = oracle.decayed(steps(window), right, "amount_cents", "30d", view.grain)
     for window in WINDOWS[view.grain][:2]:
         values[f"hours_{window}"] = oracle.profile(rows(window), view.event_time, zone, "hour_of_day")
     values["amount"] = oracle.last(rows("lifetime", lambda e: e["event_type"] == "buy"), "amount_cents")
@@ -100,7 +145,9 @@ def check(root, view: FeatureView, events: list[dict], zone: str, *, batches: in
         for name, value in expected(view, stepped, row, zone).items():
             found = answer[f"activity__{name}"]
             if isinstance(value, float) and found is not None:
-                assert math.isclose(found, value, rel_tol=1e-12, abs_tol=1e-12), (row, name, found, value)
+                # A decayed window is a difference of two doubles, as large as its history.
+                near = 1e-8 if name.startswith("heat") else 1e-12
+                assert math.isclose(found, value, rel_tol=1e-12, abs_tol=near), (row, name, found, value)
             else:
                 assert found == value, (row, name, found, value)
 

@@ -4,12 +4,30 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from featurestore.compute.forms.decayed import DecayedForm
 from featurestore.compute.forms.form import Form, WindowTotals
 from featurestore.compute.forms.latest import LastForm, RecencyForm
+from featurestore.compute.forms.moments import StdForm, TrendForm, VarForm
 from featurestore.compute.forms.profile import ProfileForm
+from featurestore.compute.forms.scoped import ExtremeForm, FirstForm
 from featurestore.compute.forms.sums import CountForm, MeanForm, SumForm
 from featurestore.compute.measure import Measure, Rows
-from featurestore.spec.aggregations import Aggregation, Count, Last, Mean, Profile, Recency, Sum
+from featurestore.spec.aggregations import (
+    Aggregation,
+    Count,
+    Decayed,
+    First,
+    Last,
+    Max,
+    Mean,
+    Min,
+    Profile,
+    Recency,
+    Std,
+    Sum,
+    Trend,
+    Var,
+)
 from featurestore.spec.source import EventSource
 from featurestore.spec.view import FeatureView
 
@@ -17,8 +35,15 @@ FORMS: dict[type[Aggregation], Form] = {
     Count: CountForm(),
     Sum: SumForm(),
     Mean: MeanForm(),
+    Var: VarForm(),
+    Std: StdForm(),
+    Trend: TrendForm(),
+    Min: ExtremeForm(is_largest=False),
+    Max: ExtremeForm(is_largest=True),
+    First: FirstForm(),
     Last: LastForm(),
     Recency: RecencyForm(),
+    Decayed: DecayedForm(),
     Profile: ProfileForm(),
 }
 

@@ -1,9 +1,4 @@
-"""Count, Sum and Mean: differences of running sums.
-
-Integers are summed as they are. A double x is first rounded to k = round(x * 2^bits), and k is kept as two int64 sums of
-its limbs, k = high * 2^32 + low: integer sums are exact and independent of order and batch, and the difference of two
-running totals cannot lose a small window behind a large history, as a running double would.
-"""
+"""Count, Sum and Mean: differences of running sums. Sums of integers are kept as they are, those of doubles in two limbs."""
 
 from __future__ import annotations
 
@@ -13,12 +8,11 @@ import numpy as np
 import pyarrow as pa
 
 from featurestore.compute.forms.form import WindowTotals
+from featurestore.compute.forms.limbs import number_of
 from featurestore.compute.measure import Measure, Rows, sum_measure
+from featurestore.compute.wide import DIGIT_BITS
 from featurestore.lake.session import quote
-from featurestore.spec.aggregations import Aggregation, Mean, Sum
-
-_LIMB_BITS = 32
-_LIMB = 2**_LIMB_BITS
+from featurestore.spec.aggregations import Aggregation, Sum
 
 
 class CountForm:
@@ -39,20 +33,14 @@ class SumForm:
     def measures(self, aggregation: Aggregation, rows: Rows) -> tuple[Measure, ...]:
         """One sum for integers; the sums of two limbs for doubles."""
         aggregation = cast(Sum, aggregation)
-        column = quote(aggregation.column)
-        condition = rows.condition(aggregation, column)
-        if rows.types[aggregation.column] != "double":
-            return (sum_measure(f"sum_{aggregation.column}", f"sum({column}) FILTER (WHERE {condition})"),)
-        scaled = f"CAST(round({column} * {2.0**aggregation.resolution_bits!r}) AS HUGEINT)"
-        parts = {"high": f"{scaled} // {_LIMB}", "low": f"{scaled} % {_LIMB}"}
-        return tuple(
-            sum_measure(f"{name}_{aggregation.column}", f"sum({part}) FILTER (WHERE {condition})")
-            for name, part in parts.items()
-        )
+        number = number_of(aggregation.column, aggregation, rows, aggregation.resolution_bits)
+        if number.kind == "double":
+            return number.totals()
+        return (sum_measure(f"sum_{number.name}", number.sum(quote(number.name))),)
 
     def finalize(self, aggregation: Aggregation, measures: tuple[Measure, ...], window: WindowTotals) -> pa.Array:
         """Return int64 or double, 0 without events."""
-        return pa.array(_total(cast(Sum, aggregation), measures, window))
+        return pa.array(_total(measures, window))
 
 
 class MeanForm(SumForm):
@@ -60,25 +48,24 @@ class MeanForm(SumForm):
 
     def measures(self, aggregation: Aggregation, rows: Rows) -> tuple[Measure, ...]:
         """The sum's measures, then the count of values."""
-        aggregation = cast(Mean, aggregation)
+        aggregation = cast(Sum, aggregation)
         count = sum_measure("count", f"count_if({rows.condition(aggregation, quote(aggregation.column))})")
         return (*super().measures(aggregation, rows), count)
 
     def finalize(self, aggregation: Aggregation, measures: tuple[Measure, ...], window: WindowTotals) -> pa.Array:
         """Return double, NULL without values."""
         count = window.difference(measures[-1])
-        total = _total(cast(Mean, aggregation), measures[:-1], window)
+        total = _total(measures[:-1], window)
         empty = count == 0
         return pa.array(total / np.where(empty, 1, count), mask=empty)
 
 
-def _total(aggregation: Sum, measures: tuple[Measure, ...], window: WindowTotals) -> np.ndarray:
+def _total(measures: tuple[Measure, ...], window: WindowTotals) -> np.ndarray:
     if len(measures) == 1:
         return window.difference(measures[0])
-    high, low = (window.difference(measure) for measure in measures)
-    carry = low >> _LIMB_BITS
-    shift = _LIMB_BITS - aggregation.resolution_bits
-    total: np.ndarray = np.ldexp((high + carry).astype(float), shift) + np.ldexp(
-        (low - (carry << _LIMB_BITS)).astype(float), shift - _LIMB_BITS
+    low, high = (window.difference(measure) for measure in measures)
+    carry = low >> DIGIT_BITS
+    total: np.ndarray = np.ldexp((high + carry).astype(float), measures[1].exponent) + np.ldexp(
+        (low - (carry << DIGIT_BITS)).astype(float), measures[0].exponent
     )
     return total

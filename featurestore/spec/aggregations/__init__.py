@@ -6,19 +6,29 @@ from collections.abc import Mapping
 from dataclasses import fields
 
 from featurestore.errors import DefinitionError, did_you_mean
-from featurestore.spec.aggregations.aggregation import Aggregation, ColumnAggregation
-from featurestore.spec.aggregations.carried import Last, Recency
+from featurestore.spec.aggregations.aggregation import Aggregation, ColumnAggregation, FixedPointAggregation
+from featurestore.spec.aggregations.carried import First, Last, Recency
+from featurestore.spec.aggregations.decayed import Decayed
+from featurestore.spec.aggregations.extremes import Max, Min
+from featurestore.spec.aggregations.moments import Std, Trend, Var
 from featurestore.spec.aggregations.profile import Profile
 from featurestore.spec.aggregations.sums import Count, Mean, Sum
 from featurestore.spec.windows import window_document, window_from
 
 KINDS: dict[str, type[Aggregation]] = {
     "Count": Count,
+    "Decayed": Decayed,
+    "First": First,
     "Last": Last,
+    "Max": Max,
     "Mean": Mean,
+    "Min": Min,
     "Profile": Profile,
     "Recency": Recency,
+    "Std": Std,
     "Sum": Sum,
+    "Trend": Trend,
+    "Var": Var,
 }
 
 __all__ = [
@@ -26,11 +36,19 @@ __all__ = [
     "Aggregation",
     "ColumnAggregation",
     "Count",
+    "Decayed",
+    "First",
+    "FixedPointAggregation",
     "Last",
+    "Max",
     "Mean",
+    "Min",
     "Profile",
     "Recency",
+    "Std",
     "Sum",
+    "Trend",
+    "Var",
     "aggregation_document",
     "aggregation_from",
 ]

@@ -86,6 +86,19 @@ class Aggregation:
     def _accepted_types(self) -> tuple[str, ...]:
         return ("int64", "int32", "double")
 
+    def check_grain(self, grain: str) -> None:
+        """Check the lengths that are not windows against a view's grain.
+
+        Raises:
+            DefinitionError: one is not a whole number of steps.
+        """
+        return
+
+    @property
+    def memory_hours(self) -> int | None:
+        """How far back an event still counts for something, whatever the window; ``None`` where nothing is forgotten."""
+        return None
+
     def result_type(self, types: Mapping[str, str]) -> str:
         """Return the type of the feature: a schema type, or ``profile``."""
         raise NotImplementedError
@@ -101,3 +114,24 @@ class ColumnAggregation(Aggregation):
     def input_column(self) -> str:
         """The column that is aggregated."""
         return self.column
+
+
+@dataclass(frozen=True)
+class FixedPointAggregation(ColumnAggregation):
+    """An aggregation of numbers whose sums are exact: doubles are rounded to a declared resolution first."""
+
+    resolution_bits: int = field(default=40, kw_only=True)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        checked_resolution(self.resolution_bits, self.name)
+
+
+def checked_resolution(bits: int, name: str) -> None:
+    """Check the number of bits behind the binary point.
+
+    Raises:
+        DefinitionError: it is not from 0 to 60.
+    """
+    if not 0 <= bits <= 60:
+        raise DefinitionError(f"resolution_bits of {name!r} is {bits}; it must be from 0 to 60.")

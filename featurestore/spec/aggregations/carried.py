@@ -1,4 +1,4 @@
-"""Last and Recency: what is carried forward from one event."""
+"""First, Last and Recency: what one event says."""
 
 from __future__ import annotations
 
@@ -24,6 +24,11 @@ class Last(ColumnAggregation):
     def result_type(self, types: Mapping[str, str]) -> str:
         """Return the column's type."""
         return types[self.column]
+
+
+@dataclass(frozen=True)
+class First(Last):
+    """First value that is not NULL in the window, by event time and then event_id; NULL without events."""
 
 
 @dataclass(frozen=True)

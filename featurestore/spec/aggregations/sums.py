@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from featurestore.errors import DefinitionError
-from featurestore.spec.aggregations.aggregation import Aggregation, ColumnAggregation
+from featurestore.spec.aggregations.aggregation import Aggregation, FixedPointAggregation
 
 
 @dataclass(frozen=True)
@@ -19,20 +18,13 @@ class Count(Aggregation):
 
 
 @dataclass(frozen=True)
-class Sum(ColumnAggregation):
+class Sum(FixedPointAggregation):
     """Sum of a column; 0 without events. Integers are exact; doubles are summed in fixed point.
 
     Args:
         column: An integer or double column.
         resolution_bits: Doubles are rounded to multiples of ``2 ** -resolution_bits``, so totals do not depend on order.
     """
-
-    resolution_bits: int = field(default=40, kw_only=True)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not 0 <= self.resolution_bits <= 60:
-            raise DefinitionError(f"resolution_bits of {self.name!r} is {self.resolution_bits}; it must be from 0 to 60.")
 
     def result_type(self, types: Mapping[str, str]) -> str:
         """Return ``double`` for doubles, else ``int64``."""

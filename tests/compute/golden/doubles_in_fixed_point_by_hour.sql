@@ -1,12 +1,18 @@
 SELECT "user_id" AS key_0,
        "tile step" AS step,
-       CAST(coalesce(sum(CAST(round("weight" * 1099511627776.0) AS HUGEINT) // 4294967296) FILTER (WHERE "weight" IS NOT NULL), 0) AS BIGINT) AS "high_weight_a2ad527dbaed",
-       CAST(coalesce(sum(CAST(round("weight" * 1099511627776.0) AS HUGEINT) % 4294967296) FILTER (WHERE "weight" IS NOT NULL), 0) AS BIGINT) AS "low_weight_24afe96a7d31",
+       CAST(coalesce(sum("low 55baeca5bc35"), 0) AS BIGINT) AS "sum0_weight_10c4b4ae1c24",
+       CAST(coalesce(sum("high 55baeca5bc35"), 0) AS BIGINT) AS "sum1_weight_90bbafb044a3",
        CAST(coalesce(count_if("weight" IS NOT NULL), 0) AS BIGINT) AS "count_3ceb150a3729",
-       CAST(coalesce(sum(CAST(round("weight" * 1.0) AS HUGEINT) // 4294967296) FILTER (WHERE "weight" IS NOT NULL), 0) AS BIGINT) AS "high_weight_4a980c9607f6",
-       CAST(coalesce(sum(CAST(round("weight" * 1.0) AS HUGEINT) % 4294967296) FILTER (WHERE "weight" IS NOT NULL), 0) AS BIGINT) AS "low_weight_d470c5d0995c"
+       CAST(coalesce(sum("low 90376f71bb5f"), 0) AS BIGINT) AS "sum0_weight_ebaf9329e519",
+       CAST(coalesce(sum("high 90376f71bb5f"), 0) AS BIGINT) AS "sum1_weight_fc6e134d7530"
 FROM (
-  SELECT *, ("time us" + 11644473600000000) // 3600000000 - 3234576 AS "tile step"
+  SELECT *, ("time us" + 11644473600000000) // 3600000000 - 3234576 AS "tile step",
+       CASE WHEN "weight" IS NOT NULL THEN round("weight" * 1099511627776.0) END AS "whole 55baeca5bc35",
+       CAST(trunc("whole 55baeca5bc35" / 4294967296.0) AS BIGINT) AS "high 55baeca5bc35",
+       CAST("whole 55baeca5bc35" - "high 55baeca5bc35" * 4294967296.0 AS BIGINT) AS "low 55baeca5bc35",
+       CASE WHEN "weight" IS NOT NULL THEN round("weight" * 1.0) END AS "whole 90376f71bb5f",
+       CAST(trunc("whole 90376f71bb5f" / 4294967296.0) AS BIGINT) AS "high 90376f71bb5f",
+       CAST("whole 90376f71bb5f" - "high 90376f71bb5f" * 4294967296.0 AS BIGINT) AS "low 90376f71bb5f"
   FROM (
     SELECT *, epoch_us("event_time") AS "time us", "time us" + 11644473600000000 AS "local us"
     FROM read_parquet(['events.parquet'])

@@ -1,0 +1,86 @@
+"""Var, Std and Trend: quotients of exact integers, divided last.
+
+With n values x at steps d, and all sums exact in wide integers:
+
+    Var    (n * sum(x^2) - sum(x)^2) / (n * (n - 1))
+    Trend  (n * sum(d * x) - sum(d) * sum(x)) / (n * sum(d^2) - sum(d)^2)
+
+Both differences are centred sums times n: taken in doubles, they would lose a scatter of 1 around 1e9. d is a step of the
+view's grain since 1970, in hours or microseconds; it is the same in a whole tile, so its sums need no look at the rows.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+import numpy as np
+import pyarrow as pa
+
+from featurestore.compute.forms.form import WindowTotals
+from featurestore.compute.forms.limbs import Number, number_of, numbers_of, split_sum, wide_numbers
+from featurestore.compute.measure import STEP, Measure, Rows, sum_measure
+from featurestore.spec.aggregations import Aggregation, FixedPointAggregation
+from featurestore.timeline import DAY_US
+
+# The time of a step by grain: hours fit one limb, microseconds two.
+_TIME_SQL = {"1d": f"{STEP} * 24", "1h": STEP, "event": STEP}
+_TIME_LIMBS = {"1d": 1, "1h": 1, "event": 2}
+_UNITS_PER_DAY = {1: 24, 2: DAY_US}
+
+
+class VarForm:
+    """Sample variance."""
+
+    def measures(self, aggregation: Aggregation, rows: Rows) -> tuple[Measure, ...]:
+        """The count, the limbs of the sum, those of the sum of squares."""
+        count, number = _count_and_number(cast(FixedPointAggregation, aggregation), rows)
+        return count, *number.totals(), *number.squares()
+
+    def finalize(self, aggregation: Aggregation, measures: tuple[Measure, ...], window: WindowTotals) -> pa.Array:
+        """Return double, NULL for fewer than two values."""
+        variance, missing = _variance(measures, window)
+        return pa.array(variance, mask=missing)
+
+
+class StdForm(VarForm):
+    """Sample standard deviation."""
+
+    def finalize(self, aggregation: Aggregation, measures: tuple[Measure, ...], window: WindowTotals) -> pa.Array:
+        """Return double, NULL for fewer than two values."""
+        variance, missing = _variance(measures, window)
+        return pa.array(np.sqrt(variance), mask=missing)
+
+
+def _variance(measures: tuple[Measure, ...], window: WindowTotals) -> tuple[np.ndarray, np.ndarray]:
+    count, total, squares = wide_numbers(numbers_of(measures), window)
+    n = window.difference(measures[0]).astype(float)
+    missing = n < 2
+    centred = np.ldexp((count * squares - total * total).to_float(), 2 * measures[1].exponent)
+    return centred / np.where(missing, 1, n * (n - 1)), missing
+
+
+class TrendForm:
+    """Slope of the least-squares line over time."""
+
+    def measures(self, aggregation: Aggregation, rows: Rows) -> tuple[Measure, ...]:
+        """The count, and the limbs of the sums of d, d^2, x and d * x."""
+        count, number = _count_and_number(cast(FixedPointAggregation, aggregation), rows)
+        n, time, limbs = f"count_if({number.condition})::HUGEINT", f"({_TIME_SQL[rows.grain]})", _TIME_LIMBS[rows.grain]
+        times = split_sum("times", [f"{n} * {time}"], limbs=limbs)
+        squared_times = split_sum("squared_times", [f"{n} * {time} * {time}"], limbs=2 * limbs, digits=4)
+        return count, *times, *squared_times, *number.totals(), *number.products(time, limbs)
+
+    def finalize(self, aggregation: Aggregation, measures: tuple[Measure, ...], window: WindowTotals) -> pa.Array:
+        """Return double per day of 24 h, NULL with fewer than two distinct steps."""
+        numbers = numbers_of(measures)
+        n, times, squared_times, total, products = wide_numbers(numbers, window)
+        covariance = (n * products - times * total).to_float()
+        variance = (n * squared_times - times * times).to_float()
+        missing = variance == 0
+        slope = covariance / np.where(missing, 1, variance) * _UNITS_PER_DAY[len(numbers[1])]
+        return pa.array(np.ldexp(slope, numbers[3][0].exponent), mask=missing)
+
+
+def _count_and_number(aggregation: FixedPointAggregation, rows: Rows) -> tuple[Measure, Number]:
+    number = number_of(aggregation.column, aggregation, rows, aggregation.resolution_bits)
+    return sum_measure("count", f"count_if({number.condition})"), number

@@ -1,0 +1,51 @@
+"""Min, Max and First: the value over the steps of the window, of the steps' own values."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import pyarrow as pa
+
+from featurestore.compute.folds import ExtremeFold, FirstFold
+from featurestore.compute.forms.form import WindowTotals
+from featurestore.compute.measure import ARROW_TYPES, TIME_US, Measure, Rows
+from featurestore.lake.session import quote
+from featurestore.spec.aggregations import Aggregation, ColumnAggregation, Max
+from featurestore.spec.document import digest
+
+
+class ExtremeForm:
+    """The smallest or the largest value.
+
+    Args:
+        is_largest: Whether the largest is meant.
+    """
+
+    def __init__(self, *, is_largest: bool) -> None:
+        self._is_largest = is_largest
+
+    def measures(self, aggregation: Aggregation, rows: Rows) -> tuple[Measure, ...]:
+        """The extreme of each step."""
+        column, function = cast(Max, aggregation).column, "max" if self._is_largest else "min"
+        sql = f"{function}({quote(column)}) FILTER (WHERE {rows.condition(aggregation, quote(column))})"
+        fold = ExtremeFold(ARROW_TYPES[rows.types[column]], self._is_largest)
+        return (Measure(f"{function}_{column}_{digest(sql)[:12]}", sql, fold),)
+
+    def finalize(self, aggregation: Aggregation, measures: tuple[Measure, ...], window: WindowTotals) -> pa.Array:
+        """Return the column's type; NULL without values."""
+        return window.between(measures[0])
+
+
+class FirstForm:
+    """First value that is not NULL, by event time, ties by event_id."""
+
+    def measures(self, aggregation: Aggregation, rows: Rows) -> tuple[Measure, ...]:
+        """The first value of each step."""
+        column = cast(ColumnAggregation, aggregation).column
+        matching = f"FILTER (WHERE {rows.condition(aggregation, quote(column))})"
+        sql = f"min_by({quote(column)}, row({TIME_US}, {quote(rows.event_id)})) {matching}"
+        return (Measure(f"first_{column}_{digest(sql)[:12]}", sql, FirstFold(ARROW_TYPES[rows.types[column]])),)
+
+    def finalize(self, aggregation: Aggregation, measures: tuple[Measure, ...], window: WindowTotals) -> pa.Array:
+        """Return the column's type; NULL without values."""
+        return window.between(measures[0])
