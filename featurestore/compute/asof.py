@@ -6,9 +6,14 @@ row of the entity before the bound. A bound at or before the first partition has
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 
 from featurestore.compute.hot import ColumnFile
+from featurestore.compute.items.parts import parts_of
+from featurestore.compute.items.view import SubLedgerReader
+from featurestore.compute.ledger import months_of
 from featurestore.compute.probes import Landing, Partition, Probes
 from featurestore.compute.search import last_row_before
 from featurestore.compute.state import BALANCES, KIND, LEDGER, START, ViewState
@@ -24,6 +29,7 @@ class LedgerReader:
     """
 
     def __init__(self, state: ViewState, *, table: Table | None = None) -> None:
+        self._state = state
         self.table = table or Table.open(state.ledger_path)
         self.ledgers = {file.partition[START]: file for file in self.table.files(**{KIND: LEDGER})}
         balances = {file.partition[START]: file for file in self.table.files(**{KIND: BALANCES})}
@@ -54,6 +60,13 @@ class LedgerReader:
             row, found = last_row_before(partition.steps, partition.ends, mine, bounds.take(positions))
             landings.append(Landing(partition, int(i), positions, mine, row, found))
         return Probes(codes, bounds, self._partitions, tuple(landings))
+
+    @cached_property
+    def sub_ledgers(self) -> SubLedgerReader:
+        """The sub-ledgers of its items."""
+        names = {start: file.path.stem for start, file in self.ledgers.items()}
+        months = {start: months_of(file.path) for start, file in self.ledgers.items()}
+        return SubLedgerReader(self._state, self.table, parts_of(names, months, clock=self._state.clock))
 
     @property
     def entities(self) -> int:

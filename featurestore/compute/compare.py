@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from featurestore.compute.items.lists import FIELDS, ROWS, STEPS
 from featurestore.compute.keys import KeyDictionary
 from featurestore.compute.row_hash import named_hash, set_hash, stable_hash
 from featurestore.errors import StoreError
@@ -48,6 +49,18 @@ class Rows:
         values = table.select(neutral.column_names).combine_chunks()
         says = np.flatnonzero(named_hash(values) != named_hash(neutral)[0])
         return cls(says, values.take(pa.array(says)))
+
+    @classmethod
+    def of_sub_ledger(cls, table: pa.Table) -> Rows:
+        """Read the lists of each entity that has values; columns that are not this file's own are left out."""
+        own = [field.name for field in FIELDS if not table[field.name].null_count]
+        columns = {name: table[name].combine_chunks() for name in own}
+        ends = {name: np.asarray(column.offsets)[1:] for name, column in columns.items()}
+        if ROWS in own:  # counted from the file's beginning: from the entity's they depend on no other entity
+            starts = np.repeat(ends[STEPS] - np.diff(ends[STEPS], prepend=0), np.diff(ends[ROWS], prepend=0))
+            columns[ROWS] = pa.ListArray.from_arrays(columns[ROWS].offsets, pa.array(columns[ROWS].values.to_numpy() - starts))
+        codes = np.flatnonzero(np.any([np.diff(each, prepend=0) > 0 for each in ends.values()], axis=0))
+        return cls(codes, pa.table(columns).take(pa.array(codes)))
 
     def chosen(self, is_chosen: np.ndarray) -> Rows:
         """Return the rows of some entities; codes that are not known stay."""

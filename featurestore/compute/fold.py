@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pyarrow as pa
 
-from featurestore.compute.folds import RunningFold, Segments, Span
+from featurestore.compute.folds import RunningFold, ScopedFold, Segments, Span
 from featurestore.compute.measure import Measure
 
 
@@ -65,7 +65,7 @@ def balances_of(ledger: pa.Table, ends: np.ndarray, opening: pa.Table, measures:
     for measure in measures:
         if isinstance(measure.fold, RunningFold):
             columns[measure.name] = _padded(opening, measure.name, measure.fold, len(ends))
-        else:
+        elif isinstance(measure.fold, ScopedFold):
             columns[measure.name] = measure.fold.summary(ledger[measure.name].combine_chunks(), segments)
     return pa.table({"ends": pa.array(ends), "step": pa.nulls(len(ends), pa.int64()), **columns})
 

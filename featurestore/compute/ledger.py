@@ -9,13 +9,14 @@
 2. An entity whose code is beyond a file's balances had not been seen: zeros and NULLs.
 3. Files are named after what they are made from: a ledger after its tiles, balances after all ledgers before them. So a
    changed tile makes its partition's ledger anew and the balances behind it, and nothing else.
+4. What no column of totals can hold lies in sub-ledgers, further files of the same table and commit (``compute/items/``).
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -24,14 +25,17 @@ import pyarrow.parquet as pq
 
 from featurestore.compute.fold import balances_of, check_totals, close_partition, empty_balances, fold_partition, running_totals
 from featurestore.compute.folds import Span
-from featurestore.compute.forms import view_measures
-from featurestore.compute.hot import drop_hot, write_hot
+from featurestore.compute.forms import ledger_measures
+from featurestore.compute.hot import drop_hot
+from featurestore.compute.items.parts import parts_of
+from featurestore.compute.items.view import build_sub_ledgers, sub_ledger_names
 from featurestore.compute.measure import Measure
 from featurestore.compute.partitions import LedgerPlan, plan_ledger, tile_sizes
+from featurestore.compute.staging import stage_file
 from featurestore.compute.state import BALANCES, KIND, LEDGER, MONTH, START, ViewState
 from featurestore.errors import NotMaterializedError
-from featurestore.lake.parquet import read_parquet, write_parquet
-from featurestore.lake.table import StagedFile, Table, commit, describe, stage
+from featurestore.lake.parquet import read_parquet
+from featurestore.lake.table import StagedFile, Table, commit
 from featurestore.timeline import Month
 
 Progress = Callable[[str], None]
@@ -62,9 +66,11 @@ def fold_ledger(
     committed, tiles = Table.open(state.ledger_path), Table.open(state.tiles_path)
     there = {file.path.stem: file for file in committed.files()}
     plan = plan or plan_ledger(_wanted(state, committed, tiles, before), sizes=tile_sizes(tiles), committed=_names(committed))
-    if plan.names == set(there):
+    parts = parts_of(plan.ledgers, plan.months, clock=state.clock)
+    names = plan.names | set(sub_ledger_names(state.view, parts).values())
+    if names == set(there):
         return 0
-    measures, staged, rows = view_measures(state.view), list[StagedFile](), 0
+    measures, staged, rows = ledger_measures(state.view), list[StagedFile](), 0
     finished: tuple[pa.Table, pa.Table] | None = None
     for previous, start in zip([None, *plan.months], plan.months, strict=False):
         if plan.balances[start] in there:
@@ -73,25 +79,27 @@ def fold_ledger(
         if plan.ledgers[start] in there:
             ledger, balances = _moved(committed, measures, opening, start)
         else:
-            made_from = pa.concat_tables([_tiles(state, tiles, *item) for item in plan.months[start].items()])
+            made_from = _tiles(state, tiles, plan, start, ["code", "step", *(measure.name for measure in measures)])
             entities = max(opening.num_rows, _entities(made_from))
             ledger, balances = fold_partition(made_from, measures, opening, entities=entities, view=state.view.name)
-            staged.append(_stage(state, LEDGER, start, plan.ledgers[start], ledger, months=plan.months[start]))
+            metadata = {_METADATA: json.dumps({"months": plan.months[start]})}
+            staged.append(stage_file(state, LEDGER, start, plan.ledgers[start], ledger, metadata=metadata))
             rows += ledger.num_rows
         check_totals(ledger, balances, measures, view=state.view.name)
-        staged.append(_stage(state, BALANCES, start, plan.balances[start], balances))
+        staged.append(stage_file(state, BALANCES, start, plan.balances[start], balances))
         finished = ledger, balances
         if progress:
             progress(start)
+    staged += build_sub_ledgers(state, parts, there, tiles=partial(_tiles, state, tiles, plan))
     commit(
         state.ledger_path,
         add=staged,
-        remove=[file for name, file in there.items() if name not in plan.names],
+        remove=[file for name, file in there.items() if name not in names],
         partition_by=(KIND, START),
         read_version=committed.version,
         message=f"ledger of {state.view.name}",
     )
-    drop_hot(state.layout.hot(state.view.name), keep=plan.names)
+    drop_hot(state.layout.hot(state.view.name), keep=names)
     return rows
 
 
@@ -150,23 +158,17 @@ def _read(committed: Table, kind: str, start: str) -> pa.Table:
     return read_parquet(file.path)
 
 
-def _tiles(state: ViewState, tiles: Table, month: str, name: str) -> pa.Table:
-    for file in tiles.files(**{MONTH: month}):
-        if file.path.stem == name:
-            return read_parquet(file.path)
-    raise NotMaterializedError(
-        f"The tiles of view {state.view.name!r} for {month} are missing or out of date. Call materialize() to build them."
-    )
-
-
-def _stage(
-    state: ViewState, kind: str, start: str, name: str, table: pa.Table, *, months: Mapping[str, str] | None = None
-) -> StagedFile:
-    partition = {KIND: kind, START: start}
-    file = stage(state.ledger_path, partition, name)
-    write_parquet(table, file, metadata={_METADATA: json.dumps({"months": months})} if months else None)
-    write_hot(state.layout.hot(state.view.name) / f"{name}.arrow", table)
-    return describe(file, partition)
+def _tiles(state: ViewState, tiles: Table, plan: LedgerPlan, start: str, columns: Sequence[str]) -> pa.Table:
+    """Read some columns of a partition's tiles, sorted by step."""
+    found = []
+    for month, name in plan.months[start].items():
+        files = [file for file in tiles.files(**{MONTH: month}) if file.path.stem == name]
+        if not files:
+            raise NotMaterializedError(
+                f"The tiles of view {state.view.name!r} for {month} are missing or out of date. Call materialize() to build them."
+            )
+        found.append(read_parquet(files[0].path, columns=columns))
+    return pa.concat_tables(found)
 
 
 @lru_cache(maxsize=4096)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from featurestore.compute.folds import Fold, LastFold, SumFold
+from featurestore.compute.items.files import ItemFold
 from featurestore.spec.aggregations import Aggregation
 from featurestore.spec.document import digest
 from featurestore.spec.expression import parse
@@ -42,7 +43,7 @@ class Measure:
 
     name: str
     sql: str
-    fold: Fold
+    fold: Fold | ItemFold
     prepared: tuple[tuple[str, str], ...] = ()
     exponent: int = 0
 

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from featurestore.compute.inflow import inflow_columns
 from featurestore.compute.retrieve import ViewQuery
 from featurestore.spec.view import Feature
 from featurestore.timeline import Month
@@ -38,8 +39,8 @@ class MonthlyInputs:
     def rows(self, month: Month) -> pa.Table:
         """Compute the rows of a month.
 
-        Its inflow is what entered the inputs' measures within it (both edges moved by the view's delay). Of entities many more
-        than ``MOST_MEMBERS``, every second, third, ... is taken.
+        Its inflow is what entered the inputs' measures within it (``inflow_columns``). Of entities many more than
+        ``MOST_MEMBERS``, every second, third, ... is taken.
 
         Returns:
             ``code``; each input by name, over its own window, at the month's first instant; ``inflow_<name>``, over the month;
@@ -47,14 +48,16 @@ class MonthlyInputs:
         """
         query, interval = self.query, month.interval(self.query.state.layout.timezone)
         known = tuple(feature for _, feature in self.inputs)
-        within = tuple(replace(feature, window=month.window(query.state.clock)) for feature in known)
         codes = np.arange(0, query.reader.entities, max(query.reader.entities // MOST_MEMBERS, 1))
-        sides = {False: (known, interval.start_us), True: (within, interval.end_us)}
-        chosen, at_us = sides[not self.is_about_known]
-        all_rows = _values(query, chosen, codes, at_us)
-        codes = codes[np.logical_or.reduce([_amounts(all_rows[feature.name]) > 0 for feature in chosen])]
+        all_rows = (
+            _values(query, known, codes, interval.start_us)
+            if self.is_about_known
+            else inflow_columns(query, known, codes, month)
+        )
+        codes = codes[np.logical_or.reduce([_amounts(all_rows[feature.name]) > 0 for feature in known])]
         extra = (self.by,) if self.by else ()
-        early, late = (_values(query, (*sides[side][0], *extra), codes, sides[side][1]) for side in (False, True))
+        early = _values(query, (*known, *extra), codes, interval.start_us)
+        late = inflow_columns(query, known, codes, month) | _values(query, extra, codes, interval.end_us)
         columns: dict[str, pa.Array] = {"code": pa.array(codes)}
         for name, feature in self.inputs:
             columns[name], columns[INFLOW + name] = early[feature.name], late[feature.name]

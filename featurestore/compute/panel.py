@@ -21,6 +21,7 @@ import pyarrow as pa
 
 from featurestore.compute.asof import sorted_order
 from featurestore.compute.derive import Parameters, derive
+from featurestore.compute.inflow import inflow_columns
 from featurestore.compute.keys import KeyDictionary, load_keys
 from featurestore.compute.retrieve import ViewQuery
 from featurestore.compute.row_hash import stable_hash
@@ -83,9 +84,11 @@ class Panel:
         chosen = active[np.argsort(self._hash[active], kind="stable")[: self._size]]
         as_of_us = np.full(len(chosen), interval.end_us)
         features = [_monthly(feature, month.window(state.clock)) for feature in query.view.features]
-        monthly = replace(query, features=tuple(features))
+        levels = replace(query, features=tuple(feature for feature in features if not _is_inflow(feature)))
         order = sorted_order(chosen, as_of_us)
-        values = monthly.base_columns(chosen[order], as_of_us)
+        values = levels.base_columns(chosen[order], as_of_us)
+        inflows = [own for own, feature in zip(query.view.features, features, strict=True) if _is_inflow(feature)]
+        values |= inflow_columns(query, inflows, chosen[order], month)
         # A decision about this month's audit comes behind it: the snapshot reads what was in force just before.
         derive(values, features, as_of_us=as_of_us - 1, parameters=self._parameters)
         keys = [column.take(pa.array(chosen[order])) for column in self._dictionary.columns]
@@ -124,6 +127,10 @@ def _is_long(feature: Feature) -> bool:
         return False
     hours = feature.window.length_hours
     return hours is None or hours > LONGEST_LEVEL_HOURS
+
+
+def _is_inflow(feature: Feature) -> bool:
+    return feature.window is not None and feature.window.text == INFLOW
 
 
 def _longest_hours(feature: Feature, features: Sequence[Feature]) -> int:

@@ -5,6 +5,7 @@ Every edge of every window is searched once, whoever asks for it, and every meas
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -73,6 +74,7 @@ class Pieces:
 
     feature: str
     pieces: tuple[Piece, ...]
+    _reader: LedgerReader
 
     def difference(self, measure: Measure) -> np.ndarray:
         """Return what the pieces hold together of a measure whose fold is invertible."""
@@ -98,6 +100,20 @@ class Pieces:
         for other in earlier:
             value = fold.merge(other, value)
         return value
+
+    def distinct(self, measure: Measure) -> np.ndarray:
+        """Return the number of distinct items in a window of one piece, of a declared length."""
+        (piece,) = self.pieces
+        right = piece.right.probes
+        length = int((right.bounds - piece.left.probes.bounds).max(initial=0)) if piece.left else None
+        return self._reader.sub_ledgers.distinct(measure.name, length, right.codes, right.bounds)
+
+    def counts(self, measure: Measure) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """Yield what the pieces hold together of each bucket."""
+        edges = [(1, piece.right.probes) for piece in self.pieces]
+        edges += [(-1, piece.left.probes) for piece in self.pieces if piece.left]
+        codes = self.pieces[0].right.probes.codes
+        return self._reader.sub_ledgers.counts(measure.name, codes, [(sign, probes.bounds) for sign, probes in edges])
 
 
 class PieceReader:
@@ -125,7 +141,7 @@ class PieceReader:
             self._windows[window] = tuple(
                 Piece(self._at(piece.right), self._at(piece.left) if piece.left else None) for piece in pieces
             )
-        return Pieces(feature, self._windows[window])
+        return Pieces(feature, self._windows[window], self._reader)
 
     def _at(self, edge: Edge) -> EdgeTotals:
         if edge.name not in self._edges:

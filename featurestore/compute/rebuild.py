@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from featurestore.compute.forms import view_items
 from featurestore.compute.keys import KeyDictionary
 from featurestore.compute.state import ViewState
 from featurestore.lake.layout import Layout, spill_folder
@@ -83,13 +84,13 @@ class SampledState(ViewState):
 
 @contextmanager
 def rebuilding(state: ViewState, sample: Sample) -> Iterator[SampledState]:
-    """Give a view another, empty place to be built in, with a copy of its keys; it is removed afterwards."""
+    """Give a view another, empty place to be built in, with a copy of its dictionaries; it is removed afterwards."""
     layout = state.layout
     with spill_folder(layout) as folder:
         aside = AsideLayout(layout.root, layout.timezone, folder)
-        keys = layout.keys(state.view.entity.name)
-        if keys.exists():
-            shutil.copytree(keys, aside.keys(state.view.entity.name))
+        for name in (state.view.entity.name, *(items.name for items in view_items(state.view))):
+            if layout.keys(name).exists():
+                shutil.copytree(layout.keys(name), aside.keys(name))
         yield SampledState(aside, state.view, state.events, sample)
 
 

@@ -37,8 +37,8 @@ def last_row_before(
 
 
 def _bisect(steps: np.ndarray, ends: np.ndarray, codes: np.ndarray, bounds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    high = ends.take(codes)
-    low = np.where(codes > 0, ends.take(codes - 1, mode="clip"), 0)
+    high = ends.take(codes).astype(np.int64, copy=False)
+    low = np.where(codes > 0, ends.take(codes - 1, mode="clip"), 0).astype(np.int64, copy=False)
     row = low - 1
     longest = int((high - low).max(initial=0))
     stride = 1 << (longest.bit_length() - 1) if longest else 0

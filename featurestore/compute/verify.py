@@ -21,7 +21,7 @@ import pyarrow as pa
 
 from featurestore.compute.compare import ENDS, STEP, Rows, differing_columns
 from featurestore.compute.fold import balances_of, empty_balances
-from featurestore.compute.forms import view_measures
+from featurestore.compute.forms import ledger_measures
 from featurestore.compute.hot import read_hot
 from featurestore.compute.keys import load_keys
 from featurestore.compute.ledger import fold_ledger, months_of
@@ -165,7 +165,7 @@ def _compare_ledger(proof: Proof, aside: SampledState, progress: Progress) -> It
     for start in plan.months:
         files = {kind: proof.ledger.files(**{KIND: kind, START: start})[0].path for kind in (LEDGER, BALANCES)}
         likes = {kind: read_parquet(rebuilt[file.stem]) for kind, file in files.items()}
-        neutral = _nothing(likes[LEDGER], view_measures(aside.view))
+        neutral = _nothing(likes[LEDGER], ledger_measures(aside.view))
         expected = _rows(likes, neutral)
         tables = {}
         for kind, file in files.items():
@@ -179,7 +179,21 @@ def _compare_ledger(proof: Proof, aside: SampledState, progress: Progress) -> It
             yield proof.damaged(LEDGER, start, files[LEDGER], error)
             continue
         yield from (proof.compared(kind, start, files[kind], rows, expected[kind]) for kind, rows in found.items())
+        yield from _compare_sub_ledgers(proof, start, rebuilt)
     yield from (proof.comparison(LEDGER, start, NOT_MATERIALIZED) for start in waiting)
+
+
+def _compare_sub_ledgers(proof: Proof, start: str, rebuilt: Mapping[str, Path]) -> Iterator[Comparison]:
+    for file in proof.ledger.files(**{START: start}):
+        kind = file.partition[KIND]
+        if kind in (LEDGER, BALANCES):
+            continue
+        try:
+            committed = Rows.of_sub_ledger(read_parquet(file.path))
+        except _UNREADABLE as error:
+            yield proof.damaged(kind, start, file.path, error)
+            continue
+        yield proof.compared(kind, start, file.path, committed, Rows.of_sub_ledger(read_parquet(rebuilt[file.path.stem])))
 
 
 def _nothing(ledger: pa.Table, measures: Sequence[Measure]) -> pa.Table:
@@ -233,7 +247,9 @@ def _compare_hot(proof: Proof) -> Iterator[Comparison]:
             table = read_parquet(file.path)
         except _UNREADABLE:
             continue
-        wrong = ["all columns"] if copy is None else differing_columns(table, copy, table.column_names)
+        held = table.column_names if copy is None else copy.column_names
+        own = [name for name in table.column_names if name in held or table[name].null_count < table.num_rows]
+        wrong = ["all columns"] if copy is None else differing_columns(table, copy, own)
         rows += table.num_rows
         if wrong:
             note = f"{hot.name} differs from its Parquet file in {', '.join(wrong)}. Delete it: it is a derived copy."

@@ -183,7 +183,11 @@ def ledger_fingerprint(view: FeatureView) -> str:
 
 
 def _totals_document(aggregation: Aggregation, source: EventSource) -> Document:
-    value = {name: item for name, item in aggregation_document(aggregation).items() if name not in ("name", "windows")}
+    value = {
+        name: item for name, item in aggregation_document(aggregation).items() if name not in aggregation.FIELDS_READ_LATER
+    }
+    if "windows" in value:
+        value["windows"] = sorted({window.length_hours or 0 for _, window in aggregation.outputs()})
     if aggregation.where is not None:
         value["where"] = parse(aggregation.where, source.types).sql
     return value

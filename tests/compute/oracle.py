@@ -213,6 +213,19 @@ def profile(events, time, zone, by):
     return counts
 
 
+def distinct(events, column):
+    return len({event[column] for event in events} - {None})
+
+
+def is_quantile(found, events, column, q, error):
+    """Whether a value lies within the relative error of the one at rank floor(q * (n - 1))."""
+    values = sorted(event[column] for event in events if event[column] is not None)
+    if not values or found is None:
+        return not values and found is None
+    exact = values[math.floor(q * (len(values) - 1))]
+    return abs(found - exact) <= error * abs(exact)
+
+
 def month_of(moment: datetime, zone: str) -> str:
     local: date = moment.astimezone(ZoneInfo(zone)).date()
     return f"{local:%Y-%m}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import pytest
 
@@ -13,6 +14,7 @@ from featurestore.spec import (
     Count,
     Decayed,
     Derived,
+    Distinct,
     Entity,
     FeatureView,
     First,
@@ -21,6 +23,7 @@ from featurestore.spec import (
     Mean,
     Min,
     Profile,
+    Quantile,
     Recency,
     Registry,
     Std,
@@ -72,10 +75,29 @@ def make_view(entity: Entity, grain: str, **options) -> FeatureView:
             First("start", "amount_cents", where=BUY, windows=windows),
             Decayed("warmth", where=BUY, half_life=HALF_LIFE[grain], windows=windows),
             Decayed("heat", "amount_cents", windows=windows),
+            Distinct("amounts", "amount_cents", where=BUY, windows=windows),
+            Distinct("categories", "category", windows=windows[1:]),
+            Distinct("new_categories", "category", windows=windows[:1]),
+            Distinct("order_times", "ordered_at", windows=windows[:1]),
+            Quantile("median_amount", "amount_cents", windows=windows),
+            Quantile("heavy", "weight", q=0.9, error=0.05, where=BUY, windows=windows[-2:]),
         ],
         derived=[Derived("basket", "spend_30d / nullif(buys_30d, 0)")],
         **options,
     )
+
+
+@dataclass(frozen=True)
+class Near:
+    """Equal to what lies within the error of a quantile."""
+
+    events: list[dict]
+    column: str
+    q: float
+    error: float
+
+    def __eq__(self, found: object) -> bool:
+        return oracle.is_quantile(found, self.events, self.column, self.q, self.error)
 
 
 def expected(view: FeatureView, stepped: list, row: dict, zone: str) -> dict:
@@ -118,6 +140,14 @@ def expected(view: FeatureView, stepped: list, row: dict, zone: str) -> dict:
         values[f"start_{window}"] = oracle.first(rows(window, is_buy), "amount_cents")
         values[f"warmth_{window}"] = oracle.decayed(steps(window, is_buy), right, None, HALF_LIFE[view.grain], view.grain)
         values[f"heat_{window}"] = oracle.decayed(steps(window), right, "amount_cents", "30d", view.grain)
+        values[f"amounts_{window}"] = oracle.distinct(rows(window, is_buy), "amount_cents")
+        values[f"median_amount_{window}"] = Near(rows(window), "amount_cents", 0.5, 0.01)
+    first = WINDOWS[view.grain][0]
+    values |= {f"categories_{window}": oracle.distinct(rows(window), "category") for window in WINDOWS[view.grain][1:]}
+    values[f"new_categories_{first}"] = oracle.distinct(rows(first), "category")
+    values[f"order_times_{first}"] = oracle.distinct(rows(first), "ordered_at")
+    for window in WINDOWS[view.grain][-2:]:
+        values[f"heavy_{window}"] = Near(rows(window, is_buy), "weight", 0.9, 0.05)
     for window in WINDOWS[view.grain][:2]:
         values[f"hours_{window}"] = oracle.profile(rows(window), view.event_time, zone, "hour_of_day")
     values["amount"] = oracle.last(rows("lifetime", lambda e: e["event_type"] == "buy"), "amount_cents")
@@ -174,6 +204,6 @@ def test_events_that_arrive_in_any_order_give_the_same_answer(tmp_path, seed: in
 
 
 def test_without_hot_copies_the_answer_is_the_same(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr("featurestore.compute.ledger.write_hot", lambda *args: None)
+    monkeypatch.setattr("featurestore.compute.staging.write_hot", lambda *args: None)
     check(tmp_path / "store", make_view(PAIR, "1d"), random_events(seed=4), "Asia/Shanghai", batches=2)
     assert not list((tmp_path / "store").glob("hot/**/*.arrow"))

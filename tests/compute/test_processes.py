@@ -52,8 +52,8 @@ KILLED_BEFORE = [
     ("featurestore.compute.tiles", "commit", 1),
     ("featurestore.compute.tiles", "commit", 2),
     ("featurestore.compute.materialize", "fold_ledger", 1),
-    ("featurestore.compute.ledger", "write_hot", 2),
-    ("featurestore.compute.ledger", "describe", 3),
+    ("featurestore.compute.staging", "write_hot", 2),
+    ("featurestore.compute.staging", "describe", 3),
     ("featurestore.compute.ledger", "commit", 1),
     ("featurestore.compute.ledger", "drop_hot", 1),
 ]

@@ -5,23 +5,28 @@ from __future__ import annotations
 from functools import lru_cache
 
 from featurestore.compute.forms.decayed import DecayedForm
+from featurestore.compute.forms.distinct import DistinctForm
 from featurestore.compute.forms.form import Form, WindowTotals
 from featurestore.compute.forms.latest import LastForm, RecencyForm
 from featurestore.compute.forms.moments import StdForm, TrendForm, VarForm
 from featurestore.compute.forms.profile import ProfileForm
+from featurestore.compute.forms.quantile import QuantileForm
 from featurestore.compute.forms.scoped import ExtremeForm, FirstForm
 from featurestore.compute.forms.sums import CountForm, MeanForm, SumForm
+from featurestore.compute.items.files import ItemFold, Items
 from featurestore.compute.measure import Measure, Rows
 from featurestore.spec.aggregations import (
     Aggregation,
     Count,
     Decayed,
+    Distinct,
     First,
     Last,
     Max,
     Mean,
     Min,
     Profile,
+    Quantile,
     Recency,
     Std,
     Sum,
@@ -30,6 +35,7 @@ from featurestore.spec.aggregations import (
 )
 from featurestore.spec.source import EventSource
 from featurestore.spec.view import FeatureView
+from featurestore.timeline import Window
 
 FORMS: dict[type[Aggregation], Form] = {
     Count: CountForm(),
@@ -45,9 +51,11 @@ FORMS: dict[type[Aggregation], Form] = {
     Recency: RecencyForm(),
     Decayed: DecayedForm(),
     Profile: ProfileForm(),
+    Distinct: DistinctForm(),
+    Quantile: QuantileForm(),
 }
 
-__all__ = ["FORMS", "Form", "WindowTotals", "measures_of", "view_measures"]
+__all__ = ["FORMS", "Form", "WindowTotals", "ledger_measures", "measures_of", "view_items", "view_measures"]
 
 
 def measures_of(view: FeatureView, aggregation: Aggregation) -> tuple[Measure, ...]:
@@ -64,3 +72,25 @@ def view_measures(view: FeatureView) -> tuple[Measure, ...]:
     """List a view's measures, each once, in the order of its aggregations."""
     found = {measure.name: measure for aggregation in view.aggregations for measure in measures_of(view, aggregation)}
     return tuple(found.values())
+
+
+def ledger_measures(view: FeatureView) -> tuple[Measure, ...]:
+    """List those of a view's measures that are columns of its ledger."""
+    return tuple(measure for measure in view_measures(view) if not isinstance(measure.fold, ItemFold))
+
+
+@lru_cache(maxsize=512)
+def view_items(view: FeatureView) -> dict[Items, ItemFold]:
+    """Map the measures of a view that have sub-ledgers, with the windows of all aggregations that read them, to their folds."""
+    folds: dict[str, ItemFold] = {}
+    windows: dict[str, set[int | None]] = {}
+    for aggregation in view.aggregations:
+        for measure in measures_of(view, aggregation):
+            if isinstance(measure.fold, ItemFold):
+                folds[measure.name] = measure.fold
+                lengths = [Window(window.text, window.length_hours) for _, window in aggregation.outputs()]
+                windows.setdefault(measure.name, set()).update(length.steps(view.grain) for length in lengths)
+    return {
+        Items(name, tuple(sorted(windows[name], key=lambda window: (window is None, window or 0)))): fold
+        for name, fold in folds.items()
+    }

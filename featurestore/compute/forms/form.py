@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -44,6 +44,14 @@ class WindowTotals(Protocol):
 
     def between(self, measure: Measure) -> pa.Array:
         """Return the value over the steps of the window of a measure whose fold is scoped; NULL where there is none."""
+        ...
+
+    def distinct(self, measure: Measure) -> np.ndarray:
+        """Return the number of distinct items in the window (int64), of a measure whose fold is ``RunsFold``."""
+        ...
+
+    def counts(self, measure: Measure) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """Yield the counts per bucket in the window, of a measure whose fold is ``HistogramFold`` (``HistogramReader.counts``)."""
         ...
 
 

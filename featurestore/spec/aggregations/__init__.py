@@ -10,6 +10,7 @@ from featurestore.spec.aggregations.aggregation import Aggregation, ColumnAggreg
 from featurestore.spec.aggregations.carried import First, Last, Recency
 from featurestore.spec.aggregations.decayed import Decayed
 from featurestore.spec.aggregations.extremes import Max, Min
+from featurestore.spec.aggregations.items import Distinct, Quantile
 from featurestore.spec.aggregations.moments import Std, Trend, Var
 from featurestore.spec.aggregations.profile import Profile
 from featurestore.spec.aggregations.sums import Count, Mean, Sum
@@ -18,12 +19,14 @@ from featurestore.spec.windows import window_document, window_from
 KINDS: dict[str, type[Aggregation]] = {
     "Count": Count,
     "Decayed": Decayed,
+    "Distinct": Distinct,
     "First": First,
     "Last": Last,
     "Max": Max,
     "Mean": Mean,
     "Min": Min,
     "Profile": Profile,
+    "Quantile": Quantile,
     "Recency": Recency,
     "Std": Std,
     "Sum": Sum,
@@ -37,6 +40,7 @@ __all__ = [
     "ColumnAggregation",
     "Count",
     "Decayed",
+    "Distinct",
     "First",
     "FixedPointAggregation",
     "Last",
@@ -44,6 +48,7 @@ __all__ = [
     "Mean",
     "Min",
     "Profile",
+    "Quantile",
     "Recency",
     "Std",
     "Sum",

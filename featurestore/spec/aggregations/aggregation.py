@@ -25,6 +25,8 @@ class Aggregation:
     """
 
     ACCEPTED_WINDOWS: ClassVar[tuple[type, ...]] = (Window, ToDate, Offset, SeasonWindow)
+    # What only reading depends on: the running totals stay when it changes.
+    FIELDS_READ_LATER: ClassVar[frozenset[str]] = frozenset({"name", "windows"})
 
     name: str
     windows: tuple[DeclaredWindow, ...] = field(default=(), kw_only=True)
@@ -55,6 +57,11 @@ class Aggregation:
     def is_carried(self) -> bool:
         """Whether the value is carried forward from one event, rather than added up over a window."""
         return False
+
+    @property
+    def takes_any_window(self) -> bool:
+        """Whether its running totals serve windows that it does not declare."""
+        return "windows" in self.FIELDS_READ_LATER
 
     def outputs(self) -> tuple[tuple[str, AnyWindow], ...]:
         """List ``(feature name without its view, window)``, in declared order."""
