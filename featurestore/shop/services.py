@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from featurestore.shop.assortment import sku_in_category
 from featurestore.shop.categories import category_demand
 from featurestore.shop.regions import region_cutoff, region_service
 from featurestore.shop.skus import sku_demand, sku_places
@@ -18,7 +19,14 @@ recommendation = FeatureService(
 )
 demand = FeatureService(
     "demand_v1",
-    features=[sku_demand, category_demand, sku_places, "region_service:order_profile_182d", RETURN_PROBABILITY],
+    features=[
+        sku_demand,
+        category_demand,
+        sku_in_category,
+        sku_places,
+        "region_service:order_profile_182d",
+        RETURN_PROBABILITY,
+    ],
     owner="demand",
     description="Plans stock by SKU and region: spine of sku_id, category and region_id.",
 )

@@ -17,6 +17,7 @@ sku_demand = FeatureView(
         Count("orders", where="event_type = 'buy'", windows=("28d",)),
         Count("views", where="event_type = 'view'", windows=("28d",)),
         Mean("price_cents", "list_price_cents", where="event_type = 'buy'", windows=("28d",)),
+        Last("category", "category"),
     ],
     derived=[
         Derived("conversion_28d", "orders_28d / nullif(views_28d, 0)"),

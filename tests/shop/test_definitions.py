@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 import featurestore.shop as shop
-from featurestore.shop import EVENT_TYPES, OBJECTS, SERVICES, VIEWS, events
-from featurestore.spec import FeatureView, Registry
+from featurestore.shop import EVENT_TYPES, JOINED_VIEWS, OBJECTS, SERVICES, VIEWS, events
+from featurestore.spec import FeatureView, JoinedView, Registry
 from featurestore.synth import EVENT_SCHEMA, PLANTED
 from featurestore.synth import EVENT_TYPES as DRAWN_EVENT_TYPES
 
@@ -27,8 +27,8 @@ def test_the_generated_shop_writes_what_the_source_declares() -> None:
     assert DRAWN_EVENT_TYPES == EVENT_TYPES
 
 
-@pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.name)
-def test_every_view_has_an_owner_and_says_what_it_is(view: FeatureView) -> None:
+@pytest.mark.parametrize("view", [*VIEWS, *JOINED_VIEWS], ids=lambda view: view.name)
+def test_every_view_has_an_owner_and_says_what_it_is(view: FeatureView | JoinedView) -> None:
     assert view.owner
     assert view.description.endswith(".")
 

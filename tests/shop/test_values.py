@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -23,7 +24,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> FeatureStore:
     store.apply(OBJECTS)
     SHOP.write_landing(root / "store" / "landing" / "events")
     store.ingest("events")
-    store.materialize(["region_service", "region_cutoff", "sku_returns"])
+    store.materialize(["region_service", "region_cutoff", "sku_returns", "sku_demand", "category_demand"])
     return store
 
 
@@ -82,6 +83,19 @@ def test_returns_of_a_sku_count_by_the_time_of_mature_orders(store: FeatureStore
         assert found[column][found[column] > 0].to_dict() == expected.to_dict()
     assert found.returns_90d.sum() > 50
     assert (found.returns_90d <= found.orders_90d).all()
+
+
+def test_the_share_of_a_sku_is_that_of_its_categorys_orders(store: FeatureStore, events: pd.DataFrame) -> None:
+    bought = events[(events.event_type == "buy") & within(events.event_time, 28)]
+    known = events[events.event_time < AS_OF].sort_values(["event_time", "event_id"])
+    category = known.groupby("sku_id").category.last()
+    orders = bought.groupby("sku_id").size().reindex(category.index, fill_value=0)
+    whole = category.map(bought.groupby("category").size())
+    found = features(store, "sku_in_category", "sku_id").order_share_28d
+    pd.testing.assert_series_equal(found.dropna(), (orders / whole).dropna(), check_names=False, check_index_type=False)
+    assert (found > 0).sum() > 50
+    # SKUs stay in their category here, so the shares of a category are a whole.
+    np.testing.assert_allclose(found.groupby(category).sum(min_count=1).dropna(), 1.0)
 
 
 def test_a_spine_row_before_the_shop_opened_is_answered(store: FeatureStore) -> None:
