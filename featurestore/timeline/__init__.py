@@ -6,8 +6,8 @@ An instant is an int64 of microseconds since 1970-01-01 UTC. A step is an int64 
     grain "1h"     3600 s since 1970-01-01 UTC
     grain "event"  microseconds since 1970-01-01 UTC: the identity
 
-``Clock`` is the only place that turns instants into steps, and ``Clock.window`` the only one that decides which
-steps a window holds: training, batch and online all ask it.
+``Clock`` is the only place that turns instants into steps, and a window's ``pieces`` the only one that decides which steps
+it holds: training, batch and online all ask it.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -10,9 +11,26 @@ import numpy as np
 import pytest
 
 from featurestore.compute.materialize import materialize
-from featurestore.errors import OverflowingResultError
+from featurestore.errors import DefinitionError, OverflowingResultError
 from featurestore.lake.layout import create_or_open
-from featurestore.spec import Aggregation, Count, Entity, FeatureView, Last, Mean, Profile, SeasonWindow, Sum
+from featurestore.spec import (
+    Aggregation,
+    Count,
+    Decayed,
+    Entity,
+    FeatureView,
+    First,
+    Last,
+    Max,
+    Mean,
+    Min,
+    Profile,
+    SeasonWindow,
+    Std,
+    Sum,
+    Trend,
+    Var,
+)
 from featurestore.timeline import Offset
 from tests.compute import oracle
 from tests.compute.world import SOURCE, answers, ask, at, commit_events, event, random_events
@@ -31,14 +49,27 @@ WINDOWS: tuple[oracle.Window, ...] = (
     SeasonWindow("after_spring_festival", years=9),
     SeasonWindow("618", years=1),
 )
-# One line per aggregation: how it is declared, and its slow answer over the events inside.
-FORMS = {
-    Count("n", windows=WINDOWS): oracle.count,
-    Count("buys", where=BUY, windows=WINDOWS): lambda inside: oracle.count([e for e in inside if e["event_type"] == "buy"]),
-    Sum("spend", "amount_cents", windows=WINDOWS): lambda inside: oracle.total(inside, "amount_cents"),
-    Sum("weight", "weight", windows=WINDOWS): lambda inside: oracle.total(inside, "weight"),
-    Mean("price", "amount_cents", windows=WINDOWS): lambda inside: oracle.mean(inside, "amount_cents"),
-    Last("kind", "category", windows=WINDOWS): lambda inside: oracle.last(inside, "category"),
+
+
+def of(answer: Callable, *arguments) -> Callable:
+    """The slow answer from the pairs of step and event inside a window, for one that looks at the events alone."""
+    return lambda inside, grain: answer([each for _, each in inside], *arguments)
+
+
+# One line per aggregation: how it is declared, and its slow answer.
+FORMS: dict[Aggregation, Callable] = {
+    Count("n", windows=WINDOWS): of(oracle.count),
+    Count("buys", where=BUY, windows=WINDOWS): of(lambda inside: sum(each["event_type"] == "buy" for each in inside)),
+    Sum("spend", "amount_cents", windows=WINDOWS): of(oracle.total, "amount_cents"),
+    Sum("weight", "weight", windows=WINDOWS): of(oracle.total, "weight"),
+    Mean("price", "amount_cents", windows=WINDOWS): of(oracle.mean, "amount_cents"),
+    Var("spread", "amount_cents", windows=WINDOWS): of(oracle.variance, "amount_cents"),
+    Std("scatter", "weight", windows=WINDOWS): of(oracle.deviation, "weight"),
+    Trend("slope", "amount_cents", windows=WINDOWS): lambda inside, grain: oracle.slope(inside, "amount_cents", grain),
+    Min("least", "amount_cents", windows=WINDOWS): of(oracle.extreme, "amount_cents", min),
+    Max("most", "weight", windows=WINDOWS): of(oracle.extreme, "weight", max),
+    First("opened", "category", windows=WINDOWS): of(oracle.first, "category"),
+    Last("kind", "category", windows=WINDOWS): of(oracle.last, "category"),
 }
 
 
@@ -79,10 +110,10 @@ def check(root, view: FeatureView, zone: str, seed: int) -> None:
     for row, answer in zip(spine, got, strict=True):
         mine = [(step, each) for step, each in stepped if each["user_id"] == row["user_id"]]
         for declared in WINDOWS:
-            inside = oracle.in_window(mine, row["as_of"], declared, **options)
+            inside = oracle.steps_in_window(mine, row["as_of"], declared, **options)
             suffix = declared if isinstance(declared, str) else declared.text
             for aggregation, expected in FORMS.items():
-                found, value = answer[f"activity__{aggregation.name}_{suffix}"], expected(inside)
+                found, value = answer[f"activity__{aggregation.name}_{suffix}"], expected(inside, view.grain)
                 is_close = isinstance(value, float) and found is not None and math.isclose(found, value, rel_tol=1e-12)
                 assert is_close or found == value, (row, aggregation.name, suffix, found, value)
 
@@ -115,3 +146,8 @@ def test_sums_of_several_pieces_that_do_not_fit_raise(tmp_path) -> None:
     materialize(layout, [view])
     with pytest.raises(OverflowingResultError, match="paid_618_2y"):
         answers(layout, view, (1, at(2021, 7, 1)), feature="paid_618_2y")
+
+
+def test_decayed_sums_take_plain_windows_only() -> None:
+    with pytest.raises(DefinitionError, match="Decayed 'recent' cannot look back over 'ytd'"):
+        Decayed("recent", windows=("ytd",))
