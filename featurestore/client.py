@@ -20,7 +20,9 @@ from featurestore.compute.spine import read_table
 from featurestore.compute.verdict import VerifyReport
 from featurestore.compute.verify import verify
 from featurestore.compute.versions import ReadVersions
-from featurestore.drift.acknowledge import Acknowledgement, acknowledge
+from featurestore.drift.acknowledge import Acknowledgement, acknowledge, acknowledgements
+from featurestore.drift.alert import Alert, Digest
+from featurestore.drift.alerts import Answers, alerts, digest_of, page_of
 from featurestore.drift.audit import (
     HISTORY_SCHEMA,
     AuditReport,
@@ -33,6 +35,7 @@ from featurestore.drift.audit import (
 from featurestore.drift.calibrations import rollback
 from featurestore.drift.dependence import calibrations_of
 from featurestore.drift.loop import recalibrate
+from featurestore.drift.overview import answers_of, write_page
 from featurestore.drift.picture import draw_timeline
 from featurestore.drift.recalibrate import Decision
 from featurestore.drift.report import WrittenReport
@@ -403,6 +406,50 @@ class FeatureStore:
             **options: As in ``drift.picture.draw_timeline``: ``title``, ``planted``.
         """
         return draw_timeline(self.drift_history(), Path(path or self.layout.reports / "timeline.png"), **options)
+
+    def alerts(self, month: Months | None = None, *, since: Month | date | str | None = None) -> tuple[Alert, ...]:
+        """Derive what people should be told: one alert per episode of drift, another only when its state changes.
+
+        Args:
+            month: One audited month, or several; every one by default.
+            since: Instead: this month and all after it.
+
+        Returns:
+            In order of time. The same store gives the same alerts with the same names.
+        """
+        wanted = None if month is None else month_list(month)
+        first = Month.parse(since) if since is not None else wanted[0] if wanted else None
+        found = alerts(self.drift_history(), self.registry, self._answers(), since=first, until=wanted[-1] if wanted else None)
+        return tuple(alert for alert in found if wanted is None or Month.parse(alert.month) in wanted)
+
+    def digest(self, month: Month | date | str) -> Digest:
+        """Sum an audited month up: features by state, what opened, what is still open, what is watched."""
+        return digest_of(self.drift_history(), Month.parse(month))
+
+    def write_page(self, month: Month | date | str, path: str | os.PathLike[str] | None = None) -> Path:
+        """Write the page of an audited month: one HTML file without external resources, the same for the same store.
+
+        Args:
+            month: The audited month; nothing after it is shown.
+            path: File to write; ``reports/<month>/audit.html`` by default, where alerts link to.
+
+        Raises:
+            FeatureStoreError: the month has not been audited.
+        """
+        registry, this = self.registry, Month.parse(month)
+        return write_page(
+            Path(path or self.layout.root / page_of(this)),
+            month=this,
+            title=f"Store {self.layout.root.name}, {self.layout.timezone}",
+            history=self.drift_history(),
+            registry=registry,
+            answers=self._answers(),
+            audited=lambda view: audited_view(self.layout, registry.views[view]),
+        )
+
+    def _answers(self) -> Answers:
+        folders = {name: self.layout.calibrations(name) for name in self.registry.calibrations}
+        return answers_of(folders, acknowledgements(self.layout.acknowledged))
 
     def recalibrate(self, name: str | None = None, *, month: Months | None = None) -> list[Decision]:
         """Fit challengers for the calibrations that a drift asks for, and promote those that beat their champion.

@@ -37,7 +37,7 @@ from featurestore.timeline import Month
 MONTH, YEAR, AT = "audit_month", "audit_year", "month"
 FORMAT = 2
 HISTORY_SCHEMA = pa.schema([("view", pa.string()), *DRIFT_SCHEMA])
-_EDGES = b"edges"
+EDGES = b"edges"
 _Sketched = dict[str, tuple[str, dict[Month, pa.Table]]]  # year to name and months
 
 
@@ -296,7 +296,7 @@ def _sketched(audited: AuditedView, last: Month, policy: DriftPolicy) -> _Sketch
         old = committed.get(year)
         if old is not None and old.path.stem == name:
             table = read_parquet(old.path)
-            edges = EdgeSet.from_json(table.schema.metadata[_EDGES].decode())
+            edges = EdgeSet.from_json(table.schema.metadata[EDGES].decode())
         else:
             table, edges = _sketch_year(audited, {month: snapshots[month] for month in months}, edges, policy)
             new[year] = (name, table)
@@ -314,7 +314,7 @@ def _sketch_year(
         rows = read_parquet(file.path).drop_columns(list(audited.keys))
         sketched, edges = sketch_month(rows, edges, policy=policy)
         tables.append(sketched.add_column(0, AT, pa.array([month.first_day] * sketched.num_rows, pa.date32())))
-    return pa.concat_tables(tables).replace_schema_metadata({_EDGES: edges.to_json()}), edges
+    return pa.concat_tables(tables).replace_schema_metadata({EDGES: edges.to_json()}), edges
 
 
 def _commit_years(path: Path, years: Mapping[str, tuple[str, pa.Table]], message: str) -> None:

@@ -71,20 +71,20 @@ class Runs:
     """What a calibration's log says.
 
     Attributes:
-        decisions: Its decisions in order, as ``Decision.to_json`` writes them.
-        rollbacks: The rollbacks: when (UTC) and why.
+        decisions: Its decisions in order, as ``Decision.to_json`` writes them, each with the ``version`` it is about.
+        rollbacks: The rollbacks: when (UTC), which version, and why.
     """
 
     decisions: tuple[dict[str, Any], ...] = ()
-    rollbacks: tuple[tuple[datetime, str], ...] = ()
+    rollbacks: tuple[tuple[datetime, str, str], ...] = ()
 
     @classmethod
     def of(cls, folder: Path) -> Runs:
         """Read them from a calibration's folder."""
         log = audit_log(folder).to_pylist()
         return cls(
-            tuple(json.loads(row["decision"]) for row in log if row["decision"]),
-            tuple((row["at"], row["reason"]) for row in log if row["event"] == ROLLED_BACK),
+            tuple(json.loads(row["decision"]) | {"version": row["version"]} for row in log if row["decision"]),
+            tuple((row["at"], row["version"], row["reason"]) for row in log if row["event"] == ROLLED_BACK),
         )
 
     def before(self, month: Month) -> Runs:
