@@ -17,6 +17,7 @@ from featurestore.spec import (
     Aggregation,
     Count,
     Decayed,
+    Distinct,
     Entity,
     FeatureView,
     First,
@@ -25,6 +26,7 @@ from featurestore.spec import (
     Mean,
     Min,
     Profile,
+    Quantile,
     SeasonWindow,
     Std,
     Sum,
@@ -73,8 +75,12 @@ FORMS: dict[Aggregation, Callable] = {
 }
 
 
+MEDIAN = Quantile("median", "amount_cents", q=0.5, error=0.02, windows=WINDOWS)
+KINDS = Distinct("kinds", "category", windows=("1y", Offset("30d", by="1y"), Offset("lifetime", by="90d")))
+
+
 def make_view(grain: str = "1d", *more: Aggregation, **options) -> FeatureView:
-    aggregations = [*FORMS, *more]
+    aggregations = [*FORMS, MEDIAN, KINDS, *more]
     return FeatureView(
         "activity", entity=Entity("user", key="user_id"), source=SOURCE, grain=grain, aggregations=aggregations, **options
     )
@@ -116,6 +122,11 @@ def check(root, view: FeatureView, zone: str, seed: int) -> None:
                 found, value = answer[f"activity__{aggregation.name}_{suffix}"], expected(inside, view.grain)
                 is_close = isinstance(value, float) and found is not None and math.isclose(found, value, rel_tol=1e-12)
                 assert is_close or found == value, (row, aggregation.name, suffix, found, value)
+            events_inside = [each for _, each in inside]
+            median = answer[f"activity__median_{suffix}"]
+            assert oracle.is_quantile(median, events_inside, "amount_cents", MEDIAN.q, MEDIAN.error), (row, suffix, median)
+            if declared in KINDS.windows:
+                assert answer[f"activity__kinds_{suffix}"] == oracle.distinct(events_inside, "category"), (row, suffix)
 
 
 @pytest.mark.parametrize("zone", ["Asia/Shanghai", "Europe/Berlin", "Asia/Kolkata"])
@@ -148,6 +159,8 @@ def test_sums_of_several_pieces_that_do_not_fit_raise(tmp_path) -> None:
         answers(layout, view, (1, at(2021, 7, 1)), feature="paid_618_2y")
 
 
-def test_decayed_sums_take_plain_windows_only() -> None:
+def test_windows_that_a_running_form_does_not_have_are_refused() -> None:
+    with pytest.raises(DefinitionError, match="Distinct 'kinds' cannot look back over SeasonWindow"):
+        Distinct("kinds", "category", windows=(SeasonWindow("618", years=2),))
     with pytest.raises(DefinitionError, match="Decayed 'recent' cannot look back over 'ytd'"):
         Decayed("recent", windows=("ytd",))
