@@ -198,17 +198,21 @@ class FeatureStore:
         *,
         as_of: str = "as_of",
         join_keys: Mapping[str, str] | None = None,
+        as_known: bool = False,
         versions: Any = None,
     ) -> pa.Table:
-        """Return the spine with one more column per feature, each as it was known at the row's as_of.
+        """Return the spine with one more column per feature, each as of the row's as_of.
 
-        The window of a row is ``[floor(as_of) - w, floor(as_of))``, floored to the view's grain.
+        The window of a row is ``[floor(as_of) - w, floor(as_of))``, floored to the view's grain: of events that happened in it,
+        late ones and corrections included. With ``as_known`` those that were ingested at floor(as_of) or later do not count.
 
         Args:
             spine: Anything Arrow can take: entity keys, as_of and whatever else.
             features: A service (name or object), or a list of views and ``"view:feature"`` references.
             as_of: Name of the spine's as_of column.
             join_keys: Entity key to spine column, where the names differ.
+            as_known: Whether a row sees only events, and versions of events, with ``ingested_at < floor(as_of)``. Of a source
+                without ingested_at every event is known when it happens.
             versions: An earlier answer (or its schema, or the JSON value in its metadata): read what it read, so that the same
                 call gives an equal table after more data has arrived.
 
@@ -221,7 +225,7 @@ class FeatureStore:
             SpineError: a key or as_of column is missing, of the wrong type, or named like an output.
             VersionError: the versions do not belong to these features.
         """
-        return self._historical(features, as_of, join_keys, versions).answer(read_table(spine))
+        return self._historical(features, as_of, join_keys, versions, as_known=as_known).answer(read_table(spine))
 
     def stream_historical_features(
         self,
@@ -230,6 +234,7 @@ class FeatureStore:
         *,
         as_of: str = "as_of",
         join_keys: Mapping[str, str] | None = None,
+        as_known: bool = False,
         versions: Any = None,
         batch_rows: int | None = None,
     ) -> pa.RecordBatchReader:
@@ -240,13 +245,16 @@ class FeatureStore:
             features: As there.
             as_of: As there.
             join_keys: As there.
+            as_known: As there.
             versions: As there.
             batch_rows: Rows of a batch; by default so many that a batch holds about 32 million values.
 
         Returns:
             A reader of the rows in the spine's order. All batches are read from one snapshot of the ledgers.
         """
-        return stream_features(self._historical(features, as_of, join_keys, versions), spine, batch_rows=batch_rows)
+        return stream_features(
+            self._historical(features, as_of, join_keys, versions, as_known=as_known), spine, batch_rows=batch_rows
+        )
 
     def write_historical_features(
         self,
@@ -256,6 +264,7 @@ class FeatureStore:
         *,
         as_of: str = "as_of",
         join_keys: Mapping[str, str] | None = None,
+        as_known: bool = False,
         versions: Any = None,
         progress: Callable[[int], None] | None = None,
     ) -> Path:
@@ -267,14 +276,21 @@ class FeatureStore:
             path: The file; one that is there is replaced.
             as_of: As there.
             join_keys: As there.
+            as_known: As there.
             versions: As there; the file's schema records those that were read.
             progress: Called with the number of rows written so far.
         """
-        query = self._historical(features, as_of, join_keys, versions)
+        query = self._historical(features, as_of, join_keys, versions, as_known=as_known)
         return write_features(stream_features(query, spine), Path(path), progress=progress)
 
     def _historical(
-        self, features: Features, as_of: str, join_keys: Mapping[str, str] | None, versions: Any
+        self,
+        features: Features,
+        as_of: str,
+        join_keys: Mapping[str, str] | None,
+        versions: Any,
+        *,
+        as_known: bool = False,
     ) -> HistoricalQuery:
         read = None if versions is None else ReadVersions.parse(versions)
         return historical_query(
@@ -288,6 +304,7 @@ class FeatureStore:
                     self.layout, name, only=None if read is None else read.calibrations.get(name, ())
                 )
             ),
+            as_known=as_known,
             versions=read,
         )
 

@@ -24,6 +24,7 @@ from featurestore.compute.derive import Parameters, derive
 from featurestore.compute.freshness import check_fresh
 from featurestore.compute.joined import JoinedQuery, joined_queries
 from featurestore.compute.keys import KeyDictionary, load_keys
+from featurestore.compute.known.query import KnownOpener
 from featurestore.compute.retrieve import LedgerOpener, ViewQuery
 from featurestore.compute.spine import Spine, read_spine, read_table, spine_batches, spine_keys
 from featurestore.compute.versions import ReadVersions, ViewVersions, features_digest
@@ -163,7 +164,9 @@ class HistoricalQuery:
 
     def _versions(self, calibrations: Mapping[str, Sequence[str]]) -> ReadVersions:
         views = {
-            query.view.name: ViewVersions(query.state.fingerprint, query.reader.table.version, query.state.events.version)
+            query.view.name: ViewVersions(
+                query.state.fingerprint, query.reader.table.version, query.state.events.version, query.superseded_version
+            )
             for query in self._read
         }
         by_name: dict[str, FeatureView | JoinedView] = {query.view.name: query.view for query in self.queries}
@@ -185,6 +188,7 @@ def historical_query(
     as_of: str = "as_of",
     join_keys: Mapping[str, str] | None = None,
     parameters: Parameters,
+    as_known: bool = False,
     versions: ReadVersions | None = None,
 ) -> HistoricalQuery:
     """Open what features are read from.
@@ -196,15 +200,16 @@ def historical_query(
         as_of: Name of the spine's as_of column.
         join_keys: Entity key to spine column, where the names differ.
         parameters: The versions of a calibration by name.
+        as_known: Whether a row sees only what was known before floor(as_of).
         versions: What an earlier answer read; the newest by default.
 
     Raises:
-        VersionError: the versions do not belong to these features.
+        VersionError: the versions do not belong to these features, or to answers of the other mode.
     """
     outputs = registry.resolve(features)
     if versions:
         versions.check_features([(registry.view(feature.view), feature) for feature in outputs])
-    opener = LedgerOpener(layout, versions)
+    opener = KnownOpener(layout, versions) if as_known else LedgerOpener(layout, versions)
     queries, joins = opener.queries(registry, outputs), joined_queries(registry, outputs, opener)
     return HistoricalQuery(outputs, queries, joins, parameters, as_of, join_keys or {})
 

@@ -13,7 +13,8 @@ import numpy as np
 import pyarrow as pa
 
 from featurestore.compute.asof import LedgerReader
-from featurestore.compute.folds import InvertibleFold, RunningFold, ScopedFold
+from featurestore.compute.folds import AdditiveFold, InvertibleFold, RunningFold, ScopedFold
+from featurestore.compute.known.in_flight import InFlight
 from featurestore.compute.measure import Measure
 from featurestore.compute.probes import Column, Probes, Stretch, stretches
 from featurestore.compute.state import ViewState
@@ -40,6 +41,10 @@ class EdgeTotals:
             self._columns[measure.name] = measure.fold.total(measure.name, self.probes)
         return self._columns[measure.name]
 
+    def since(self, left: EdgeTotals | None) -> tuple[Stretch, ...]:
+        """List the rows between another edge and this one, partition by partition."""
+        return stretches(left.probes if left else None, self.probes)
+
 
 @dataclass(frozen=True, eq=False)
 class Piece:
@@ -65,16 +70,23 @@ class Piece:
     @cached_property
     def stretches(self) -> tuple[Stretch, ...]:
         """The rows of the piece, partition by partition."""
-        return stretches(self.left.probes if self.left else None, self.right.probes)
+        return self.right.since(self.left)
 
 
 @dataclass(frozen=True, eq=False)
 class Pieces:
-    """The pieces of one feature's window, the latest first; ``feature`` is named by errors."""
+    """The pieces of one feature's window, the latest first.
+
+    Args:
+        feature: Named by errors.
+        pieces: At least one.
+        unknown: Rows that were not known yet, to be taken out of what is additive; ``None`` where everything counts.
+    """
 
     feature: str
     pieces: tuple[Piece, ...]
     _reader: LedgerReader
+    unknown: InFlight | None = None
 
     def difference(self, measure: Measure) -> np.ndarray:
         """Return what the pieces hold together of a measure whose fold is invertible."""
@@ -86,11 +98,14 @@ class Pieces:
         return total
 
     def _within(self, piece: Piece, measure: Measure, fold: InvertibleFold) -> np.ndarray:
-        right = np.asarray(piece.right.column(measure))
-        if piece.left is None:
-            return right
-        steps = piece.right.probes.bounds - piece.left.probes.bounds
-        return fold.difference(right, np.asarray(piece.left.column(measure)), steps, what=self.feature)
+        total = np.asarray(piece.right.column(measure))
+        right, left = piece.right.probes.bounds, piece.left.probes.bounds if piece.left else None
+        if piece.left is not None:
+            total = fold.difference(total, np.asarray(piece.left.column(measure)), right - left, what=self.feature)
+        if self.unknown is None or not isinstance(fold, AdditiveFold):
+            return total
+        known: np.ndarray = total - self.unknown.sums(measure.name, fold, right, left)
+        return known
 
     def between(self, measure: Measure) -> pa.Array:
         """Return the value over the steps of all pieces of a measure whose fold is scoped."""
@@ -124,13 +139,23 @@ class PieceReader:
         reader: Its ledger.
         codes: Entity per row, sorted together with ``floor``.
         floor: Step that holds the as_of of each row.
+        unknown: Rows that were not known yet.
     """
 
-    def __init__(self, state: ViewState, reader: LedgerReader, codes: np.ndarray, floor: np.ndarray) -> None:
+    def __init__(
+        self,
+        state: ViewState,
+        reader: LedgerReader,
+        codes: np.ndarray,
+        floor: np.ndarray,
+        *,
+        unknown: InFlight | None = None,
+    ) -> None:
         self._state = state
         self._reader = reader
         self._codes = codes
         self._floor = floor
+        self._unknown = unknown
         self._edges: dict[str, EdgeTotals] = {}
         self._windows: dict[AnyWindow, tuple[Piece, ...]] = {}
 
@@ -141,7 +166,7 @@ class PieceReader:
             self._windows[window] = tuple(
                 Piece(self._at(piece.right), self._at(piece.left) if piece.left else None) for piece in pieces
             )
-        return Pieces(feature, self._windows[window], self._reader)
+        return Pieces(feature, self._windows[window], self._reader, self._unknown)
 
     def _at(self, edge: Edge) -> EdgeTotals:
         if edge.name not in self._edges:

@@ -5,15 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TypeAlias, TypeVar
+from typing import Protocol, TypeAlias, TypeVar
 
 import numpy as np
 import pyarrow as pa
 
-from featurestore.compute.hot import ColumnFile
-
 Column: TypeAlias = np.ndarray | pa.Array
 _Kept = TypeVar("_Kept")
+
+
+class Columns(Protocol):
+    """Columns of a ledger or of balances."""
+
+    def array(self, name: str) -> pa.Array:
+        """Return a column as one Arrow array."""
+        ...
+
+    def numbers(self, name: str) -> np.ndarray:
+        """Return a column without NULLs as numpy numbers, as wide as they are stored."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,8 +31,8 @@ class Partition:
     """One ledger file and the balances beside it."""
 
     start_step: int
-    ledger: ColumnFile
-    balances: ColumnFile
+    ledger: Columns
+    balances: Columns
     _kept: dict[object, object] = field(default_factory=dict, repr=False)
 
     @cached_property

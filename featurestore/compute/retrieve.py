@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -27,6 +28,15 @@ from featurestore.lake.layout import Layout
 from featurestore.lake.table import Table
 from featurestore.spec.registry import Features, Registry
 from featurestore.spec.view import Feature, FeatureView
+from featurestore.timeline import AnyWindow
+
+
+class WindowReader(Protocol):
+    """What forms read a window's totals from."""
+
+    def window(self, feature: str, window: AnyWindow) -> Any:
+        """Return the totals of a feature's window: what of ``WindowTotals`` its form asks for."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,15 +48,23 @@ class ViewQuery:
     features: tuple[Feature, ...]
 
     @property
+    def superseded_version(self) -> int | None:
+        """Version of the superseded versions that is read; ``None`` where none are."""
+        return None
+
+    @property
     def view(self) -> FeatureView:
         """The view."""
         return self.state.view
 
     def base_columns(self, codes: np.ndarray, as_of_us: np.ndarray) -> dict[str, pa.Array]:
         """Compute the features that are aggregations, for rows sorted by code and the step of as_of."""
-        totals = PieceReader(self.state, self.reader, codes, self.state.clock.floor(as_of_us))
+        return self.finalized(PieceReader(self.state, self.reader, codes, self.state.clock.floor(as_of_us)), self.features)
+
+    def finalized(self, totals: WindowReader, features: Sequence[Feature]) -> dict[str, pa.Array]:
+        """Return the values of those features that are aggregations."""
         values = {}
-        for feature in self.features:
+        for feature in features:
             if feature.aggregation is None or feature.window is None:
                 continue
             measures = measures_of(self.view, feature.aggregation)

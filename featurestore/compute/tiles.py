@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from featurestore.compute.forms import view_measures
 from featurestore.compute.keys import extend_keys, key_type
-from featurestore.compute.measure import LOCAL_US, ORIGIN_DAY, STEP, TIME_US, rows_of
+from featurestore.compute.measure import LOCAL_US, ORIGIN_DAY, STEP, TIME_US, Measure, rows_of
 from featurestore.compute.state import MONTH, ViewState
 from featurestore.errors import ExpressionError, FeatureStoreError, OverflowingResultError
 from featurestore.lake.layout import spill_folder
@@ -25,7 +25,16 @@ from featurestore.timeline import DAY_US, HOUR_US, Interval, Month, from_us, utc
 MONTHS_AT_ONCE = 12
 
 
-def tile_sql(view: FeatureView, scan: str, *, interval: Interval, timezone: str) -> str:
+def tile_sql(
+    view: FeatureView,
+    scan: str,
+    *,
+    interval: Interval,
+    timezone: str,
+    measures: Sequence[Measure] | None = None,
+    by: Sequence[str] | None = None,
+    also: str = "TRUE",
+) -> str:
     """Render the query that aggregates a view's events into one row per key and step.
 
     Args:
@@ -33,16 +42,19 @@ def tile_sql(view: FeatureView, scan: str, *, interval: Interval, timezone: str)
         scan: SQL of the events to read.
         interval: Only events whose time, by the view's clock column, lies in it.
         timezone: The store's business time zone.
+        measures: What to aggregate; all of the view's by default.
+        by: SQL of the columns that make up a key; the view's key columns by default.
+        also: Condition on the events, over ``TIME_US`` and ``LOCAL_US`` too.
 
     Returns:
         A query with the columns ``key_0``, ``key_1`` and so on, ``step`` and one per measure, in no order.
     """
-    rows, measures = rows_of(view), view_measures(view)
-    time = quote(view.event_time)
-    keys = [quote(column) for _, column in view.key_columns]
+    rows, time = rows_of(view), quote(view.event_time)
+    measures = view_measures(view) if measures is None else measures
+    keys = [quote(column) for _, column in view.key_columns] if by is None else by
     prepared = dict.fromkeys(column for measure in measures for column in measure.prepared)
     conditions = [rows.condition(aggregation) for aggregation in view.aggregations]
-    where = [f"{key} IS NOT NULL" for key in keys]
+    where = [*(f"{key} IS NOT NULL" for key in keys), also]
     if "TRUE" not in conditions:
         where.append(f"({' OR '.join(dict.fromkeys(conditions))})")
     timed = f"""SELECT *, epoch_us({time}) AS {TIME_US}, {TIME_US} + {_shift_sql(interval, timezone)} AS {LOCAL_US}
@@ -195,9 +207,9 @@ def _failure(view: FeatureView, interval: Interval, error: Exception) -> Feature
     return ExpressionError(f"A condition cannot be computed for some event in {where} Use TRY_CAST, which gives NULL.")
 
 
-def with_codes(view: FeatureView, table: pa.Table, codes: np.ndarray) -> pa.Table:
-    """Turn an aggregated table into tiles: ``code``, ``step`` and the measures, sorted by (step, code)."""
-    steps, measures = table["step"].to_numpy(), view_measures(view)
+def with_codes(view: FeatureView, table: pa.Table, codes: np.ndarray, *, measures: Sequence[Measure] | None = None) -> pa.Table:
+    """Turn an aggregated table into tiles: ``code``, ``step`` and the measures (by default all), sorted by (step, code)."""
+    steps, measures = table["step"].to_numpy(), view_measures(view) if measures is None else measures
     order = pa.array(np.lexsort((codes, steps)))
     body = table.select([measure.name for measure in measures]).take(order)
     columns = [pa.array(codes).take(order), pa.array(steps).take(order)]

@@ -20,11 +20,19 @@ METADATA = b"featurestore"
 
 @dataclass(frozen=True)
 class ViewVersions:
-    """What was read of one view: the fingerprint of its totals, and the versions of its ledger's and its events' tables."""
+    """What was read of one view.
+
+    Args:
+        fingerprint: Of its totals.
+        ledger: Version of its ledger's table.
+        events: Version of its events' table.
+        superseded: Version of the table of superseded versions; ``None`` of an answer that is not as known.
+    """
 
     fingerprint: str
     ledger: int
     events: int
+    superseded: int | None = None
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ calibrations/<name>/  parameters, their references and the audit log
 acknowledged/         drifts that were answered without a recalibration
 reports/              what people look at
 hot/<view>/           derived copies for fast reads; may be deleted at any time
+known/<view>/         late rows, for as-known answers; derived, may be deleted at any time
 """
 
 from __future__ import annotations
@@ -86,6 +87,10 @@ class Layout:
     def hot(self, view: str) -> Path:
         """Return the folder of a view's derived copies, deletable at any time."""
         return self.root / "hot" / checked_name(view, "a view")
+
+    def known(self, view: str) -> Path:
+        """Return the folder of what as-known answers of a view are derived from, deletable at any time."""
+        return self.root / "known" / checked_name(view, "a view")
 
     def calibrations(self, name: str) -> Path:
         """Return the folder of a calibration's versions and audit log."""

@@ -62,6 +62,7 @@ def _source_document(source: EventSource) -> Document:
         "event_time": source.event_time,
         "event_id": source.event_id,
         "ingested_at": source.ingested_at,
+        "initial_load_until": source.initial_load_until,
         "timezone": source.timezone,
         "landing": source.landing,
         "id_scope": source.id_scope,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, datetime
 
 from featurestore.errors import DefinitionError, did_you_mean
 from featurestore.spec.names import checked_column, checked_name
@@ -26,6 +27,8 @@ class EventSource:
         event_id: Column that identifies an event in its source; int64 or string, never NULL.
         ingested_at: Column that says when we learned of it. Without one, event_time serves, and a second content of an
             event_id is a conflict.
+        initial_load_until: A date or time; rows with an earlier ingested_at are of a history that was loaded in bulk. In
+            as-known mode they count as known when they happened, since their ingested_at says only when that was.
         timezone: Zone of timestamps that carry none. Default UTC.
         landing: Folder that ``ingest()`` without rows and the Dagster assets read; relative to the store's root.
         id_scope: ``"source"``: an event_id is unique over the whole history. ``"month"``: only within its month.
@@ -41,6 +44,7 @@ class EventSource:
     event_time: str
     event_id: str
     ingested_at: str | None
+    initial_load_until: str | None
     timezone: str | None
     landing: str | None
     id_scope: str
@@ -55,6 +59,7 @@ class EventSource:
         event_time: str,
         event_id: str,
         ingested_at: str | None = None,
+        initial_load_until: str | date | None = None,
         timezone: str | None = None,
         landing: str | None = None,
         id_scope: str = "source",
@@ -86,6 +91,7 @@ class EventSource:
             "event_time": event_time,
             "event_id": event_id,
             "ingested_at": ingested_at,
+            "initial_load_until": _load_end(name, initial_load_until, ingested_at, timezone),
             "timezone": timezone,
             "landing": landing,
             "id_scope": id_scope,
@@ -98,6 +104,27 @@ class EventSource:
     def types(self) -> dict[str, str]:
         """Column to declared type, in schema order."""
         return dict(self.schema)
+
+
+def _load_end(name: str, until: str | date | None, ingested_at: str | None, timezone: str | None) -> str | None:
+    """Write the end of the initial load as ISO text in UTC."""
+    if until is None:
+        return None
+    if ingested_at is None:
+        raise DefinitionError(
+            f"Source {name!r} has initial_load_until={until!r} but no ingested_at: its events are known when they "
+            "happen. Leave it out."
+        )
+    try:
+        moment = datetime.fromisoformat(until) if isinstance(until, str) else until
+    except ValueError as error:
+        raise DefinitionError(
+            f"Source {name!r} has initial_load_until={until!r}; write a date or time such as '2026-01-31' or a datetime."
+        ) from error
+    if not isinstance(moment, datetime):
+        moment = datetime(moment.year, moment.month, moment.day)
+    zone = zone_of(timezone or "UTC")
+    return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(zone_of("UTC")).isoformat()
 
 
 def _check_columns(name: str, schema: Mapping[str, str]) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from featurestore.compute.folds.decayed import DecayedFold
 from featurestore.compute.folds.extreme import ExtremeFold
 from featurestore.compute.folds.first import FirstFold
-from featurestore.compute.folds.fold import Fold, InvertibleFold, RunningFold, ScopedFold, Segments, Span
+from featurestore.compute.folds.fold import AdditiveFold, Fold, InvertibleFold, RunningFold, ScopedFold, Segments, Span
 from featurestore.compute.folds.last import LastFold
 from featurestore.compute.folds.sums import SumFold
 
 __all__ = [
+    "AdditiveFold",
     "DecayedFold",
     "ExtremeFold",
     "FirstFold",

@@ -110,6 +110,18 @@ class InvertibleFold(RunningFold):
         """Return what lies in two disjoint windows, from what lies in each."""
 
 
+class AdditiveFold(InvertibleFold):
+    """An invertible fold whose totals are plain sums of the tiles' values: rows can be taken out of a window one by one."""
+
+    @abstractmethod
+    def numpy(self, column: pa.Array) -> np.ndarray:
+        """Return a column as integers [rows], or [rows, buckets], as wide as they are stored."""
+
+    @abstractmethod
+    def arrow(self, totals: np.ndarray) -> pa.Array:
+        """Return integers [rows], or [rows, buckets], as a column."""
+
+
 class ScopedFold(ABC):
     """A fold whose balances summarise the partition itself, and whose ledger holds the steps' own values."""
 

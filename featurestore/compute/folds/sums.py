@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from featurestore.compute.folds.fold import InvertibleFold, Segments, Span
+from featurestore.compute.folds.fold import AdditiveFold, Segments, Span
 from featurestore.compute.probes import Probes
 from featurestore.errors import OverflowingResultError
 
@@ -20,7 +20,7 @@ _LIMIT = 2**63
 
 
 @dataclass(frozen=True)
-class SumFold(InvertibleFold):
+class SumFold(AdditiveFold):
     """Running sums of int64, or of fixed-size lists of them; never NULL.
 
     Args:
