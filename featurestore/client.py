@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from featurestore.compute.concurrency import each_of, one_at_a_time
 from featurestore.compute.estimate import rebuilds
@@ -30,6 +31,7 @@ from featurestore.drift.audit import (
     draw_report,
     episodes,
     history,
+    history_of,
     take_snapshots,
 )
 from featurestore.drift.calibrations import rollback
@@ -40,6 +42,7 @@ from featurestore.drift.picture import draw_timeline
 from featurestore.drift.recalibrate import Decision
 from featurestore.drift.report import WrittenReport
 from featurestore.drift.rules import budget_spent, running_alone
+from featurestore.drift.source_audit import audit_source
 from featurestore.errors import CalibrationError, DefinitionError, UnknownNameError, did_you_mean
 from featurestore.lake.ingest import ingest
 from featurestore.lake.layout import create_or_open, read_json, write_json
@@ -55,6 +58,7 @@ from featurestore.monitoring import (
     panel,
     resets,
 )
+from featurestore.soundness import source_faults, spoiled
 from featurestore.spec.document import Definition
 from featurestore.spec.plan import Plan
 from featurestore.spec.registry import Features, Registry
@@ -376,18 +380,28 @@ class FeatureStore:
         wanted, registry = month_list(months), self.registry
         self.take_snapshots(wanted, views=views, progress=progress)
         audited = [audited_view(self.layout, view) for view in registry.views.values()]
-        found = audit_views(audited, wanted[-1], policy=POLICY, resets=resets(self.layout, registry))
+        faults = source_faults(self.layout, registry, wanted[-1])
+        found = audit_views(
+            audited, wanted[-1], policy=POLICY, resets=resets(self.layout, registry), spoiled=spoiled(registry, faults)
+        )
         chosen = self._chosen(registry, views)
         tables = [found[view][month] for view in chosen for month in wanted if month in found[view]]
+        for source in registry.sources.values():
+            rows = audit_source(self.layout.faults(source.name), [f for f in faults if f.source == source.name], wanted[-1])
+            tables.append(rows.filter(pc.is_in(rows["month"], pa.array([month.first_day for month in wanted], pa.date32()))))
         table = pa.concat_tables(tables) if tables else HISTORY_SCHEMA.empty_table()
         return AuditReport(tuple(wanted), table, episodes(table, lambda feature: calibrations_of(registry, feature)))
 
     def drift_history(self, view: str | None = None) -> pa.Table:
-        """Return all committed scores: ``view``, then the columns of ``monitor_drift``; of one view or of all."""
-        views = self._chosen(self.registry, None if view is None else [view])
-        return pa.concat_tables(
-            [HISTORY_SCHEMA.empty_table(), *(history(audited_view(self.layout, each)) for each in views.values())]
-        )
+        """Return all committed scores: ``view``, then the columns of ``monitor_drift``; of one view or of all.
+
+        Of all, with the data faults in the sources' records: ``view`` is then the source, ``feature`` is ``source.column``.
+        """
+        registry = self.registry
+        views = self._chosen(registry, None if view is None else [view])
+        tables = [history(audited_view(self.layout, each)) for each in views.values()]
+        faults = [history_of(self.layout.faults(source)) for source in registry.sources] if view is None else []
+        return pa.concat_tables([HISTORY_SCHEMA.empty_table(), *tables, *faults])
 
     def acknowledge(
         self, feature: str, *, month: Month | date | str | None = None, segment: str | None = None, note: str

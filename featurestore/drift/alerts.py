@@ -193,6 +193,8 @@ def _is_calm(row: Mapping[str, Any]) -> bool:
 
 def _outlooks(episode: Episode, past: _Past) -> str:
     """Say what happens to the calibrations of a new episode, or what a person should do."""
+    if episode.is_fault:
+        return "A data fault is no drift: nothing is recalibrated. Mend the record and deliver the rows again."
     if not episode.calibrations:
         return f"No calibration depends on it. Mend its source, or accept the change: {_acknowledge(episode)}"
     told = []

@@ -23,9 +23,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from featurestore.calendar import retail_season
+from featurestore.drift.course import Resets
 from featurestore.drift.edges import EdgeSet
-from featurestore.drift.monitor import DRIFT_SCHEMA, NO_EDGES, Resets, monitor_sketches, sketch_month
+from featurestore.drift.fault import FAULT_KINDS
+from featurestore.drift.monitor import DRIFT_SCHEMA, NO_EDGES, monitor_sketches, sketch_month
 from featurestore.drift.policy import DriftPolicy
+from featurestore.drift.record import NOTHING_SPOILED, Spoiled
 from featurestore.drift.report import WrittenReport, write_report
 from featurestore.drift.state import DRIFT
 from featurestore.errors import FeatureStoreError
@@ -77,8 +80,8 @@ class Episode:
     """A feature that entered ``drift``.
 
     Args:
-        view: Its view.
-        feature: Its column.
+        view: Its view; of a fault in a source's record, the source.
+        feature: Its column; ``source.column`` of a fault in a source's record.
         segment: ``region=9``, or ``None`` for all rows.
         month: Month of the audit that found it.
         since: Month in which the change is estimated to have begun.
@@ -103,9 +106,15 @@ class Episode:
         """What it is called, the same whenever the audit is repeated: ``view__feature[segment]@2024-09``."""
         return f"{self.feature}{f'[{self.segment}]' if self.segment else ''}@{self.month}"
 
+    @property
+    def is_fault(self) -> bool:
+        """Whether the record is wrong, rather than what it is about: nothing is recalibrated for that."""
+        return self.kind in FAULT_KINDS
+
     def __str__(self) -> str:
         where = f" ({self.segment})" if self.segment else ""
-        return f"{self.month}: {self.feature}{where} drifts since {self.since}: {self.reason}"
+        what = "data fault" if self.is_fault else f"drifts since {self.since}"
+        return f"{self.month}: {self.feature}{where} {what}: {self.reason}"
 
 
 @dataclass(frozen=True)
@@ -169,7 +178,7 @@ def read_snapshot(audited: AuditedView, month: Month) -> pa.Table | None:
 
 
 def audit_views(
-    audited: Sequence[AuditedView], last: Month, *, policy: DriftPolicy, resets: Resets
+    audited: Sequence[AuditedView], last: Month, *, policy: DriftPolicy, resets: Resets, spoiled: Spoiled = NOTHING_SPOILED
 ) -> dict[str, dict[Month, pa.Table]]:
     """Sketch and score the committed snapshots of all views up to a month, together; what is committed already is read.
 
@@ -183,14 +192,17 @@ def audit_views(
     names, chain = dict[str, str](), digest([FORMAT, asdict(policy)])
     for year in years:
         recalibrated = sorted((str(key), str(at)) for key, given in resets.items() for at in given if _is_in(at, year))
-        names[year] = chain = digest([chain, [own[year][0] for own in sketches.values() if year in own], recalibrated])
+        faulty = sorted(
+            (feature, str(at), text) for feature, given in spoiled.items() for at, text in given.items() if _is_in(at, year)
+        )
+        names[year] = chain = digest([chain, [own[year][0] for own in sketches.values() if year in own], recalibrated, faulty])
     committed = {view.view: _by_partition(Table.open(view.scores), YEAR) for view in audited}
     files = {year: [committed[view].get(year) for view, own in sketches.items() if year in own] for year in years}
     done = list(takewhile(lambda year: all(file and file.path.stem == names[year] for file in files[year]), years))
     read = [read_parquet(file.path) for year in done for file in files[year] if file]
     scored = pa.concat_tables([HISTORY_SCHEMA.empty_table(), *read])
     if len(done) < len(years):
-        new = _score(sketches, policy=policy, resets=resets, scored=scored)
+        new = _score(sketches, policy=policy, resets=resets, scored=scored, spoiled=spoiled)
         for view in audited:
             mine = new.filter(pc.equal(new["view"], view.view))
             missing = {
@@ -198,7 +210,7 @@ def audit_views(
             }
             if missing:
                 named = {year: (names[year], rows) for year, rows in missing.items()}
-                _commit_years(view.scores, named, f"scores of {view.view}")
+                commit_years(view.scores, named, f"scores of {view.view}")
         scored = pa.concat_tables([scored, new])
     return {view.view: _split(scored.filter(pc.equal(scored["view"], view.view))) for view in audited}
 
@@ -207,7 +219,9 @@ def _is_in(month: Month | date | str, year: str) -> bool:
     return str(Month.parse(month).year) == year
 
 
-def _score(sketches: Mapping[str, _Sketched], *, policy: DriftPolicy, resets: Resets, scored: pa.Table) -> pa.Table:
+def _score(
+    sketches: Mapping[str, _Sketched], *, policy: DriftPolicy, resets: Resets, scored: pa.Table, spoiled: Spoiled
+) -> pa.Table:
     """Monitor the sketches of all views at once -> new rows of ``HISTORY_SCHEMA``, in order of view and time."""
     by_month: dict[Month, list[pa.Table]] = {}
     view_of, taken = dict[str, str](), dict[str, set[date]]()
@@ -222,6 +236,7 @@ def _score(sketches: Mapping[str, _Sketched], *, policy: DriftPolicy, resets: Re
         policy=policy,
         resets=resets,
         scored=scored,
+        spoiled=spoiled,
     )
     views = [view_of[feature] for feature in new["feature"].to_pylist()]
     named = new.add_column(0, "view", pa.array(views, pa.string())).cast(HISTORY_SCHEMA)
@@ -232,7 +247,12 @@ def _score(sketches: Mapping[str, _Sketched], *, policy: DriftPolicy, resets: Re
 
 def history(audited: AuditedView) -> pa.Table:
     """Return all committed scores of a view, in order of time (``HISTORY_SCHEMA``)."""
-    files = [file for _, file in sorted(_by_partition(Table.open(audited.scores), YEAR).items())]
+    return history_of(audited.scores)
+
+
+def history_of(path: Path) -> pa.Table:
+    """Return all rows of a table of scores, in order of time (``HISTORY_SCHEMA``)."""
+    files = [file for _, file in sorted(_by_partition(Table.open(path), YEAR).items())]
     return pa.concat_tables([HISTORY_SCHEMA.empty_table(), *(read_parquet(file.path) for file in files)])
 
 
@@ -254,7 +274,7 @@ def episodes(table: pa.Table, calibrations: Callable[[str], tuple[str, ...]]) ->
             kind=row["kind"],
             score=row["score"],
             reason=row["reason"],
-            calibrations=calibrations(row["feature"]),
+            calibrations=() if row["kind"] in FAULT_KINDS else calibrations(row["feature"]),
         )
         for row in sorted(rows, key=lambda row: (row["month"], row["view"], row["feature"], row["segment"] or ""))
     )
@@ -302,7 +322,7 @@ def _sketched(audited: AuditedView, last: Month, policy: DriftPolicy) -> _Sketch
             new[year] = (name, table)
         found[year] = (name, {month: part.drop_columns([AT]) for month, part in _split(table).items()})
     if new:
-        _commit_years(audited.sketches, new, f"sketches of {audited.view}")
+        commit_years(audited.sketches, new, f"sketches of {audited.view}")
     return found
 
 
@@ -317,10 +337,18 @@ def _sketch_year(
     return pa.concat_tables(tables).replace_schema_metadata({EDGES: edges.to_json()}), edges
 
 
-def _commit_years(path: Path, years: Mapping[str, tuple[str, pa.Table]], message: str) -> None:
-    """Replace the files of some years by named tables, in one commit."""
+def commit_years(path: Path, years: Mapping[str, tuple[str, pa.Table]], message: str, *, removes_others: bool = False) -> None:
+    """Replace the files of some years by named tables, in one commit; those whose name is there already stay.
+
+    Args:
+        path: Delta table, partitioned by year.
+        years: Year to name and rows.
+        message: For the table's log.
+        removes_others: Whether files of other years go.
+    """
     table = Table.open(path)
-    committed, added, removed = _by_partition(table, YEAR), [], []
+    committed, added = _by_partition(table, YEAR), []
+    removed = [file for year, file in committed.items() if removes_others and year not in years]
     for year, (name, rows) in years.items():
         old = committed.get(year)
         if old is not None and old.path.stem == name:
@@ -329,7 +357,8 @@ def _commit_years(path: Path, years: Mapping[str, tuple[str, pa.Table]], message
         write_parquet(rows, file, metadata=rows.schema.metadata)
         added.append(describe(file, {YEAR: year}))
         removed += [old] if old else []
-    commit(path, add=added, remove=removed, partition_by=(YEAR,), read_version=table.version, message=message)
+    if added or removed:
+        commit(path, add=added, remove=removed, partition_by=(YEAR,), read_version=table.version, message=message)
 
 
 def _split(table: pa.Table) -> dict[Month, pa.Table]:

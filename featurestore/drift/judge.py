@@ -13,6 +13,7 @@ import numpy as np
 from featurestore.drift.alarm import MOST_SCORE, Alarms, raise_alarms
 from featurestore.drift.change import ChangeTest
 from featurestore.drift.edges import PROFILE
+from featurestore.drift.fault import lasting
 from featurestore.drift.fit import Eigenbases
 from featurestore.drift.noise import MonthRelations
 from featurestore.drift.policy import DriftPolicy
@@ -94,14 +95,14 @@ class Judge:
         """Say what the month last tested means for a record that can be judged."""
         record, (score, k, row) = self._records[i], self._strongest[i]
         if t in record.faults:
-            return Finding(MOST_SCORE, "schema", record.faults[t], onset=t, is_extreme=True)
+            kind, text = record.faults[t]
+            return Finding(MOST_SCORE, kind, text, onset=lasting(record.faults, t), is_extreme=True, is_fault=True)
         compared = self._compared_text(i, t)
         if k < 0:
             return Finding(0.0, LOCATION, f"no statistic has history enough yet{compared}", onset=t)
         alarms, series = self._alarms[k], self._series[k]
         age = int(alarms.age[row])
         is_slow = bool((self._pools[i].score[max(0, t - SLOW_MONTHS + 1) : t + 1] >= 1).all())
-        is_all_missing = bool(record.empty[t] >= record.rows[t])
         what = _described(record, series, alarms, row, t) if score >= 1 or is_slow else "no change"
         course = "growing" if alarms.is_ramp[row] else "all at once"
         when = f", {course} since {self._months[t - age]}" if score >= 1 else ""
@@ -113,7 +114,7 @@ class Judge:
             text=f"{what}{when} (z {alarms.z[row]:+.1f}){slow}{compared}{inflow}",
             onset=t - age,
             is_confirmed=age > 0,
-            is_extreme=bool(alarms.is_extreme[row]) or is_all_missing,
+            is_extreme=bool(alarms.is_extreme[row]),
             is_slow=is_slow,
         )
 

@@ -66,7 +66,9 @@ def write_page(
             newest[story[0].feature, story[0].segment] = name
     shown = [story for name, story in stories.items() if name in newest.values() or story[-1].month == str(month)]
     shown.sort(key=lambda story: (story[0].month, story[0].score, story[0].episode), reverse=True)
-    portraits = {story[0].episode: _portrait(story[0], audited(story[0].view), month) for story in shown}
+    # A column of a source has no sketches to be drawn from.
+    drawn = [story[0] for story in shown if story[0].view in registry.views]
+    portraits = {opened.episode: _portrait(opened, audited(opened.view), month) for opened in drawn}
     page = AuditPage(
         title=title,
         month=month,

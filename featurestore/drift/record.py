@@ -5,14 +5,16 @@ Months are contiguous from the first to the last snapshot; a month without a sna
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from featurestore.drift.fault import SCHEMA
 from featurestore.timeline import Month, months_between
 
 
@@ -33,8 +35,10 @@ class FeatureRecord:
         empty: [M] rows without a value: NULL, NaN or infinite.
         nonfinite: [M] those of them that are NaN or infinite.
         counts: [M, bins] rows per bin.
+        mean: [M] of finite values; NaN where the kind has none.
         m2: [M] sum of squared deviations, of a profile from its mean; NaN where the kind has none.
-        faults: Month index to what was wrong with the column.
+        faults: Month index to the kind of a data fault and what was wrong.
+        spoiled: Month index to the source's fault that its windows hold.
         full_since: First month whose window was full, if said.
         scored_on: ``inflow``, or ``None``.
     """
@@ -51,23 +55,32 @@ class FeatureRecord:
     empty: np.ndarray
     nonfinite: np.ndarray
     counts: np.ndarray
+    mean: np.ndarray
     m2: np.ndarray
-    faults: dict[int, str]
+    faults: dict[int, tuple[str, str]]
+    spoiled: dict[int, str]
     full_since: date | None
     scored_on: str | None
 
     def is_sufficient(self, min_rows: int) -> np.ndarray:
         """Say for each month whether it can be compared: a full window, rows enough, no fault -> [M]."""
         is_sound = np.ones(len(self.rows), bool)
-        is_sound[list(self.faults)] = False
+        is_sound[[*self.faults, *self.spoiled]] = False
         return np.asarray(self.is_given & self.is_full & is_sound & (self.rows >= min_rows))
 
 
-def collect_records(sketches: Iterable[tuple[date, pa.Table]]) -> tuple[list[Month], np.ndarray, list[FeatureRecord]]:
+Spoiled = Mapping[str, Mapping[Month, str]]
+NOTHING_SPOILED: Spoiled = MappingProxyType({})
+
+
+def collect_records(
+    sketches: Iterable[tuple[date, pa.Table]], *, spoiled: Spoiled = NOTHING_SPOILED
+) -> tuple[list[Month], np.ndarray, list[FeatureRecord]]:
     """Line monthly sketches up by feature and segment.
 
     Args:
         sketches: First day of the month and table of ``SKETCH_SCHEMA``, in any order. Of a month given twice, the last counts.
+        spoiled: Feature to the months whose values a fault of the source has spoiled, and by what.
 
     Returns:
         The contiguous months, whether each was given ``[M]``, and the records in order of first appearance.
@@ -87,7 +100,10 @@ def collect_records(sketches: Iterable[tuple[date, pa.Table]]) -> tuple[list[Mon
         firsts = [places[0][0] for places in versions.values()]
         for places in versions.values():
             later = [first for first in firsts if first > places[0][0]]
-            records.append(_record(places, columns, months, end=min(later, default=len(months))))
+            record = _record(places, columns, months, end=min(later, default=len(months)))
+            reasons = spoiled.get(record.feature, {})
+            record.spoiled.update({t: reasons[month] for t, month in enumerate(months) if month in reasons})
+            records.append(record)
     return months, np.array([month in by_month for month in months]), records
 
 
@@ -105,7 +121,7 @@ class _Columns:
     @classmethod
     def of(cls, table: pa.Table) -> _Columns:
         whole = table["counts"].combine_chunks()
-        plain = {name: table[name].to_pylist() for name in table.column_names if name not in ("counts", "mean")}
+        plain = {name: table[name].to_pylist() for name in table.column_names if name != "counts"}
         return cls(plain, whole.flatten().to_numpy(), np.concatenate([[0], np.cumsum(np.diff(whole.offsets.to_numpy()))]))
 
 
@@ -115,8 +131,8 @@ def _record(places: list[_Place], columns: dict[int, _Columns], months: list[Mon
     bins = int(columns[t].offsets[i + 1] - columns[t].offsets[i])
     is_given, is_full, counts = np.zeros(len(months), bool), np.zeros(len(months), bool), np.zeros((len(months), bins))
     rows, missing, nonfinite = np.zeros((3, len(months)), np.int64)
-    m2 = np.full(len(months), np.nan)
-    faults: dict[int, str] = {}
+    mean, m2 = np.full((2, len(months)), np.nan)
+    faults: dict[int, tuple[str, str]] = {}
     for t, i in places:
         source = columns[t]
         is_given[t] = True
@@ -124,9 +140,10 @@ def _record(places: list[_Place], columns: dict[int, _Columns], months: list[Mon
         is_full[t] = since is None or Month.parse(since) <= months[t]
         rows[t], missing[t], nonfinite[t] = (source.plain[name][i] for name in ("rows", "missing", "nonfinite"))
         counts[t] = source.counts[source.offsets[i] : source.offsets[i + 1]]
-        m2[t] = np.nan if source.plain["m2"][i] is None else source.plain["m2"][i]
+        for array, name in ((mean, "mean"), (m2, "m2")):
+            array[t] = np.nan if source.plain[name][i] is None else source.plain[name][i]
         if source.plain["fault"][i]:
-            faults[t] = source.plain["fault"][i]
+            faults[t] = SCHEMA, source.plain["fault"][i]
     return FeatureRecord(
         feature=last["feature"],
         segment=last["segment"],
@@ -140,8 +157,10 @@ def _record(places: list[_Place], columns: dict[int, _Columns], months: list[Mon
         empty=missing + nonfinite,
         nonfinite=nonfinite,
         counts=counts,
+        mean=mean,
         m2=m2,
         faults=faults,
+        spoiled={},
         full_since=last["full_since"],
         scored_on=last["scored_on"],
     )

@@ -8,6 +8,7 @@ latched         the episode goes on until it is answered by a recalibration or a
 
 A latch must not hide what comes next. Some months after it entered ``drift`` (``DriftPolicy.settle_months``) a feature is judged
 against the level that it has reached by then, if it still differs from the old one; another change enters ``drift`` again.
+A data fault is no drift: it enters ``drift`` at once, stays ``latched`` while it lasts, and leaves the feature where it stood before.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ class Finding:
         is_confirmed: It began before this month, so a second month agrees.
         is_extreme: It needs no confirmation.
         is_slow: It passes no threshold, but a slow comparison has for months.
+        is_fault: It says something about the record of the feature, nothing about the feature.
     """
 
     score: float
@@ -39,6 +41,7 @@ class Finding:
     is_confirmed: bool = False
     is_extreme: bool = False
     is_slow: bool = False
+    is_fault: bool = False
 
 
 @dataclass(frozen=True)

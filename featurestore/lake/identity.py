@@ -15,8 +15,8 @@ the delivered content counts.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,6 +27,7 @@ from featurestore.lake.months import Months
 from featurestore.lake.session import literal, quote
 from featurestore.lake.table import CommittedFile, parquet_scan_sql
 from featurestore.spec.source import EventSource
+from featurestore.timeline import Month
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -48,6 +49,7 @@ class Verdict:
         fresh_sql: The rows to write, in the schema's columns.
         months: Their business months.
         touched: Committed files that hold rows of ``REMOVED``.
+        redelivered: Month to rows of the batch that are not written.
     """
 
     added: int
@@ -57,6 +59,7 @@ class Verdict:
     fresh_sql: str
     months: Months
     touched: tuple[CommittedFile, ...] = ()
+    redelivered: Mapping[Month, int] = field(default_factory=dict)
 
 
 def judge(
@@ -91,7 +94,8 @@ def judge(
     if not _mark_candidates(session, source, rest):
         _clear(session, source)
         fresh = f"SELECT {_columns(source)} FROM {rest}"
-        return Verdict(rows - repeated, repeated, 0, 0, fresh, months_of(fresh) if repeated else delivered)
+        months = months_of(fresh) if repeated else delivered
+        return Verdict(rows - repeated, repeated, 0, 0, fresh, months, redelivered=_missing_rows(delivered, months))
     _gather_versions(session, source, [(rest, "batch"), *_scans(holders, superseded)], delivered)
     _rank_contents(session, source, replace)
     _split(session, source, may_conflict=may_conflict)
@@ -101,15 +105,24 @@ def judge(
         session.execute(f"DROP TABLE IF EXISTS {table}")
     event_id = quote(source.event_id)
     fresh = f"SELECT {_columns(source)} FROM {rest} ANTI JOIN candidates USING ({event_id}) UNION ALL FROM {WINNERS}"
+    months = months_of(fresh)
     return Verdict(
         added=rows - repeated - candidates + added,
         duplicates=repeated + candidates - added - corrections - conflicts,
         corrections=corrections,
         conflicts=conflicts,
         fresh_sql=fresh,
-        months=months_of(fresh),
+        months=months,
         touched=tuple(file for file in holders if str(file.path) in names),
+        redelivered=_missing_rows(delivered, months),
     )
+
+
+def _missing_rows(delivered: Months, fresh: Months) -> dict[Month, int]:
+    """Count the rows of each month that were delivered and are not written."""
+    written = dict(zip(fresh.months, fresh.rows, strict=True))
+    gaps = {month: rows - written.get(month, 0) for month, rows in zip(delivered.months, delivered.rows, strict=True)}
+    return {month: gap for month, gap in gaps.items() if gap > 0}
 
 
 def _clear(session: DuckDBPyConnection, source: EventSource) -> None:

@@ -24,6 +24,7 @@ from featurestore.lake.intake import check_input, parts_of
 from featurestore.lake.landing import new_files
 from featurestore.lake.layout import Layout, spill_folder
 from featurestore.lake.quarantine import CONFLICT, keep_invalid
+from featurestore.lake.redelivered import record_redelivered
 from featurestore.lake.report import IngestReport, Tally
 from featurestore.lake.rewrite import Rewrite, rewrite_months
 from featurestore.lake.session import connect
@@ -122,6 +123,7 @@ def _commit_or_retry(layout: Layout, batch: Batch, tally: Tally, *, marks: Mappi
         except CommitConflictError:
             time.sleep(random.uniform(0.0, 0.05 * (attempt + 1)))  # noqa: S311 (spreads writers, no secret)
             continue
+        record_redelivered(layout, batch.source.name, verdict, version=version)
         _count_batch(tally, batch, verdict, rewrite, version)
         batch.clear()
         return

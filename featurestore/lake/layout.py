@@ -3,7 +3,8 @@
 store.json            format and business time zone, written once
 registry.json         definitions
 landing/<source>/     files that wait for ``ingest()``, unless the source names another folder
-lake/<kind>/<name>/   Delta tables: events, superseded, quarantine, keys, tiles, ledger, snapshots, sketches, scores
+lake/<kind>/<name>/   Delta tables: events, superseded, quarantine, keys, tiles, ledger, snapshots, sketches, scores,
+                      days (daily counts) and faults of sources
 calibrations/<name>/  parameters, their references and the audit log
 acknowledged/         drifts that were answered without a recalibration
 reports/              what people look at
@@ -83,6 +84,18 @@ class Layout:
     def scores(self, view: str) -> Path:
         """Return the table of a view's drift scores."""
         return self._table("scores", view)
+
+    def days(self, source: str) -> Path:
+        """Return the table of a source's daily counts."""
+        return self._table("days", source)
+
+    def redelivered(self, source: str) -> Path:
+        """Return the folder that says how much of a source was delivered twice."""
+        return self.root / "lake" / "redelivered" / checked_name(source, "a source")
+
+    def faults(self, source: str) -> Path:
+        """Return the table of a source's data faults."""
+        return self._table("faults", source)
 
     def hot(self, view: str) -> Path:
         """Return the folder of a view's derived copies, deletable at any time."""

@@ -52,7 +52,7 @@ class PlantedDrift:
         magnitude: Factor on the quantity, per year for a gradual share. For records: the factor, hours or rate of the fault.
         category: The only category hit, or None for all.
         region: The only region hit, or None for all.
-        features: Columns of the reference definitions (``shop``) that it should move.
+        features: Columns of the reference definitions (``shop``) that it should move; of a fault, columns of the source.
 
     Raises:
         DefinitionError: unknown kind or quantity, or the change ends before it starts.
@@ -128,11 +128,22 @@ _ROWS: tuple[tuple[int, str, str, str, str, str | None, float, str | None, int |
 
 
 _ORDERS = ("category_demand__orders_28d", "region_service__orders_28d", "sku_demand__orders_28d")
-_DELIVERY = ("region_service__on_time_rate_28d", "region_cutoff__on_time_share_91d")
+_DELIVERY = (
+    "region_service__on_time_rate_28d",
+    "region_service__on_time_deliveries_28d",
+    "region_cutoff__on_time_share_91d",
+    "region_cutoff__cutoff_hour",
+)
+_RETURNS = (
+    "sku_returns__return_rate_90d",
+    "sku_returns__return_probability",
+    "sku_returns__returns_90d",
+    "sku_returns__returns_1y",
+)
 _FEATURES: dict[str, tuple[str, ...]] = {
-    "warehouse_automation": ("region_service__fast_ship_rate_28d", *_DELIVERY),
-    "live_channel": ("category_demand__live_share_28d",),
-    "covid_orders": _ORDERS,
+    "warehouse_automation": ("region_service__fast_ship_rate_28d", "region_service__fast_shipments_28d", *_DELIVERY),
+    "live_channel": ("category_demand__live_share_28d", "category_demand__live_orders_28d"),
+    "covid_orders": (*_ORDERS, "user_activity__since_buy", "user_activity__spend_cents_90d"),
     "covid_delay": _DELIVERY,
     "covid_fresh": ("category_demand__season_28d",),
     "fresh_growth": ("category_demand__orders_364d",),
@@ -150,18 +161,18 @@ _FEATURES: dict[str, tuple[str, ...]] = {
     "reopening_delay": _DELIVERY,
     "careful_consumers": ("category_demand__discount_share_28d",),
     "double12_vanishes": _ORDERS,
-    "floods": (*_DELIVERY, "region_cutoff__cutoff_hour"),
-    "refund_only": ("sku_returns__return_rate_90d", "sku_returns__return_probability"),
+    "floods": _DELIVERY,
+    "refund_only": _RETURNS,
     "trade_in_subsidy": ("category_demand__season_28d",),
     "ai_coupons": ("category_demand__coupon_share_28d", "user_activity__coupon_share_1y"),
     "sku_incidents": ("sku_returns__return_rate_90d", "sku_returns__return_probability"),
-    "price_unit": ("sku_demand__price_cents_28d", "category_demand__paid_cents_28d", "user_activity__spend_cents_90d"),
-    "clock_skew": ("region_service__fast_ship_rate_28d",),
-    "region_missing": ("region_service__orders_28d",),
-    "redelivery": (),  # the same id and content: ingest drops it
+    "price_unit": ("events.list_price_cents", "events.amount_cents", "events.discount_cents"),
+    "clock_skew": ("events.event_time",),
+    "region_missing": ("events.region_id",),
+    "redelivery": ("events.rows",),
     "coupon_ring": ("user_activity__coupon_share_1y",),
 }
-"""Columns of the reference definitions that each change should move."""
+"""Columns of the reference definitions that each change should move; of faults, columns of the source (``source.column``)."""
 
 
 def _planted() -> tuple[PlantedDrift, ...]:

@@ -10,6 +10,7 @@ from featurestore.client import FeatureStore
 from featurestore.drift.audit import AuditReport, Episode
 from featurestore.drift.calibrations import champion
 from featurestore.drift.dependence import calibrations_of
+from featurestore.drift.fault import FAULT_KINDS
 from featurestore.drift.report import WrittenReport
 from featurestore.drift.state import DRIFT, LATCHED, STATES, WATCH
 from featurestore.spec.registry import Registry
@@ -82,7 +83,8 @@ def draw_reports(store: FeatureStore, report: AuditReport, config: DriftReportCo
     Returns:
         View and month to the report.
     """
-    worst = sorted(report.entered, key=lambda episode: (not episode.calibrations, -episode.score))
+    drifted = [episode for episode in report.entered if not episode.is_fault]
+    worst = sorted(drifted, key=lambda episode: (not episode.calibrations, -episode.score))
     wanted = list(dict.fromkeys((episode.view, episode.month) for episode in worst))[: config.most_reports]
     if config.draws_last_month:
         last = report.months[-1]
@@ -114,7 +116,7 @@ def calibrations_asked_for(registry: Registry, rows: Sequence[dict[str, Any]]) -
 
     A drift asks again each month until it is answered: the first months behind it are too few to fit on.
     """
-    drifting = [row["feature"] for row in rows if row["state"] in (DRIFT, LATCHED)]
+    drifting = [row["feature"] for row in rows if row["state"] in (DRIFT, LATCHED) and row["kind"] not in FAULT_KINDS]
     return {name for feature in drifting for name in calibrations_of(registry, feature)}
 
 

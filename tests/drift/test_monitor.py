@@ -168,7 +168,7 @@ def test_bad_input_is_answered_with_a_state_and_a_reason() -> None:
     for feature in ("retyped", "vanishing"):
         assert first(found, "drift", feature) == month(45)
     kinds = {row["feature"]: row["kind"] for row in rows if row["state"] == "drift"}
-    assert kinds == {"retyped": "schema", "vanishing": "missing"}
+    assert kinds == {"retyped": "schema", "vanishing": "nulls"}
 
 
 def test_a_month_without_rows_and_one_with_ten_rows_are_insufficient_and_change_nothing_else() -> None:
