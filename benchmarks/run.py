@@ -22,6 +22,7 @@ if __name__ == "__main__":
     sys.path.insert(0, str(ROOT))
 
 from benchmarks.findings import Bench  # noqa: E402 (this file also runs as a script)
+from benchmarks.isolated import IsolatedError  # noqa: E402
 from benchmarks.picture import draw  # noqa: E402
 from benchmarks.record import add_section, read_record  # noqa: E402
 from benchmarks.sections import SECTIONS, UNATTENDED  # noqa: E402
@@ -42,10 +43,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     bench.data.mkdir(parents=True, exist_ok=True)
     there = read_record(record_file)["sections"]
     names = [name for name in given.only or sections if not (given.missing and name in there)]
+    failed: list[str] = []
     for number, name in enumerate(names, start=1):
         say(f"{number}/{len(names)} {name} ...")
         started = time.monotonic()
-        findings = sections[name](bench)
+        try:
+            findings = sections[name](bench)
+        except IsolatedError as error:
+            failed.append(name)
+            say(f"{name} failed: {error}")
+            continue
         took_s = time.monotonic() - started
         add_section(record_file, bench, name, findings, seconds=took_s)
         say(f"{number}/{len(names)} {name}: {took_s:.0f} s")
@@ -53,6 +60,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     picture = draw(record, given.pictures / f"cost-{bench.size.name}.png")
     say(f"{record_file}{'' if picture is None else f', {picture}'}")
     print(render(record, sections))
+    if failed:
+        raise SystemExit(f"Not measured, see above: {', '.join(failed)}")
 
 
 def say(line: str) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 import featurestore as fs
-from benchmarks.cost import timed
+from benchmarks.cost import in_turn
 from benchmarks.isolated import isolated
 from benchmarks.law import Law, law_source
 from benchmarks.questions import ENTITIES, LONG, SHORT, make_view
@@ -182,37 +182,16 @@ def read_spine(file: str) -> pa.Table:
     return pq.read_table(file).drop_columns(["row", "floor_day"])
 
 
-def ask(store: str, spine: str, features: list[str], out: str | None = None, runs: int = 1) -> dict[str, Any]:
-    """Make a training set some times, after a first one that does not count -> median cost, bytes returned.
-
-    Args:
-        store: Root.
-        spine: Parquet file.
-        features: What is asked.
-        out: File for the answer, for comparison.
-        runs: Calls that count.
-    """
+def write_answer(store: str, spine: str, features: list[str], out: str) -> None:
+    """Make a training set and write it."""
     import pyarrow.parquet as pq
 
-    from benchmarks.cost import median
-
-    opened, rows = fs.FeatureStore(store), read_spine(spine)
-    table = opened.get_historical_features(rows, features)
-    if out is not None:
-        pq.write_table(table, out)
-    returned, costs = table.nbytes, []
-    del table
-    for _ in range(runs):
-        cost, answer = timed(lambda: opened.get_historical_features(rows, features))
-        costs.append(cost)
-        del answer
-    return {"cost": asdict(median(costs)), "returned_bytes": returned}
+    Path(out).parent.mkdir(exist_ok=True)
+    pq.write_table(fs.FeatureStore(store).get_historical_features(read_spine(spine), features), out)
 
 
 def ask_in_turn(store: str, spine: str, features: dict[str, list[str]], runs: int) -> dict[str, Any]:
     """Make training sets of several lists of features in turn -> name to median cost."""
-    from benchmarks.cost import in_turn
-
     opened, rows = fs.FeatureStore(store), read_spine(spine)
     calls = {
         name: (lambda wanted=wanted: opened.get_historical_features(rows, wanted).num_rows) for name, wanted in features.items()

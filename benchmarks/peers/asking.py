@@ -63,8 +63,8 @@ def ask_peer(
     entity: str,
     spine: Path,
     *,
+    ours: Path,
     windows: Sequence[str] = LONG,
-    ours: Path | None = None,
 ) -> Answer:
     """Ask a peer for all measures over some windows.
 
@@ -74,13 +74,14 @@ def ask_peer(
         store: Whose events.
         entity: ``user`` or ``sku``.
         spine: Parquet file with row, key, as_of and floor_day.
+        ours: File of our answer to the same question; it may have more features.
         windows: Lengths.
-        ours: File of our answer; without one nothing is compared.
     """
     files = event_files(store)
     if peer.reads != "events":
         files = sorted(str(file) for file in totals_of(store, entity).glob(f"{peer.reads}*.parquet"))
     question = {
+        "features": [f"{measure}_{window}" for measure in MEASURES for window in windows],
         "key": f"{entity}_id",
         "spine": str(spine),
         "files": files,
@@ -91,7 +92,7 @@ def ask_peer(
     return ask_script(bench, peer, question, ours=ours, prefix=f"{entity}__")
 
 
-def ask_script(bench: Bench, peer: Peer, question: dict[str, Any], *, ours: Path | None, prefix: str) -> Answer:
+def ask_script(bench: Bench, peer: Peer, question: dict[str, Any], *, ours: Path, prefix: str) -> Answer:
     """Run a peer's script on a question; ``prefix`` is what our columns have before the peer's."""
     try:
         python = python_of(peer.environment, folder=bench.data / "peers")
@@ -106,9 +107,9 @@ def ask_script(bench: Bench, peer: Peer, question: dict[str, Any], *, ours: Path
         if ended:
             return Answer(f"failed: {ended}")
         cost = json.loads((Path(folder) / "cost.json").read_text(encoding="utf-8"))
-        theirs = str(Path(folder) / "answer.parquet")
-        verdict = "" if ours is None else isolated(compare, ours=ours, theirs=theirs, spine=question["spine"], prefix=prefix)
-        return Answer(verdict, cost)
+        theirs = Path(folder) / "answer.parquet"
+        asked = {"spine": question["spine"], "prefix": prefix, "features": question["features"]}
+        return Answer(isolated(compare, ours=ours, theirs=theirs, **asked), cost)
 
 
 def _run_bounded(command: list[str], folder: Path, bound_s: float) -> str | None:

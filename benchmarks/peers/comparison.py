@@ -8,28 +8,28 @@ import pyarrow as pa
 TOLERANCE = 1e-9
 
 
-def compare(ours: str, theirs: str, spine: str, prefix: str) -> str:
+def compare(ours: str, theirs: str, spine: str, prefix: str, features: list[str]) -> str:
     """Compare two answers -> ``equal``, or what was lost and what differs.
 
     Args:
-        ours: Parquet file in the spine's order.
-        theirs: Parquet file with ``row``, in any order, and the same features.
+        ours: Parquet file in the spine's order; it may have more features.
+        theirs: Parquet file with ``row``, in any order, and the features.
         spine: Parquet file with ``row``.
         prefix: What our feature names have before theirs.
+        features: What was asked for.
     """
     import pyarrow.parquet as pq
 
     rows = pq.read_table(spine, columns=["row"])["row"].to_numpy()
-    return verdict(pq.read_table(ours), pq.read_table(theirs), rows, prefix=prefix)
+    return verdict(pq.read_table(ours), pq.read_table(theirs), rows, prefix=prefix, features=features)
 
 
-def verdict(ours: pa.Table, theirs: pa.Table, rows: np.ndarray, *, prefix: str) -> str:
+def verdict(ours: pa.Table, theirs: pa.Table, rows: np.ndarray, *, prefix: str, features: list[str]) -> str:
     """Compare two tables; see ``compare``."""
-    names = [name for name in theirs.column_names if name != "row"]
-    wanted = [name for name in ours.column_names if name.startswith(prefix)]
+    shared = [name for name in features if name in theirs.column_names]
     faults = []
-    if {f"{prefix}{name}" for name in names} != set(wanted):
-        faults.append(f"{len(names)} features instead of {len(wanted)}")
+    if len(shared) != len(features):
+        faults.append(f"{len(shared)} features instead of {len(features)}")
     found = theirs["row"].to_numpy()
     if lost := len(np.setdiff1d(rows, found)):
         faults.append(f"lost {lost:,} of {len(rows):,} rows")
@@ -38,7 +38,6 @@ def verdict(ours: pa.Table, theirs: pa.Table, rows: np.ndarray, *, prefix: str) 
     order = np.argsort(rows, kind="stable")
     place = order[np.searchsorted(rows, found, sorter=order).clip(0, len(rows) - 1)]
     ours = ours.take(pa.array(place))
-    shared = [name for name in names if f"{prefix}{name}" in wanted]
     counts = {name: _different(ours[f"{prefix}{name}"], theirs[name]) for name in shared}
     faults += [f"{name} differs in {count:,} rows" for name, count in counts.items() if count]
     return "equal" if not faults else ", ".join(faults[:3])

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from benchmarks.findings import Bench, Findings
 from benchmarks.sections import (
     aggregations,
+    as_known,
     entities,
     feast,
     few,
@@ -39,6 +40,7 @@ SECTIONS: dict[str, Callable[[Bench], Findings]] = {
     "wide": wide.measure,
     "entities": entities.measure,
     "stream": stream.measure,
+    "as_known": as_known.measure,
     "aggregations": aggregations.measure,
     "lengths": lengths.measure,
     "growth": growth.measure,

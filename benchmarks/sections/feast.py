@@ -15,7 +15,7 @@ from benchmarks.law import Law
 from benchmarks.peers import Peer, ask_script
 from benchmarks.questions import references
 from benchmarks.sections.peers import row_of_answer
-from benchmarks.stores import ask, law_store, spine_of
+from benchmarks.stores import ask_in_turn, law_store, spine_of, write_answer
 from featurestore.synth import TIMEZONE
 from featurestore.timeline import DAY_US, day_start_us
 
@@ -41,8 +41,8 @@ def measure(bench: Bench) -> Findings:
     if not rows.exists():
         isolated(write_rows, store=store, file=rows, features=features, keys=keys)
     answer = bench.data / "answers" / f"feast-{bench.size.name}.parquet"
-    answer.parent.mkdir(exist_ok=True)
-    ours = isolated(ask, store=store, spine=spine, features=features, out=answer, runs=bench.runs)["cost"]
+    isolated(write_answer, store=store, spine=spine, features=features, out=answer)
+    ours = isolated(ask_in_turn, store=store, spine=spine, features={"": features}, runs=bench.runs)[""]
     question = {
         "key": "sku_id",
         "spine": str(spine),

@@ -6,6 +6,7 @@ from benchmarks.findings import Bench, Findings, Row, seconds
 from benchmarks.isolated import isolated
 from benchmarks.peers import DUCKDB_RANGE, ask_peer
 from benchmarks.questions import ENTITIES, PLURALS, references
+from benchmarks.sections.peers import answer_of, in_words
 from benchmarks.stores import ask_in_turn, shop_store, spine_of
 
 PARTS = (100, 10, 1)
@@ -16,7 +17,7 @@ def measure(bench: Bench) -> Findings:
     rows, series = [], dict[str, list[tuple[float, float]]]()
     sizes = [max(bench.size.events // part, 1_000) for part in PARTS]
     for entity in ENTITIES:
-        found = {}
+        found, verdicts = {}, set[str]()
         for events in sizes:
             store = shop_store(bench.data, events)
             spine = spine_of(store, entity, bench.size.few_rows)
@@ -24,16 +25,17 @@ def measure(bench: Bench) -> Findings:
             found[events] = isolated(ask_in_turn, store=store, spine=spine, features=wanted, runs=bench.runs)["ours"]
             series.setdefault(f"ours, {PLURALS[entity]}", []).append((events, found[events]["cpu_s"]))
             if bench.has_peers:
-                answer = ask_peer(bench, DUCKDB_RANGE, store, entity, spine)
-                if answer.cost is not None:
-                    series.setdefault(f"range join, {PLURALS[entity]}", []).append((events, answer.cost["cpu_s"]))
+                theirs = ask_peer(bench, DUCKDB_RANGE, store, entity, spine, ours=answer_of(bench, store, entity, spine))
+                verdicts.add(theirs.verdict)
+                if theirs.cost is not None:
+                    series.setdefault(f"range join, {PLURALS[entity]}", []).append((events, theirs.cost["cpu_s"]))
         first, last = found[sizes[0]], found[sizes[-1]]
         rows.append(
             Row(
                 f"{sizes[-1]:,} events / {sizes[0]:,}, {PLURALS[entity]}, {bench.size.few_rows:,} rows x 40 features",
                 last["cpu_s"] / first["cpu_s"],
                 wall=last["wall_s"] / first["wall_s"],
-                note=f"{seconds(last)} / {seconds(first)}",
+                note=f"{seconds(last)} / {seconds(first)}{in_words(verdicts)}",
             )
         )
     return Findings(tuple(rows), series)

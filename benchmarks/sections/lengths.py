@@ -6,6 +6,7 @@ from benchmarks.findings import Bench, Findings, Row, seconds
 from benchmarks.isolated import isolated
 from benchmarks.peers import DUCKDB_RANGE, ask_peer
 from benchmarks.questions import ENTITIES, LENGTHS, PLURALS, length_days, references
+from benchmarks.sections.peers import answer_of, in_words
 from benchmarks.stores import ask_in_turn, shop_store, spine_of
 
 
@@ -18,16 +19,19 @@ def measure(bench: Bench) -> Findings:
         ours = isolated(ask_in_turn, store=store, spine=spine, features=features, runs=bench.runs)
         years = {window: (length_days(window) or 0) / 365 for window in LENGTHS}
         series[f"ours, {PLURALS[entity]}"] = [(years[window], ours[window]["cpu_s"]) for window in LENGTHS]
+        verdicts = []
+        if bench.has_peers:
+            answer = answer_of(bench, store, entity, spine, windows=LENGTHS)
+            asked = {w: ask_peer(bench, DUCKDB_RANGE, store, entity, spine, ours=answer, windows=[w]) for w in LENGTHS}
+            found = [(years[window], theirs.cost["cpu_s"]) for window, theirs in asked.items() if theirs.cost is not None]
+            series[f"range join, {PLURALS[entity]}"] = found
+            verdicts = sorted({theirs.verdict for theirs in asked.values()})
         rows.append(
             Row(
                 f"one window of 10 y / of 6 months, {PLURALS[entity]}, {bench.size.few_rows:,} rows",
                 ours["10y"]["cpu_s"] / ours["180d"]["cpu_s"],
                 wall=ours["10y"]["wall_s"] / ours["180d"]["wall_s"],
-                note=f"{seconds(ours['10y'])} / {seconds(ours['180d'])}",
+                note=f"{seconds(ours['10y'])} / {seconds(ours['180d'])}{in_words(verdicts)}",
             )
         )
-        if bench.has_peers:
-            asked = {window: ask_peer(bench, DUCKDB_RANGE, store, entity, spine, windows=[window]) for window in LENGTHS}
-            found = [(years[window], answer.cost["cpu_s"]) for window, answer in asked.items() if answer.cost is not None]
-            series[f"range join, {PLURALS[entity]}"] = found
     return Findings(tuple(rows), series)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
 from benchmarks.findings import Bench, Findings, Row, gibibytes, plain, seconds
 from benchmarks.isolated import isolated
 from benchmarks.peers import DUCKDB_ASOF, DUCKDB_RANGE, POLARS_ASOF, POLARS_ROLLING, TEMPORIAN, Answer, Peer, ask_peer
-from benchmarks.questions import ENTITIES, PLURALS, references
-from benchmarks.stores import ask, shop_store, spine_of
+from benchmarks.questions import ENTITIES, LONG, PLURALS, references
+from benchmarks.stores import ask_in_turn, shop_store, spine_of, write_answer
 
 PEERS = (DUCKDB_RANGE, DUCKDB_ASOF, POLARS_ASOF, POLARS_ROLLING, TEMPORIAN)
 RANGE_JOIN_AT_LEAST = {"user": 15, "sku": 100}
@@ -23,11 +24,22 @@ def measure(bench: Bench) -> Findings:
     for entity in ENTITIES:
         count = bench.size.spine_rows if entity == "user" else bench.size.few_rows
         spine = spine_of(store, entity, count)
-        answer = bench.data / "answers" / f"ours-{bench.size.name}-{entity}.parquet"
-        answer.parent.mkdir(exist_ok=True)
-        ours = isolated(ask, store=store, spine=spine, features=references(entity), out=answer, runs=bench.runs)["cost"]
+        answer = answer_of(bench, store, entity, spine)
+        ours = isolated(ask_in_turn, store=store, spine=spine, features={"": references(entity)}, runs=bench.runs)[""]
         rows += [row_of(bench, peer, store, entity, spine, ours=ours, answer=answer, count=count) for peer in PEERS]
     return Findings(tuple(rows))
+
+
+def answer_of(bench: Bench, store: Path, entity: str, spine: Path, *, windows: Sequence[str] = LONG) -> Path:
+    """Write our own answer for comparison -> its file."""
+    answer = bench.data / "answers" / f"{store.name}-{spine.stem}.parquet"
+    isolated(write_answer, store=store, spine=spine, features=references(entity, windows), out=answer)
+    return answer
+
+
+def in_words(verdicts: Collection[str]) -> str:
+    """Say what came of several questions to the range join; nothing when it was not asked."""
+    return f"; range join {', '.join(sorted(verdicts))}" if verdicts else ""
 
 
 def row_of(

@@ -17,14 +17,14 @@ from benchmarks.peers.comparison import verdict
 from benchmarks.peers.environments import REQUIREMENTS, NotInstallableError, python_of
 from benchmarks.questions import references
 from benchmarks.sizes import Size
-from benchmarks.stores import ask, law_store, spine_of
+from benchmarks.stores import law_store, spine_of, write_answer
 
 OURS = pa.table({"user_id": [7, 7, 8], "user__buys_30d": [1, 2, 0], "user__mean": pa.array([0.5, None, 1.0])})
 ROWS = np.array([0, 1, 2])
 
 
 def _said(**theirs: object) -> str:
-    return verdict(OURS, pa.table(theirs), ROWS, prefix="user__")
+    return verdict(OURS, pa.table(theirs), ROWS, prefix="user__", features=["buys_30d", "mean"])
 
 
 def test_equal_answers_in_another_order_are_equal() -> None:
@@ -59,7 +59,7 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Bench, Path, Path, 
     bench = Bench(Size.parse("1k"), tmp_path_factory.mktemp("bench"))
     store = law_store(bench.data, Law(1_000, users=40, skus=10, first="2017-07-01", end="2017-11-01"), kind="user")
     spine, ours = spine_of(store, "user", 300), bench.data / "ours.parquet"
-    ask(str(store), str(spine), references("user"), out=str(ours))
+    write_answer(str(store), str(spine), references("user"), str(ours))
     return bench, store, spine, ours
 
 
