@@ -26,8 +26,9 @@ def draw(record: dict[str, Any], file: Path) -> Path | None:
     if any(name not in record["sections"] for name in PANELS):
         return None
     from matplotlib.figure import Figure
+    from matplotlib.ticker import NullLocator
 
-    figure = Figure(figsize=(9.6, 4.2), dpi=110, layout="constrained")
+    figure = Figure(figsize=(9.6, 4.4), dpi=110, layout="constrained")
     for axes, (name, (axis, title)) in zip(figure.subplots(1, 2), PANELS.items(), strict=True):
         _draw_panel(axes, record["sections"][name]["series"])
         axes.set_title(f"{title}, the same spine", loc="left", fontsize=10)
@@ -35,7 +36,11 @@ def draw(record: dict[str, Any], file: Path) -> Path | None:
         axes.set_ylabel("CPU seconds")
         if name == "lengths":
             axes.set_xticks(list(LENGTH_TICKS), list(LENGTH_TICKS.values()))
-            axes.minorticks_off()
+        else:
+            axes.set_xticks(sorted({x for points in record["sections"][name]["series"].values() for x, _ in points}))
+            axes.xaxis.set_major_formatter(lambda x, _: f"{x:,.0f}")
+        axes.xaxis.set_minor_locator(NullLocator())
+    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=9, frameon=False)
     figure.suptitle(f"Cost of a training set, {record['events']:,} events", x=0.01, ha="left", fontsize=12)
     file.parent.mkdir(parents=True, exist_ok=True)
     part = file.with_name(f".{file.name}.part")
@@ -44,12 +49,16 @@ def draw(record: dict[str, Any], file: Path) -> Path | None:
 
 
 def _draw_panel(axes: Axes, series: dict[str, list[list[float]]]) -> None:
+    from matplotlib.ticker import LogLocator, NullLocator
+
     axes.set_xscale("log")
     axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter(lambda y, _: f"{y:g}")
+    axes.yaxis.set_minor_locator(NullLocator())
     axes.grid(color="#e5e5e5", which="major")
     axes.spines[["top", "right"]].set_visible(False)
     for name, points in series.items():
         who, of = name.rsplit(", ", 1)
         style = {"linestyle": "-", "marker": "o"} if who == "ours" else {"linestyle": "--", "marker": "x"}
         axes.plot(*zip(*points, strict=True), label=name, color=COLOURS[of], **style)
-    axes.legend(fontsize=8, frameon=False)

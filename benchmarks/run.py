@@ -30,6 +30,7 @@ from benchmarks.sizes import Size  # noqa: E402
 from benchmarks.table import render  # noqa: E402
 
 ONCE_FROM_EVENTS = 100_000_000
+EVERY = {**SECTIONS, **UNATTENDED}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -37,18 +38,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = _parser().parse_args(arguments)
     bench = Bench(given.size, given.data.resolve(), runs=given.runs, has_peers=not given.no_peers)
     record_file = given.results / f"{bench.size.name}.json"
-    sections = UNATTENDED if bench.size.events >= ONCE_FROM_EVENTS else SECTIONS
+    usual = UNATTENDED if bench.size.events >= ONCE_FROM_EVENTS else SECTIONS
     if given.fresh:
         shutil.rmtree(bench.data, ignore_errors=True)
     bench.data.mkdir(parents=True, exist_ok=True)
     there = read_record(record_file)["sections"]
-    names = [name for name in given.only or sections if not (given.missing and name in there)]
+    names = [name for name in given.only or usual if not (given.missing and name in there)]
     failed: list[str] = []
     for number, name in enumerate(names, start=1):
         say(f"{number}/{len(names)} {name} ...")
         started = time.monotonic()
         try:
-            findings = sections[name](bench)
+            findings = EVERY[name](bench)
         except IsolatedError as error:
             failed.append(name)
             say(f"{name} failed: {error}")
@@ -59,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     record = read_record(record_file)
     picture = draw(record, given.pictures / f"cost-{bench.size.name}.png")
     say(f"{record_file}{'' if picture is None else f', {picture}'}")
-    print(render(record, sections))
+    print(render(record, EVERY))
     if failed:
         raise SystemExit(f"Not measured, see above: {', '.join(failed)}")
 
@@ -72,7 +73,7 @@ def say(line: str) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", type=Size.parse, default=Size.parse("1m"), help="events: 100k, 1m, 10m, 50m, 200m")
-    parser.add_argument("--only", type=_sections, help=f"comma-separated: {', '.join(SECTIONS)}")
+    parser.add_argument("--only", type=_sections, help=f"comma-separated: {', '.join(EVERY)}")
     parser.add_argument("--missing", action="store_true", help="only sections that the record does not have")
     parser.add_argument("--runs", type=int, default=5, help="calls that a median is taken of")
     parser.add_argument("--no-peers", action="store_true", help="leave other tools out")
@@ -85,8 +86,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def _sections(text: str) -> list[str]:
     names = text.split(",")
-    if unknown := [name for name in names if name not in {**SECTIONS, **UNATTENDED}]:
-        raise argparse.ArgumentTypeError(f"{', '.join(unknown)}; there are {', '.join({**SECTIONS, **UNATTENDED})}")
+    if unknown := [name for name in names if name not in EVERY]:
+        raise argparse.ArgumentTypeError(f"{', '.join(unknown)}; there are {', '.join(EVERY)}")
     return names
 
 

@@ -14,6 +14,7 @@ from benchmarks.stores import ask_in_turn, read_spine, shop_store, spine_of
 
 FEW_KEYS, FEW_ROWS = 3, 300
 COUNTERS = Path("/proc/self/io")
+READ_AHEAD = "sys/block/*/queue/read_ahead_kb"
 
 
 def measure(bench: Bench) -> Findings:
@@ -43,7 +44,7 @@ def measure(bench: Bench) -> Findings:
     ]
     if read["few"] is None or not read["all"]:
         return Findings((*rows, Row(f"{what}: bytes read from disk", note="this system does not tell")))
-    note = f"{plain(read['few'] / 2**20)} / {plain(read['all'] / 2**20)} MiB"
+    note = f"{plain(read['few'] / 2**20)} / {plain(read['all'] / 2**20)} MiB{_read_ahead()}"
     return Findings((*rows, Row(f"{what}: bytes read from disk", read["few"] / read["all"], note=note)))
 
 
@@ -58,6 +59,12 @@ def read_cold(store: str, warm_store: str, spine: str, features: list[str]) -> i
     fs.FeatureStore(store).get_historical_features(rows, features)
     after = _read_bytes()
     return None if before is None or after is None else after - before
+
+
+def _read_ahead() -> str:
+    """Say how much this system reads around a page that is missing; with much, few pages cost as much as all."""
+    found = [int(file.read_text(encoding="ascii")) for file in Path("/").glob(READ_AHEAD)]
+    return f"; read-ahead {max(found):,} KiB" if found else ""
 
 
 def _evict(file: Path) -> None:
