@@ -1,7 +1,7 @@
 """Rebuilding aside: a view's tiles and ledger from its committed events, in a folder of their own, by the functions that build them.
 
-Nothing of what is committed is read but the events, the keys' codes and which months make up each partition. So a new kind
-of fold, or of file in a ledger, is rebuilt without a word here.
+Nothing of what is committed is read but the events, the codes of keys and of text items, and which months make up each
+partition. So a new kind of fold, or of file in a ledger, is rebuilt without a word here.
 """
 
 from __future__ import annotations
