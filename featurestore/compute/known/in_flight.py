@@ -44,7 +44,7 @@ class LateRows:
         classes, codes = _numbers(table, CLASS), _numbers(table, CODE)
         powers, firsts = np.unique(classes, return_index=True)
         self._classes = []
-        for power, first, end in zip(powers, firsts, [*firsts[1:], len(classes)], strict=True):
+        for power, first, end in zip(powers, firsts, [*firsts[1:], len(classes)][: len(firsts)], strict=True):
             found, starts = np.unique(codes[first:end], return_index=True)
             ends = np.append(starts[1:], end - first).astype(np.int64)
             self._classes.append(_Class(int(power), int(first), found, ends, self._steps[first:end]))
