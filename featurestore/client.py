@@ -27,6 +27,7 @@ from featurestore.drift.alerts import Answers, alerts, digest_of, page_of
 from featurestore.drift.audit import (
     HISTORY_SCHEMA,
     AuditReport,
+    Episode,
     audit_views,
     draw_report,
     episodes,
@@ -36,12 +37,14 @@ from featurestore.drift.audit import (
 )
 from featurestore.drift.calibrations import rollback
 from featurestore.drift.dependence import calibrations_of
+from featurestore.drift.fitters import fitter
+from featurestore.drift.loop import DEFAULT_POLICY as RECALIBRATION
 from featurestore.drift.loop import recalibrate
 from featurestore.drift.overview import answers_of, write_page
 from featurestore.drift.picture import draw_timeline
 from featurestore.drift.recalibrate import Decision
 from featurestore.drift.report import WrittenReport
-from featurestore.drift.rules import budget_spent, running_alone
+from featurestore.drift.rules import Outlook, Runs, budget_spent, outlook, running_alone
 from featurestore.drift.source_audit import audit_source
 from featurestore.errors import CalibrationError, DefinitionError, UnknownNameError, did_you_mean
 from featurestore.lake.ingest import ingest
@@ -497,29 +500,52 @@ class FeatureStore:
             UnknownNameError: there is no calibration of that name.
             CalibrationError: no month has been audited, or the inputs cannot be fitted.
         """
-        registry, table = self.registry, self.drift_history()
+        registry = self.registry
         if name is not None and name not in registry.calibrations:
             raise UnknownNameError(f"There is no calibration {name!r}.{did_you_mean(name, registry.calibrations)}")
-        if not table.num_rows:
-            raise CalibrationError("No month has been audited yet. Call store.audit() for the months you have first.")
-        months = month_list(max(table["month"].to_pylist()) if month is None else month)
-        found = episodes(table, lambda feature: calibrations_of(registry, feature))
-        spent = budget_spent([self.layout.calibrations(each) for each in registry.calibrations])
+        months, found, spent = self._recalibration(month)
         decisions: list[Decision] = []
         for calibration in registry.calibrations.values():
             if name in (None, calibration.name):
-                mine = [episode for episode in found if calibration.name in episode.calibrations]
-                rows, folder = calibration_rows(self.layout, registry, calibration), self.layout.calibrations(calibration.name)
                 decisions += recalibrate(
                     calibration,
-                    rows,
-                    folder=folder,
+                    calibration_rows(self.layout, registry, calibration),
+                    folder=self.layout.calibrations(calibration.name),
                     months=months,
-                    episodes=mine,
+                    episodes=[episode for episode in found if calibration.name in episode.calibrations],
                     is_forced=name is not None,
                     spent=spent,
                 )
         return decisions
+
+    def outlooks(self, *, month: Month | date | str | None = None) -> dict[str, Outlook]:
+        """Say what ``recalibrate()`` would do about each calibration as of an audited month, and what it waits for.
+
+        Raises:
+            CalibrationError: no month has been audited.
+        """
+        registry, ((last, *_), found, spent) = self.registry, self._recalibration(month)
+        return {
+            name: outlook(
+                Runs.of(self.layout.calibrations(name)),
+                fitter(calibration.fit),
+                month=last,
+                first=calibration_rows(self.layout, registry, calibration).first,
+                episodes=[each for each in found if name in each.calibrations and each.month <= last],
+                policy=RECALIBRATION,
+                runs_this_month=spent(last),
+            )
+            for name, calibration in registry.calibrations.items()
+        }
+
+    def _recalibration(self, month: Months | None) -> tuple[list[Month], tuple[Episode, ...], Callable[[Month], int]]:
+        """Collect what recalibrations need: months, all episodes, and the runs of a month."""
+        registry, table = self.registry, self.drift_history()
+        if not table.num_rows:
+            raise CalibrationError("No month has been audited yet. Call store.audit() for the months you have first.")
+        months = month_list(max(table["month"].to_pylist()) if month is None else month)
+        found = episodes(table, lambda feature: calibrations_of(registry, feature))
+        return months, found, budget_spent([self.layout.calibrations(each) for each in registry.calibrations])
 
     def rollback(self, name: str) -> str:
         """Make a calibration's champion before the present one champion again, with its drift reference.

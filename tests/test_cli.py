@@ -154,7 +154,7 @@ def test_audit_takes_the_last_month_by_default(filled: Run) -> None:
 
 def test_without_a_drift_nothing_is_recalibrated(filled: Run) -> None:
     filled("audit")
-    assert filled("recalibrate")[1] == "no drift waits for a recalibration\n"
+    assert filled("recalibrate")[1] == "no drift calls for a recalibration now\n"
     assert json.loads(filled("recalibrate", "--json")[1]) == []
 
 
@@ -317,3 +317,26 @@ def test_verify_says_equal_and_ends_with_one_where_it_is_not(filled: Run, tmp_pa
     assert code == 1
     assert "committed 9, recomputed 1" in out
     assert json.loads(filled("verify", "--json")[1])["first_difference"]["key"] == [7]
+
+
+def test_auditing_a_month_again_gives_the_same_rows_the_same_page_and_the_same_alerts(filled: Run, tmp_path: Path) -> None:
+    commands = (("audit", "--month", "2025-11", "--page", "--json"), ("alerts", "--json"))
+    first = [filled(*command)[1] for command in commands]
+    page = tmp_path / "store" / "reports" / "2025-11" / "audit.html"
+    written = page.read_bytes()
+    assert json.loads(first[0])["page"] == str(page)
+    assert [filled(*command)[1] for command in commands] == first
+    assert page.read_bytes() == written
+    found = json.loads(first[1])
+    assert found["alerts"] == []
+    assert found["digests"][0]["month"] == "2025-11"
+
+
+def test_alerts_are_words_or_markdown_and_need_an_audit(filled: Run) -> None:
+    code, _, err = filled("alerts")
+    assert code == 1
+    assert "Run `featurestore audit` first" in err
+    filled("audit", "--month", "2025-11")
+    assert filled("alerts")[1].startswith("audit of 2025-11: ")
+    assert filled("alerts", "--month", "2025-11", "--markdown")[1].startswith("**Drift audit of 2025-11**: ")
+    assert filled("alerts", "--since", "2016-01")[1] == ""

@@ -28,6 +28,7 @@ for command in (
     store.verify,
     store.get,
     drift.audit,
+    drift.alerts,
     drift.acknowledge,
     drift.recalibrate,
     drift.rollback,

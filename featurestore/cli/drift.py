@@ -20,6 +20,7 @@ Months = Annotated[list[str] | None, typer.Option("--month", help="Month such as
 def audit(
     months: Months = None,
     is_all: Annotated[bool, typer.Option("--all", help="Every month that has events.")] = False,
+    writes_page: Annotated[bool, typer.Option("--page", help="Write the page of the last of these months.")] = False,
     root: Root = DEFAULT_ROOT,
     views: Views = None,
     as_json: Json = False,
@@ -29,12 +30,39 @@ def audit(
     wanted = _months(store, months or [], is_all=is_all)
     with screen.counting("audit") as advance:
         report = store.audit(wanted, views=views, progress=lambda view, month: advance(f"{view} {month}"))
+    page = store.write_page(report.months[-1]) if writes_page else None
     if as_json:
-        screen.show_json({"months": report.months, "states": report.states, "entered": report.entered, "rows": report.table})
+        found = {"months": report.months, "states": report.states, "entered": report.entered, "rows": report.table}
+        screen.show_json(found | ({"page": page} if page else {}))
         return
     screen.say(str(report))
     for episode in report.entered:
         screen.say(f"  {episode}")
+    if page:
+        screen.say(f"page: {page}")
+
+
+def alerts(
+    months: Months = None,
+    since: Annotated[str | None, typer.Option("--since", help="Instead: this month and all after it.")] = None,
+    as_text: Annotated[bool, typer.Option("--markdown", help="Write each alert in full, as Markdown to send.")] = False,
+    root: Root = DEFAULT_ROOT,
+    as_json: Json = False,
+) -> None:
+    """Say what people should be told: one alert per drift and change of its state, then the month's digest."""
+    store = open_store(root)
+    last = store.status().last_audit
+    if last is None:
+        raise DefinitionError("No month has been audited yet. Run `featurestore audit` first.")
+    found = store.alerts(since=since) if since else store.alerts(months or [last])
+    digests = [] if since else [store.digest(month) for month in months or [last]]
+    if as_json:
+        screen.show_json({"alerts": [alert.document() for alert in found], "digests": [each.document() for each in digests]})
+        return
+    for alert in found:
+        screen.say(alert.text() if as_text else str(alert))
+    for digest in digests:
+        screen.say(digest.text() if as_text else str(digest))
 
 
 def acknowledge(
@@ -59,11 +87,14 @@ def recalibrate(
     as_json: Json = False,
 ) -> None:
     """Fit challengers, back-test them against the champions, promote the better ones."""
-    decisions = open_store(root).recalibrate(name, month=month)
+    store = open_store(root)
+    decisions = store.recalibrate(name, month=month)
     if as_json:
         screen.show_json([decision.to_json() for decision in decisions])
     elif not decisions:
-        screen.say("no drift waits for a recalibration")
+        screen.say("no drift calls for a recalibration now")
+        for waiting, found in store.outlooks(month=month).items():
+            screen.say(f"  {waiting}: {found.action}, {found.reason}")
     for decision in () if as_json else decisions:
         screen.say(f"{decision.calibration}: {'promoted' if decision.is_promoted else 'rejected'}, {decision.reason}")
 

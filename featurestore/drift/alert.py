@@ -99,6 +99,10 @@ class Digest:
     still_open: tuple[str, ...]
     watched: tuple[tuple[str, float, str], ...]
 
+    def __str__(self) -> str:
+        counted = ", ".join(f"{count} {state}" for state, count in self.states.items())
+        return f"audit of {self.month}: {counted or 'nothing audited'}; {len(self.opened)} opened, {len(self.still_open)} still open"
+
     def document(self) -> dict[str, Any]:
         """Return the digest as plain values that ``json`` can write."""
         watched = [dict(zip(("feature", "score", "what"), each, strict=True)) for each in self.watched]

@@ -38,6 +38,7 @@ from featurestore.spec.document import digest
 from featurestore.timeline import Month
 
 MONTH, YEAR, AT = "audit_month", "audit_year", "month"
+WORKSPACE = "evidently"
 FORMAT = 2
 HISTORY_SCHEMA = pa.schema([("view", pa.string()), *DRIFT_SCHEMA])
 EDGES = b"edges"
@@ -281,7 +282,7 @@ def episodes(table: pa.Table, calibrations: Callable[[str], tuple[str, ...]]) ->
 
 
 def draw_report(audited: AuditedView, month: Month, *, folder: Path) -> WrittenReport:
-    """Draw the Evidently report of an audited month.
+    """Draw the Evidently report of an audited month, and keep it in the workspace ``folder / WORKSPACE``.
 
     The reference is the rows of the months that most features were compared with; without any, the month before.
 
@@ -301,7 +302,15 @@ def draw_report(audited: AuditedView, month: Month, *, folder: Path) -> WrittenR
         table.drop_columns(list(audited.keys)) for table in (current, pa.concat_tables(reference, promote_options="default"))
     ]
     title = f"{audited.view} in {month}, against {', '.join(map(str, names))}"
-    return write_report(sides[0], sides[1], scores, folder=folder / str(month), name=audited.view, title=title)
+    return write_report(
+        sides[0],
+        sides[1],
+        scores,
+        folder=folder / str(month),
+        name=audited.view,
+        title=title,
+        workspace=folder / WORKSPACE,
+    )
 
 
 def _sketched(audited: AuditedView, last: Month, policy: DriftPolicy) -> _Sketched:

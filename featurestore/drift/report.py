@@ -3,6 +3,9 @@
 Evidently draws, the monitor judges. Evidently would bin each month anew, drop missing values first and know no season, so
 the report's drift test is one registered under a name of ours that looks the exact score up. Only a bounded sample of rows
 and the features worth a look go in: its cost lies in figures, not in statistics.
+
+Each report is also kept in an Evidently workspace, a project a view and a run a month, which ``evidently ui --workspace FOLDER``
+shows month by month.
 """
 
 from __future__ import annotations
@@ -12,9 +15,11 @@ import re
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import NAMESPACE_URL, uuid5
 
 import numpy as np
 import pyarrow as pa
@@ -22,6 +27,7 @@ import pyarrow as pa
 from featurestore.drift.edges import CATEGORY, NUMERIC, PROFILE, UNSUPPORTED, kind_of, numbers, texts, values_by_count
 from featurestore.drift.state import DRIFT, INSUFFICIENT, LATCHED, OK, WATCH
 from featurestore.errors import FeatureStoreError, MissingExtraError
+from featurestore.timeline import Month
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,7 +61,15 @@ class _Shown:
 
 
 def write_report(
-    current: pa.Table, reference: pa.Table, scores: pa.Table, *, folder: Path, name: str, title: str, max_rows: int = MAX_ROWS
+    current: pa.Table,
+    reference: pa.Table,
+    scores: pa.Table,
+    *,
+    folder: Path,
+    name: str,
+    title: str,
+    max_rows: int = MAX_ROWS,
+    workspace: Path | None = None,
 ) -> WrittenReport:
     """Draw the month's worst features with Evidently, as HTML and JSON.
 
@@ -68,6 +82,8 @@ def write_report(
         name: File name without suffix: letters, digits and ``_ . = -``.
         title: Heading; escaped.
         max_rows: Rows of each side that Evidently sees, a seeded sample.
+        workspace: Folder of the Evidently workspace that keeps the report as the month's run of the project ``name``; one that is
+            there already is replaced. None without it.
 
     Returns:
         Paths and features. The JSON of equal input is equal. A feature without values on one side has its missing rows counted
@@ -85,11 +101,14 @@ def write_report(
         )
     sides = [_sample(table, max_rows) for table in (current, reference)]
     shown = _choose(sides[0], sides[1], scores)
-    snapshot = _run(_frame(sides[0], shown), _frame(sides[1], shown), shown, title=title)
+    month = Month.parse(scores["month"][0].as_py()) if len(scores) else None
+    snapshot = _run(_frame(sides[0], shown), _frame(sides[1], shown), shown, title=title, month=month)
     folder.mkdir(parents=True, exist_ok=True)
     html, json = folder / f"{name}.html", folder / f"{name}.json"
     _write(html, _with_heading(snapshot.get_html_str(as_iframe=False), title, shown))
     _write(json, snapshot.json())
+    if workspace is not None and month is not None:
+        _keep(snapshot, workspace, project=name, month=month)
     return WrittenReport(html, json, tuple(one.feature for one in shown))
 
 
@@ -150,7 +169,7 @@ def _drawn_positions(column: pa.ChunkedArray) -> np.ndarray:
     return np.where(mass[:, -1] > 0, (mass <= draw[:, None]).sum(axis=1), np.nan)
 
 
-def _run(current: pd.DataFrame, reference: pd.DataFrame, shown: list[_Shown], *, title: str) -> Any:
+def _run(current: pd.DataFrame, reference: pd.DataFrame, shown: list[_Shown], *, title: str, month: Month | None) -> Any:
     """Run Evidently over the two samples -> its snapshot."""
     os.environ.setdefault("DO_NOT_TRACK", "1")  # read when evidently is imported
     try:
@@ -180,7 +199,23 @@ def _run(current: pd.DataFrame, reference: pd.DataFrame, shown: list[_Shown], *,
             metrics.append(MissingValueCount(column=one.column))
     with np.errstate(invalid="ignore"):  # Evidently divides by the count of a column without values
         datasets = [Dataset.from_pandas(side, data_definition=definition) for side in (current, reference)]
-        return Report(metrics, include_tests=True).run(*datasets, name=escape(title))
+        when = {"timestamp": datetime.combine(month.first_day, datetime.min.time()), "tags": [str(month)]} if month else {}
+        return Report(metrics, include_tests=True).run(*datasets, name=escape(title), **when)
+
+
+def _keep(snapshot: Any, folder: Path, *, project: str, month: Month) -> None:
+    """Keep a report in the workspace under names made from project and month, so that drawing it again replaces it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        from evidently.sdk.models import ProjectModel
+        from evidently.ui.workspace import Workspace
+
+    folder.mkdir(parents=True, exist_ok=True)
+    workspace = Workspace.create(str(folder))
+    own = uuid5(NAMESPACE_URL, f"featurestore:{project}")
+    if workspace.get_project(own) is None:
+        workspace.add_project(ProjectModel(id=own, name=project, description=f"Monthly drift reports of {escape(project)}"))
+    workspace.state.write_snapshot(own, uuid5(own, str(month)), snapshot.to_snapshot_model())
 
 
 def _register_scores(shown: list[_Shown]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +10,16 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from featurestore.drift.audit import AuditedView, audit_views, draw_report, episodes, history, read_snapshot, take_snapshots
+from featurestore.drift.audit import (
+    WORKSPACE,
+    AuditedView,
+    audit_views,
+    draw_report,
+    episodes,
+    history,
+    read_snapshot,
+    take_snapshots,
+)
 from featurestore.drift.policy import DriftPolicy
 from featurestore.errors import FeatureStoreError
 from featurestore.lake.table import Table
@@ -112,3 +122,26 @@ def test_a_report_of_a_month_that_was_not_audited_says_what_to_do(tmp_path) -> N
     with pytest.raises(FeatureStoreError, match=r"Call store.audit\('2021-09'\) first"):
         draw_report(audited(tmp_path), Month(2021, 9), folder=tmp_path)
     assert read_snapshot(audited(tmp_path), Month(2021, 9)) is None
+
+
+def test_the_workspace_holds_one_run_a_month_with_our_scores_in_it(tmp_path) -> None:
+    whole(tmp_path, Fake(), MONTHS)
+    months = [Month(2021, 9), Month(2021, 10)]
+    for month in [*months, months[-1]]:
+        draw_report(audited(tmp_path), month, folder=tmp_path / "reports")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        from evidently.ui.workspace import Workspace
+
+    workspace = Workspace(str(tmp_path / "reports" / WORKSPACE))
+    (project,) = workspace.list_projects()
+    runs = [workspace.get_run(project.id, run) for run in workspace.list_runs(project.id)]
+    assert project.name == "v"
+    assert sorted(run.timestamp.date() for run in runs) == [month.first_day for month in months]
+    assert sorted(tag for run in runs for tag in run.tags) == ["2021-09", "2021-10"]
+    scores = {
+        row["feature"]: row["score"] for row in history(audited(tmp_path)).to_pylist() if row["month"] == months[0].first_day
+    }
+    first = min(runs, key=lambda run: run.timestamp)
+    shown = [getattr(result, "value", None) for result in first.metric_results.values()]
+    assert any(value == pytest.approx(scores["v__jumps"]) for value in shown if isinstance(value, float))
