@@ -478,7 +478,7 @@ class FeatureStore:
             history=self.drift_history(),
             registry=registry,
             answers=self._answers(),
-            audited=lambda view: audited_view(self.layout, registry.views[view]),
+            audited=lambda name: audited_view(self.layout, registry.views[name]) if name in registry.views else None,
         )
 
     def _answers(self) -> Answers:

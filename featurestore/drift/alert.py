@@ -10,8 +10,8 @@ from featurestore.drift.dependence import Dependants
 from featurestore.drift.markup import markdown, plain_text
 
 OPENED, REJECTED, RECALIBRATED, ROLLED_BACK = "opened", "rejected", "recalibrated", "rolled_back"
-ACKNOWLEDGED, FOLLOWED, RELEASED = "acknowledged", "followed", "released"
-ALERT_STATES = (OPENED, REJECTED, RECALIBRATED, ROLLED_BACK, ACKNOWLEDGED, FOLLOWED, RELEASED)
+ACKNOWLEDGED, FOLLOWED, RELEASED, ENDED = "acknowledged", "followed", "released", "ended"
+ALERT_STATES = (OPENED, REJECTED, RECALIBRATED, ROLLED_BACK, ACKNOWLEDGED, FOLLOWED, RELEASED, ENDED)
 
 
 @dataclass(frozen=True)

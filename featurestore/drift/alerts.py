@@ -7,6 +7,7 @@
     acknowledged    a person accepted the change: new baseline
     followed        another change of the feature entered ``drift`` on top of it
     released        nobody answered for a year: new baseline
+    ended           a data fault is over: the record is right again
 
 Alerts are derived, not stored: the same history, definitions and answers give the same alerts with the same names, so whoever
 delivers them knows by the name what has been delivered.
@@ -26,6 +27,7 @@ from featurestore.drift.acknowledge import Acknowledgement
 from featurestore.drift.alert import (
     ACKNOWLEDGED,
     ALERT_STATES,
+    ENDED,
     FOLLOWED,
     OPENED,
     RECALIBRATED,
@@ -181,6 +183,11 @@ def _ending(episode: Episode, past: _Past) -> Iterator[_Change]:
         if (each.feature, each.segment) == key and episode.month <= month and (end is None or month < end):
             yield _Change(ACKNOWLEDGED, month, each.note, f"The baseline is new from {each.reset} on.")
             return
+    if episode.is_fault:
+        over = min((month for month in (quiet, end) if month is not None), default=None)
+        if over is not None:
+            yield _Change(ENDED, over, "the record is right again", "Nothing, if the rows have been delivered again.")
+        return
     if end is not None and (quiet is None or end < quiet):
         yield _Change(FOLLOWED, end, f"it changed again: {later[0].reason}", f"See {later[0].name}.")
     elif quiet is not None and not any(change.state == RECALIBRATED for change in _decisions(episode, past.answers)):

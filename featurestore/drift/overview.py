@@ -35,7 +35,7 @@ def write_page(
     history: pa.Table,
     registry: Registry,
     answers: Answers,
-    audited: Callable[[str], AuditedView],
+    audited: Callable[[str], AuditedView | None],
 ) -> Path:
     """Write the page of an audited month.
 
@@ -48,7 +48,7 @@ def write_page(
         history: All committed scores (``HISTORY_SCHEMA``).
         registry: The definitions.
         answers: What was done.
-        audited: View to its tables.
+        audited: View to its tables; a source, whose columns have no sketches to be drawn from, to ``None``.
 
     Raises:
         FeatureStoreError: the month has not been audited.
@@ -66,9 +66,7 @@ def write_page(
             newest[story[0].feature, story[0].segment] = name
     shown = [story for name, story in stories.items() if name in newest.values() or story[-1].month == str(month)]
     shown.sort(key=lambda story: (story[0].month, story[0].score, story[0].episode), reverse=True)
-    # A column of a source has no sketches to be drawn from.
-    drawn = [story[0] for story in shown if story[0].view in registry.views]
-    portraits = {opened.episode: _portrait(opened, audited(opened.view), month) for opened in drawn}
+    portraits = {story[0].episode: _portrait(story[0], audited(story[0].view), month) for story in shown}
     page = AuditPage(
         title=title,
         month=month,
@@ -82,8 +80,10 @@ def write_page(
     return path
 
 
-def _portrait(opened: Alert, audited: AuditedView, month: Month) -> Portrait | None:
+def _portrait(opened: Alert, audited: AuditedView | None, month: Month) -> Portrait | None:
     """Compare the month with the same months of the years before the change, or, without any, with the year before it."""
+    if audited is None:
+        return None
     since = Month.parse(opened.since)
     same = [month.shift(-12 * years) for years in range(1, 12)]
     before = [each for each in same if each < since]

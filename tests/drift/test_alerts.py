@@ -130,6 +130,14 @@ def test_an_episode_that_nobody_answered_or_that_another_followed_says_so() -> N
     ]
 
 
+def test_a_data_fault_starts_nothing_and_ends_when_the_record_is_right_again() -> None:
+    table = history(latched(until="2024-10"))
+    table = table.set_column(table.column_names.index("kind"), "kind", pa.array(["unit"] * len(table)))
+    opened, ended = alerts(table, REGISTRY, runs())
+    assert opened.next.startswith("A data fault is no drift")
+    assert (ended.state, ended.month) == ("ended", "2024-11")
+
+
 def test_months_can_be_asked_for_and_names_are_stable() -> None:
     answers = runs(decided("2024-11", is_promoted=True))
     table = history(latched(until="2024-11"))
