@@ -3,6 +3,7 @@
 The panel is a hash sample of the entities with activity in the 90 days before: an entity that stays active stays in the
 panel, whoever joins or leaves. Sums over more than a year are taken over the month alone (their inflow), and values carried
 from longer ago than a year are not seen: as a history grows, these levels move by construction, what enters them does not.
+A value that forgets is a level as far as it remembers: a decayed sum of up to 36 days of half-life, whatever its window.
 
 Windows of another shape: an ``Offset`` of up to a year is scored as it is, from the month on whose whole look-back, offset
 included, lies inside the history. The others are taken over the month like long ones: at a month's end ``"mtd"`` is always
@@ -123,9 +124,9 @@ def _monthly(feature: Feature, month: Window) -> Feature:
 
 def _is_long(feature: Feature) -> bool:
     """Whether the feature's level moves by construction: it holds more than a year, or a different length at each as_of."""
-    if feature.window is None:
+    if feature.window is None or feature.aggregation is None:
         return False
-    hours = feature.window.length_hours
+    hours = _shorter(feature.window.length_hours, feature.aggregation.memory_hours)
     return hours is None or hours > LONGEST_LEVEL_HOURS
 
 
@@ -138,4 +139,11 @@ def _longest_hours(feature: Feature, features: Sequence[Feature]) -> int:
     if feature.expression:
         by_name = {each.name: each for each in features}
         return max((_longest_hours(by_name[name], features) for name in feature.expression.columns), default=0)
-    return (feature.window.look_back_hours or 0) if feature.window else 0
+    if feature.window is None or feature.aggregation is None:
+        return 0
+    return _shorter(feature.window.look_back_hours, feature.aggregation.memory_hours) or 0
+
+
+def _shorter(one: int | None, other: int | None) -> int | None:
+    """Return the shorter of two lengths; ``None`` is endless."""
+    return min((length for length in (one, other) if length is not None), default=None)

@@ -76,6 +76,11 @@ class Landing:
     row: np.ndarray
     found: np.ndarray
 
+    @cached_property
+    def next_row(self) -> np.ndarray:
+        """First row of the entity at or behind the bound; that behind its last one if there is none."""
+        return np.where(self.found, self.row + 1, self.partition.starts_of(self.codes))
+
 
 @dataclass(frozen=True, eq=False)
 class Stretch:
@@ -113,6 +118,7 @@ class Probes:
 
     @cached_property
     def _of(self) -> np.ndarray:
+        """Number of the partition that answers each probe, -1 for none."""
         of = np.full(len(self), -1, np.int64)
         for landing in self.landings:
             of[landing.positions] = landing.index
@@ -123,7 +129,7 @@ class Probes:
         """First row of the entity at or behind the bound, in the partition that answers the probe."""
         rows = np.zeros(len(self), np.int64)
         for landing in self.landings:
-            rows[landing.positions] = np.where(landing.found, landing.row + 1, landing.partition.starts_of(landing.codes))
+            rows[landing.positions] = landing.next_row
         return rows
 
 
@@ -135,16 +141,26 @@ def stretches(left: Probes | None, right: Probes) -> tuple[Stretch, ...]:
         right: Probes of the same entities at the steps behind the windows.
     """
     first = np.full(len(right), -1, np.int64) if left is None else left._of
-    last, found = right._of, []
+    begins = {landing.index: landing for landing in left.landings} if left else {}
+    ends, last, found = {landing.index: landing for landing in right.landings}, right._of, []
     for i in range(max(int(first.min(initial=0)), 0), int(last.max(initial=-1)) + 1):
         partition = right.partitions[i]
-        reached = np.flatnonzero((first <= i) & (last >= i) & (right.codes < len(partition.ends)))
-        codes, is_first, is_last = right.codes[reached], first[reached] == i, last[reached] == i
-        cut = is_first | is_last
-        low, high = partition.starts_of(codes[cut]), partition.ends.take(codes[cut])
-        if left is not None:
-            low = np.where(is_first[cut], left._next_row[reached[cut]], low)
-        high = np.where(is_last[cut], right._next_row[reached[cut]], high)
-        some = low < high
-        found.append(Stretch(partition, reached[~cut], codes[~cut], reached[cut][some], low[some], high[some]))
+        whole = np.flatnonzero((first < i) & (last > i) & (right.codes < len(partition.ends)))
+        parts = []
+        if i in ends:
+            at = ends[i].positions
+            low = partition.starts_of(ends[i].codes)
+            if left is not None:
+                low = np.where(first[at] == i, left._next_row[at], low)
+            parts.append((at, low, ends[i].next_row))
+        if i in begins:
+            goes_on = last[begins[i].positions] > i
+            codes = begins[i].codes[goes_on]
+            parts.append((begins[i].positions[goes_on], begins[i].next_row[goes_on], partition.ends.take(codes)))
+        partial, low, high = (np.concatenate(column) for column in zip(*parts, strict=True)) if parts else [_NO_ROWS] * 3
+        some = np.flatnonzero(low < high)
+        found.append(Stretch(partition, whole, right.codes[whole], partial[some], low[some], high[some]))
     return tuple(found)
+
+
+_NO_ROWS = np.zeros(0, np.int64)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import timedelta
 
 import numpy as np
@@ -13,8 +14,26 @@ from featurestore.compute.materialize import materialize
 from featurestore.compute.outcomes import MonthlyInputs
 from featurestore.compute.panel import Panel
 from featurestore.compute.retrieve import ViewQuery, view_queries
+from featurestore.drift.edges import fit_edges
+from featurestore.drift.sketch import sketch
 from featurestore.lake.layout import Layout, create_or_open
-from featurestore.spec import Count, Derived, Entity, FeatureView, Last, Registry, SeasonWindow, Sum
+from featurestore.spec import (
+    Count,
+    Decayed,
+    Derived,
+    Entity,
+    FeatureView,
+    First,
+    Last,
+    Max,
+    Min,
+    Registry,
+    SeasonWindow,
+    Std,
+    Sum,
+    Trend,
+    Var,
+)
 from featurestore.timeline import Clock, Month, Offset, from_us
 from tests.compute.world import SOURCE, ask, at, commit_events, event
 
@@ -196,3 +215,46 @@ def test_calibration_inputs_about_what_is_known_keep_entities_that_nothing_came_
     assert 0 in table["inflow_n"].to_pylist()
     spent = dict(zip(range(USERS), before["activity__spend_30d"].to_pylist(), strict=True))
     assert table["weight_demand"].to_pylist() == [spent[user] for user in users]
+
+
+def test_every_kind_of_feature_has_a_snapshot_that_can_be_sketched(layout) -> None:
+    windows = ("30d", "lifetime")
+    view = make_view(
+        aggregations=[
+            Var("var", "amount_cents", windows=windows),
+            Std("std", "weight", windows=windows),
+            Trend("trend", "amount_cents", windows=windows),
+            Min("least", "amount_cents", windows=windows),
+            Max("most", "weight", windows=windows),
+            Max("newest", "ordered_at", windows=windows),
+            First("entry", "category", windows=windows),
+            Decayed("warmth", half_life="7d", windows=windows),
+            Decayed("memory", "amount_cents", half_life="1y", windows=windows),
+        ],
+        derived=[],
+    )
+    materialize(layout, [view])
+    snapshot = panel(layout, view).snapshot(MARCH)
+    users = snapshot["user_id"].to_pylist()
+    monthly = answer_at(layout, replace_windows(view, ("31d",)), users, MARCH.interval(ZONE).end_us)
+    yearly = answer_at(layout, replace_windows(view, ("1y",)), users, MARCH.interval(ZONE).end_us)
+    level = answer_at(layout, view, users, MARCH.interval(ZONE).end_us)
+    for name in ("var", "std", "trend", "least", "most", "newest", "memory"):
+        assert snapshot[f"activity__{name}_lifetime"].to_pylist() == monthly[f"activity__{name}_31d"].to_pylist()
+    assert snapshot["activity__entry_lifetime"].to_pylist() == yearly["activity__entry_1y"].to_pylist()
+    assert snapshot["activity__warmth_lifetime"].to_pylist() == level["activity__warmth_lifetime"].to_pylist()
+    metadata = {field.name.removeprefix("activity__"): field.metadata or {} for field in snapshot.schema}
+    assert metadata["warmth_lifetime"] == {b"full_since": b"2021-03-01"}  # ten half-lives
+    assert metadata["memory_lifetime"][b"scored_on"] == metadata["std_lifetime"][b"scored_on"] == b"inflow"
+    edges = fit_edges(snapshot.drop_columns(["user_id"]))
+    counted = sketch(snapshot, edges)
+    assert {row["feature"] for row in counted.to_pylist() if row["fault"] is None} >= {
+        f"activity__{name}_{window}"
+        for name in ("var", "std", "trend", "least", "most", "entry", "warmth")
+        for window in windows
+    }
+
+
+def replace_windows(view: FeatureView, windows: tuple[str, ...]) -> FeatureView:
+    aggregations = [dataclasses.replace(aggregation, windows=windows) for aggregation in view.aggregations]
+    return make_view(aggregations=aggregations, derived=[])

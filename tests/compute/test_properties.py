@@ -16,7 +16,7 @@ from featurestore.compute.folds import Span
 from featurestore.compute.materialize import materialize
 from featurestore.compute.measure import last_measure, sum_measure
 from featurestore.lake.layout import create_or_open
-from featurestore.spec import Count, Distinct, Entity, FeatureView, Last, Mean, Quantile, Sum
+from featurestore.spec import Count, Decayed, Distinct, Entity, FeatureView, First, Last, Mean, Min, Quantile, Std, Sum, Trend
 from tests.compute.world import SOURCE, ask, at, commit_events, event
 
 START = at(2023, 11, 15)
@@ -32,6 +32,11 @@ VIEW = FeatureView(
         Last("category", "category", windows=("30d", "lifetime")),
         Distinct("categories", "category", windows=("1d", "30d", "lifetime")),
         Quantile("median", "weight", windows=("30d", "lifetime")),
+        Std("scatter", "weight", windows=("30d",)),
+        Trend("growth", "amount_cents", windows=("30d",)),
+        Min("least", "amount_cents", windows=("30d", "lifetime")),
+        First("entry", "category", windows=("30d", "lifetime")),
+        Decayed("heat", "weight", half_life="7d", windows=("30d", "lifetime")),
     ],
 )
 MEASURES = [sum_measure("total", "1"), last_measure("seen", "2", pa.string())]

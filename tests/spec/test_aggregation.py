@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from featurestore.errors import DefinitionError
-from featurestore.spec import Count, Last, Mean, Profile, Recency, SeasonWindow, Sum
+from featurestore.spec import Count, Decayed, First, Last, Max, Mean, Min, Profile, Recency, SeasonWindow, Std, Sum, Trend, Var
 from featurestore.spec.aggregations import aggregation_document, aggregation_from
 from featurestore.timeline import Offset
 from tests.spec.definitions import BUY, view
@@ -15,6 +15,14 @@ EVERY = [
     Sum("spend", "amount_cents", windows=("1y",)),
     Sum("load", "weight", resolution_bits=20),
     Mean("price", "amount_cents"),
+    Var("spread", "amount_cents", windows=("30d",)),
+    Std("scatter", "weight", resolution_bits=20),
+    Trend("growth", "weight"),
+    Min("least", "birthday"),
+    Max("newest", "ordered_at", where=BUY),
+    First("entry", "category"),
+    Decayed("warmth", half_life="7d"),
+    Decayed("heat", "weight", windows=("30d",)),
     Last("category", "category", windows=("90d",)),
     Recency("since_buy", where=BUY),
     Profile("days", by="day_of_week", windows=("30d",)),
@@ -35,6 +43,14 @@ def test_every_aggregation_has_the_type_that_the_design_promises() -> None:
         "spend_1y": "int64",
         "load": "double",
         "price": "double",
+        "spread_30d": "double",
+        "scatter": "double",
+        "growth": "double",
+        "least": "date",
+        "newest": "timestamp",
+        "entry": "string",
+        "warmth": "double",
+        "heat_30d": "double",
         "category_90d": "string",
         "since_buy": "double",
         "days_30d": "profile",
@@ -61,6 +77,10 @@ def test_an_aggregation_survives_its_document(aggregation) -> None:
         (lambda: Recency("since", windows=("30d",)), "takes no windows"),
         (lambda: Profile("hours", by="hours_of_day"), "Did you mean 'hour_of_day'"),
         (lambda: Sum("spend", "weight", resolution_bits=61), "from 0 to 60"),
+        (lambda: Decayed("heat", "weight", resolution_bits=-1), "from 0 to 60"),
+        (lambda: Decayed("heat", half_life="lifetime"), "half_life of 'heat': 'lifetime' has no length"),
+        (lambda: view("v", Max("most", "category")), "expected int64 or int32 or double or timestamp or date"),
+        (lambda: view("v", Trend("growth", "birthday")), "expected int64 or int32 or double"),
         (lambda: view("v", Sum("spend", "amount_cent")), "Did you mean 'amount_cents'"),
         (lambda: view("v", Sum("spend", "category")), "expected int64 or int32 or double"),
         (lambda: view("v", Mean("spend", "is_gift")), "expected int64 or int32 or double"),

@@ -154,9 +154,5 @@ def numbers_of(measures: Sequence[Measure]) -> list[tuple[Measure, ...]]:
 
 
 def wide_numbers(numbers: Sequence[tuple[Measure, ...]], window: WindowTotals) -> list[Wide]:
-    """Return the values of numbers in a window.
-
-    All have three digits more than the one with the most limbs, which is room for a count times it.
-    """
-    digits = max(map(len, numbers)) + 3
-    return [Wide.of([window.difference(limb) for limb in number], digits=digits) for number in numbers]
+    """Return the values of numbers in a window."""
+    return [Wide.of([window.difference(limb) for limb in number]) for number in numbers]
