@@ -82,15 +82,19 @@ def get(
     ],
     out: Annotated[Path, typer.Option("--out", help="File to write, .parquet or .csv.")],
     as_of: Annotated[str, typer.Option("--as-of", help="Name of the spine's as_of column.")] = "as_of",
+    is_as_known: Annotated[
+        bool, typer.Option("--as-known", help="Leave out what was ingested at floor(as_of) or later: late events, corrections.")
+    ] = False,
     root: Root = DEFAULT_ROOT,
     as_json: Json = False,
 ) -> None:
-    """Write a training set: the spine's rows with the features as they were known at each row's as_of."""
+    """Write a training set: the spine's rows with the features as of each row's as_of."""
     store = open_store(root)
     writer_for(out)
     rows = read_rows(spine)
     started = time.perf_counter()
-    table = store.get_historical_features(rows, features[0] if len(features) == 1 else features, as_of=as_of)
+    wanted = features[0] if len(features) == 1 else features
+    table = store.get_historical_features(rows, wanted, as_of=as_of, as_known=is_as_known)
     elapsed_s = time.perf_counter() - started
     write_rows(table, out)
     added = table.num_columns - rows.num_columns

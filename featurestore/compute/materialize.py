@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from featurestore.compute.concurrency import each_of, one_at_a_time
+from featurestore.compute.known.bulk_load import bulk_load_notes
 from featurestore.compute.ledger import fold_ledger
 from featurestore.compute.state import ViewState
 from featurestore.compute.tiles import build_tiles
@@ -35,10 +36,17 @@ class ViewReport:
 
 @dataclass(frozen=True)
 class MaterializeReport:
-    """What one call to ``materialize`` computed; nothing when all was up to date."""
+    """What one call to ``materialize`` computed; nothing when all was up to date.
+
+    Args:
+        views: What was computed for each view.
+        elapsed_s: Wall time.
+        notes: What the sources' owners should know.
+    """
 
     views: tuple[ViewReport, ...]
     elapsed_s: float
+    notes: tuple[str, ...] = ()
 
     @property
     def tile_rows(self) -> int:
@@ -54,10 +62,11 @@ class MaterializeReport:
         months = sum(len(report.months) for report in self.views)
         if not months and not self.ledger_rows:
             return "everything is up to date"
-        return (
+        done = (
             f"{len(self.views)} views, {months} view-months, {self.tile_rows:,} tile rows, {self.ledger_rows:,} ledger rows "
             f"in {self.elapsed_s:.1f} s"
         )
+        return "\n".join([done, *self.notes])
 
 
 def materialize(
@@ -89,7 +98,8 @@ def materialize(
         raise DefinitionError(f"stages is {stages!r}; give a tuple with 'tiles', 'ledger' or both.")
     started, told = time.perf_counter(), one_at_a_time(progress or _silent)
     reports = each_of(lambda view: _bring_up_to_date(layout, view, before, stages, told), views)
-    return MaterializeReport(tuple(reports), time.perf_counter() - started)
+    notes = bulk_load_notes(layout, [view.source for view in views])
+    return MaterializeReport(tuple(reports), time.perf_counter() - started, notes)
 
 
 def _bring_up_to_date(

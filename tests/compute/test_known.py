@@ -277,6 +277,26 @@ def test_rows_in_flight_are_found_by_class_as_by_looking_at_each(seed: int) -> N
         assert sums[probe] == sum(inside)
 
 
+def test_a_history_that_was_loaded_in_bulk_is_noted_until_its_source_says_so(tmp_path) -> None:
+    layout, loaded = create_or_open(tmp_path / "store"), at(2024, 1, 20)
+    history = [version(i, at(2021 + i // 12, 1 + i % 12), loaded) for i in range(24)]
+    deliver(layout, [*history, version(90, at(2024, 2, 1), at(2024, 2, 1)), version(91, at(2024, 2, 1), at(2024, 8, 1))])
+    report = materialize(layout, [small_view()])
+    assert "92% of the events of source 'late_events'" in str(report)
+    assert "initial_load_until='2024-01-21'" in str(report)
+    told = EventSource(
+        "late_events",
+        schema=dict(LATE_SOURCE.schema),
+        event_time="event_time",
+        event_id="event_id",
+        ingested_at="ingested_at",
+        initial_load_until="2024-01-21",
+    )
+    assert materialize(layout, [small_view(told)]).notes == ()
+    before, behind = (known(layout, small_view(source), (1, at(2023, 6, 1)))[0] for source in (LATE_SOURCE, told))
+    assert (before["activity__n_lifetime"], behind["activity__n_lifetime"]) == (0, 24)
+
+
 @pytest.mark.parametrize(
     ("given", "says"),
     [
