@@ -45,7 +45,7 @@ class Table:
 
     @classmethod
     def open(cls, path: Path, version: int | None = None) -> Table:
-        """Read a table's log.
+        """Return a snapshot. The newest one that this process has read is kept until a later one is committed.
 
         Args:
             path: The table's folder, absolute.
@@ -55,6 +55,22 @@ class Table:
             StoreError: the version is unknown, the log is damaged, or the table uses features that a plain list of
                 files cannot express (deletion vectors, column mapping).
         """
+        if version is not None:
+            return cls._read(path, version)
+        kept = _NEWEST.get(path)
+        if kept is not None and kept[1] == _trace(path, kept[0].version):
+            return kept[0]
+        table = cls._read(path, None)
+        trace = _trace(path, table.version)
+        if trace is not None:
+            if len(_NEWEST) >= _KEPT_TABLES:
+                _NEWEST.clear()
+            _NEWEST[path] = table, trace
+        return table
+
+    @classmethod
+    def _read(cls, path: Path, version: int | None) -> Table:
+        """Read a table's log; see ``open``."""
         from deltalake import DeltaTable
         from deltalake.exceptions import DeltaError
 
@@ -95,6 +111,22 @@ class Table:
         _delta_schema(self, [schema], partition_by)
 
 
+# Reading a log of a hundred versions takes ten milliseconds, and every call begins with several.
+_NEWEST: dict[Path, tuple[Table, tuple[int, int, int]]] = {}
+_KEPT_TABLES = 1024
+
+
+def _trace(path: Path, version: int) -> tuple[int, int, int] | None:
+    """Return what identifies a version's log entry while it is the newest; ``None`` when it is not, or is gone."""
+    log = path / "_delta_log"
+    try:
+        entry = (log / f"{version:020}.json").stat()
+    except OSError:
+        return None
+    is_newest = not (log / f"{version + 1:020}.json").exists()
+    return (entry.st_ino, entry.st_size, entry.st_mtime_ns) if is_newest else None
+
+
 def commit(
     path: Path,
     *,
@@ -130,7 +162,7 @@ def commit(
         StoreError: a file's columns differ from the table's.
     """
     for attempt in range(_ATTEMPTS):
-        table = Table.open(path)
+        table = Table._read(path, None)  # its own: committing moves it on
         _check_marks(table, marks or {})
         _check_partitions(table, read_version, [*(file.partition for file in add), *(file.partition for file in remove)])
         new, gone = _difference(table, add, remove)
@@ -157,7 +189,7 @@ def vacuum(path: Path, *, retention_hours: int = 24 * 7, keep_versions: Sequence
         raise StoreError(
             f"retention_hours={retention_hours} would delete files that other writers have staged; give at least 1."
         )
-    table = Table.open(path)
+    table = Table._read(path, None)
     if table.version < 0:
         return []
     deleted: list[str] = table._delta.vacuum(
