@@ -13,7 +13,6 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from featurestore.compute.concurrency import each_of, one_at_a_time
 from featurestore.compute.estimate import rebuilds
 from featurestore.compute.historical import HistoricalQuery, batch_features, historical_query, stream_features, write_features
 from featurestore.compute.materialize import STAGES, MaterializeReport, materialize
@@ -21,6 +20,7 @@ from featurestore.compute.spine import read_table
 from featurestore.compute.verdict import VerifyReport
 from featurestore.compute.verify import verify
 from featurestore.compute.versions import ReadVersions
+from featurestore.concurrency import each_of, one_at_a_time
 from featurestore.drift.acknowledge import Acknowledgement, acknowledge, acknowledgements
 from featurestore.drift.alert import Alert, Digest
 from featurestore.drift.alerts import Answers, alerts, digest_of, page_of

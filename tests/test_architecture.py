@@ -16,10 +16,11 @@ ROOT = Path(__file__).parents[1]
 # Layer: what it stands on directly; what these stand on is allowed too.
 STANDS_ON = {
     "featurestore.errors": (),
+    "featurestore.concurrency": (),
     "featurestore.timeline": ("featurestore.errors",),
     "featurestore.calendar": ("featurestore.timeline",),
     "featurestore.spec": ("featurestore.calendar",),
-    "featurestore.lake": ("featurestore.spec",),
+    "featurestore.lake": ("featurestore.spec", "featurestore.concurrency"),
     "featurestore.compute": ("featurestore.lake",),
     "featurestore.drift": ("featurestore.lake",),
     "featurestore.status": ("featurestore.compute", "featurestore.drift"),

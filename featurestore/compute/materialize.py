@@ -8,11 +8,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from featurestore.compute.concurrency import each_of, one_at_a_time
 from featurestore.compute.known.bulk_load import bulk_load_notes
 from featurestore.compute.ledger import fold_ledger
 from featurestore.compute.state import ViewState
 from featurestore.compute.tiles import build_tiles
+from featurestore.concurrency import each_of, one_at_a_time
 from featurestore.errors import CommitConflictError, DefinitionError, NotMaterializedError
 from featurestore.lake.layout import Layout
 from featurestore.lake.table import Table

@@ -15,6 +15,7 @@ from types import MappingProxyType
 import pyarrow as pa
 
 from featurestore.calendar import retail_season
+from featurestore.concurrency import small_matrices
 from featurestore.drift.course import Course, Resets, scored_states
 from featurestore.drift.edges import EdgeSet, fit_edges, usable_values
 from featurestore.drift.policy import DriftPolicy
@@ -133,10 +134,11 @@ def monitor_sketches(
     course = Course(records, months, is_given, season=season, policy=policy, resets=resets)
     known = scored_states(months, scored)
     rows: list[dict[str, object]] = []
-    for t, month in enumerate(months):
-        course.begin(t)
-        if month in known:
-            course.take_over(t, known[month])
-        else:
-            rows += course.judge(t)
+    with small_matrices():
+        for t, month in enumerate(months):
+            course.begin(t)
+            if month in known:
+                course.take_over(t, known[month])
+            else:
+                rows += course.judge(t)
     return pa.Table.from_pylist(rows, schema=DRIFT_SCHEMA)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import uuid
 from collections.abc import Iterable, Mapping
@@ -110,6 +111,15 @@ def stage(path: Path, partition: Mapping[str, str], name: str | None = None) -> 
         folder = folder / f"{column}={value}"
     folder.mkdir(parents=True, exist_ok=True)
     return folder / f"{name or uuid.uuid4().hex}.parquet"
+
+
+def sync(path: Path) -> None:
+    """Flush a file to the disk: a commit must not name bytes that a power cut can still lose."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def describe(file_path: Path, partition: Mapping[str, str]) -> StagedFile:

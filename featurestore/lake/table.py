@@ -11,7 +11,6 @@ two first-time writers of the same partition both succeed.
 from __future__ import annotations
 
 import json
-import os
 import random
 import time
 from collections.abc import Mapping, Sequence
@@ -21,7 +20,8 @@ from typing import Any
 import pyarrow as pa
 
 from featurestore.errors import CommitConflictError, StoreError
-from featurestore.lake.files import CommittedFile, StagedFile, committed_files, describe, parquet_scan_sql, stage
+from featurestore.lake.files import CommittedFile, StagedFile, committed_files, describe, parquet_scan_sql, stage, sync
+from featurestore.lake.newest import NewestVersions
 
 __all__ = ["CommittedFile", "StagedFile", "Table", "commit", "describe", "parquet_scan_sql", "stage", "vacuum"]
 
@@ -57,15 +57,10 @@ class Table:
         """
         if version is not None:
             return cls._read(path, version)
-        kept = _NEWEST.get(path)
-        if kept is not None and kept[1] == _trace(path, kept[0].version):
-            return kept[0]
-        table = cls._read(path, None)
-        trace = _trace(path, table.version)
-        if trace is not None:
-            if len(_NEWEST) >= _KEPT_TABLES:
-                _NEWEST.clear()
-            _NEWEST[path] = table, trace
+        table = _NEWEST.get(path)
+        if table is None:
+            table = cls._read(path, None)
+            _NEWEST.keep(path, table.version, table)
         return table
 
     @classmethod
@@ -111,20 +106,7 @@ class Table:
         _delta_schema(self, [schema], partition_by)
 
 
-# Reading a log of a hundred versions takes ten milliseconds, and every call begins with several.
-_NEWEST: dict[Path, tuple[Table, tuple[int, int, int]]] = {}
-_KEPT_TABLES = 1024
-
-
-def _trace(path: Path, version: int) -> tuple[int, int, int] | None:
-    """Return what identifies a version's log entry while it is the newest; ``None`` when it is not, or is gone."""
-    log = path / "_delta_log"
-    try:
-        entry = (log / f"{version:020}.json").stat()
-    except OSError:
-        return None
-    is_newest = not (log / f"{version + 1:020}.json").exists()
-    return (entry.st_ino, entry.st_size, entry.st_mtime_ns) if is_newest else None
+_NEWEST = NewestVersions[Table]()
 
 
 def commit(
@@ -263,7 +245,7 @@ def _try_commit(
     delta_schema = _delta_schema(table, [file.schema for _, file in new] or [schema], partition_by)
     adds = [AddAction(name, file.size_bytes, dict(file.partition), now_ms, True, file.stats_json()) for name, file in new]
     for _, file in new:
-        _sync(file.path)
+        sync(file.path)
     properties = CommitProperties(
         custom_metadata={"userMetadata": message} if message else None,
         max_commit_retries=0,
@@ -310,12 +292,3 @@ def _delta_schema(table: Table, schemas: Sequence[pa.Schema | None], partition_b
 
 def _column_types(schema: Any) -> dict[str, str]:
     return {field.name: json.dumps(json.loads(field.to_json())["type"], sort_keys=True) for field in schema.fields}
-
-
-def _sync(path: Path) -> None:
-    """Flush a file to the disk: a commit must not name bytes that a power cut can still lose."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

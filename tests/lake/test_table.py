@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from datetime import datetime, timezone
@@ -142,3 +143,15 @@ def test_vacuum_removes_what_no_version_needs_only_after_its_retention(tmp_path:
     assert orphan.exists()
     with pytest.raises(StoreError, match="retention"):
         vacuum(path, retention_hours=0)
+
+
+def test_a_snapshot_is_kept_until_another_version_is_committed_and_never_outlives_its_table(tmp_path: Path) -> None:
+    path = tmp_path / "t"
+    commit(path, add=[staged(path, "2024-08", [1])], partition_by=("month",))
+    assert Table.open(path) is Table.open(path)
+    commit(path, add=[staged(path, "2024-08", [2])], partition_by=("month",))
+    assert (Table.open(path).version, rows(path)) == (1, [1, 2])
+    shutil.rmtree(path)
+    assert Table.open(path).version == -1
+    commit(path, add=[staged(path, "2024-08", [3])], partition_by=("month",))
+    assert (Table.open(path).version, rows(path)) == (0, [3])

@@ -1,10 +1,14 @@
-"""Two views at once: DuckDB, Arrow and numpy let go of the interpreter, so what one reads or writes overlaps with another's sums."""
+"""How many threads: two views at once, and one for the linear algebra of small matrices.
+
+DuckDB, Arrow and numpy let go of the interpreter, so what one view reads or writes overlaps with another's sums.
+"""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from typing import ParamSpec, TypeVar
 
 _Item = TypeVar("_Item")
@@ -40,3 +44,12 @@ def one_at_a_time(told: Callable[_Told, None]) -> Callable[_Told, None]:
             told(*args, **kwargs)
 
     return tell
+
+
+@contextmanager
+def small_matrices() -> Iterator[None]:
+    """Keep the linear algebra library to one thread: of matrices of a hundred rows, threads spend more on waiting than on sums."""
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(limits=1, user_api="blas"):
+        yield
