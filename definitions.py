@@ -13,4 +13,4 @@ from pipelines.partitions import partitions_from_environment
 from pipelines.resources import store_from_environment
 
 store = store_from_environment()
-defs: dg.Definitions = build_definitions(store, partitions_from_environment(store.timezone))
+defs: dg.Definitions = build_definitions(store.objects, store, partitions=partitions_from_environment(store.timezone))

@@ -15,9 +15,14 @@ class Inventory:
 
     def __init__(self, store: FeatureStore) -> None:
         events = {name: Table.open(store.layout.events(name)) for name in store.registry.sources}
-        self.states = [ViewState(store.layout, view, events[view.source.name]) for view in store.registry.views.values()]
-        self._tiles = {state.view.name: Table.open(state.tiles_path) for state in self.states}
-        self._ledgers = {state.view.name: Table.open(state.ledger_path) for state in self.states}
+        views = store.registry.views.values()
+        self._states = {view.name: ViewState(store.layout, view, events[view.source.name]) for view in views}
+        self._tiles = {name: Table.open(state.tiles_path) for name, state in self._states.items()}
+        self._ledgers = {name: Table.open(state.ledger_path) for name, state in self._states.items()}
+
+    def state(self, view: str) -> ViewState:
+        """Return the state of a view."""
+        return self._states[view]
 
     def tiles(self, month: Month | None = None, *, view: str | None = None) -> list[CommittedFile]:
         """List the tile files of a month or of all, of a view or of all."""

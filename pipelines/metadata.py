@@ -11,7 +11,6 @@ from typing import Any
 import dagster as dg
 
 from featurestore.lake.table import CommittedFile
-from featurestore.spec.source import EventSource
 
 PARTITION_ROWS = "dagster/partition_row_count"
 Metadata = dict[str, dg.MetadataValue[Any]]
@@ -47,11 +46,6 @@ def table_of(rows: Sequence[Mapping[str, Any]]) -> dg.TableMetadataValue | dg.Te
 def picture_of(path: Path) -> dg.MarkdownMetadataValue:
     """Embed a PNG, so that it is seen wherever the run is looked at."""
     return dg.MetadataValue.md(f"![{path.stem}](data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()})")
-
-
-def schema_of(source: EventSource) -> dg.TableSchema:
-    """Return a source's declared columns."""
-    return dg.TableSchema([dg.TableColumn(column, kind) for column, kind in source.schema])
 
 
 def _type_of(values: Sequence[object]) -> str:

@@ -8,6 +8,7 @@ import dagster as dg
 from featurestore.timeline import Month
 
 FIRST_MONTH = "2016-01"
+RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 FIRST_MONTH_VARIABLE, LAST_MONTH_VARIABLE = "FEATURESTORE_FIRST_MONTH", "FEATURESTORE_LAST_MONTH"
 
 
@@ -44,3 +45,10 @@ def months_of(context: dg.AssetExecutionContext) -> list[Month]:
 def interval_of(months: Sequence[Month]) -> tuple[Month, Month]:
     """Return ``[first month, month after the last)``."""
     return months[0], months[-1].next()
+
+
+def last_month_of(context: dg.AssetCheckExecutionContext) -> Month | None:
+    """Return the last month that the run of a check is for; ``None`` if it is for none."""
+    tags = context.run.tags
+    key = tags.get(RANGE_END) or tags.get("dagster/partition")
+    return None if key is None else Month.parse(key)

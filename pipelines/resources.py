@@ -10,7 +10,6 @@ import dagster as dg
 from featurestore.client import FeatureStore
 from featurestore.errors import DefinitionError
 from featurestore.spec.document import Definition
-from featurestore.spec.registry import Registry
 
 ROOT, DEFINITIONS = "data/shop", "featurestore.shop"
 ROOT_VARIABLE, DEFINITIONS_VARIABLE = "FEATURESTORE_ROOT", "FEATURESTORE_DEFINITIONS"
@@ -53,15 +52,10 @@ class StoreResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         """The store's business time zone."""
         return str(self._defined("TIMEZONE"))
 
-    @property
-    def registry(self) -> Registry:
-        """The module's definitions by name, without a look at the store."""
-        return Registry().merged(self.objects)
-
-    def store(self) -> FeatureStore:
-        """Open the store, creating it when missing, with the module's definitions applied."""
+    def store(self, objects: Sequence[Definition] | None = None) -> FeatureStore:
+        """Open the store, creating it when missing, with definitions applied; those of the module by default."""
         opened = FeatureStore(self.root, timezone=self.timezone)
-        opened.apply(self.objects)
+        opened.apply(self.objects if objects is None else objects)
         return opened
 
     def _defined(self, name: str) -> object:

@@ -1,4 +1,4 @@
-"""The assets, by topic: ingest, features, drift, calibration."""
+"""The assets, by topic: ingest, features, services, drift, calibration; one of each for every definition."""
 
 import warnings
 
@@ -6,21 +6,19 @@ import dagster as dg
 
 from pipelines.assets.calibration import build_calibration
 from pipelines.assets.drift import build_drift_report
-from pipelines.assets.features import build_features, build_ledger, build_tiles
+from pipelines.assets.features import build_features, build_ledger, build_tiles, joined_specs
 from pipelines.assets.ingest import build_events
-from pipelines.resources import StoreResource
+from pipelines.assets.services import build_services
+from pipelines.assets.shared import Blueprint
 
-BUILDERS = (build_events, build_tiles, build_ledger, build_features, build_drift_report, build_calibration)
 
-
-def build_assets(store: StoreResource, partitions: dg.MonthlyPartitionsDefinition) -> list[dg.AssetsDefinition]:
-    """Make the assets of one store, from events to calibration.
-
-    Args:
-        store: Names the definitions that descriptions and code versions are made from; it is not opened.
-        partitions: Months, the same for all.
-    """
+def build_assets(blueprint: Blueprint) -> list[dg.AssetsDefinition | dg.AssetSpec]:
+    """Make the assets of some definitions, from events to calibrations; no stage without definitions."""
+    registry = blueprint.registry
+    builders = [build_events, build_tiles, build_ledger, build_features, build_drift_report]
+    builders += [build_services] if registry.services else []
+    builders += [build_calibration] if registry.calibrations else []
     with warnings.catch_warnings():
         # Backfill policies are in beta; the warning is about nothing else that we use.
         warnings.simplefilter("ignore", dg.BetaWarning)
-        return [build(store.registry, partitions) for build in BUILDERS]
+        return [*(build(blueprint) for build in builders), *joined_specs(blueprint)]

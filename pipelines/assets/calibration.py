@@ -1,50 +1,69 @@
 """Calibration: answer the drifts that call for other parameters."""
 
+from collections.abc import Iterator
+from typing import Any
+
 import dagster as dg
 
 from featurestore.drift.recalibrate import Decision
-from featurestore.spec.registry import Registry
-from pipelines.assets.shared import CALIBRATION, DRIFT_REPORT, OWNERS, one_run, version_of
+from featurestore.spec.document import fingerprint
+from featurestore.spec.service import Calibration
+from pipelines.assets.shared import AUDIT_KEY, CALIBRATION, FEATURES, Blueprint, key_of, owners_of, stage_asset, tags_of
 from pipelines.failures import readable_failures
 from pipelines.metadata import Metadata, plot, table_of
 from pipelines.partitions import months_of
 from pipelines.resources import Progress, StoreResource
 
-DESCRIPTION = """Fitted parameters that features and consumers read, refitted when drift calls for it.
+DESCRIPTION = """Fitted parameters that features and consumers read, refitted when drift calls for it. {description}
 
-**Grain**: one decision per calibration and drift that triggered it. A challenger is fitted on the months since the change and
+**Grain**: one decision per month and drift that triggered it. A challenger is fitted on the months since the change and
 compared with the champion on held-out months for each consumer; it is promoted or rejected, and the audit log says why.
 A drift that has been answered is not answered again.
 
-**Calibrations**: {calibrations}"""
+**Fit**: {fit}, by {loss}, from {inputs}{by}"""
 
 
-def build_calibration(registry: Registry, partitions: dg.MonthlyPartitionsDefinition) -> dg.AssetsDefinition:
-    """Make the asset of all calibrations."""
-    named = [f"`{item.name}` ({item.fit}, by {item.loss})" for item in registry.calibrations.values()]
+def build_calibration(blueprint: Blueprint) -> dg.AssetsDefinition:
+    """Make the asset of each calibration; they are decided together, since they share one budget of challengers."""
+    calibrations = blueprint.registry.calibrations
 
-    @dg.asset(
-        name=CALIBRATION,
-        deps=[DRIFT_REPORT],
-        group_name="calibration",
-        kinds={"parquet", "python"},
-        tags={"grain": "month"},
-        description=DESCRIPTION.format(calibrations="; ".join(named) or "none"),
-        code_version=version_of(registry.calibrations),
-        owners=OWNERS,
-        partitions_def=partitions,
-        backfill_policy=one_run(),
-    )
-    def calibration(context: dg.AssetExecutionContext, store: StoreResource, progress: dg.ResourceParam[Progress]) -> None:
+    @stage_asset(CALIBRATION, [_spec(each) for each in calibrations.values()], blueprint, can_subset=False)
+    def calibration(
+        context: dg.AssetExecutionContext, store: StoreResource, progress: dg.ResourceParam[Progress]
+    ) -> Iterator[dg.MaterializeResult[Any]]:
         with readable_failures():
-            opened, months = store.store(), months_of(context)
-            decisions = opened.recalibrate(month=months)
+            months = months_of(context)
+            decisions = blueprint.open(store).recalibrate(month=months)
             for month in months:
-                answered = [decision for decision in decisions if decision.trigger.month == str(month)]
-                context.add_asset_metadata(describe_decisions(answered), partition_key=str(month))
+                for name in calibrations:
+                    answered = [each for each in decisions if (each.calibration, each.trigger.month) == (name, str(month))]
+                    context.add_asset_metadata(
+                        describe_decisions(answered), asset_key=key_of(CALIBRATION, name), partition_key=str(month)
+                    )
                 progress(CALIBRATION, str(month))
+            for name in calibrations:
+                yield dg.MaterializeResult(asset_key=key_of(CALIBRATION, name))
 
     return calibration
+
+
+def _spec(calibration: Calibration) -> dg.AssetSpec:
+    return dg.AssetSpec(
+        key_of(CALIBRATION, calibration.name),
+        deps=[AUDIT_KEY, *(key_of(FEATURES, view) for view in calibration.views)],
+        group_name="calibration",
+        kinds={"parquet", "python"},
+        tags=tags_of("month"),
+        description=DESCRIPTION.format(
+            description=calibration.description,
+            fit=calibration.fit,
+            loss=calibration.loss,
+            inputs=", ".join(f"`{each}`" for each in calibration.inputs),
+            by=f", by `{calibration.by}`" if calibration.by else "",
+        ),
+        code_version=fingerprint(calibration),
+        owners=owners_of(),
+    )
 
 
 def describe_decisions(decisions: list[Decision]) -> Metadata:

@@ -1,6 +1,6 @@
 """Drift: the monthly audit, with Evidently reports of the months that deserve one."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
@@ -13,9 +13,22 @@ from featurestore.drift.dependence import calibrations_of
 from featurestore.drift.fault import FAULT_KINDS
 from featurestore.drift.report import WrittenReport
 from featurestore.drift.state import DRIFT, LATCHED, STATES, WATCH
+from featurestore.spec.document import digest, fingerprint
 from featurestore.spec.registry import Registry
+from featurestore.spec.view import FeatureView
 from featurestore.timeline import Month
-from pipelines.assets.shared import DRIFT_REPORT, FEATURES, OWNERS, one_run, version_of
+from pipelines.assets.shared import (
+    AUDIT_KEY,
+    DRIFT_REPORT,
+    FEATURES,
+    Blueprint,
+    chosen,
+    key_of,
+    owners_of,
+    stage_asset,
+    tags_of,
+    units,
+)
 from pipelines.failures import readable_failures
 from pipelines.metadata import Metadata, picture_of, plot, table_of
 from pipelines.partitions import months_of
@@ -23,11 +36,15 @@ from pipelines.resources import Progress, StoreResource
 
 MOST_TOP_DRIFTS = 8
 ASKED_FOR = "calibrations_asked_for"
-DESCRIPTION = """How far each feature is from what it was in the same season of earlier years.
+DESCRIPTION = """How far each feature of `{view}` is from what it was in the same season of earlier years.
 
-**Grain**: one score per month, view, feature and segment, in units of its threshold, and a state: insufficient, ok, watch,
-drift (the month in which an episode begins), latched (until a recalibration answers it).
-Evidently draws the months in which a feature entered drift, and the last month of a run; the timeline shows all of them."""
+**Grain**: one score per month, feature and segment, in units of its threshold, and a state: insufficient, ok, watch, drift (the
+month in which an episode begins), latched (until a recalibration answers it, or a person accepts the change).
+Evidently draws the months in which a feature entered drift, and the last month of a run."""
+AUDIT_DESCRIPTION = """The audit of a month as a whole: features by state, what to tell people, which calibrations are asked for.
+
+**Grain**: one month. The page of the audit is one HTML file without external resources; the timeline shows all features and
+months."""
 
 
 class DriftReportConfig(dg.Config):
@@ -38,43 +55,63 @@ class DriftReportConfig(dg.Config):
     draws_timeline: bool = Field(default=True, description="Whether the run draws the states of all features and months.")
 
 
-def build_drift_report(registry: Registry, partitions: dg.MonthlyPartitionsDefinition) -> dg.AssetsDefinition:
-    """Make the asset of the monthly audit."""
+def build_drift_report(blueprint: Blueprint) -> dg.AssetsDefinition:
+    """Make the asset of each view's scores, and the one of the audit as a whole."""
+    registry = blueprint.registry
+    specs = [_spec(view) for view in registry.views.values()]
 
-    @dg.asset(
-        name=DRIFT_REPORT,
-        deps=[FEATURES],
-        group_name="drift",
-        kinds={"parquet", "deltalake", "evidently"},
-        tags={"grain": "month"},
-        description=DESCRIPTION,
-        code_version=version_of(registry.views),
-        owners=OWNERS,
-        partitions_def=partitions,
-        backfill_policy=one_run(),
-    )
+    @stage_asset(DRIFT_REPORT, [*specs, _audit_spec(registry)], blueprint)
     def drift_report(
         context: dg.AssetExecutionContext,
         config: DriftReportConfig,
         store: StoreResource,
         progress: dg.ResourceParam[Progress],
-    ) -> None:
+    ) -> Iterator[dg.MaterializeResult[Any]]:
         with readable_failures():
-            opened, months = store.store(), months_of(context)
-            report = opened.audit(months, progress=lambda view, month: progress(DRIFT_REPORT, f"{view} {month}"))
+            opened, months, views = blueprint.open(store), months_of(context), chosen(context, DRIFT_REPORT)
+            report = opened.audit(months, views=views or None, progress=units(progress, DRIFT_REPORT))
             drawn = draw_reports(opened, report, config)
-            if config.draws_timeline and report.table.num_rows:
-                context.add_asset_metadata({"timeline": picture_of(opened.write_timeline())}, partition_key=str(months[-1]))
-            uncalibrated = {c for c in registry.calibrations if champion(opened.layout.calibrations(c)) is None}
-            rows = rows_by_month(report)
-            for month in months:
-                asked_for = uncalibrated | calibrations_asked_for(registry, rows[month])
-                entered = [episode for episode in report.entered if episode.month == month]
-                facts = {**describe_month(rows[month], entered), **plot(calibrations_asked_for=len(asked_for))}
-                facts |= {f"report of {view}": dg.MetadataValue.path(drawn[view, at].html) for view, at in drawn if at == month}
-                context.add_asset_metadata(facts, partition_key=str(month))
+            for view in views:
+                for month, facts in describe_view(report, view, drawn).items():
+                    context.add_asset_metadata(facts, asset_key=key_of(DRIFT_REPORT, view), partition_key=str(month))
+                yield dg.MaterializeResult(asset_key=key_of(DRIFT_REPORT, view))
+            if AUDIT_KEY in context.selected_asset_keys:
+                for month, facts in describe_audit(opened, report, config).items():
+                    context.add_asset_metadata(facts, asset_key=AUDIT_KEY, partition_key=str(month))
+                yield dg.MaterializeResult(asset_key=AUDIT_KEY)
 
     return drift_report
+
+
+def describe_view(report: AuditReport, view: str, drawn: Mapping[tuple[str, Month], WrittenReport]) -> dict[Month, Metadata]:
+    """Describe each audited month of a view: its features by state, the highest scores, what entered drift."""
+    found = {}
+    for month, rows in rows_by_month(report).items():
+        entered = [episode for episode in report.entered if (episode.view, episode.month) == (view, month)]
+        found[month] = describe_month([row for row in rows if row["view"] == view], entered)
+        if (view, month) in drawn:
+            found[month]["report"] = dg.MetadataValue.path(drawn[view, month].html)
+    return found
+
+
+def describe_audit(store: FeatureStore, report: AuditReport, config: DriftReportConfig) -> dict[Month, Metadata]:
+    """Describe each audited month as a whole; the last one of a run gets the timeline, the page and what people are told."""
+    registry, last = store.registry, report.months[-1]
+    uncalibrated = {name for name in registry.calibrations if champion(store.layout.calibrations(name)) is None}
+    found = {}
+    for month, rows in rows_by_month(report).items():
+        entered = [episode for episode in report.entered if episode.month == month]
+        asked_for = uncalibrated | calibrations_asked_for(registry, rows)
+        found[month] = {**describe_month(rows, entered), **plot(**{ASKED_FOR: len(asked_for)})}
+    if config.draws_timeline and report.table.num_rows:
+        told = store.alerts(last)
+        found[last] |= {
+            "timeline": picture_of(store.write_timeline()),
+            "page": dg.MetadataValue.path(store.write_page(last)),
+            "digest": dg.MetadataValue.md(store.digest(last).text()),
+            "alerts": dg.MetadataValue.md("\n".join(alert.text() for alert in told) or "none"),
+        }
+    return found
 
 
 def draw_reports(store: FeatureStore, report: AuditReport, config: DriftReportConfig) -> dict[tuple[str, Month], WrittenReport]:
@@ -141,3 +178,31 @@ def _episode_row(episode: Episode) -> dict[str, Any]:
 def _in_short(reason: str) -> str:
     """Return what changed, without the months that it was compared with: columns of a table are narrow."""
     return reason.partition(";")[0]
+
+
+def _spec(view: FeatureView) -> dg.AssetSpec:
+    return dg.AssetSpec(
+        key_of(DRIFT_REPORT, view.name),
+        deps=[key_of(FEATURES, view.name)],
+        group_name="drift",
+        kinds={"parquet", "deltalake", "evidently"},
+        tags=tags_of("month", view.tags),
+        description=DESCRIPTION.format(view=view.name),
+        code_version=fingerprint(view),
+        owners=owners_of(view.owner),
+        skippable=True,
+    )
+
+
+def _audit_spec(registry: Registry) -> dg.AssetSpec:
+    return dg.AssetSpec(
+        AUDIT_KEY,
+        deps=[key_of(DRIFT_REPORT, view) for view in registry.views],
+        group_name="drift",
+        kinds={"python"},
+        tags=tags_of("month"),
+        description=AUDIT_DESCRIPTION,
+        code_version=digest({name: fingerprint(view) for name, view in registry.views.items()}),
+        owners=owners_of(),
+        skippable=True,
+    )

@@ -1,136 +1,198 @@
-"""Features: tiles, running totals, and the month-end snapshots that drift compares."""
+"""Features: tiles, running totals, and the month-end snapshots that drift compares; one asset of each for every view."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import dagster as dg
 
-from featurestore.spec.document import ledger_fingerprint
+from featurestore.spec.document import fingerprint, ledger_fingerprint
+from featurestore.spec.joined import JoinedView
 from featurestore.spec.registry import Registry
-from pipelines.assets.shared import EVENTS, FEATURES, LEDGER, OWNERS, TILES, after_the_month_before, one_run, version_of
+from featurestore.spec.view import FeatureView
+from pipelines.assets.shared import (
+    EVENTS,
+    FEATURES,
+    LEDGER,
+    TILES,
+    Blueprint,
+    after_the_month_before,
+    chosen,
+    key_of,
+    owners_of,
+    stage_asset,
+    tags_of,
+    units,
+)
 from pipelines.failures import readable_failures
 from pipelines.inventory import Inventory
-from pipelines.metadata import plot, size_of, table_of
+from pipelines.lineage import joined_columns, view_columns
+from pipelines.metadata import plot, size_of
 from pipelines.partitions import interval_of, months_of
 from pipelines.resources import Progress, StoreResource
 
-TILES_DESCRIPTION = """Partial aggregates of each feature view: what one entity did in one step.
+TILES_DESCRIPTION = """Partial aggregates of `{view}`: what one entity did in one step. {description}
 
-**Grain**: one row per entity and step (a day or an hour) with activity; a partition is a business month.
-Late events make tiles of earlier months stale: they are made anew too, up to the end of the run's months.
+**Grain**: one row per {keys} and {step} with activity; a partition is a business month.
+Late events make tiles of earlier months stale: they are made anew too, up to the end of the run's months."""
+LEDGER_DESCRIPTION = """Running totals of `{view}`: a window is the difference of two of them, whatever its length. {description}
 
-**Views**: {views}"""
-LEDGER_DESCRIPTION = """Running totals: a window is the difference of two of them, whatever its length.
+**Grain**: one row per {keys} and {step} with activity, totals since its partition of the ledger began, and one row per entity
+with the balance carried into it. Each month adds to the one before it."""
+FEATURES_DESCRIPTION = """Month-end snapshots of the {count} features of `{view}`: what drift compares. {description}
 
-**Grain**: one row per entity and step with activity, totals since the start of the business year, and one row per entity with
-the balance carried into the year. Each month adds to the one before it.
-
-**Views**: {views}"""
-FEATURES_DESCRIPTION = """Month-end snapshots of the features: what drift compares.
-
-**Grain**: one row per view and entity of a stable panel (a hash sample of those active in the last 90 days), at the first
-instant of the next month. Windows of more than a year are taken over the month alone, as inflow.
+**Grain**: one row per entity of a stable panel (a hash sample of those active in the last 90 days), at the first instant of
+the next month. Windows of more than a year are taken over the month alone, as inflow.
 
 **Read by**: {services}"""
+JOINED_DESCRIPTION = """Features computed from those of {views} when they are read. {description}
+
+**Grain**: nothing is materialized; a row is computed for each row of a spine."""
+STEPS = {"1d": "day", "1h": "hour", "event": "event"}
 
 
-def build_tiles(registry: Registry, partitions: dg.MonthlyPartitionsDefinition) -> dg.AssetsDefinition:
-    """Make the asset of all views' tiles."""
+def build_tiles(blueprint: Blueprint) -> dg.AssetsDefinition:
+    """Make the asset of each view's tiles."""
+    specs = [
+        _spec(view, TILES, TILES_DESCRIPTION, deps=[key_of(EVENTS, view.source.name)])
+        for view in blueprint.registry.views.values()
+    ]
 
-    @dg.asset(
-        name=TILES,
-        deps=[EVENTS],
-        group_name="features",
-        kinds={"parquet", "deltalake", "duckdb"},
-        tags={"grain": "step"},
-        description=TILES_DESCRIPTION.format(views=_views(registry)),
-        code_version=version_of(map(ledger_fingerprint, registry.views.values())),
-        owners=OWNERS,
-        partitions_def=partitions,
-        backfill_policy=one_run(),
-    )
-    def tiles(context: dg.AssetExecutionContext, store: StoreResource, progress: dg.ResourceParam[Progress]) -> None:
+    @stage_asset(TILES, specs, blueprint)
+    def tiles(
+        context: dg.AssetExecutionContext, store: StoreResource, progress: dg.ResourceParam[Progress]
+    ) -> Iterator[dg.MaterializeResult[Any]]:
         with readable_failures():
-            opened, months = store.store(), months_of(context)
-            report = opened.materialize(interval=interval_of(months), stages=("tiles",), progress=_units(progress, TILES))
-            inventory = Inventory(opened)
-            for month in months:
-                computed = sum(month in view.months for view in report.views)
-                facts = {**size_of(inventory.tiles(month)), **plot(views_computed=computed)}
-                context.add_asset_metadata(facts, partition_key=str(month))
-            context.add_asset_metadata(
-                plot(run_rows_written=report.tile_rows, run_elapsed_s=report.elapsed_s), partition_key=str(months[-1])
+            opened, months, views = blueprint.open(store), months_of(context), chosen(context, TILES)
+            told = units(progress, TILES)
+            report = opened.materialize(
+                views, interval=interval_of(months), stages=("tiles",), progress=lambda view, _, done: told(view, done)
             )
+            inventory, computed = Inventory(opened), {view.view: set(view.months) for view in report.views}
+            for view in views:
+                key = key_of(TILES, view)
+                for month in months:
+                    facts = {**size_of(inventory.tiles(month, view=view)), **plot(is_computed=int(month in computed[view]))}
+                    context.add_asset_metadata(facts, asset_key=key, partition_key=str(month))
+                yield dg.MaterializeResult(asset_key=key)
 
     return tiles
 
 
-def build_ledger(registry: Registry, partitions: dg.MonthlyPartitionsDefinition) -> dg.AssetsDefinition:
-    """Make the asset of all views' running totals."""
+def build_ledger(blueprint: Blueprint) -> dg.AssetsDefinition:
+    """Make the asset of each view's running totals."""
+    specs = [
+        _spec(
+            view, LEDGER, LEDGER_DESCRIPTION, deps=[key_of(TILES, view.name), after_the_month_before(key_of(LEDGER, view.name))]
+        )
+        for view in blueprint.registry.views.values()
+    ]
 
-    @dg.asset(
-        name=LEDGER,
-        deps=[TILES, after_the_month_before(LEDGER)],
-        group_name="features",
-        kinds={"parquet", "deltalake", "python"},
-        tags={"grain": "step"},
-        description=LEDGER_DESCRIPTION.format(views=_views(registry)),
-        code_version=version_of(map(ledger_fingerprint, registry.views.values())),
-        owners=OWNERS,
-        partitions_def=partitions,
-        backfill_policy=one_run(),
-    )
-    def ledger(context: dg.AssetExecutionContext, store: StoreResource, progress: dg.ResourceParam[Progress]) -> None:
+    @stage_asset(LEDGER, specs, blueprint)
+    def ledger(
+        context: dg.AssetExecutionContext, store: StoreResource, progress: dg.ResourceParam[Progress]
+    ) -> Iterator[dg.MaterializeResult[Any]]:
         with readable_failures():
-            opened, months = store.store(), months_of(context)
-            report = opened.materialize(interval=interval_of(months), stages=("ledger",), progress=_units(progress, LEDGER))
-            inventory = Inventory(opened)
-            for month in months:
-                year = plot(year_rows=inventory.ledger_rows(month.year), year_bytes=inventory.ledger_bytes(month.year))
-                context.add_asset_metadata(year, partition_key=str(month))
-            context.add_asset_metadata(
-                plot(run_rows_written=report.ledger_rows, run_elapsed_s=report.elapsed_s), partition_key=str(months[-1])
+            opened, months, views = blueprint.open(store), months_of(context), chosen(context, LEDGER)
+            told, started = units(progress, LEDGER), time.perf_counter()
+            report = opened.materialize(
+                views, interval=interval_of(months), stages=("ledger",), progress=lambda view, _, done: told(view, done)
             )
+            elapsed_s = time.perf_counter() - started
+            inventory, written = Inventory(opened), {view.view: view.ledger_rows for view in report.views}
+            for view in views:
+                key = key_of(LEDGER, view)
+                for month in months:
+                    year = plot(
+                        year_rows=inventory.ledger_rows(month.year, view=view),
+                        year_bytes=inventory.ledger_bytes(month.year, view=view),
+                    )
+                    context.add_asset_metadata(year, asset_key=key, partition_key=str(month))
+                run = plot(run_rows_written=written.get(view, 0), run_elapsed_s=elapsed_s)
+                context.add_asset_metadata(run, asset_key=key, partition_key=str(months[-1]))
+                yield dg.MaterializeResult(asset_key=key)
 
     return ledger
 
 
-def build_features(registry: Registry, partitions: dg.MonthlyPartitionsDefinition) -> dg.AssetsDefinition:
-    """Make the asset of all views' month-end snapshots."""
-    services = [f"`{name}` ({len(registry.resolve(service))} features)" for name, service in registry.services.items()]
+def build_features(blueprint: Blueprint) -> dg.AssetsDefinition:
+    """Make the asset of each view's month-end snapshots."""
+    registry = blueprint.registry
+    specs = [_features_spec(view, registry) for view in registry.views.values()]
 
-    @dg.asset(
-        name=FEATURES,
-        deps=[LEDGER],
-        group_name="features",
-        kinds={"parquet", "deltalake", "python"},
-        tags={"grain": "month"},
-        description=FEATURES_DESCRIPTION.format(services="; ".join(services) or "no service"),
-        code_version=version_of(registry.views),
-        owners=OWNERS,
-        partitions_def=partitions,
-        backfill_policy=one_run(),
-    )
-    def features(context: dg.AssetExecutionContext, store: StoreResource, progress: dg.ResourceParam[Progress]) -> None:
+    @stage_asset(FEATURES, specs, blueprint)
+    def features(
+        context: dg.AssetExecutionContext, store: StoreResource, progress: dg.ResourceParam[Progress]
+    ) -> Iterator[dg.MaterializeResult[Any]]:
         with readable_failures():
-            opened, months, started = store.store(), months_of(context), time.perf_counter()
-            rows = opened.take_snapshots(months, progress=lambda view, month: progress(FEATURES, f"{view} {month}"))
-            facts = plot(run_rows_written=sum(rows.values()), run_elapsed_s=time.perf_counter() - started)
-            by_view = table_of([{"view": view, "rows_written": count} for view, count in rows.items()])
-            context.add_asset_metadata({**facts, "run_views": by_view}, partition_key=str(months[-1]))
-            count = sum(len(view.features) for view in opened.registry.views.values())
-            for month in months:
-                context.add_asset_metadata(plot(views=len(rows), features=count), partition_key=str(month))
+            opened, months, views = blueprint.open(store), months_of(context), chosen(context, FEATURES)
+            started = time.perf_counter()
+            rows = opened.take_snapshots(months, views=views, progress=units(progress, FEATURES))
+            run = plot(run_elapsed_s=time.perf_counter() - started)
+            for view in views:
+                key, count = key_of(FEATURES, view), len(registry.views[view].features)
+                for month in months:
+                    context.add_asset_metadata(plot(features=count), asset_key=key, partition_key=str(month))
+                last = {**run, **plot(run_rows_written=rows[view]), **view_columns(registry.views[view])}
+                context.add_asset_metadata(last, asset_key=key, partition_key=str(months[-1]))
+                yield dg.MaterializeResult(asset_key=key)
 
     return features
 
 
-def _views(registry: Registry) -> str:
-    return "; ".join(
-        f"`{view.name}` (per {' and '.join(view.entity.keys)}, {view.grain}, {len(view.features)} features)"
-        for view in registry.views.values()
+def joined_specs(blueprint: Blueprint) -> list[dg.AssetSpec]:
+    """Describe each joined view: it is computed when it is read, so nothing materializes it."""
+    return [_joined_spec(joined, blueprint.registry) for joined in blueprint.registry.joined_views.values()]
+
+
+def _spec(view: FeatureView, stage: str, description: str, *, deps: Sequence[dg.AssetKey | dg.AssetDep]) -> dg.AssetSpec:
+    keys = " and ".join(view.entity.keys)
+    text = description.format(view=view.name, keys=keys, step=STEPS[view.grain], description=view.description)
+    return dg.AssetSpec(
+        key_of(stage, view.name),
+        deps=deps,
+        group_name="features",
+        kinds={"parquet", "deltalake", "duckdb" if stage == TILES else "python"},
+        tags=tags_of("step", view.tags),
+        description=text,
+        code_version=ledger_fingerprint(view),
+        owners=owners_of(view.owner),
+        skippable=True,
     )
 
 
-def _units(progress: Progress, stage: str) -> Callable[[str, str, str], None]:
-    return lambda view, _, done: progress(stage, f"{view} {done}")
+def _features_spec(view: FeatureView, registry: Registry) -> dg.AssetSpec:
+    services = [
+        f"`{name}` ({count} features)"
+        for name, service in registry.services.items()
+        if (count := sum(feature.view == view.name for feature in registry.resolve(service)))
+    ]
+    return dg.AssetSpec(
+        key_of(FEATURES, view.name),
+        deps=[key_of(LEDGER, view.name)],
+        group_name="features",
+        kinds={"parquet", "deltalake", "python"},
+        tags=tags_of("month", view.tags),
+        description=FEATURES_DESCRIPTION.format(
+            view=view.name, count=len(view.features), description=view.description, services="; ".join(services) or "no service"
+        ),
+        code_version=fingerprint(view),
+        metadata=view_columns(view),
+        owners=owners_of(view.owner),
+        skippable=True,
+    )
+
+
+def _joined_spec(joined: JoinedView, registry: Registry) -> dg.AssetSpec:
+    views = ", ".join(f"`{view.name}`" for view in joined.views)
+    return dg.AssetSpec(
+        key_of(FEATURES, joined.name),
+        deps=[key_of(FEATURES, view.name) for view in joined.views],
+        group_name="features",
+        kinds={"python"},
+        tags=tags_of("spine"),
+        description=JOINED_DESCRIPTION.format(views=views, description=joined.description),
+        code_version=fingerprint(joined),
+        metadata=joined_columns(registry, joined.name),
+        owners=owners_of(joined.owner),
+    )

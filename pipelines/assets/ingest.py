@@ -1,7 +1,9 @@
 """Ingest: the files that landed for a month become committed events."""
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 
@@ -10,53 +12,70 @@ from featurestore.errors import IngestError
 from featurestore.lake.inputs import files_below
 from featurestore.lake.report import IngestReport
 from featurestore.lake.table import Table
+from featurestore.spec.document import fingerprint
 from featurestore.spec.registry import Registry
 from featurestore.spec.source import EventSource
 from featurestore.timeline import Month
-from pipelines.assets.shared import EVENTS, OWNERS, one_run, version_of
+from pipelines.assets.shared import EVENTS, Blueprint, chosen, key_of, owners_of, stage_asset, tags_of
 from pipelines.failures import readable_failures
-from pipelines.metadata import Metadata, plot, schema_of, size_of, table_of
+from pipelines.lineage import source_columns
+from pipelines.metadata import Metadata, plot, size_of, table_of
 from pipelines.partitions import months_of
 from pipelines.resources import Progress, StoreResource
 
-DESCRIPTION = """Events as they happened, validated, de-duplicated and committed.
+DESCRIPTION = """{description}
 
 **Grain**: one row per event; a partition is a business month of the time at which it happened.
-Reads the Parquet, CSV and JSON-lines files of the landing folder whose path begins with the month (`2024-08.parquet`,
+Reads the Parquet, CSV and JSON-lines files of `{landing}` whose path begins with the month (`2024-08.parquet`,
 `2024-08-31.csv`, `2024-08/part-0.jsonl`). Late rows in them go to their own months. Invalid rows go to the quarantine with a
 reason. Reading a month again changes nothing.
 
-**Sources**: {sources}"""
+**Read by**: {views}"""
 
 
-def build_events(registry: Registry, partitions: dg.MonthlyPartitionsDefinition) -> dg.AssetsDefinition:
-    """Make the asset of all event sources."""
-    sources = list(registry.sources.values())
+def build_events(blueprint: Blueprint) -> dg.AssetsDefinition:
+    """Make the asset of each event source."""
+    sources = blueprint.registry.sources
 
-    @dg.asset(
-        name=EVENTS,
-        group_name="ingest",
-        kinds={"parquet", "deltalake", "duckdb"},
-        tags={"grain": "event"},
-        description=DESCRIPTION.format(sources="; ".join(_told(source) for source in sources)),
-        code_version=version_of(registry.sources),
-        metadata={f"schema of {source.name}": dg.MetadataValue.table_schema(schema_of(source)) for source in sources},
-        owners=OWNERS,
-        partitions_def=partitions,
-        backfill_policy=one_run(),
-    )
-    def events(context: dg.AssetExecutionContext, store: StoreResource, progress: dg.ResourceParam[Progress]) -> None:
+    @stage_asset(EVENTS, [_spec(source, blueprint.registry) for source in sources.values()], blueprint)
+    def events(
+        context: dg.AssetExecutionContext, store: StoreResource, progress: dg.ResourceParam[Progress]
+    ) -> Iterator[dg.MaterializeResult[Any]]:
         with readable_failures():
-            opened, months, reports = store.store(), months_of(context), dict[Month, list[IngestReport]]()
+            opened, names, months = blueprint.open(store), chosen(context, EVENTS), months_of(context)
+            reports: dict[str, dict[Month, list[IngestReport]]] = {name: {} for name in names}
             for month in months:
-                reports[month] = ingest_month(opened, month, sources)
-                if not reports[month]:
-                    context.log.warning(f"No file has landed for {month}.")
+                for name in names:
+                    reports[name][month] = ingest_month(opened, month, [sources[name]])
+                    if not reports[name][month]:
+                        context.log.warning(f"No file of {name} has landed for {month}.")
                 progress(EVENTS, str(month))
-            for month, metadata in _describe(opened, reports).items():
-                context.add_asset_metadata(metadata, partition_key=str(month))
+            for name in names:
+                key = key_of(EVENTS, name)
+                for month, metadata in _describe(opened, name, reports[name]).items():
+                    context.add_asset_metadata(metadata, asset_key=key, partition_key=str(month))
+                yield dg.MaterializeResult(asset_key=key)
 
     return events
+
+
+def _spec(source: EventSource, registry: Registry) -> dg.AssetSpec:
+    readers = [f"`{view.name}`" for view in registry.views.values() if view.source.name == source.name]
+    return dg.AssetSpec(
+        key_of(EVENTS, source.name),
+        group_name="ingest",
+        kinds={"parquet", "deltalake", "duckdb"},
+        tags=tags_of("event"),
+        description=DESCRIPTION.format(
+            description=source.description or "Events as they happened, validated, de-duplicated and committed.",
+            landing=source.landing or f"landing/{source.name}",
+            views=", ".join(readers) or "no view",
+        ),
+        code_version=fingerprint(source),
+        metadata=source_columns(source),
+        owners=owners_of(),
+        skippable=True,
+    )
 
 
 def ingest_month(store: FeatureStore, month: Month, sources: Iterable[EventSource]) -> list[IngestReport]:
@@ -80,22 +99,15 @@ def landed_files(store: FeatureStore, source: EventSource, month: Month) -> list
     return found
 
 
-def _told(source: EventSource) -> str:
-    return f"`{source.name}` ({source.description.rstrip('.')})" if source.description else f"`{source.name}`"
-
-
-def _describe(store: FeatureStore, reports: dict[Month, list[IngestReport]]) -> dict[Month, Metadata]:
-    """Describe each month: what was read, and what is committed of it now."""
-    tables = [Table.open(store.layout.events(name)) for name in store.registry.sources]
-    found = {}
+def _describe(store: FeatureStore, name: str, reports: dict[Month, list[IngestReport]]) -> dict[Month, Metadata]:
+    """Describe each month of a source: what was read, and what is committed of it now."""
+    table, found = Table.open(store.layout.events(name)), {}
     for month, given in reports.items():
-        committed = [file for table in tables for file in table.files(month=str(month))]
-        quarantined = [
-            {"source": report.source, "reason": reason, "rows": count}
-            for report in given
-            for reason, count in sorted(report.quarantined.items())
-        ]
-        found[month] = {**size_of(committed), **_counts(given), "quarantine": table_of(quarantined)}
+        counted = Counter[str]()
+        for report in given:
+            counted.update(report.quarantined)
+        quarantined = [{"reason": reason, "rows": rows} for reason, rows in sorted(counted.items())]
+        found[month] = {**size_of(table.files(month=str(month))), **_counts(given), "quarantine": table_of(quarantined)}
     return found
 
 

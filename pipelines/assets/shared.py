@@ -1,28 +1,101 @@
-"""What all assets share: months as partitions, ranges in one run, an owner, names and versions."""
+"""What all assets share: how they are named, months as partitions, ranges in one run, owners and tags from the definitions."""
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
 import dagster as dg
 
-from featurestore.spec.document import Definition, digest, fingerprint
+from featurestore.client import FeatureStore
+from featurestore.spec.document import Definition
+from featurestore.spec.registry import Registry
+from pipelines.resources import Progress, StoreResource
 
-OWNERS = ("team:feature-platform",)
-EVENTS, TILES, LEDGER, FEATURES = "events", "tiles", "ledger", "features"
-DRIFT_REPORT, CALIBRATION = "drift_report", "calibration"
+OWNER = "feature-platform"
+EVENTS, TILES, LEDGER, FEATURES, SERVICES = "events", "tiles", "ledger", "features", "services"
+DRIFT_REPORT, AUDIT, CALIBRATION = "drift_report", "audit", "calibration"
+STAGES = (EVENTS, TILES, LEDGER, FEATURES, SERVICES, DRIFT_REPORT, CALIBRATION)
+"""One op each: it makes the assets of its stage for all sources, views, services or calibrations, or for some of them.
 
-
-def one_run() -> dg.BackfillPolicy:
-    """Let a range of months be one run: a month costs a fraction of a run's start, and a year's ledger is folded once."""
-    return dg.BackfillPolicy.single_run()
-
-
-def version_of(definitions: Mapping[str, Definition] | Iterable[str]) -> str:
-    """Hash definitions by name, or fingerprints: an asset whose definitions changed shows as stale."""
-    if isinstance(definitions, Mapping):
-        return digest({name: fingerprint(definition) for name, definition in definitions.items()})
-    return digest(sorted(definitions))
+An op is also what takes a place in a pool: all that writes a stage's tables waits in the pool of its name.
+"""
 
 
-def after_the_month_before(name: str) -> dg.AssetDep:
+@dataclass(frozen=True)
+class Blueprint:
+    """What the assets are made from.
+
+    Args:
+        objects: The definitions; a run applies them first.
+        partitions: Months, the same for all assets.
+    """
+
+    objects: tuple[Definition, ...]
+    partitions: dg.MonthlyPartitionsDefinition
+
+    @cached_property
+    def registry(self) -> Registry:
+        """The definitions by name, without a look at the store."""
+        return Registry().merged(self.objects)
+
+    def open(self, store: StoreResource) -> FeatureStore:
+        """Open the store, creating it when missing, with the definitions applied."""
+        return store.store(self.objects)
+
+
+def key_of(stage: str, name: str) -> dg.AssetKey:
+    """Return the key of one definition's asset: ``tiles/user_activity``."""
+    return dg.AssetKey([stage, name])
+
+
+AUDIT_KEY = dg.AssetKey(AUDIT)
+
+
+def stage_asset(
+    stage: str, specs: Sequence[dg.AssetSpec], blueprint: Blueprint, *, can_subset: bool = True
+) -> Callable[[Callable[..., object]], dg.AssetsDefinition]:
+    """Make a decorator that turns a function of a run's months into the assets of a stage.
+
+    A range of months is one run: a month costs a fraction of a run's start, and a partition of the ledger is folded once.
+    """
+    return dg.multi_asset(
+        name=stage,
+        specs=specs,
+        partitions_def=blueprint.partitions,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        can_subset=can_subset and bool(specs),
+        pool=stage,
+    )
+
+
+def chosen(context: dg.AssetExecutionContext, stage: str) -> list[str]:
+    """List the definitions that a run makes a stage's assets of, in the order of the definitions."""
+    selected = {key.path[-1] for key in context.selected_asset_keys if key.path[0] == stage}
+    order = [key.path[-1] for key in context.assets_def.keys if key.path[0] == stage]
+    return [name for name in order if name in selected]
+
+
+def units(progress: Progress, stage: str) -> Callable[[str, object], None]:
+    """Tell of each view and month that is done."""
+    return lambda view, done: progress(stage, f"{view} {done}")
+
+
+def owners_of(*owners: str | None) -> list[str]:
+    """Write the owners that definitions name as Dagster's: an address stays, anything else is a team."""
+    named = list(dict.fromkeys(owner for owner in owners if owner)) or [OWNER]
+    return [owner if "@" in owner else f"team:{_plain(owner)}" for owner in named]
+
+
+def tags_of(grain: str, tags: Mapping[str, str] | Sequence[tuple[str, str]] = ()) -> dict[str, str]:
+    """Write a definition's free labels as Dagster's, beside the grain of the asset's rows."""
+    return {**{_plain(name): _plain(str(value)) for name, value in dict(tags).items()}, "grain": grain}
+
+
+def after_the_month_before(key: dg.AssetKey) -> dg.AssetDep:
     """Let an asset depend on its own partition of the month before."""
-    return dg.AssetDep(name, partition_mapping=dg.TimeWindowPartitionMapping(start_offset=-1, end_offset=-1))
+    return dg.AssetDep(key, partition_mapping=dg.TimeWindowPartitionMapping(start_offset=-1, end_offset=-1))
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", text).strip("-_.")[:63] or "none"

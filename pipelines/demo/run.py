@@ -1,7 +1,7 @@
 """Run: events land a year at a time, Dagster's assets take them to recalibration, a training set is retrieved.
 
-1. Per calendar year: the year's files land, then one run of all assets over its months. The runs are recorded in a Dagster
-   instance inside the store's directory, so that the UI shows them.
+1. Per calendar year: the year's files land, then one run of all assets over its months, in the last year with checks.
+   The runs are recorded in a Dagster instance inside the store's directory, so that the UI shows them.
 2. All months are audited: those behind a recalibration anew, against their new baseline.
 3. A spine of events of all months is enriched with the features of the first service.
 4. The months that deserve one get an Evidently report; what was planted is compared with what was found.
@@ -19,20 +19,22 @@ import dagster as dg
 from featurestore.client import FeatureStore
 from featurestore.errors import FeatureStoreError, StoreError
 from featurestore.lake.layout import read_json, write_json
+from featurestore.spec.registry import Registry
 from featurestore.timeline import Month
 from pipelines.assets.drift import DriftReportConfig, draw_reports
-from pipelines.assets.shared import CALIBRATION, DRIFT_REPORT, EVENTS, FEATURES, LEDGER, TILES
-from pipelines.build import build_definitions
+from pipelines.assets.shared import CALIBRATION, DRIFT_REPORT, EVENTS, FEATURES, LEDGER, SERVICES, TILES
+from pipelines.assets.shared import STAGES as ASSETS
+from pipelines.build import ASSETS_ONLY, BACKFILL, build_definitions
 from pipelines.demo.data import DemoData, demo_data
 from pipelines.demo.gather import gather_result
 from pipelines.demo.result import DemoResult, TrainingSet
 from pipelines.demo.spine import sample_spine
 from pipelines.demo.watch import Listener, Stopwatch
-from pipelines.partitions import FIRST_MONTH_VARIABLE, LAST_MONTH_VARIABLE, monthly_partitions
+from pipelines.event_log import open_instance
+from pipelines.partitions import FIRST_MONTH_VARIABLE, LAST_MONTH_VARIABLE, RANGE_END, RANGE_START, monthly_partitions
 from pipelines.resources import DEFINITIONS_VARIABLE, ROOT_VARIABLE, StoreResource
 
 LANDING, TRAINING_SET, REPORTS = "landing", "training_set", "reports"
-ASSETS = (EVENTS, TILES, LEDGER, FEATURES, DRIFT_REPORT, CALIBRATION)
 STAGES = (LANDING, *ASSETS, TRAINING_SET, REPORTS)
 SPINE_ROWS = 200_000
 MOST_REPORTS = 12
@@ -79,7 +81,7 @@ def run_demo(
         audit = store.audit(given.months)
     watch.finish(*ASSETS)
     with watch.timing(TRAINING_SET):
-        training_set = _retrieve(store, next(iter(setting.registry.services)), rows=spine_rows, seed=seed)
+        training_set = _retrieve(store, next(iter(Registry().merged(setting.objects).services)), rows=spine_rows, seed=seed)
     watch.finish(TRAINING_SET)
     with watch.timing(REPORTS):
         others = most_reports - len(store.registry.views) * draws_last_month
@@ -122,6 +124,7 @@ def _totals(store: FeatureStore, given: DemoData) -> dict[str, int]:
         LEDGER: years * views,
         FEATURES: months * views,
         DRIFT_REPORT: months * views,
+        SERVICES: months * len(store.registry.services),
         CALIBRATION: months,
         TRAINING_SET: 1,
         REPORTS: 1,
@@ -133,8 +136,8 @@ def _run_chunks(
 ) -> None:
     """Let the files of some years land and run all assets over their months, chunk by chunk."""
     partitions = monthly_partitions(setting.timezone, first=given.months[0], last=given.months[-1])
-    job = build_definitions(setting, partitions, progress=watch).resolve_implicit_global_asset_job_def()
-    with dg.DagsterInstance.from_config(str(store.layout.root / INSTANCE)) as instance:
+    built = build_definitions(setting.objects, setting, partitions=partitions, progress=watch)
+    with open_instance(store.layout.root / INSTANCE) as instance:
         for _, years in groupby(given.months, key=lambda month: month.year // chunk_years):
             months = list(years)
             with watch.timing(LANDING):
@@ -144,6 +147,7 @@ def _run_chunks(
                 watch(LANDING, str(month))
             is_last = months[-1] == given.months[-1]
             drawn = {"draws_last_month": is_last and draws_last_month, "draws_timeline": is_last}
+            job = built.resolve_job_def(BACKFILL if is_last else ASSETS_ONLY)
             watch.add_run(_run(job, instance, months, {"most_reports": 0, **drawn}))
 
 
@@ -155,8 +159,8 @@ def _run(
         return job.execute_in_process(
             instance=instance,
             tags={
-                "dagster/asset_partition_range_start": str(months[0]),
-                "dagster/asset_partition_range_end": str(months[-1]),
+                RANGE_START: str(months[0]),
+                RANGE_END: str(months[-1]),
             },
             run_config={**SILENT, "ops": {DRIFT_REPORT: {"config": dict(drawn)}}},
         )

@@ -39,7 +39,12 @@ class Operation:
     @property
     def definitions(self) -> dg.Definitions:
         partitions = monthly_partitions("Asia/Shanghai", first=FIRST, last=LAST)
-        return build_definitions(self.resource, partitions, progress=lambda stage, what: self.units.append((stage, what)))
+        return build_definitions(
+            self.resource.objects,
+            self.resource,
+            partitions=partitions,
+            progress=lambda stage, what: self.units.append((stage, what)),
+        )
 
     def land(self, first: str, last: str) -> list[Path]:
         months = [month for month in self.shop.months if first <= str(month) <= last]
@@ -51,15 +56,22 @@ class Operation:
         last: str,
         *,
         assets: Sequence[str] | None = None,
+        keys: Sequence[dg.AssetKey] | None = None,
         config: Mapping[str, Any] = NO_PICTURES,
         raise_on_error: bool = True,
     ) -> dg.ExecuteInProcessResult:
         job = self.definitions.resolve_implicit_global_asset_job_def()
-        chosen = None if assets is None else [dg.AssetKey(name) for name in assets]
-        drift = {"ops": {"drift_report": {"config": dict(config)}}} if assets is None or "drift_report" in assets else {}
+        if assets is not None:
+            made = job.asset_layer.asset_graph.executable_asset_keys
+            keys = [key for key in made if key.path[0] in assets or (key.path == ["audit"] and "drift_report" in assets)]
+        drift = (
+            {"ops": {"drift_report": {"config": dict(config)}}}
+            if keys is None or any(key.path[0] == "drift_report" for key in keys)
+            else {}
+        )
         return job.execute_in_process(
             instance=self.instance,
-            asset_selection=chosen,
+            asset_selection=keys,
             tags={"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last},
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}, **drift},
             raise_on_error=raise_on_error,
@@ -71,7 +83,7 @@ def metadata_of(result: dg.ExecuteInProcessResult, asset: str) -> dict[str, dict
     found = {}
     for event in result.get_asset_materialization_events():
         materialization = event.step_materialization_data.materialization
-        if materialization.asset_key == dg.AssetKey(asset):
+        if materialization.asset_key == dg.AssetKey(asset.split("/")):
             assert materialization.partition is not None
             found[materialization.partition] = {name: value.value for name, value in materialization.metadata.items()}
     return found

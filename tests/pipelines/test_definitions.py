@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -10,19 +11,37 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 import pytest
 
+from featurestore import shop
 from featurestore.errors import DefinitionError
+from featurestore.spec import Count, Entity, EventSource, FeatureView
+from featurestore.spec.document import Definition
+from featurestore.spec.registry import Registry
 from pipelines.build import build_definitions
 from pipelines.partitions import monthly_partitions, partitions_from_environment
 from pipelines.resources import StoreResource, store_from_environment
 from pipelines.schedules import build_month_schedule
+from tests.pipelines import tiny_shop
 
 ROOT = Path(__file__).parents[2]
-ASSETS = ("events", "tiles", "ledger", "features", "drift_report", "calibration")
+
+
+def keys_of(stage: str, names: Iterable[str]) -> set[str]:
+    return {f"{stage}/{name}" for name in names}
 
 
 @pytest.fixture
-def definitions(tmp_path: Path) -> dg.Definitions:
-    return build_definitions(StoreResource(root=str(tmp_path / "store")), monthly_partitions("Asia/Shanghai", last="2017-12"))
+def store(tmp_path: Path) -> StoreResource:
+    return StoreResource(root=str(tmp_path / "store"))
+
+
+@pytest.fixture
+def definitions(store: StoreResource) -> dg.Definitions:
+    return build_definitions(store.objects, store, partitions=monthly_partitions("Asia/Shanghai", last="2017-12"))
+
+
+def specs_of(objects: Iterable[Definition]) -> dict[str, dg.AssetSpec]:
+    built = build_definitions(objects, StoreResource(), partitions=monthly_partitions("Asia/Shanghai"))
+    return {spec.key.to_user_string(): spec for spec in built.resolve_all_asset_specs()}
 
 
 def test_the_command_line_validates_the_project_without_a_warning():
@@ -40,43 +59,85 @@ def test_definitions_load_without_data_and_without_creating_any(definitions, tmp
     assert not (tmp_path / "store").exists()
 
 
+def test_each_source_view_service_and_calibration_has_its_assets(definitions):
+    registry = Registry().merged(shop.OBJECTS)
+    specs = {spec.key.to_user_string() for spec in definitions.resolve_all_asset_specs()}
+    wanted = {"audit"} | keys_of("events", registry.sources) | keys_of("features", registry.joined_views)
+    for stage in ("tiles", "ledger", "features", "drift_report"):
+        wanted |= keys_of(stage, registry.views)
+    assert specs == wanted | keys_of("services", registry.services) | keys_of("calibration", registry.calibrations)
+
+
+def test_a_new_view_brings_its_assets_and_checks_along():
+    entity, source = (
+        Entity("till", key="till_id"),
+        EventSource("sales", schema={"id": "int64", "at": "timestamp", "till_id": "int64"}, event_time="at", event_id="id"),
+    )
+    view = FeatureView("till_sales", entity=entity, source=source, aggregations=[Count("sales", windows=("30d",))])
+    built = build_definitions([view], StoreResource(), partitions=monthly_partitions("UTC"))
+    dg.Definitions.validate_loadable(built)
+    graph = built.resolve_asset_graph()
+    stages = ("tiles", "ledger", "features", "drift_report")
+    assert {key.to_user_string() for key in graph.get_all_asset_keys()} == {
+        "audit",
+        "events/sales",
+        *(f"{stage}/till_sales" for stage in stages),
+    }
+    assert dg.AssetCheckKey(dg.AssetKey(["ledger", "till_sales"]), "continuity") in graph.asset_check_keys
+
+
 def test_every_asset_says_what_it_is_whose_it_is_and_which_code_made_it(definitions):
-    specs = {spec.key.to_user_string(): spec for spec in definitions.resolve_all_asset_specs()}
-    assert tuple(sorted(specs)) == tuple(sorted(ASSETS))
-    for spec in specs.values():
+    for spec in definitions.resolve_all_asset_specs():
         assert "**Grain**" in (spec.description or "")
         assert spec.owners
         assert spec.kinds
-        assert spec.group_name != "default"
+        assert spec.group_name in ("ingest", "features", "serving", "drift", "calibration")
         assert spec.code_version
         assert spec.tags["grain"]
 
 
-def test_descriptions_name_the_views_and_services_of_the_definitions(definitions):
-    specs = {spec.key.to_user_string(): spec.description for spec in definitions.resolve_all_asset_specs()}
-    assert "`user_activity` (per user_id, 1d" in specs["tiles"]
-    assert "`recommendation_v1`" in specs["features"]
-    assert "`return_prior`" in specs["calibration"]
+def test_owners_and_descriptions_are_those_of_the_definitions():
+    specs = specs_of(shop.OBJECTS)
+    assert specs["services/demand_v1"].owners == ["team:demand"]
+    assert "one row per user_id and day" in specs["tiles/user_activity"].description
+    assert "`recommendation_v1`" in specs["features/user_activity"].description
+    assert "beta_binomial" in specs["calibration/return_prior"].description
 
 
-def test_a_changed_definition_changes_the_code_versions_of_what_is_made_from_it(tmp_path):
-    partitions = monthly_partitions("Asia/Shanghai")
-    modules = ("featurestore.shop", "tests.pipelines.tiny_shop")
-    shop, tiny = (
-        {
-            spec.key.to_user_string(): spec.code_version
-            for spec in build_definitions(StoreResource(definitions=name), partitions).resolve_all_asset_specs()
-        }
-        for name in modules
+def test_a_services_upstream_shows_the_views_that_it_shares(definitions):
+    graph = definitions.resolve_asset_graph()
+    parents = {name: graph.get(dg.AssetKey(["services", name])).parent_keys for name in ("demand_v1", "routing_v1")}
+    shared = {key.path[-1] for key in parents["demand_v1"] & parents["routing_v1"]}
+    assert shared == {"sku_places", "region_service", "sku_returns"}
+
+
+def test_a_feature_names_the_source_columns_that_it_comes_from():
+    lineage = specs_of(shop.OBJECTS)["features/sku_returns"].metadata["dagster/column_lineage"].value.deps_by_column
+    found = {(dep.asset_key.to_user_string(), dep.column_name) for dep in lineage["sku_returns__return_probability"]}
+    assert ("events/events", "event_type") in found
+    assert ("calibration/return_prior", "return_prior") in found
+
+
+def test_a_changed_definition_changes_the_code_versions_of_what_is_made_from_it_and_no_others():
+    before, demand = specs_of(tiny_shop.OBJECTS), tiny_shop.category_demand
+    more = FeatureView(
+        demand.name,
+        entity=demand.entity,
+        source=demand.source,
+        aggregations=[*demand.aggregations, Count("everything", windows=("7d",))],
+        derived=demand.derived,
+        grain=demand.grain,
+        join_keys=dict(demand.join_keys),
+        event_time=demand.event_time,
     )
-    assert shop["events"] == tiny["events"]
-    assert shop["tiles"] != tiny["tiles"]
-    assert shop["drift_report"] != tiny["drift_report"]
+    after = specs_of([more if each is demand else each for each in tiny_shop.OBJECTS])
+    changed = {name for name in before if before[name].code_version != after[name].code_version}
+    assert changed == {"audit", *(f"{stage}/category_demand" for stage in ("tiles", "ledger", "features", "drift_report"))}
 
 
 def test_each_ledger_month_comes_after_the_one_before_it(definitions):
     graph = definitions.resolve_asset_graph()
-    ledger = dg.AssetKey("ledger")
+    ledger = dg.AssetKey(["ledger", "user_activity"])
     assert ledger in graph.get(ledger).parent_keys
     mapping = graph.get(ledger).partition_mappings[ledger]
     assert isinstance(mapping, dg.TimeWindowPartitionMapping)

@@ -13,7 +13,18 @@ from featurestore.synth import Shop
 from featurestore.timeline import Month
 from tests.pipelines.operation import FIRST, LAST, NO_PICTURES, Operation, metadata_of
 
-ASSETS = ("events", "tiles", "ledger", "features", "drift_report", "calibration")
+VIEWS = ("category_demand", "sku_returns")
+ASSETS = (
+    "events/events",
+    *(f"{stage}/{view}" for stage in ("tiles", "ledger", "features", "drift_report") for view in VIEWS),
+    "audit",
+    "services/planning_v1",
+    "calibration/return_prior",
+    "calibration/seasonal_index",
+)
+OF_EVENTS = {"schema", "freshness", "row_count", "uniqueness", "quarantine_share"}
+OF_LEDGERS = {"rows_match_tiles", "continuity", "verified"}
+BLOCKING = {"events/events": OF_EVENTS, **{f"ledger/{view}": OF_LEDGERS for view in VIEWS}}
 
 
 @pytest.fixture(scope="module")
@@ -40,19 +51,19 @@ def test_one_run_over_a_range_materializes_every_month_of_every_asset(operated):
 def test_each_month_says_what_was_committed_of_it(operated):
     operation, result = operated
     events = Table.open(operation.store.layout.events("events"))
-    for month, found in metadata_of(result, "events").items():
+    for month, found in metadata_of(result, "events/events").items():
         files = events.files(month=month)
         assert found["dagster/partition_row_count"] == sum(file.rows for file in files) == found["rows_added"]
         assert found["bytes"] == sum(file.size_bytes for file in files)
         assert found["rows_read"] == found["rows_added"] + found["duplicates"] + found["corrections"] + found["quarantined"]
-    tiles = metadata_of(result, "tiles")
-    assert all(found["views_computed"] >= 1 and found["dagster/partition_row_count"] > 0 for found in tiles.values())
+    tiles = metadata_of(result, "tiles/category_demand")
+    assert all(found["is_computed"] == 1 and found["dagster/partition_row_count"] > 0 for found in tiles.values())
 
 
 def test_the_audit_counts_features_by_state_and_draws_the_timeline_once(operated):
     operation, result = operated
     history = operation.store.drift_history().to_pylist()
-    found = metadata_of(result, "drift_report")
+    found = metadata_of(result, "audit")
     for month in ("2016-06", LAST):
         states = [row["state"] for row in history if Month.parse(row["month"]) == Month.parse(month)]
         assert {name: found[month][f"features_{name}"] for name in set(states)} == {
@@ -60,28 +71,35 @@ def test_the_audit_counts_features_by_state_and_draws_the_timeline_once(operated
         }
     assert [month for month in found if "timeline" in found[month]] == [LAST]
     assert found[LAST]["timeline"].startswith("![timeline](data:image/png;base64,")
+    assert Path(found[LAST]["page"]).read_text(encoding="utf-8").lower().startswith("<!doctype html>")
+    assert found[LAST]["digest"].startswith(f"**Drift audit of {LAST}**")
 
 
 def test_a_calibration_gets_its_first_version_from_a_year_of_history(operated):
     _, result = operated
-    found = metadata_of(result, "calibration")
+    found = metadata_of(result, "calibration/return_prior")
     assert next(month for month in sorted(found) if found[month]["promoted"]) == "2016-12"
-    asked_for = {month: each["calibrations_asked_for"] for month, each in metadata_of(result, "drift_report").items()}
+    asked_for = {month: each["calibrations_asked_for"] for month, each in metadata_of(result, "audit").items()}
     assert asked_for["2016-11"] == asked_for["2016-12"] == 2
 
 
 def test_the_checks_hold_behind_a_run(operated):
     _, result = operated
-    outcomes = {each.check_name: each for each in result.get_asset_check_evaluations()}
-    assert set(outcomes) == {"quarantine_share", "redelivery_changes_nothing", "rows_match_tiles", "drift_states"}
-    for name in ("quarantine_share", "redelivery_changes_nothing", "rows_match_tiles"):
-        assert outcomes[name].passed, outcomes[name].metadata
-    assert outcomes["drift_states"].severity == dg.AssetCheckSeverity.WARN
+    outcomes: dict[str, dict[str, dg.AssetCheckEvaluation]] = {}
+    for each in result.get_asset_check_evaluations():
+        outcomes.setdefault(each.asset_key.to_user_string(), {})[each.check_name] = each
+    for asset, names in BLOCKING.items():
+        assert set(outcomes[asset]) == names
+        assert all(each.passed for each in outcomes[asset].values()), outcomes[asset]
+    joints = outcomes["ledger/category_demand"]["continuity"].metadata["joints"].value
+    assert joints == 1
+    for asset, name in (("drift_report/sku_returns", "drift_states"), ("calibration/return_prior", "calibration_error")):
+        assert outcomes[asset][name].severity == dg.AssetCheckSeverity.WARN
 
 
 def test_the_assets_tell_who_listens_how_far_they_are(operated):
     operation, _ = operated
-    assert {stage for stage, _ in operation.units} == set(ASSETS)
+    assert {stage for stage, _ in operation.units} == {asset.partition("/")[0] for asset in ASSETS} - {"audit"}
     assert [what for stage, what in operation.units if stage == "events"][:2] == ["2016-01", "2016-02"]
 
 
@@ -91,8 +109,8 @@ def test_the_same_run_again_changes_nothing(small):
     before = {path: path.read_bytes() for path in (small.root / "lake").rglob("_delta_log/*.json")}
     again = small.run("2016-01", "2016-03")
     assert {path: path.read_bytes() for path in (small.root / "lake").rglob("_delta_log/*.json")} == before
-    assert all(found["views_computed"] == 0 for found in metadata_of(again, "tiles").values())
-    assert all(found["rows_added"] == 0 for found in metadata_of(again, "events").values())
+    assert all(found["is_computed"] == 0 for found in metadata_of(again, "tiles/sku_returns").values())
+    assert all(found["rows_added"] == 0 for found in metadata_of(again, "events/events").values())
 
 
 def test_late_rows_bring_earlier_months_up_to_date_in_the_run_of_the_month_they_came_with(small):
@@ -104,15 +122,30 @@ def test_late_rows_bring_earlier_months_up_to_date_in_the_run_of_the_month_they_
     pq.write_table(late, folder / "2016-03-late.parquet")
     small.land("2016-03", "2016-03")
     result = small.run("2016-03", "2016-03")
-    assert metadata_of(result, "events")["2016-03"]["months_changed"] >= 2
-    checks = {each.check_name: each for each in result.get_asset_check_evaluations()}
-    assert checks["rows_match_tiles"].passed, checks["rows_match_tiles"].metadata
+    assert metadata_of(result, "events/events")["2016-03"]["months_changed"] >= 2
+    checks = [each for each in result.get_asset_check_evaluations() if each.check_name == "rows_match_tiles"]
+    assert len(checks) == len(VIEWS)
+    assert all(each.passed for each in checks)
 
 
-def test_a_month_without_files_is_an_empty_month(small):
+def test_a_run_of_one_view_leaves_the_others_alone(small):
     small.land("2016-01", "2016-01")
-    result = small.run("2016-01", "2016-02", assets=["events"])
-    assert metadata_of(result, "events")["2016-02"]["rows_read"] == 0
+    chosen = [dg.AssetKey(["tiles", "sku_returns"]), dg.AssetKey(["ledger", "sku_returns"])]
+    small.run("2016-01", "2016-01", assets=["events"])
+    result = small.run("2016-01", "2016-01", keys=chosen)
+    assert {event.asset_key for event in result.get_asset_materialization_events()} == set(chosen)
+    files = {view.name: view.tile_rows for view in small.store.status().views}
+    assert files["sku_returns"] > 0 == files["category_demand"]
+
+
+def test_a_month_without_events_stops_the_run_before_anything_is_made_of_it(small):
+    small.land("2016-01", "2016-01")
+    result = small.run("2016-01", "2016-02", raise_on_error=False)
+    assert not result.success
+    assert metadata_of(result, "events/events")["2016-02"]["rows_read"] == 0
+    assert not metadata_of(result, "tiles/sku_returns")
+    failed = [each.check_name for each in result.get_asset_check_evaluations() if not each.passed]
+    assert failed == ["freshness"]
 
 
 def test_a_damaged_file_fails_the_step_with_the_librarys_message(small):

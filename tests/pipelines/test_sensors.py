@@ -24,7 +24,7 @@ def operation(tmp_path: Path) -> Iterator[Operation]:
 
 def tick(operation: Operation, cursor: str | None) -> dg.SensorResult:
     context = dg.build_sensor_context(instance=operation.instance, cursor=cursor, definitions=operation.definitions)
-    result = build_recalibration_sensor()(context)
+    result = build_recalibration_sensor(operation.store.registry)(context)
     assert isinstance(result, dg.SensorResult)
     return result
 

@@ -1,0 +1,85 @@
+"""Services: what each consumer reads, with the views that it shares with others as its upstream."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+
+from featurestore.drift.calibrations import champion
+from featurestore.spec.document import fingerprint
+from featurestore.spec.registry import Registry
+from featurestore.spec.service import FeatureService
+from pipelines.assets.shared import FEATURES, SERVICES, Blueprint, chosen, key_of, owners_of, stage_asset, tags_of
+from pipelines.failures import readable_failures
+from pipelines.lineage import service_columns
+from pipelines.metadata import plot, table_of
+from pipelines.partitions import months_of
+from pipelines.resources import Progress, StoreResource
+
+DESCRIPTION = """What `{name}` reads: {count} features of {views}. {description}
+
+**Grain**: nothing is written; a month is complete when all these views are. The features that others read too are one column,
+computed once: {shared}."""
+
+
+def build_services(blueprint: Blueprint) -> dg.AssetsDefinition:
+    """Make the asset of each feature service."""
+    registry = blueprint.registry
+    specs = [_spec(service, registry) for service in registry.services.values()]
+
+    @stage_asset(SERVICES, specs, blueprint)
+    def services(
+        context: dg.AssetExecutionContext, store: StoreResource, progress: dg.ResourceParam[Progress]
+    ) -> Iterator[dg.MaterializeResult[Any]]:
+        with readable_failures():
+            opened, months = blueprint.open(store), months_of(context)
+            for name in chosen(context, SERVICES):
+                key, features = key_of(SERVICES, name), registry.resolve(registry.services[name])
+                for month in months:
+                    context.add_asset_metadata(plot(features=len(features)), asset_key=key, partition_key=str(month))
+                    progress(SERVICES, f"{name} {month}")
+                in_force = [
+                    {"calibration": each, "version": version.name if version else None}
+                    for each in sorted({use.calibration for f in features if f.expression for use in f.expression.calibrated})
+                    for version in [champion(opened.layout.calibrations(each))]
+                ]
+                last = {**service_columns(features), "calibrations in force": table_of(in_force)}
+                context.add_asset_metadata(last, asset_key=key, partition_key=str(months[-1]))
+                yield dg.MaterializeResult(asset_key=key)
+
+    return services
+
+
+def shared_features(registry: Registry, service: FeatureService) -> dict[str, int]:
+    """Count the features that a service shares with each of the others."""
+    mine = {feature.column for feature in registry.resolve(service)}
+    others = {
+        name: len(mine & {feature.column for feature in registry.resolve(other)})
+        for name, other in registry.services.items()
+        if name != service.name
+    }
+    return {name: count for name, count in others.items() if count}
+
+
+def _spec(service: FeatureService, registry: Registry) -> dg.AssetSpec:
+    features = registry.resolve(service)
+    views = list(dict.fromkeys(feature.view for feature in features))
+    shared = shared_features(registry, service)
+    return dg.AssetSpec(
+        key_of(SERVICES, service.name),
+        deps=[key_of(FEATURES, view) for view in views],
+        group_name="serving",
+        kinds={"python"},
+        tags=tags_of("spine"),
+        description=DESCRIPTION.format(
+            name=service.name,
+            count=len(features),
+            views=", ".join(f"`{view}`" for view in views),
+            description=service.description,
+            shared="; ".join(f"{count} with `{name}`" for name, count in shared.items()) or "none",
+        ),
+        code_version=fingerprint(service),
+        metadata=service_columns(features),
+        owners=owners_of(service.owner),
+        skippable=True,
+    )

@@ -1,0 +1,72 @@
+"""Checks that warn: drift, and calibrations whose error has grown."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+import dagster as dg
+
+from featurestore.drift.calibrations import audit_log
+from pipelines.assets.shared import CALIBRATION, DRIFT_REPORT, Blueprint, key_of
+from pipelines.metadata import plot, table_of
+from pipelines.resources import StoreResource
+
+DRIFT_STATES, ERROR = "drift_states", "calibration_error"
+MOST_ERROR_GROWTH = 1.25
+
+
+def build_drift_checks(blueprint: Blueprint) -> dg.AssetChecksDefinition:
+    """Make the warning of each view's drift."""
+    text = "No feature drifts: an episode stays open until a recalibration answers it or a person accepts it."
+    specs = [
+        dg.AssetCheckSpec(DRIFT_STATES, asset=key_of(DRIFT_REPORT, view), description=text) for view in blueprint.registry.views
+    ]
+
+    @dg.multi_asset_check(name="check_drift", specs=specs, can_subset=True)
+    def check_drift(context: dg.AssetCheckExecutionContext, store: StoreResource) -> Iterator[dg.AssetCheckResult]:
+        open_drifts = blueprint.open(store).status().open_drifts
+        for key in sorted(context.selected_asset_check_keys):
+            mine = [asdict(drift) for drift in open_drifts if drift.view == key.asset_key.path[-1]]
+            yield dg.AssetCheckResult(
+                asset_key=key.asset_key,
+                check_name=key.name,
+                passed=not mine,
+                severity=dg.AssetCheckSeverity.WARN,
+                metadata={**plot(open_drifts=len(mine)), "drifts": table_of(mine)},
+            )
+
+    return check_drift
+
+
+def build_calibration_checks(blueprint: Blueprint) -> dg.AssetChecksDefinition:
+    """Make the warning of each calibration's error."""
+    text = f"On the held-out months of the last decision, the champion's loss is at most {MOST_ERROR_GROWTH} times the challenger's."
+    specs = [
+        dg.AssetCheckSpec(ERROR, asset=key_of(CALIBRATION, name), description=text) for name in blueprint.registry.calibrations
+    ]
+
+    @dg.multi_asset_check(name="check_calibration", specs=specs, can_subset=True)
+    def check_calibration(context: dg.AssetCheckExecutionContext, store: StoreResource) -> Iterator[dg.AssetCheckResult]:
+        layout = blueprint.open(store).layout
+        for key in sorted(context.selected_asset_check_keys):
+            texts = audit_log(layout.calibrations(key.asset_key.path[-1]))["decision"].drop_null().to_pylist()
+            decision: dict[str, Any] = json.loads(texts[-1]) if texts else {"comparisons": [], "is_promoted": True}
+            growth = [(each["consumer"], _growth(each)) for each in decision["comparisons"]]
+            in_force = [] if decision["is_promoted"] else growth
+            yield dg.AssetCheckResult(
+                asset_key=key.asset_key,
+                check_name=key.name,
+                passed=all(times <= MOST_ERROR_GROWTH for _, times in in_force),
+                severity=dg.AssetCheckSeverity.WARN,
+                metadata={
+                    **plot(decisions=len(texts), worst=max((times for _, times in in_force), default=1.0)),
+                    "losses": table_of([{"consumer": consumer, "champion / challenger": times} for consumer, times in growth]),
+                },
+            )
+
+    return check_calibration
+
+
+def _growth(comparison: dict[str, float]) -> float:
+    return comparison["champion"] / comparison["challenger"] if comparison["challenger"] else 1.0
