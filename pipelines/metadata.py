@@ -39,7 +39,8 @@ def table_of(rows: Sequence[Mapping[str, Any]]) -> dg.TableMetadataValue | dg.Te
         return dg.MetadataValue.text("none")
     types = {name: _type_of([row[name] for row in rows]) for name in rows[0]}
     columns = [dg.TableColumn(name, kind) for name, kind in types.items()]
-    records = [dg.TableRecord({name: value for name, value in row.items() if value is not None}) for row in rows]
+    # Dagster wants every column in every record, and knows no NULL.
+    records = [dg.TableRecord({name: "" if value is None else value for name, value in row.items()}) for row in rows]
     return dg.MetadataValue.table(records, dg.TableSchema(columns))
 
 
