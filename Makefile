@@ -27,7 +27,7 @@ LAST_MONTH_movielens  := 2016-10
 VENV      := .venv
 BIN       := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-EXTRAS    := pipelines,drift,realdata,dev
+EXTRAS    := pipelines,drift,alerts,realdata,dev
 
 # No telemetry, from us or from what we stand on.
 export DO_NOT_TRACK := 1

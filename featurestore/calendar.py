@@ -87,3 +87,16 @@ def retail_season(month: Month | date | str) -> Season:
     if this == festival.next():
         return Season(AFTER_SPRING_FESTIVAL)
     return Season({6: MID_YEAR, 11: DOUBLE_11}.get(this.month, ORDINARY))
+
+
+def is_peak_day(day: date) -> bool:
+    """Tell whether a shop must replan several times on a day: 618, Double 11, and the week before Spring Festival.
+
+    >>> [is_peak_day(date(2024, month, day)) for month, day in ((6, 18), (11, 10), (2, 4), (8, 8))]
+    [True, True, True, False]
+    """
+    return (day.month, day.day) in _PEAKS or 0 < days_to_spring_festival(day) <= _DAYS_BEFORE_SPRING_FESTIVAL
+
+
+_PEAKS = {(6, 16), (6, 17), (6, 18), (11, 9), (11, 10), (11, 11), (11, 12)}
+_DAYS_BEFORE_SPRING_FESTIVAL = 7

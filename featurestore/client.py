@@ -51,6 +51,7 @@ from featurestore.lake.ingest import ingest
 from featurestore.lake.layout import create_or_open, read_json, write_json
 from featurestore.lake.lock import exclusive
 from featurestore.lake.report import IngestReport
+from featurestore.maintenance import RETENTION_HOURS, VacuumReport, pin, unpin, vacuum_store
 from featurestore.monitoring import (
     POLICY,
     accepted_parameters,
@@ -562,6 +563,35 @@ class FeatureStore:
         folder = self.layout.calibrations(name)
         with running_alone(folder):
             return rollback(folder).name
+
+    def pin(self, name: str, versions: Any) -> None:
+        """Keep what an answer was read from, under a name, whatever ``vacuum`` deletes; ``unpin`` forgets it.
+
+        Args:
+            name: Of the pin, such as that of a model; an earlier one of the name gives way.
+            versions: The answer, its schema, or the JSON value in its metadata.
+
+        Raises:
+            VersionError: there are no versions in it.
+        """
+        pin(self.layout, name, versions)
+
+    def unpin(self, name: str) -> None:
+        """Forget a pin.
+
+        Raises:
+            VersionError: there is none of that name.
+        """
+        unpin(self.layout, name)
+
+    def vacuum(self, *, retention_hours: int = RETENTION_HOURS, kinds: Iterable[str] | None = None) -> VacuumReport:
+        """Delete the files that no version in use needs: replaced ones, and orphans of crashed writers. Pins stay readable.
+
+        Args:
+            retention_hours: Younger files stay; it must exceed the longest write.
+            kinds: Kinds of tables (``events``, ``ledger``, ...); all by default.
+        """
+        return vacuum_store(self.layout, self.registry, retention_hours=retention_hours, kinds=kinds)
 
     def status(self) -> StoreStatus:
         """Describe what is in the store, what is missing, which drifts are open and which calibrations are in force."""

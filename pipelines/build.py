@@ -7,12 +7,13 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 
 from featurestore.spec.document import Definition
 from pipelines.assets import build_assets
-from pipelines.assets.shared import CALIBRATION, LEDGER, Blueprint, key_of
+from pipelines.assets.shared import CALIBRATION, EVENTS, LEDGER, SERVICES, TILES, Blueprint, key_of
 from pipelines.checks import VERIFIED, build_checks
+from pipelines.maintenance import build_maintenance
 from pipelines.partitions import monthly_partitions
 from pipelines.resources import Progress, StoreResource, ignore_progress
-from pipelines.schedules import MONTH_CLOSE, build_month_schedule
-from pipelines.sensors import RECALIBRATION, build_recalibration_sensor
+from pipelines.schedules import DAILY_REFRESH, MONTH_CLOSE, PEAK_REFRESH, build_schedules
+from pipelines.sensors import RECALIBRATION, build_sensors
 
 ASSETS_ONLY, BACKFILL = "assets", "backfill"
 
@@ -22,6 +23,7 @@ def build_definitions(
     store: StoreResource,
     *,
     partitions: dg.MonthlyPartitionsDefinition | None = None,
+    is_automatic: bool = False,
     progress: Progress = ignore_progress,
 ) -> dg.Definitions:
     """Make the assets, checks, jobs, schedules and sensors of some definitions.
@@ -33,19 +35,24 @@ def build_definitions(
         objects: Definitions; each source, view, service and calibration has assets of its own.
         store: Which store they are applied to.
         partitions: The months; by default from 2016 on, in the store's time zone.
+        is_automatic: Whether all schedules and sensors run as soon as a daemon loads them; else each is switched on in the UI.
         progress: Called by the assets for each unit of work that is done.
 
     Returns:
         Definitions whose runs stay in one process: a step costs 0.1 s there, 3.8 s in one of its own.
     """
     blueprint = Blueprint(tuple(objects), partitions or monthly_partitions(store.timezone))
-    has_calibrations = bool(blueprint.registry.calibrations)
+    schedules, sensors = dg.DefaultScheduleStatus, dg.DefaultSensorStatus
     return dg.Definitions(
         assets=build_assets(blueprint),
         asset_checks=build_checks(blueprint),
-        jobs=build_jobs(blueprint),
-        schedules=[build_month_schedule(blueprint.partitions)],
-        sensors=[build_recalibration_sensor(blueprint.registry)] if has_calibrations else [],
+        jobs=[*build_jobs(blueprint), build_maintenance(blueprint)],
+        schedules=build_schedules(
+            blueprint.partitions,
+            schedules.RUNNING if is_automatic else schedules.STOPPED,
+            has_hourly_views=bool(hourly_views(blueprint)),
+        ),
+        sensors=build_sensors(blueprint, store, sensors.RUNNING if is_automatic else sensors.STOPPED),
         resources={"store": store, "progress": progress},
         executor=dg.in_process_executor,
     )
@@ -54,6 +61,7 @@ def build_definitions(
 def build_jobs(blueprint: Blueprint) -> list[UnresolvedAssetJobDefinition]:
     """Make the jobs: what closes a month, what answers drifts, and all assets without checks for a demo."""
     everything = dg.AssetSelection.all()
+    current = dg.AssetSelection.key_prefixes([EVENTS], [TILES], [LEDGER], [SERVICES])
     calibrations = dg.AssetSelection.key_prefixes([CALIBRATION])
     jobs = [
         dg.define_asset_job(
@@ -72,6 +80,21 @@ def build_jobs(blueprint: Blueprint) -> list[UnresolvedAssetJobDefinition]:
             description="All assets and checks of a range of months; the proof of the ledgers is left to the month's close.",
         ),
     ]
+    jobs.append(
+        dg.define_asset_job(
+            DAILY_REFRESH,
+            selection=current - proofs(blueprint),
+            description="Ingest a month, also one in progress, and bring tiles, ledgers and services up to date.",
+        )
+    )
+    if hourly := hourly_views(blueprint):
+        jobs.append(
+            dg.define_asset_job(
+                PEAK_REFRESH,
+                selection=_hourly(blueprint, hourly) - proofs(blueprint),
+                description="Ingest a month in progress and refresh the views that count by the hour.",
+            )
+        )
     if blueprint.registry.calibrations:
         jobs.append(
             dg.define_asset_job(
@@ -86,3 +109,15 @@ def build_jobs(blueprint: Blueprint) -> list[UnresolvedAssetJobDefinition]:
 def proofs(blueprint: Blueprint) -> dg.AssetSelection:
     """Select the checks that compute a ledger anew: what runs often does without them."""
     return dg.AssetSelection.checks(*(dg.AssetCheckKey(key_of(LEDGER, view), VERIFIED) for view in blueprint.registry.views))
+
+
+def hourly_views(blueprint: Blueprint) -> list[str]:
+    """List the views whose windows end at a full hour or at an event: those that change within a day."""
+    return [view.name for view in blueprint.registry.views.values() if view.grain != "1d"]
+
+
+def _hourly(blueprint: Blueprint, views: list[str]) -> dg.AssetSelection:
+    registry = blueprint.registry
+    sources = {registry.views[view].source.name for view in views}
+    keys = [key_of(stage, view) for stage in (TILES, LEDGER) for view in views]
+    return dg.AssetSelection.assets(*(key_of(EVENTS, source) for source in sorted(sources)), *keys)

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 
 import dagster as dg
 
@@ -20,13 +21,15 @@ def monthly_partitions(
     Args:
         timezone: The store's business time zone.
         first: First month.
-        last: Last month; ``None`` goes on with the calendar, up to the last month that is over.
+        last: Last month; ``None`` goes on with the calendar, up to the month in progress.
 
     >>> monthly_partitions("Asia/Shanghai", first="2016-01", last="2016-03").get_partition_keys()
     ['2016-01', '2016-02', '2016-03']
     """
     end = None if last is None else str(Month.parse(last).next())
-    return dg.MonthlyPartitionsDefinition(str(Month.parse(first)), end_date=end, timezone=timezone, fmt="%Y-%m")
+    return dg.MonthlyPartitionsDefinition(
+        str(Month.parse(first)), end_date=end, timezone=timezone, fmt="%Y-%m", end_offset=1 if last is None else 0
+    )
 
 
 def partitions_from_environment(
@@ -40,6 +43,16 @@ def partitions_from_environment(
 def months_of(context: dg.AssetExecutionContext) -> list[Month]:
     """List the months that a run is for, one or a range, ascending."""
     return sorted(Month.parse(key) for key in context.partition_keys)
+
+
+def finished_months_of(context: dg.AssetExecutionContext, timezone: str) -> list[Month]:
+    """List those of a run's months that are over; a snapshot or an audit of the month in progress would be one of half a month."""
+    now_us = int(datetime.now(UTC).timestamp() * 1_000_000)
+    months = months_of(context)
+    finished = [month for month in months if month.interval(timezone).end_us <= now_us]
+    for month in months[len(finished) :]:
+        context.log.warning(f"{month} is not over; nothing is made of it.")
+    return finished
 
 
 def interval_of(months: Sequence[Month]) -> tuple[Month, Month]:

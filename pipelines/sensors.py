@@ -1,29 +1,64 @@
-"""Sensors: from an audit that found drift to the recalibration that answers it.
+"""Sensors: what the store's own changes start.
 
-The cursor is the storage id of the last audit that was looked at. Every audit is looked at exactly once, also when a
-run wrote several months; its run key is the month and the run, so that even a cursor set back starts nothing twice.
+Each remembers in its cursor what it has looked at, and gives every run a key made from what called for it, so that even a
+cursor set back, or a daemon killed in the middle, starts nothing twice.
 """
 
-from collections.abc import Iterator, Sequence
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timezone
+from typing import Any
 
 import dagster as dg
 
+from featurestore.client import FeatureStore
+from featurestore.lake.inputs import files_below
 from featurestore.spec.registry import Registry
+from featurestore.spec.source import EventSource
+from pipelines.alerting.messages import alert_message, failure_message
+from pipelines.alerting.outbox import Outbox
+from pipelines.alerting.receivers import URLS_VARIABLE, Receivers, receivers_from_environment
 from pipelines.assets.drift import ASKED_FOR
-from pipelines.assets.shared import AUDIT_KEY, CALIBRATION, key_of
+from pipelines.assets.shared import AUDIT_KEY, CALIBRATION, Blueprint, key_of
+from pipelines.resources import StoreResource
+from pipelines.schedules import DAILY_REFRESH
 
 RECALIBRATION = "recalibration"
 MOST_REPORTS_A_TICK = 240
+MOST_RUNS_A_TICK = 100
+MOST_MONTHS_A_TICK = 12
 
 
-def build_recalibration_sensor(registry: Registry) -> dg.SensorDefinition:
-    """Make the sensor that starts a recalibration for each audited month that asks for one."""
+def build_sensors(blueprint: Blueprint, store: StoreResource, status: dg.DefaultSensorStatus) -> list[dg.SensorDefinition]:
+    """Make all sensors.
+
+    Args:
+        blueprint: The definitions.
+        store: Which store.
+        status: Whether they run as soon as a daemon loads them.
+    """
+    sensors = [build_landing_sensor(blueprint, store, status), build_alert_sensor(blueprint, store, status)]
+    if blueprint.registry.calibrations:
+        sensors.append(build_recalibration_sensor(blueprint.registry, status))
+    return sensors
+
+
+def build_recalibration_sensor(
+    registry: Registry, status: dg.DefaultSensorStatus = dg.DefaultSensorStatus.STOPPED
+) -> dg.SensorDefinition:
+    """Make the sensor that starts a recalibration for each audited month that asks for one.
+
+    Its cursor is the storage id of the last audit that was looked at; every audit is looked at exactly once, also when a run
+    wrote several months.
+    """
     answer = key_of(CALIBRATION, next(iter(registry.calibrations)))  # they are all decided by one step
 
     @dg.sensor(
         job_name=RECALIBRATION,
         name="drift_calls_for_recalibration",
         minimum_interval_seconds=30,
+        default_status=status,
         description="Start the recalibration of a month whose audit asks for one.",
     )
     def drift_calls_for_recalibration(context: dg.SensorEvaluationContext) -> dg.SensorResult:
@@ -35,6 +70,105 @@ def build_recalibration_sensor(registry: Registry) -> dg.SensorDefinition:
         return dg.SensorResult(run_requests=requests, cursor=cursor)
 
     return drift_calls_for_recalibration
+
+
+def build_landing_sensor(
+    blueprint: Blueprint, store: StoreResource, status: dg.DefaultSensorStatus = dg.DefaultSensorStatus.STOPPED
+) -> dg.SensorDefinition:
+    """Make the sensor that ingests a month when files of it have landed or changed.
+
+    Its cursor maps each month to a digest of the names, sizes and times of its files, over all sources.
+    """
+
+    @dg.sensor(
+        job_name=DAILY_REFRESH,
+        name="files_have_landed",
+        minimum_interval_seconds=60,
+        default_status=status,
+        description="Ingest the months of which files have landed, and bring their features up to date.",
+    )
+    def files_have_landed(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        known: dict[str, str] = json.loads(context.cursor) if context.cursor else {}
+        months = set(blueprint.partitions.get_partition_keys())
+        landed = landed_months(blueprint.open(store), blueprint.registry.sources.values())
+        changed = [month for month, found in sorted(landed.items()) if known.get(month) != found and month in months]
+        started = changed[:MOST_MONTHS_A_TICK]
+        requests = [dg.RunRequest(run_key=f"landing:{month}:{landed[month]}", partition_key=month) for month in started]
+        cursor = json.dumps({**known, **{month: landed[month] for month in started}}, sort_keys=True)
+        return dg.SensorResult(run_requests=requests, cursor=cursor)
+
+    return files_have_landed
+
+
+def build_alert_sensor(
+    blueprint: Blueprint, store: StoreResource, status: dg.DefaultSensorStatus = dg.DefaultSensorStatus.STOPPED
+) -> dg.SensorDefinition:
+    """Make the sensor that tells people of changed episodes and failed runs, also of those from the command line.
+
+    Its cursor holds the first month to tell of and the time up to which failed runs are in the outbox. What has been told is
+    known by the outbox, not by the cursor.
+    """
+
+    @dg.sensor(
+        name="people_are_told",
+        minimum_interval_seconds=60,
+        default_status=status,
+        description=f"Send alerts about drift and failed runs to the receivers in {URLS_VARIABLE}.",
+    )
+    def people_are_told(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+        receivers = receivers_from_environment()
+        if not receivers.all:
+            return dg.SkipReason(f"{URLS_VARIABLE} names no receiver.")
+        context.update_cursor(tell(context.instance, blueprint.open(store), receivers, context.cursor))
+        box = Outbox(blueprint.open(store).layout.alerts)
+        return dg.SkipReason(
+            f"{len(box.messages('sent'))} sent, {len(box.messages('pending'))} pending, {len(box.messages('dead'))} dead."
+        )
+
+    return people_are_told
+
+
+def tell(instance: dg.DagsterInstance, store: FeatureStore, receivers: Receivers, cursor: str | None) -> str:
+    """Put what is new into the outbox, then send what is due.
+
+    The first time, nothing of the past is told: drift from the last audited month on, runs that fail from now on.
+
+    Returns:
+        The next cursor.
+    """
+    root = store.layout.root
+    known: dict[str, Any] = (
+        json.loads(cursor) if cursor else {"since": store.status().last_audit, "failed_until": _now().isoformat()}
+    )
+    known["since"] = known["since"] or store.status().last_audit
+    messages = [alert_message(each, root=root) for each in store.alerts(since=known["since"])] if known["since"] else []
+    failed = instance.get_run_records(
+        dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], updated_after=datetime.fromisoformat(known["failed_until"])),
+        limit=MOST_RUNS_A_TICK,
+        order_by="update_timestamp",
+        ascending=True,
+    )
+    for record in failed:
+        steps = [
+            each.step_key for each in instance.get_run_step_stats(record.dagster_run.run_id) if str(each.status) == "FAILURE"
+        ]
+        messages.append(failure_message(record.dagster_run, steps=steps, root=root))
+        known["failed_until"] = record.update_timestamp.replace(tzinfo=timezone.utc).isoformat()
+    outbox = Outbox(store.layout.alerts)
+    outbox.put(messages)
+    outbox.deliver(receivers)
+    return json.dumps(known)
+
+
+def landed_months(store: FeatureStore, sources: Iterable[EventSource]) -> dict[str, str]:
+    """Map each month of which files lie in the landing folders to a digest of their names, sizes and times."""
+    listed: dict[str, list[str]] = {}
+    for source in sources:
+        folder = store.layout.landing(source)
+        for path in sorted(files_below(folder)) if folder.is_dir() else ():
+            name, status = path.relative_to(folder).as_posix(), path.stat()
+            listed.setdefault(name[:7], []).append(f"{source.name} {name} {status.st_size} {status.st_mtime_ns}")
+    return {month: hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16] for month, lines in listed.items()}
 
 
 def _requests(
@@ -57,3 +191,7 @@ def _is_answered(instance: dg.DagsterInstance, record: dg.EventLogRecord, month:
     """Tell whether a later materialization of the calibration, such as one of the same run, has answered the report."""
     later = dg.AssetRecordsFilter(asset_key=answer, asset_partitions=[month], after_storage_id=record.storage_id)
     return bool(instance.fetch_materializations(later, limit=1).records)
+
+
+def _now() -> datetime:
+    return datetime.now(timezone.utc)

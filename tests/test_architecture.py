@@ -40,6 +40,7 @@ STANDS_ON = {
 DOORS = {
     "evidently": ("featurestore.drift.report",),
     "dagster": ("pipelines", "definitions"),
+    "apprise": ("pipelines.alerting.receivers",),
     "deltalake": ("featurestore.lake",),
     "sqlglot": ("featurestore.spec.expression",),
     "typer": ("featurestore.cli",),

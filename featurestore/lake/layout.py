@@ -8,6 +8,8 @@ lake/<kind>/<name>/   Delta tables: events, superseded, quarantine, keys, tiles,
 calibrations/<name>/  parameters, their references and the audit log
 acknowledged/         drifts that were answered without a recalibration
 reports/              what people look at
+pins/                 versions that training sets were read from: vacuum keeps them
+alerts/               messages to people: pending, sent, dead
 hot/<view>/           derived copies for fast reads; may be deleted at any time
 known/<view>/         late rows, for as-known answers; derived, may be deleted at any time
 """
@@ -117,6 +119,16 @@ class Layout:
     def landing(self, source: EventSource) -> Path:
         """Return the folder where a source's new files arrive; ``landing/<name>`` unless the source names one."""
         return self.root / (source.landing or Path("landing") / source.name)
+
+    @property
+    def pins(self) -> Path:
+        """The folder of versions that training sets were read from and that must stay readable."""
+        return self.root / "pins"
+
+    @property
+    def alerts(self) -> Path:
+        """The folder of messages to people: to be sent, sent, and given up."""
+        return self.root / "alerts"
 
     @property
     def registry(self) -> Path:

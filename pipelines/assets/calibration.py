@@ -11,7 +11,7 @@ from featurestore.spec.service import Calibration
 from pipelines.assets.shared import AUDIT_KEY, CALIBRATION, FEATURES, Blueprint, key_of, owners_of, stage_asset, tags_of
 from pipelines.failures import readable_failures
 from pipelines.metadata import Metadata, plot, table_of
-from pipelines.partitions import months_of
+from pipelines.partitions import finished_months_of
 from pipelines.resources import Progress, StoreResource
 
 DESCRIPTION = """Fitted parameters that features and consumers read, refitted when drift calls for it. {description}
@@ -32,8 +32,11 @@ def build_calibration(blueprint: Blueprint) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, store: StoreResource, progress: dg.ResourceParam[Progress]
     ) -> Iterator[dg.MaterializeResult[Any]]:
         with readable_failures():
-            months = months_of(context)
-            decisions = blueprint.open(store).recalibrate(month=months)
+            opened = blueprint.open(store)
+            months = finished_months_of(context, opened.layout.timezone)
+            if not months:
+                return
+            decisions = opened.recalibrate(month=months)
             for month in months:
                 for name in calibrations:
                     answered = [each for each in decisions if (each.calibration, each.trigger.month) == (name, str(month))]
@@ -63,6 +66,7 @@ def _spec(calibration: Calibration) -> dg.AssetSpec:
         ),
         code_version=fingerprint(calibration),
         owners=owners_of(),
+        skippable=True,
     )
 
 

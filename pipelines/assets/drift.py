@@ -31,7 +31,7 @@ from pipelines.assets.shared import (
 )
 from pipelines.failures import readable_failures
 from pipelines.metadata import Metadata, picture_of, plot, table_of
-from pipelines.partitions import months_of
+from pipelines.partitions import finished_months_of
 from pipelines.resources import Progress, StoreResource
 
 MOST_TOP_DRIFTS = 8
@@ -68,7 +68,10 @@ def build_drift_report(blueprint: Blueprint) -> dg.AssetsDefinition:
         progress: dg.ResourceParam[Progress],
     ) -> Iterator[dg.MaterializeResult[Any]]:
         with readable_failures():
-            opened, months, views = blueprint.open(store), months_of(context), chosen(context, DRIFT_REPORT)
+            opened, views = blueprint.open(store), chosen(context, DRIFT_REPORT)
+            months = finished_months_of(context, opened.layout.timezone)
+            if not months:
+                return
             report = opened.audit(months, views=views or None, progress=units(progress, DRIFT_REPORT))
             drawn = draw_reports(opened, report, config)
             for view in views:

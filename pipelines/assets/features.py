@@ -28,7 +28,7 @@ from pipelines.failures import readable_failures
 from pipelines.inventory import Inventory
 from pipelines.lineage import joined_columns, view_columns
 from pipelines.metadata import plot, size_of
-from pipelines.partitions import interval_of, months_of
+from pipelines.partitions import finished_months_of, interval_of, months_of
 from pipelines.resources import Progress, StoreResource
 
 TILES_DESCRIPTION = """Partial aggregates of `{view}`: what one entity did in one step. {description}
@@ -125,8 +125,10 @@ def build_features(blueprint: Blueprint) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, store: StoreResource, progress: dg.ResourceParam[Progress]
     ) -> Iterator[dg.MaterializeResult[Any]]:
         with readable_failures():
-            opened, months, views = blueprint.open(store), months_of(context), chosen(context, FEATURES)
-            started = time.perf_counter()
+            opened, views, started = blueprint.open(store), chosen(context, FEATURES), time.perf_counter()
+            months = finished_months_of(context, opened.layout.timezone)
+            if not months:
+                return
             rows = opened.take_snapshots(months, views=views, progress=units(progress, FEATURES))
             run = plot(run_elapsed_s=time.perf_counter() - started)
             for view in views:

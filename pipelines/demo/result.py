@@ -112,7 +112,7 @@ class DemoResult:
         planted: Planted changes and what was seen of them; empty for real data.
         unplanted_episodes: How many episodes no planted change explains.
         recalibrations: Decisions, in order of time.
-        reports: Evidently reports (HTML).
+        reports: Evidently reports and the page of the last audit (HTML).
         timeline: Picture of all features and months.
         stages: Wall time by stage.
         elapsed_s: Wall time of all.

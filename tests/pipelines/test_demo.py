@@ -58,7 +58,9 @@ def check_the_drift(result: DemoResult) -> None:
 
 
 def check_the_pictures(result: DemoResult) -> None:
-    assert len(result.reports) == REPORTS
+    pages = [path.name for path in result.reports]
+    assert pages.count("audit.html") == 1
+    assert len(pages) == REPORTS + 1
     assert result.timeline.read_bytes().startswith(b"\x89PNG")
 
 

@@ -1,0 +1,30 @@
+"""Messages: alerts of the store and failed runs, in the words that people get."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import dagster as dg
+
+from featurestore.drift.alert import Alert
+from featurestore.drift.markup import markdown
+from pipelines.alerting.outbox import Message
+
+
+def alert_message(alert: Alert, *, root: Path) -> Message:
+    """Write an alert about an episode; its name is that of episode, state and month, so each change is told once."""
+    title = f"[{root.name}] {alert.state.replace('_', ' ')}: {alert.feature} ({alert.month})"
+    return Message(alert.name, title, f"{alert.text()}- Store: {markdown(str(root))}\n")
+
+
+def failure_message(run: dg.DagsterRun, *, steps: Iterable[str], root: Path) -> Message:
+    """Write what failed; what an error said stays in Dagster's log, where no secret leaves the house."""
+    month = run.tags.get("dagster/partition") or run.tags.get("dagster/asset_partition_range_end")
+    listed = ", ".join(markdown(step) for step in steps) or "before its first step"
+    lines = [
+        f"**Run failed: {markdown(run.job_name)}**" + (f", {month}" if month else ""),
+        f"- Step: {listed}",
+        f"- Run: {run.run_id}; its log says why",
+        f"- Store: {markdown(str(root))}",
+        "- Next: nothing is lost; mend the cause and launch the run again, which repeats nothing that is committed",
+    ]
+    return Message(f"run:{run.run_id}", f"[{root.name}] run failed: {run.job_name}", "\n".join(lines) + "\n", is_urgent=True)

@@ -1,0 +1,143 @@
+"""The outbox: messages as files, moved from ``pending`` to ``sent`` or, when nobody took them, to ``dead``.
+
+alerts/pending/<name>.json    to be sent, with the receivers that have it already and the attempts so far
+alerts/sent/<name>.json       what has been sent is never sent again
+alerts/dead/<name>.json       given up after ``MOST_ATTEMPTS``; move a file back to ``pending`` to try again
+"""
+
+import hashlib
+import json
+import re
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+from featurestore.lake.layout import read_json
+from featurestore.lake.lock import exclusive
+from featurestore.lake.publish import publish
+
+PENDING, SENT, DEAD = "pending", "sent", "dead"
+MOST_ATTEMPTS = 6
+FIRST_WAIT_S = 60.0
+"""After the first failure; it doubles with each. Six attempts are half an hour."""
+
+Send = Callable[["Message"], Mapping[str, str | None]]
+"""Sends a message to the receivers that do not have it yet: receiver to ``None``, or to why it failed."""
+
+
+@dataclass(frozen=True)
+class Message:
+    """One thing to tell.
+
+    Args:
+        name: The same whenever the same thing is found.
+        title: In one line.
+        text: Markdown.
+        is_urgent: Whether something has failed.
+        received_by: Receivers that have it, by the digest of their address.
+        attempts: How often sending has been tried.
+        not_before_s: Earliest time of the next attempt, seconds since 1970.
+        errors: What the receivers said at the last attempt.
+    """
+
+    name: str
+    title: str
+    text: str
+    is_urgent: bool = False
+    received_by: tuple[str, ...] = ()
+    attempts: int = 0
+    not_before_s: float = 0.0
+    errors: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """What one attempt did, by the names of the messages."""
+
+    sent: tuple[str, ...] = ()
+    failed: tuple[str, ...] = ()
+    dead: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Outbox:
+    """The messages of one store.
+
+    Args:
+        folder: Where they lie; made when needed.
+        clock: Seconds since 1970.
+    """
+
+    folder: Path
+    clock: Callable[[], float] = field(default=time.time, compare=False)
+
+    def put(self, messages: Iterable[Message]) -> list[str]:
+        """Add messages; those of a known name stay as they are.
+
+        Returns:
+            The names that are new.
+        """
+        added = []
+        with self._locked():
+            for message in messages:
+                if not any(self._path(box, message.name).exists() for box in (PENDING, SENT, DEAD)):
+                    self._write(PENDING, message)
+                    added.append(message.name)
+        return added
+
+    def messages(self, box: str) -> list[Message]:
+        """List the messages of ``pending``, ``sent`` or ``dead``, sorted by name."""
+        found = [_message(read_json(path)) for path in (self.folder / box).glob("*.json")]
+        return sorted(found, key=lambda message: message.name)
+
+    def deliver(self, send: Send) -> Delivery:
+        """Send what is due, and note after each message who has it; one process at a time."""
+        sent, failed, dead = list[str](), list[str](), list[str]()
+        with self._locked():
+            for message in self.messages(PENDING):
+                if message.not_before_s > self.clock():
+                    continue
+                tried = self._after(message, send(message))
+                if not tried.errors:
+                    self._move(SENT, tried)
+                    sent.append(tried.name)
+                elif tried.attempts >= MOST_ATTEMPTS:
+                    self._move(DEAD, tried)
+                    dead.append(tried.name)
+                else:
+                    self._write(PENDING, tried)
+                    failed.append(tried.name)
+        return Delivery(tuple(sent), tuple(failed), tuple(dead))
+
+    def _after(self, message: Message, outcome: Mapping[str, str | None]) -> Message:
+        got = [receiver for receiver, error in outcome.items() if error is None]
+        return replace(
+            message,
+            received_by=tuple(dict.fromkeys([*message.received_by, *got])),
+            attempts=message.attempts + 1,
+            not_before_s=self.clock() + FIRST_WAIT_S * 2**message.attempts,
+            errors=tuple(error for error in outcome.values() if error is not None),
+        )
+
+    def _move(self, box: str, message: Message) -> None:
+        self._write(box, message)
+        self._path(PENDING, message.name).unlink(missing_ok=True)
+
+    def _write(self, box: str, message: Message) -> None:
+        text = json.dumps(asdict(message), indent=2, ensure_ascii=False)
+        publish(self._path(box, message.name), text.encode(), replaces=True)
+
+    def _path(self, box: str, name: str) -> Path:
+        readable = re.sub(r"[^A-Za-z0-9._-]+", "-", name)[:100]
+        return self.folder / box / f"{readable}.{hashlib.sha256(name.encode()).hexdigest()[:12]}.json"
+
+    def _locked(self) -> AbstractContextManager[None]:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        return exclusive(self.folder / "lock")
+
+
+def _message(value: Mapping[str, object]) -> Message:
+    lists = {name: tuple(item) for name, item in value.items() if isinstance(item, Sequence) and not isinstance(item, str)}
+    return Message(**{**value, **lists})  # type: ignore[arg-type]

@@ -1,0 +1,32 @@
+"""Maintenance: the weekly job that deletes what no version in use needs."""
+
+import dagster as dg
+from pydantic import Field
+
+from featurestore.maintenance import RETENTION_HOURS
+from pipelines.assets.shared import Blueprint
+from pipelines.failures import readable_failures
+from pipelines.resources import StoreResource
+from pipelines.schedules import MAINTENANCE
+
+
+class VacuumConfig(dg.Config):
+    """How long replaced files are kept."""
+
+    retention_hours: int = Field(default=RETENTION_HOURS, ge=1, description="Younger files stay; more than the longest write.")
+
+
+def build_maintenance(blueprint: Blueprint) -> dg.JobDefinition:
+    """Make the job that vacuums the store; versions that training sets are pinned to stay."""
+
+    @dg.op(name="vacuum", description="Delete replaced files and those that crashed writers left.")
+    def vacuum(context: dg.OpExecutionContext, config: VacuumConfig, store: StoreResource) -> None:
+        with readable_failures():
+            report = blueprint.open(store).vacuum(retention_hours=config.retention_hours)
+            context.log.info(str(report))
+
+    @dg.job(name=MAINTENANCE, description="Delete the files that no version in use needs; pinned versions stay.")
+    def weekly_maintenance() -> None:
+        vacuum()
+
+    return weekly_maintenance

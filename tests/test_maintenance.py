@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from datetime import datetime, timezone
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+import featurestore as fs
+from featurestore.errors import StoreError, VersionError
+
+SCHEMA = {"event_id": "int64", "event_time": "timestamp", "user_id": "int64"}
+events = fs.EventSource("events", schema=SCHEMA, event_time="event_time", event_id="event_id")
+activity = fs.FeatureView(
+    "activity", entity=fs.Entity("user", key="user_id"), source=events, aggregations=[fs.Count("seen", windows=("30d",))]
+)
+
+
+def rows(*days: int) -> pa.Table:
+    times = [datetime(2024, 3, day, tzinfo=timezone.utc) for day in days]
+    return pa.table({"event_id": list(days), "event_time": times, "user_id": [day % 3 for day in days]})
+
+
+def age(root: Path) -> None:
+    """Let all files seem a month old."""
+    then = time.time() - 31 * 86400
+    for path in (root / "lake").rglob("*.parquet"):
+        os.utime(path, (then, then))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> fs.FeatureStore:
+    opened = fs.FeatureStore(tmp_path / "store")
+    opened.apply([events, activity])
+    opened.ingest("events", rows(*range(1, 10)))
+    opened.materialize()
+    return opened
+
+
+def training_set(store: fs.FeatureStore, **options: object) -> pa.Table:
+    spine = pa.table({"user_id": [0, 1, 2], "as_of": [datetime(2024, 3, 20, tzinfo=timezone.utc)] * 3})
+    return store.get_historical_features(spine, ["activity"], **options)
+
+
+@pytest.fixture
+def append(store: fs.FeatureStore, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Replace files of the store, a month ago: Delta counts the retention from the removal."""
+
+    def run() -> None:
+        then_ns = time.time_ns() - 31 * 86400 * 10**9
+        with monkeypatch.context() as patched:
+            patched.setattr("featurestore.lake.table.time.time_ns", lambda: then_ns)
+            store.ingest("events", rows(*range(10, 15)))
+            store.materialize()
+        age(store.layout.root)
+
+    return run
+
+
+def test_vacuum_deletes_what_was_replaced_and_nothing_that_is_read(store, append):
+    append()
+    before = training_set(store)
+    report = store.vacuum(retention_hours=24)
+    assert sum(report.files.values()) > 0
+    assert report.bytes > 0
+    assert training_set(store).equals(before)
+    assert store.verify().is_equal
+    assert not store.vacuum(retention_hours=24).files
+
+
+def test_a_pinned_training_set_can_be_read_again_after_vacuum(store, append):
+    answer = training_set(store)
+    store.pin("ranker_v1", answer)
+    append()
+    report = store.vacuum(retention_hours=24)
+    assert report.pinned == ("ranker_v1",)
+    assert training_set(store, versions=answer).equals(answer)
+
+
+def test_without_its_pin_it_cannot(store, append):
+    answer = training_set(store)
+    store.pin("ranker_v1", answer)
+    store.unpin("ranker_v1")
+    append()
+    store.vacuum(retention_hours=24)
+    with pytest.raises((fs.FeatureStoreError, OSError)):
+        training_set(store, versions=answer)
+
+
+def test_what_others_may_have_staged_stays(store, append):
+    append()
+    with pytest.raises(StoreError, match="at least 1"):
+        store.vacuum(retention_hours=0)
+    with pytest.raises(VersionError, match="no pin"):
+        store.unpin("nobody")
