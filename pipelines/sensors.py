@@ -11,6 +11,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 import dagster as dg
+from dagster._core.execution.stats import RunStepKeyStatsSnapshot
 
 from featurestore.client import FeatureStore
 from featurestore.lake.inputs import files_below
@@ -149,9 +150,7 @@ def tell(instance: dg.DagsterInstance, store: FeatureStore, receivers: Receivers
         ascending=True,
     )
     for record in failed:
-        steps = [
-            each.step_key for each in instance.get_run_step_stats(record.dagster_run.run_id) if str(each.status) == "FAILURE"
-        ]
+        steps = [each.step_key for each in instance.get_run_step_stats(record.dagster_run.run_id) if _has_failed(each)]
         messages.append(failure_message(record.dagster_run, steps=steps, root=root))
         known["failed_until"] = record.update_timestamp.replace(tzinfo=timezone.utc).isoformat()
     outbox = Outbox(store.layout.alerts)
@@ -191,6 +190,10 @@ def _is_answered(instance: dg.DagsterInstance, record: dg.EventLogRecord, month:
     """Tell whether a later materialization of the calibration, such as one of the same run, has answered the report."""
     later = dg.AssetRecordsFilter(asset_key=answer, asset_partitions=[month], after_storage_id=record.storage_id)
     return bool(instance.fetch_materializations(later, limit=1).records)
+
+
+def _has_failed(step: RunStepKeyStatsSnapshot) -> bool:
+    return step.status is not None and step.status.value == "FAILURE"
 
 
 def _now() -> datetime:

@@ -1,0 +1,181 @@
+"""Alerts against real receivers: a webhook and a mail server on this machine."""
+
+from __future__ import annotations
+
+import email
+import email.policy
+import json
+import logging
+import socket
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from featurestore.errors import DefinitionError
+from featurestore.synth import Shop
+from pipelines.alerting.outbox import FIRST_WAIT_S, MOST_ATTEMPTS, Message, Outbox
+from pipelines.alerting.receivers import Receiver, Receivers, receivers_from_environment
+from pipelines.sensors import tell
+from tests.pipelines.operation import Operation
+
+pytest.importorskip("apprise", reason="the extra 'alerts' is not installed")
+# A plugin of apprise imports a module that Python 3.13 has no more; apprise does without it there.
+pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
+SECRET = "s3cr3t-token"
+MESSAGE = Message("sku__rate@2024-08:opened:2024-08", "[shop] opened: sku__rate", "**opened**: sku\\_\\_rate\n")
+
+
+class Webhook:
+    """A server that answers with a status, and keeps what it was sent when that was 200."""
+
+    def __init__(self) -> None:
+        self.status, self.bodies, self.calls = 200, list[dict[str, Any]](), 0
+        webhook = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                webhook.calls += 1
+                if webhook.status == 200:
+                    webhook.bodies.append(json.loads(body))
+                self.send_response(webhook.status)
+                self.end_headers()
+
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+                return
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    @property
+    def receiver(self) -> Receiver:
+        return Receiver(f"json://user:{SECRET}@127.0.0.1:{self.server.server_port}/hook")
+
+
+@pytest.fixture
+def webhook() -> Iterator[Webhook]:
+    made = Webhook()
+    yield made
+    made.server.shutdown()
+    made.server.server_close()
+
+
+@pytest.fixture
+def now() -> list[float]:
+    return [1_000_000.0]
+
+
+@pytest.fixture
+def outbox(tmp_path: Path, now: list[float]) -> Outbox:
+    return Outbox(tmp_path / "alerts", clock=lambda: now[0])
+
+
+def test_a_message_reaches_a_webhook_once_however_often_it_is_found_again(outbox, webhook):
+    for _ in range(3):
+        outbox.put([MESSAGE])
+        outbox.deliver(Receivers((webhook.receiver,)))
+    assert [body["title"] for body in webhook.bodies] == [MESSAGE.title]
+    assert "opened" in webhook.bodies[0]["message"]
+    assert [message.name for message in outbox.messages("sent")] == [MESSAGE.name]
+
+
+def test_a_message_reaches_a_mailbox(outbox):
+    controller = pytest.importorskip("aiosmtpd.controller")
+    mails: list[bytes] = []
+
+    class Inbox:
+        async def handle_DATA(self, server: object, session: object, envelope: Any) -> str:  # noqa: N802 (the library's name)
+            mails.append(envelope.content)
+            return "250 OK"
+
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    server = controller.Controller(Inbox(), hostname="127.0.0.1", port=port)
+    server.start()
+    try:
+        outbox.put([MESSAGE])
+        done = outbox.deliver(Receivers((Receiver(f"mailto://127.0.0.1:{port}?from=store@example.com&to=team@example.com"),)))
+    finally:
+        server.stop()
+    assert done.sent == (MESSAGE.name,)
+    (mail,) = (email.message_from_bytes(content, policy=email.policy.default) for content in mails)
+    assert mail["subject"] == MESSAGE.title
+    assert mail["to"] == "team@example.com"
+
+
+def test_it_is_tried_again_later_and_later_and_then_laid_aside(outbox, webhook, now):
+    webhook.status = 503
+    outbox.put([MESSAGE])
+    send, waits = Receivers((webhook.receiver,)), []
+    for attempt in range(MOST_ATTEMPTS):
+        assert outbox.deliver(send).failed or attempt == MOST_ATTEMPTS - 1
+        assert not outbox.deliver(send).failed  # not before its time
+        waits.append(FIRST_WAIT_S * 2**attempt)
+        now[0] += waits[-1]
+    assert webhook.calls == MOST_ATTEMPTS
+    (dead,) = outbox.messages("dead")
+    assert dead.attempts == MOST_ATTEMPTS
+    assert not outbox.put([MESSAGE])
+
+
+def test_it_arrives_when_the_receiver_is_back_and_only_where_it_is_missing(outbox, webhook, now):
+    other = Webhook()
+    webhook.status = 500
+    outbox.put([MESSAGE])
+    both = Receivers((webhook.receiver, other.receiver))
+    assert outbox.deliver(both).failed == (MESSAGE.name,)
+    webhook.status, now[0] = 200, now[0] + FIRST_WAIT_S
+    assert outbox.deliver(both).sent == (MESSAGE.name,)
+    assert (len(webhook.bodies), len(other.bodies)) == (1, 1)
+    other.server.shutdown()
+    other.server.server_close()
+
+
+def test_a_crash_before_the_note_loses_nothing(outbox, webhook):
+    outbox.put([MESSAGE])
+
+    def killed(message: Message) -> dict[str, str | None]:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        outbox.deliver(killed)
+    assert Outbox(outbox.folder).deliver(Receivers((webhook.receiver,))).sent == (MESSAGE.name,)
+
+
+def test_no_secret_is_written_logged_or_shown(outbox, webhook, caplog, capfd):
+    caplog.set_level(logging.DEBUG)
+    webhook.status = 500
+    outbox.put([MESSAGE])
+    outbox.deliver(Receivers((webhook.receiver,)))
+    written = [path.read_text(encoding="utf-8") for path in outbox.folder.rglob("*.json")]
+    shown = capfd.readouterr()
+    told = [*written, caplog.text, shown.out, shown.err, repr(Receivers((webhook.receiver,)))]
+    assert not any(SECRET in text for text in told)
+
+
+def test_a_wrong_url_is_named_by_its_place():
+    with pytest.raises(DefinitionError, match="URL 2 in FEATURESTORE_ALERT_URLS") as caught:
+        receivers_from_environment({"FEATURESTORE_ALERT_URLS": f"json://127.0.0.1 nonsense://{SECRET}"})
+    assert SECRET not in str(caught.value)
+    assert receivers_from_environment({}).all == ()
+
+
+def test_failed_runs_are_told_once_each_also_those_that_no_daemon_started(tmp_path: Path, webhook):
+    with dg.DagsterInstance.ephemeral() as instance:
+        operation = Operation(tmp_path, Shop(events=20_000), instance)
+        receivers = Receivers((webhook.receiver,))
+        cursor = tell(instance, operation.store, receivers, None)
+        operation.land("2016-01", "2016-01")
+        (path,) = (tmp_path / "landing" / "events").iterdir()
+        path.write_bytes(path.read_bytes()[:1000])
+        operation.run("2016-01", "2016-01", assets=["events"], raise_on_error=False)
+        for _ in range(2):
+            cursor = tell(instance, operation.store, receivers, cursor)
+        tell(instance, operation.store, receivers, None)
+    assert [body["type"] for body in webhook.bodies] == ["failure"]
+    assert "events" in webhook.bodies[0]["message"]
