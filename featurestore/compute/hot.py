@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from featurestore.errors import StoreError
 from featurestore.lake.parquet import read_parquet
 
 _ABANDONED_S = 24 * 3600
@@ -26,13 +27,17 @@ def write_hot(file: Path, table: pa.Table) -> None:
     narrow = pa.table({name: _narrowed(table[name].combine_chunks()) for name in table.column_names})
     file.parent.mkdir(parents=True, exist_ok=True)
     aside = file.with_name(f".{uuid.uuid4().hex}.tmp")
-    with aside.open("wb") as sink:
-        with pa.ipc.new_file(sink, narrow.schema) as writer:
-            for batch in narrow.to_batches():
-                writer.write_batch(batch)
-        # A power cut after the rename must not leave a file of the right length with other bytes: nothing would notice.
-        os.fsync(sink.fileno())
-    os.replace(aside, file)
+    try:
+        with aside.open("wb") as sink:
+            with pa.ipc.new_file(sink, narrow.schema) as writer:
+                for batch in narrow.to_batches():
+                    writer.write_batch(batch)
+            # A power cut after the rename must not leave a file of the right length with other bytes: nothing would notice.
+            os.fsync(sink.fileno())
+        os.replace(aside, file)
+    except OSError as error:
+        aside.unlink(missing_ok=True)
+        raise StoreError(f"{file} cannot be written ({error}). Make room, and make the call again.") from error
 
 
 def drop_hot(folder: Path, *, keep: Collection[str]) -> None:

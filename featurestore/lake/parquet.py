@@ -20,10 +20,20 @@ def write_parquet(table: pa.Table, file: Path, *, metadata: Mapping[str, str] | 
         table: What to write; field metadata is kept.
         file: Path in an existing folder.
         metadata: The file's own metadata, in place of the table's.
+
+    Raises:
+        StoreError: it cannot be written: the disk is full, or the folder is not ours.
     """
     aside = file.with_name(f".{uuid.uuid4().hex}.tmp")
-    pq.write_table(table.replace_schema_metadata(dict(metadata) if metadata else None), aside, compression="zstd")
-    os.replace(aside, file)
+    try:
+        pq.write_table(table.replace_schema_metadata(dict(metadata) if metadata else None), aside, compression="zstd")
+        os.replace(aside, file)
+    except OSError as error:
+        aside.unlink(missing_ok=True)
+        raise StoreError(
+            f"{file} cannot be written ({error}). Nothing of it was committed: make room, or give the right to write, and make "
+            "the call again."
+        ) from error
 
 
 def read_parquet(file: Path, *, columns: Sequence[str] | None = None) -> pa.Table:
