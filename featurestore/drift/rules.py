@@ -21,7 +21,8 @@ from typing import Any
 from featurestore.drift.audit import Episode
 from featurestore.drift.calibrations import ROLLED_BACK, audit_log
 from featurestore.drift.fitters import Fitter
-from featurestore.errors import CommitConflictError, DefinitionError
+from featurestore.errors import DefinitionError
+from featurestore.lake.lock import exclusive
 from featurestore.timeline import Month, months_between
 
 FIRST_MONTHS = 12
@@ -165,21 +166,12 @@ def outlook(
 def running_alone(folder: Path) -> Iterator[None]:
     """Keep other runs of a calibration out while the block runs, in this and other processes.
 
-    The lock is the operating system's, on an open file: it ends with its process, however that ends.
-
     Raises:
         CommitConflictError: another run is under way; the same call may be made again.
     """
-    import fcntl
-
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "run.lock").open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise CommitConflictError(
-                f"Calibration {folder.name!r} is being recalibrated or rolled back right now. Make the call again afterwards."
-            ) from error
+    busy = f"Calibration {folder.name!r} is being recalibrated or rolled back right now. Make the call again afterwards."
+    with exclusive(folder / "run.lock", wait_s=0, busy=busy):
         yield
 
 
