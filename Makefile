@@ -81,8 +81,8 @@ bench: $(INSTALLED) ## Measure the engine's targets, and other tools beside it; 
 bench-200m: $(INSTALLED) ## Run 200 M events once, unattended: time, memory, bytes
 	@$(BIN)/python benchmarks/run.py --size 200m
 
-bench-drift: $(INSTALLED) ## Measure the drift monitor on unseen data, its speed, and the made-up shop's
-	@$(BIN)/python benchmarks/drift.py --quick
+bench-drift: $(INSTALLED) ## Measure the drift monitor and others on unseen data, and speed; ONLY='hard; growing'
+	@$(BIN)/python benchmarks/drift.py $(if $(ONLY),--worlds '$(ONLY)')
 	@$(BIN)/python benchmarks/drift.py --speed
 	@$(BIN)/python benchmarks/synth_speed.py
 

@@ -6,5 +6,5 @@ peers/       other tools answering the same questions, each in its own virtual e
 stores.py    stores and made-up events, kept below data/bench between runs
 cost.py      seconds and memory; isolated.py: a function in a process of its own
 
-``drift.py`` and ``synth_speed.py`` stand alone.
+``drift.py`` and monitors/ do the same for the drift monitor and others; ``synth_speed.py`` stands alone.
 """

@@ -101,7 +101,7 @@ def ask_script(bench: Bench, peer: Peer, question: dict[str, Any], *, ours: Path
     with tempfile.TemporaryDirectory(dir=bench.data) as folder:
         written = Path(folder) / "question.json"
         written.write_text(json.dumps({**question, "out": folder}), encoding="utf-8")
-        ended = _run_bounded([str(python), str(SCRIPTS / peer.script), str(written)], Path(folder), bench.size.peer_bound_s)
+        ended = run_bounded([str(python), str(SCRIPTS / peer.script), str(written)], Path(folder), bench.size.peer_bound_s)
         if ended is None:
             return Answer(f"did not finish in {bench.size.peer_bound_s:.0f} s", bound_s=bench.size.peer_bound_s)
         if ended:
@@ -112,7 +112,7 @@ def ask_script(bench: Bench, peer: Peer, question: dict[str, Any], *, ours: Path
         return Answer(isolated(compare, ours=ours, theirs=theirs, **asked), cost)
 
 
-def _run_bounded(command: list[str], folder: Path, bound_s: float) -> str | None:
+def run_bounded(command: list[str], folder: Path, bound_s: float) -> str | None:
     """Run a script -> nothing, the last line of its error, or ``None`` when it had to be stopped."""
     quiet = {**os.environ, "PYTHONWARNINGS": "ignore", "DO_NOT_TRACK": "1", "FEAST_USAGE": "False"}
     process = subprocess.Popen(

@@ -30,11 +30,12 @@ def serve(answer):
     out = Path(question["out"])
     pq.write_table(table, out / "answer.parquet")
     walls, cpus = zip(*costs)  # noqa: B905 (runs on Pythons without strict=)
-    cost = {"wall_s": statistics.median(walls), "cpu_s": statistics.median(cpus), "peak_bytes": _peak_bytes()}
+    cost = {"wall_s": statistics.median(walls), "cpu_s": statistics.median(cpus), "peak_bytes": peak_bytes()}
     (out / "cost.json").write_text(json.dumps(cost), encoding="utf-8")
 
 
-def _peak_bytes():
+def peak_bytes():
+    """Return the most memory that this process held."""
     status = Path("/proc/self/status")
     if status.exists():
         for line in status.read_text(encoding="ascii").splitlines():
