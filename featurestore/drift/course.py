@@ -157,7 +157,7 @@ def scored_states(months: Sequence[Month], scored: pa.Table | None) -> dict[Mont
 
 def insufficiency(record: FeatureRecord, t: int, policy: DriftPolicy) -> str | None:
     """Say why a month cannot be judged; ``None`` when it can."""
-    if not record.is_given[t] or not record.rows[t]:
+    if not record.rows[t]:
         return "no rows in this month"
     if not record.is_full[t]:
         return f"window not full: its first full month is {Month.parse(record.full_since or date.max)}"
@@ -169,6 +169,8 @@ def insufficiency(record: FeatureRecord, t: int, policy: DriftPolicy) -> str | N
         return "columns of this type are not scored"
     if record.rows[t] < policy.min_rows:
         return f"{record.rows[t]} rows; {policy.min_rows} are needed"
+    if not record.is_given[t]:
+        return f"{record.rows[t] - record.empty[t]} values; {policy.min_rows} are needed"
     usable = record.is_sufficient(policy.min_rows)[: t + 1]
     if (record.empty[: t + 1] >= record.rows[: t + 1])[usable].all():
         return "all values have been missing from the beginning"

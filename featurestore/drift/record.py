@@ -31,7 +31,7 @@ class FeatureRecord:
         end: Index of the first month that belongs to a later version of the edges; ``M`` if none.
         is_given: [M] whether there is a sketch.
         is_full: [M] whether its window was full.
-        rows: [M] all rows.
+        rows: [M] all rows, of months that were sketched with other edges too.
         empty: [M] rows without a value: NULL, NaN or infinite.
         nonfinite: [M] those of them that are NaN or infinite.
         counts: [M, bins] rows per bin.
@@ -103,6 +103,7 @@ def collect_records(
             record = _record(places, columns, months, end=min(later, default=len(months)))
             reasons = spoiled.get(record.feature, {})
             record.spoiled.update({t: reasons[month] for t, month in enumerate(months) if month in reasons})
+            _note_other_edges(record, [place for other in versions.values() if other is not places for place in other], columns)
             records.append(record)
     return months, np.array([month in by_month for month in months]), records
 
@@ -123,6 +124,15 @@ class _Columns:
         whole = table["counts"].combine_chunks()
         plain = {name: table[name].to_pylist() for name in table.column_names if name != "counts"}
         return cls(plain, whole.flatten().to_numpy(), np.concatenate([[0], np.cumsum(np.diff(whole.offsets.to_numpy()))]))
+
+
+def _note_other_edges(record: FeatureRecord, places: list[_Place], columns: dict[int, _Columns]) -> None:
+    """Note the rows of months between a record's own that were sketched with other edges: each had too few values for lasting ones."""
+    for t, i in places:
+        if record.first <= t < record.end:
+            plain = columns[t].plain
+            record.rows[t], record.empty[t] = plain["rows"][i], plain["missing"][i] + plain["nonfinite"][i]
+            record.is_full[t] = True
 
 
 def _record(places: list[_Place], columns: dict[int, _Columns], months: list[Month], *, end: int) -> FeatureRecord:

@@ -67,6 +67,16 @@ def test_a_view_of_ten_rows_is_insufficient_for_its_rows() -> None:
     assert {row["reason"] for row in rows} == {"insufficient: 10 rows; 20 are needed"}
 
 
+def test_months_of_few_values_among_many_rows_say_how_few() -> None:
+    def sparse(t: int) -> pa.Table:
+        rng = np.random.default_rng((7, t))
+        return pa.table({"colour": pa.array(rng.choice(["red", "blue"], ROWS).tolist(), mask=np.arange(ROWS) >= 10)})
+
+    rows = judged((month(t), sparse(t)) for t in range(30))
+    assert {row["state"] for row in rows} == {"insufficient"}
+    assert not [row for row in rows if "no rows" in row["reason"]]
+
+
 def test_months_out_of_order_are_judged_in_order() -> None:
     order = np.random.default_rng(8).permutation(MONTHS)
     rows = judged((month(int(t)), calm(int(t))) for t in order)
