@@ -127,7 +127,7 @@ class _Columns:
 
 
 def _note_other_edges(record: FeatureRecord, places: list[_Place], columns: dict[int, _Columns]) -> None:
-    """Note the rows of months between a record's own that were sketched with other edges: each had too few values for lasting ones."""
+    """Note the rows of a record's months that were sketched with other edges; each had too few values for lasting ones."""
     for t, i in places:
         if record.first <= t < record.end:
             plain = columns[t].plain
