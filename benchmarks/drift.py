@@ -11,7 +11,8 @@ missing values that jitter; two of five features have a change planted. Months 3
 that begins before the change, or without one; a feature that is in alarm already when its change comes counts as not found.
 Every monitor reads the same rows, in a process of its own. ``growing`` stands for the shop that grows.
 
-Writes benchmarks/results/drift.json after every measurement and prints the tables. No threshold was set on the default seeds.
+Writes benchmarks/results/drift.json after every measurement, then docs/drift-monitors.png, and prints the tables.
+No threshold was set on the default seeds.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ if __name__ == "__main__":
 
 from benchmarks.isolated import isolated  # noqa: E402 (this file also runs as a script)
 from benchmarks.monitors.growing import score_growing  # noqa: E402
+from benchmarks.monitors.picture import draw  # noqa: E402
 from benchmarks.monitors.record import add_growing, add_score, read_record  # noqa: E402
 from benchmarks.monitors.score import OURS, PEERS, score  # noqa: E402
 from benchmarks.monitors.speed import in_words, measure_speed  # noqa: E402
@@ -70,7 +72,10 @@ def _measure(given: argparse.Namespace, file: Path) -> None:
         rows = isolated(score_growing, users=given.users, seed=given.seeds[0])
         add_growing(file, rows, users=given.users, seed=given.seeds[0])
         say(GROWING)
-    print(render(read_record(file)))
+    record = read_record(file)
+    if picture := draw(record, given.pictures / "drift-monitors.png") if not given.quick else None:
+        say(str(picture))
+    print(render(record))
 
 
 def _asked(given: argparse.Namespace) -> Iterator[tuple[str, str, int]]:
@@ -108,6 +113,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--missing", action="store_true", help="only what the record does not have")
     parser.add_argument("--data", type=Path, default=ROOT / "data" / "bench", help="where the peers' environments are kept")
     parser.add_argument("--results", type=Path, default=ROOT / "benchmarks" / "results")
+    parser.add_argument("--pictures", type=Path, default=ROOT / "docs")
     return parser
 
 

@@ -11,5 +11,8 @@ alarms.py     what a monitor says of a feature, month by month
 tally.py      alarms against the truth: false episodes, finds and delays
 score.py      one monitor in one world, in a process of its own
 growing.py    a shop that grows while its customers stay as they are
-table.py      the tables; record.py: the JSON; speed.py: seconds and memory of many features
+bar.py        what ours must reach
+references.py what monitors without a memory compare a month with
+table.py      the tables; picture.py: false episodes and finds on hard data; record.py: the JSON
+speed.py      seconds and memory of many features
 """

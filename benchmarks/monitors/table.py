@@ -1,15 +1,18 @@
-"""The tables: what each monitor cost and cried in each world; what was found of each change, and how late."""
+"""The tables: what each monitor cost and cried in each world, the bar, what was found of each change and how late."""
 
 from __future__ import annotations
 
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
-from benchmarks.monitors.features import BIG_STEPS, SIZES
+from benchmarks.monitors.bar import BIG, distances, share_within
+from benchmarks.monitors.features import SIZES
 from benchmarks.monitors.score import PEERS
 from benchmarks.monitors.tally import Tally
 from benchmarks.monitors.worlds import WORLDS
+from benchmarks.table import HEADER, cells
 
 QUIET = (
     "world",
@@ -22,37 +25,28 @@ QUIET = (
     "CPU s",
     "GiB",
 )
-FOUND = ("world", "change", "number", "monitor", "within 0/1/2/12 months", "median delay")
+EXPLAINED = "found within 0 / 1 / 2 / 12 months; median delay (number)"
 GROWN = (
     "feature",
     "months judged",
     "raw level: episodes, months in alarm",
     "as the audit scores it: episodes, months in alarm",
 )
-BIG = [f"step {size:g}" for size in BIG_STEPS] + ["first step", "second step"]
 NAMES = [f"{kind} {size:g}" for kind, sizes in SIZES.items() for size in sizes]
+FAULTS = {"unit 100", "nulls 0.5"}
 
 
 def render(record: Mapping[str, Any]) -> str:
     """Render a record as Markdown."""
     entries = sorted(record["scores"].values(), key=lambda entry: list(WORLDS).index(entry["world"]))
     quiet = [_quiet(entry) for entry in entries]
-    found = [line for entry in entries if entry["tally"] for line in _found(entry)]
-    tables = [_table(QUIET, quiet), _table(FOUND, sorted(found, key=_place))]
+    targets = [cells(row) for row in distances(record["scores"])]
+    tables = [_table(QUIET, quiet), _table(HEADER, targets)]
+    tables += [_found(list(own)) for _, own in groupby(entries, key=lambda entry: entry["world"])]
     if grown := record.get("growing"):
         lines = [(row["feature"], str(row["months"]), _pair(row["raw"]), _pair(row["scored"])) for row in grown["rows"]]
         tables.append(_table(GROWN, lines))
     return "\n\n".join(tables)
-
-
-def within(delays: Sequence[int | None], *, months: int) -> str:
-    """Write the share that was found within some months.
-
-    >>> within([0, 1, None, 3], months=1)
-    '.50'
-    """
-    share = sum(delay is not None and delay <= months for delay in delays) / len(delays)
-    return f"{share:.2f}".removeprefix("0")
 
 
 def _quiet(entry: Mapping[str, Any]) -> tuple[str, ...]:
@@ -74,25 +68,35 @@ def _quiet(entry: Mapping[str, Any]) -> tuple[str, ...]:
     )
 
 
-def _found(entry: Mapping[str, Any]) -> Iterable[tuple[str, ...]]:
-    tally = Tally(**entry["tally"])
-    for name, delays in tally.delays.items():
-        known = [delay for delay in delays if delay is not None]
-        median = f"{statistics.median(known):g} of {len(known)} found" if known else "-"
-        yield entry["world"], name, str(len(delays)), entry["monitor"], _shares(delays, (0, 1, 2, 12)), median
-    faults = sum(len(tally.delays.get(name, ())) for name in ("unit 100", "nulls 0.5"))
-    if faults and entry["monitor"] not in PEERS:
-        share = f"{tally.named_faults / faults:.2f}".removeprefix("0")
-        yield entry["world"], "called a data fault", str(faults), entry["monitor"], share, "-"
+def _found(entries: Sequence[Mapping[str, Any]]) -> str:
+    """Render what was found in one world: a line per change, a column per monitor."""
+    answered = [entry for entry in entries if entry["tally"]]
+    tallies = [Tally(**entry["tally"]) for entry in answered]
+    names = sorted({name for tally in tallies for name in tally.delays}, key=_place)
+    lines = [(name, *(_delays(tally.delays.get(name, ())) for tally in tallies)) for name in names]
+    if faults := [_named(entry, tally) for entry, tally in zip(answered, tallies, strict=True) if FAULTS & set(tally.delays)]:
+        lines.append(("called a data fault", *faults))
+    return _table((f"{entries[0]['world']}: {EXPLAINED}", *(entry["monitor"] for entry in answered)), lines)
+
+
+def _delays(delays: Sequence[int | None]) -> str:
+    known = [delay for delay in delays if delay is not None]
+    median = f"{statistics.median(known):g}" if known else "-"
+    return f"{_shares(delays, (0, 1, 2, 12))}; {median} ({len(delays)})" if delays else "-"
+
+
+def _named(entry: Mapping[str, Any], tally: Tally) -> str:
+    if entry["monitor"] in PEERS:
+        return "-"
+    return f"{tally.named_faults} of {sum(len(tally.delays.get(name, ())) for name in FAULTS)}"
 
 
 def _shares(delays: Sequence[int | None], months: Iterable[int]) -> str:
-    return " / ".join(within(delays, months=bound) for bound in months)
+    return " / ".join(f"{share_within(delays, bound):.2f}".removeprefix("0") for bound in months)
 
 
-def _place(line: tuple[str, ...]) -> tuple[int, int, str]:
-    world, name = line[:2]
-    return list(WORLDS).index(world), NAMES.index(name) if name in NAMES else len(NAMES), name
+def _place(name: str) -> tuple[int, str]:
+    return NAMES.index(name) if name in NAMES else len(NAMES), name
 
 
 def _pair(counts: Sequence[int]) -> str:

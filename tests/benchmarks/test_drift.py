@@ -13,6 +13,7 @@ from benchmarks.monitors import evidently, tests
 from benchmarks.monitors.alarms import Alarms, of_months
 from benchmarks.monitors.features import Change, Feature, draw_features
 from benchmarks.monitors.growing import orders
+from benchmarks.monitors.picture import draw
 from benchmarks.monitors.record import add_growing, add_score, read_record
 from benchmarks.monitors.references import FIRST_YEAR, PREVIOUS, compared
 from benchmarks.monitors.rows import snapshots
@@ -122,6 +123,13 @@ def test_scores_are_recorded_and_shown_with_what_was_not_measured(tmp_path: Path
     assert ".00 / .00 / 1.00 (1)" in text
     assert "needs Python 1.5" in text
     assert "3, 30" in text
+    assert "hard: found within" in text
+    assert draw(read_record(file), tmp_path / "picture.png") is None
+    add_score(file, Score(total), world="hard", monitor="KS, chi-square, BH; first year", **asked)
+    add_score(file, Score(total), world="hard", monitor="ours, recalibrated", **asked)
+    text = render(read_record(file))
+    assert "| hard: steps from .45 sd within 1 months" in text
+    assert (draw(read_record(file), tmp_path / "picture.png") or tmp_path).stat().st_size > 10_000
 
 
 def test_customers_of_the_growing_shop_stay_as_they_are() -> None:
@@ -133,7 +141,7 @@ def test_customers_of_the_growing_shop_stay_as_they_are() -> None:
 
 def test_the_command_measures_and_prints(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     asked = ["--worlds", "data faults", "--features", "1", "--rows", "40", "--seeds", "1", "--no-peers"]
-    main([*asked, "--results", str(tmp_path)])
+    main([*asked, "--results", str(tmp_path), "--pictures", str(tmp_path)])
     assert set(read_record(tmp_path / "drift.json")["scores"]) == {f"data faults; {monitor}" for monitor in OURS}
     assert "| data faults | ours, latched" in capsys.readouterr().out
     with pytest.raises(SystemExit):
