@@ -32,7 +32,7 @@ from benchmarks.isolated import isolated  # noqa: E402 (this file also runs as a
 from benchmarks.monitors.growing import score_growing  # noqa: E402
 from benchmarks.monitors.picture import draw  # noqa: E402
 from benchmarks.monitors.record import add_growing, add_score, read_record  # noqa: E402
-from benchmarks.monitors.score import OURS, PEERS, score  # noqa: E402
+from benchmarks.monitors.score import EVIDENTLY, OURS, PEERS, score  # noqa: E402
 from benchmarks.monitors.speed import in_words, measure_speed  # noqa: E402
 from benchmarks.monitors.table import render  # noqa: E402
 from benchmarks.monitors.worlds import HARD, WORLDS  # noqa: E402
@@ -51,10 +51,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if given.quick:
         with tempfile.TemporaryDirectory() as folder:
             given.worlds, given.seeds, given.features = [HARD.name], given.seeds[:1], given.features or QUICK_FEATURES
-            given.peer_features = min(given.peer_features, given.features)
+            given.evidently_features = min(given.evidently_features, given.features)
             _measure(given, Path(folder) / "drift.json")
     else:
-        given.features = given.features or 60
+        given.features = given.features or 100
         _measure(given, given.results / "drift.json")
 
 
@@ -79,13 +79,14 @@ def _measure(given: argparse.Namespace, file: Path) -> None:
 
 
 def _asked(given: argparse.Namespace) -> Iterator[tuple[str, str, int]]:
-    """List worlds, monitors and numbers of features; what peers see are the first of ours."""
+    """List worlds, monitors and numbers of features; Evidently sees the first ones."""
     for world in given.worlds:
         if world == GROWING:
             continue
         yield from ((world, monitor, given.features) for monitor in OURS)
         if world in given.peers_in and not given.no_peers:
-            yield from ((world, monitor, given.peer_features) for monitor in PEERS)
+            for monitor in PEERS:
+                yield world, monitor, given.evidently_features if monitor in EVIDENTLY else given.features
 
 
 def say(line: str) -> None:
@@ -97,8 +98,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="hard data, few features, one seed; nothing is recorded")
     parser.add_argument("--speed", action="store_true", help="only seconds and memory")
-    parser.add_argument("--features", type=int, help="a seed; 60 by default, 300 with --speed")
-    parser.add_argument("--peer-features", type=int, default=20, help="a seed; Evidently is slow")
+    parser.add_argument("--features", type=int, help="a seed; 100 by default, 300 with --speed")
+    parser.add_argument("--evidently-features", type=int, default=40, help="a seed; it is slow")
     parser.add_argument("--rows", type=int, default=1500, help="a month")
     parser.add_argument("--users", type=int, default=6000, help="of the growing shop")
     parser.add_argument("--seeds", type=int, nargs="+", default=[7001, 7002, 7003])

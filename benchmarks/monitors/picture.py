@@ -1,4 +1,7 @@
-"""The picture of hard data: how often each monitor cries for nothing, and which share of steps it finds within two months."""
+"""The picture of hard data: how often each monitor cries for nothing, and which share of steps it finds within two months.
+
+A step that comes while a monitor is crying already is not found.
+"""
 
 from __future__ import annotations
 
@@ -63,6 +66,6 @@ def _draw_steps(axes: Axes, tallies: Mapping[str, Tally], colours: Mapping[str, 
         axes.plot(list(found), shares, marker="o", markersize=4, color=colours[monitor], label=monitor)
     axes.set_ylim(-0.05, 1.05)
     axes.set_xlabel("size of the step, standard deviations")
-    axes.set_title(f"Share found within {WITHIN_MONTHS} months; not where it cried already", loc="left", fontsize=10)
+    axes.set_title(f"Share of steps found within {WITHIN_MONTHS} months", loc="left", fontsize=10)
     axes.grid(color="#e5e5e5")
     axes.spines[["top", "right"]].set_visible(False)

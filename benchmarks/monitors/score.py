@@ -34,6 +34,7 @@ STATELESS = {
     "Evidently; previous month": (PREVIOUS, evidently.differing),
     "Evidently; first year": (FIRST_YEAR, evidently.differing),
 }
+EVIDENTLY = tuple(name for name in STATELESS if name.startswith("Evidently"))
 NANNYML = "NannyML; three years"
 PEERS = (*STATELESS, NANNYML)
 
