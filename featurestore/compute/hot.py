@@ -52,8 +52,8 @@ def drop_hot(folder: Path, *, keep: Collection[str]) -> None:
 
 
 def _narrowed(column: pa.Array) -> pa.Array:
-    if pa.types.is_fixed_size_list(column.type):
-        return pa.FixedSizeListArray.from_arrays(_narrowed(column.flatten()), column.type.list_size)
+    if pa.types.is_list(column.type) and not column.null_count:
+        return pa.ListArray.from_arrays(column.offsets, _narrowed(column.values))
     if column.type != pa.int64() or column.null_count or not len(column):
         return column
     values = column.to_numpy()

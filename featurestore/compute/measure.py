@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from featurestore.compute.folds import Fold, LastFold, SumFold
 from featurestore.compute.items.files import ItemFold
+from featurestore.compute.items.histograms import HistogramFold
 from featurestore.spec.aggregations import Aggregation
 from featurestore.spec.document import digest
 from featurestore.spec.expression import parse
@@ -78,11 +79,12 @@ def sum_measure(what: str, sql: str, *, prepared: tuple[tuple[str, str], ...] = 
     return Measure(f"{what}_{digest(sql)[:12]}", f"CAST(coalesce({sql}, 0) AS BIGINT)", SumFold(), prepared, exponent)
 
 
-def counts_measure(what: str, bucket_sql: str, buckets: int) -> Measure:
-    """Make a measure that counts rows by bucket; ``bucket_sql`` is a number per row, NULL where the row does not count."""
-    prepared = (f"bucket {digest(bucket_sql)[:12]}", bucket_sql)
-    counts = ", ".join(f'CAST(coalesce(count_if("{prepared[0]}" = {bucket}), 0) AS BIGINT)' for bucket in range(buckets))
-    return Measure(f"{what}_{digest(bucket_sql)[:12]}", f"[{counts}]", SumFold(buckets), (prepared,))
+def buckets_measure(what: str, bucket_sql: str, *, has_groups: bool) -> Measure:
+    """Make a measure of the buckets of a step's rows; ``bucket_sql`` is a number per row, NULL where the row does not count."""
+    bucket = f"bucket {digest(bucket_sql)[:12]}"
+    collected = f'list_sort(list("{bucket}") FILTER (WHERE "{bucket}" IS NOT NULL))'
+    fold = HistogramFold(has_groups=has_groups)
+    return Measure(f"{what}_{digest(bucket_sql)[:12]}", collected, fold, ((bucket, bucket_sql),))
 
 
 def last_measure(what: str, sql: str, kind: pa.DataType) -> Measure:

@@ -5,7 +5,6 @@ Every edge of every window is searched once, whoever asks for it, and every meas
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -123,12 +122,20 @@ class Pieces:
         length = int((right.bounds - piece.left.probes.bounds).max(initial=0)) if piece.left else None
         return self._reader.sub_ledgers.distinct(measure.name, length, right.codes, right.bounds)
 
-    def counts(self, measure: Measure) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        """Yield what the pieces hold together of each bucket."""
-        edges = [(1, piece.right.probes) for piece in self.pieces]
-        edges += [(-1, piece.left.probes) for piece in self.pieces if piece.left]
-        codes = self.pieces[0].right.probes.codes
-        return self._reader.sub_ledgers.counts(measure.name, codes, [(sign, probes.bounds) for sign, probes in edges])
+    def counts(self, measure: Measure, *, buckets: int) -> np.ndarray:
+        """Return what the pieces hold together of each bucket (int64 [n, buckets])."""
+        return self._reader.sub_ledgers.counts(measure.name, *self._edges, buckets=buckets)
+
+    def ranked(self, measure: Measure, *, q: float) -> tuple[np.ndarray, np.ndarray]:
+        """Return the bucket of the value at a rank of what the pieces hold together, and whether they hold any."""
+        return self._reader.sub_ledgers.ranked(measure.name, *self._edges, q=q)
+
+    @property
+    def _edges(self) -> tuple[np.ndarray, list[tuple[int, np.ndarray]]]:
+        """Codes, and the bounds of all pieces: what lies before a right one counts once, before a left one is taken off."""
+        edges = [(1, piece.right.probes.bounds) for piece in self.pieces]
+        edges += [(-1, piece.left.probes.bounds) for piece in self.pieces if piece.left]
+        return self.pieces[0].right.probes.codes, edges
 
 
 class PieceReader:

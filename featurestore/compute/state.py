@@ -25,7 +25,7 @@ from featurestore.timeline import DAY_US, Clock, Month, local_us, months_between
 
 MONTH, KIND, START = "month", "kind", "start"
 LEDGER, BALANCES = "ledger", "balances"
-FORMAT = 4
+FORMAT = 5
 # Delta keeps statistics in milliseconds: a maximum may be cut off by less than one.
 _STATISTICS_SLACK = timedelta(milliseconds=1)
 # A file whose other times span more months than this is read, to know which of them it really has.

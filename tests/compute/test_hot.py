@@ -33,7 +33,7 @@ def table() -> pa.Table:
             "large": numbers * 2**40,
             "gaps": pa.array([1, None, 3, 4, 5, 6]),
             "text": ["a", None, "", "中文", "e", "f"],
-            "counts": pa.FixedSizeListArray.from_arrays(pa.array(np.arange(12)), 2),
+            "counts": pa.array([[1, 2], [], [3], [-4, 5], [], []], pa.list_(pa.int64())),
         }
     )
 
@@ -45,7 +45,7 @@ def test_a_hot_copy_holds_the_same_values_with_integers_as_narrow_as_they_fit(tm
     for name in table().column_names:
         assert hot.array(name).to_pylist() == cold.array(name).to_pylist() == table()[name].to_pylist()
     assert [hot.numbers(name).dtype for name in ("small", "middle", "large")] == [np.int16, np.int32, np.int64]
-    assert hot.array("counts").type == pa.list_(pa.int16(), 2)
+    assert hot.array("counts").type == pa.list_(pa.int16())
 
 
 def test_an_empty_table_has_a_hot_copy_too(tmp_path) -> None:
@@ -71,7 +71,7 @@ def test_a_truncated_or_zeroed_hot_copy_means_reading_the_parquet_file(tmp_path,
     asked = [(user, at(year, 6)) for user in (1, 2, 3) for year in (2019, 2020, 2021, 2023)]
     expected = [answers(layout, VIEW, *asked, feature=name) for name in ("n", "category", "hours")]
     files = sorted(layout.hot("activity").glob("*.arrow"))
-    assert len(files) == 6
+    assert len(files) == 12
     for file in files:
         # A new inode, as after a crash: an open copy would keep the old one.
         content = damaged(file.read_bytes(), rng)
@@ -90,7 +90,7 @@ def test_a_hot_folder_may_be_deleted_and_comes_back_with_the_next_change(tmp_pat
     assert answers(layout, VIEW, (1, at(2025)), feature="n") == [1]
     commit_events(layout, [event(2, at(2024, 5))])
     materialize(layout, [VIEW])
-    assert len(list(layout.hot("activity").glob("*.arrow"))) == 2
+    assert len(list(layout.hot("activity").glob("*.arrow"))) == 3  # nothing is carried into the only partition, as before
     assert answers(layout, VIEW, (1, at(2025)), feature="n") == [2]
 
 

@@ -64,6 +64,7 @@ def make_view(entity: Entity, grain: str, **options) -> FeatureView:
             Last("amount", "amount_cents", where="event_type = 'buy'"),
             Recency("since_buy", where=BUY),
             Profile("hours", by="hour_of_day", windows=windows[:2]),
+            Profile("week", where=BUY, windows=windows[-2:]),
             Var("spread", "amount_cents", windows=windows),
             Std("scatter", "weight", where="category <> 'TOYS'", windows=windows),
             Trend("growth", "amount_cents", where=BUY, windows=windows),
@@ -147,6 +148,7 @@ def expected(view: FeatureView, stepped: list, row: dict, zone: str) -> dict:
     values[f"new_categories_{first}"] = oracle.distinct(rows(first), "category")
     values[f"order_times_{first}"] = oracle.distinct(rows(first), "ordered_at")
     for window in WINDOWS[view.grain][-2:]:
+        values[f"week_{window}"] = oracle.profile(rows(window, is_buy), view.event_time, zone, "hour_of_week")
         values[f"heavy_{window}"] = Near(rows(window, is_buy), "weight", 0.9, 0.05)
     for window in WINDOWS[view.grain][:2]:
         values[f"hours_{window}"] = oracle.profile(rows(window), view.event_time, zone, "hour_of_day")

@@ -115,11 +115,11 @@ class AdditiveFold(InvertibleFold):
 
     @abstractmethod
     def numpy(self, column: pa.Array) -> np.ndarray:
-        """Return a column as integers [rows], or [rows, buckets], as wide as they are stored."""
+        """Return a column as integers, as wide as they are stored."""
 
     @abstractmethod
     def arrow(self, totals: np.ndarray) -> pa.Array:
-        """Return integers [rows], or [rows, buckets], as a column."""
+        """Return integers as a column."""
 
 
 class ScopedFold(ABC):

@@ -21,22 +21,16 @@ _LIMIT = 2**63
 
 @dataclass(frozen=True)
 class SumFold(AdditiveFold):
-    """Running sums of int64, or of fixed-size lists of them; never NULL.
-
-    Args:
-        buckets: Length of the list; ``None`` for a plain number.
-    """
-
-    buckets: int | None = None
+    """Running sums of int64; never NULL."""
 
     @property
     def type(self) -> pa.DataType:
-        """``int64``, or a list of them."""
-        return pa.int64() if self.buckets is None else pa.list_(pa.int64(), self.buckets)
+        """``int64``."""
+        return pa.int64()
 
     def neutral(self, entities: int) -> pa.Array:
         """Return zeros."""
-        return self.arrow(np.zeros((entities, *self._shape), np.int64))
+        return self.arrow(np.zeros(entities, np.int64))
 
     def inside(self, tiles: pa.Array, segments: Segments, *, what: str) -> pa.Array:
         """Sum each entity's rows up to each row.
@@ -47,13 +41,13 @@ class SumFold(AdditiveFold):
         values, first = self.numpy(tiles), segments.first
         if _largest(values) * len(values) >= _LIMIT:
             # Exact in two halves of 32 bits.
-            high = _minus_before(np.cumsum(values >> 32, axis=0), first)
-            low = _minus_before(np.cumsum(values & 0xFFFF_FFFF, axis=0), first)
+            high = _minus_before(np.cumsum(values >> 32), first)
+            low = _minus_before(np.cumsum(values & 0xFFFF_FFFF), first)
             high += low >> 32
             if ((high < -(2**31)) | (high >= 2**31)).any():
                 raise _overflow(what)
         # A sum that wraps around 2^64 in passing, over other entities' rows, is exact again after the subtraction.
-        return self.arrow(_minus_before(np.cumsum(values, axis=0), first))
+        return self.arrow(_minus_before(np.cumsum(values), first))
 
     def close(self, before: pa.Array, inside: pa.Array, segments: Segments, span: Span) -> pa.Array:
         """Add each entity's last row."""
@@ -66,17 +60,17 @@ class SumFold(AdditiveFold):
         opening, totals = self.numpy(before), self.numpy(inside)
         if _largest(opening) + _largest(totals) < _LIMIT:
             return
-        if _adds_up_too_far(np.repeat(opening, segments.ends - segments.starts, axis=0), totals).any():
+        if _adds_up_too_far(np.repeat(opening, segments.ends - segments.starts), totals).any():
             raise _overflow(what)
 
     def total(self, name: str, probes: Probes) -> np.ndarray:
-        """Return int64 [probes], or [probes, buckets]."""
-        out = np.zeros((len(probes), *self._shape), np.int64)
+        """Return int64 [probes]."""
+        out = np.zeros(len(probes), np.int64)
         for landing in probes.landings:
-            total = self.numpy(landing.partition.balances.array(name)).take(landing.codes, axis=0).astype(np.int64)
+            total = self.numpy(landing.partition.balances.array(name)).take(landing.codes).astype(np.int64)
             values = self.numpy(landing.partition.ledger.array(name))
             if len(values):
-                total += values.take(landing.row, axis=0) * landing.found.reshape(-1, *(1 for _ in self._shape))
+                total += values.take(landing.row) * landing.found
             out[landing.positions] = total
         return out
 
@@ -104,21 +98,13 @@ class SumFold(AdditiveFold):
         total: np.ndarray = one + other
         return total
 
-    @property
-    def _shape(self) -> tuple[int, ...]:
-        return () if self.buckets is None else (self.buckets,)
-
     def numpy(self, column: pa.Array) -> np.ndarray:
-        """Return a column as integers [rows], or [rows, buckets], as wide as they are stored."""
-        if self.buckets is None:
-            return np.asarray(column.to_numpy())
-        return np.asarray(column.flatten().to_numpy()).reshape(-1, self.buckets)
+        """Return a column as integers, as wide as they are stored."""
+        return np.asarray(column.to_numpy())
 
     def arrow(self, totals: np.ndarray) -> pa.Array:
-        """Return integers [rows], or [rows, buckets], as a column."""
-        if self.buckets is None:
-            return pa.array(totals, pa.int64())
-        return pa.FixedSizeListArray.from_arrays(pa.array(totals.reshape(-1), pa.int64()), self.buckets)
+        """Return integers as a column."""
+        return pa.array(totals, pa.int64())
 
 
 def _minus_before(running: np.ndarray, first: np.ndarray) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -39,7 +39,7 @@ class WindowTotals(Protocol):
         ...
 
     def difference(self, measure: Measure) -> np.ndarray:
-        """Return what lies in the window of a measure whose fold is invertible: of sums int64 [n], or [n, buckets]."""
+        """Return what lies in the window of a measure whose fold is invertible: of sums int64 [n]."""
         ...
 
     def between(self, measure: Measure) -> pa.Array:
@@ -50,8 +50,12 @@ class WindowTotals(Protocol):
         """Return the number of distinct items in the window (int64), of a measure whose fold is ``RunsFold``."""
         ...
 
-    def counts(self, measure: Measure) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        """Yield the counts per bucket in the window, of a measure whose fold is ``HistogramFold`` (``HistogramReader.counts``)."""
+    def counts(self, measure: Measure, *, buckets: int) -> np.ndarray:
+        """Return the counts per bucket in the window (int64 [n, buckets]), of a measure whose fold is ``HistogramFold``."""
+        ...
+
+    def ranked(self, measure: Measure, *, q: float) -> tuple[np.ndarray, np.ndarray]:
+        """Return the bucket at a rank, and whether there is one, of a measure whose fold is ``HistogramFold`` with groups."""
         ...
 
 

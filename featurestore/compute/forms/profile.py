@@ -1,4 +1,4 @@
-"""Profile: one running count per bucket of the business calendar. Differences of bucket counts are exact."""
+"""Profile: running counts of the buckets of the business calendar that an entity has filled. Differences of counts are exact."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ from typing import cast
 
 import pyarrow as pa
 
-from featurestore.compute.folds import SumFold
 from featurestore.compute.forms.form import WindowTotals
-from featurestore.compute.measure import LOCAL_US, Measure, Rows, counts_measure
+from featurestore.compute.measure import LOCAL_US, Measure, Rows, buckets_measure
 from featurestore.spec.aggregations import Aggregation, Profile
 from featurestore.timeline import DAY_US, HOUR_US
 
@@ -24,11 +23,13 @@ class ProfileForm:
     """Counts per bucket."""
 
     def measures(self, aggregation: Aggregation, rows: Rows) -> tuple[Measure, ...]:
-        """One list of counts."""
+        """The bucket of each row of a step."""
         aggregation = cast(Profile, aggregation)
         bucket = f"CASE WHEN {rows.condition(aggregation)} THEN {_BUCKET_SQL[aggregation.by]} END"
-        return (counts_measure(aggregation.by, bucket, aggregation.buckets),)
+        return (buckets_measure(aggregation.by, bucket, has_groups=False),)
 
     def finalize(self, aggregation: Aggregation, measures: tuple[Measure, ...], window: WindowTotals) -> pa.Array:
         """Return a fixed-size list of int64 counts, zeros without events."""
-        return SumFold(cast(Profile, aggregation).buckets).arrow(window.difference(measures[0]))
+        buckets = cast(Profile, aggregation).buckets
+        counts = window.counts(measures[0], buckets=buckets)
+        return pa.FixedSizeListArray.from_arrays(pa.array(counts.reshape(-1)), buckets)

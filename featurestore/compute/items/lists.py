@@ -76,8 +76,19 @@ def expanded(ends: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, np.ndarra
     >>> expanded(np.array([2, 2, 5]), np.array([2, 0, 1, 9]))
     (array([0, 0, 0, 1, 1]), array([2, 3, 4, 0, 1]))
     """
-    starts, counts = segments(ends, codes)
-    position = np.repeat(np.arange(len(codes)), counts)
+    return listed(*segments(ends, codes))
+
+
+def listed(starts: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """List the numbers ``[start, start + count)`` of each range.
+
+    Returns:
+        ``(range, number)``, in order of both.
+
+    >>> listed(np.array([7, 3]), np.array([1, 2]))
+    (array([0, 1, 1]), array([7, 3, 4]))
+    """
+    position = np.repeat(np.arange(len(counts)), counts)
     before = np.cumsum(counts) - counts
     return position, np.arange(len(position)) + np.repeat(starts - before, counts)
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 from featurestore.compute.forms import view_items
 from featurestore.compute.hot import ColumnFile
 from featurestore.compute.items.files import Files, Items, Names, Numbers
-from featurestore.compute.items.histograms import HistogramReader
+from featurestore.compute.items.histogram_reader import Edges, HistogramReader
 from featurestore.compute.items.lists import EntityLists
 from featurestore.compute.items.parts import Part
 from featurestore.compute.items.runs import RunsReader
@@ -109,8 +109,10 @@ class SubLedgerReader:
         """Count distinct items; see ``RunsReader.distinct``. ``name`` is the list column."""
         return RunsReader(self._items[name], self.parts, self._files).distinct(window, codes, bounds)
 
-    def counts(
-        self, name: str, codes: np.ndarray, edges: Sequence[tuple[int, np.ndarray]]
-    ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    def counts(self, name: str, codes: np.ndarray, edges: Edges, *, buckets: int) -> np.ndarray:
         """Count buckets; see ``HistogramReader.counts``. ``name`` is the list column."""
-        return HistogramReader(self._items[name], self.parts, self._files).counts(codes, edges)
+        return HistogramReader(self._items[name], self.parts, self._files).counts(codes, edges, buckets=buckets)
+
+    def ranked(self, name: str, codes: np.ndarray, edges: Edges, *, q: float) -> tuple[np.ndarray, np.ndarray]:
+        """Find buckets at ranks; see ``HistogramReader.ranked``. ``name`` is the list column."""
+        return HistogramReader(self._items[name], self.parts, self._files).ranked(codes, edges, q=q)

@@ -144,11 +144,11 @@ class InFlight:
         return np.asarray(inside)
 
     def sums(self, name: str, fold: AdditiveFold, right: np.ndarray, left: np.ndarray | None) -> np.ndarray:
-        """Return per probe the signed sum over its rows in ``[left, right)`` (int64 [probes], or [probes, buckets])."""
+        """Return per probe the signed sum over its rows in ``[left, right)`` (int64)."""
         values = fold.numpy(self.late.table[name].combine_chunks())[self.rows].astype(np.int64)
-        values = values * self.within(right, left).reshape(-1, *(1 for _ in values.shape[1:]))
+        values = values * self.within(right, left)
         # What wraps around 2^64 in passing is exact again after the subtraction.
-        running = np.concatenate([np.zeros((1, *values.shape[1:]), np.int64), np.cumsum(values, axis=0)])
+        running = np.concatenate([np.zeros(1, np.int64), np.cumsum(values)])
         starts = np.concatenate([[0], self._ends[:-1]]) if self.count else self._ends
         return np.asarray(running[self._ends] - running[starts])
 

@@ -1,4 +1,4 @@
-"""Items as known: distinct items and quantiles, from the known events of whole windows.
+"""Items as known: distinct items, quantiles and profiles, from the known events of whole windows.
 
 A row in flight can change how many items a window holds only together with all other rows of the window, so these are read:
 for the rows of a spine that have rows in flight, a bounded number of them at a time.
@@ -6,14 +6,14 @@ for the rows of a spine that have rows in flight, a bounded number of them at a 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from featurestore.compute.items.buckets import added_up
+from featurestore.compute.items.buckets import added_up, ranked
 from featurestore.compute.known.tail import Tails
 from featurestore.compute.measure import Measure
 from featurestore.compute.state import ViewState
@@ -65,10 +65,20 @@ class ItemWindow:
         rows, _, _ = self._counted(measure)
         return np.bincount(rows, minlength=len(self.reader.tails.codes))
 
-    def counts(self, measure: Measure) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        """Yield the counts per bucket; see ``HistogramReader.counts``."""
+    def counts(self, measure: Measure, *, buckets: int) -> np.ndarray:
+        """Return the counts per bucket; see ``HistogramReader.counts``."""
+        out = np.zeros((len(self.reader.tails.codes), buckets), np.int64)
+        rows, found, counts = self._counted(measure)
+        out[rows, found] = counts
+        return out
+
+    def ranked(self, measure: Measure, *, q: float) -> tuple[np.ndarray, np.ndarray]:
+        """Return the bucket at a rank, and whether there is one; see ``HistogramReader.ranked``."""
         rows, buckets, counts = self._counted(measure)
-        yield np.cumsum(np.bincount(rows, minlength=len(self.reader.tails.codes))), buckets, counts
+        lengths = np.bincount(rows, minlength=len(self.reader.tails.codes))
+        found = np.zeros(len(lengths), np.int64)
+        found[lengths > 0] = buckets[ranked(np.cumsum(lengths), counts, q)[lengths > 0]]
+        return found, lengths > 0
 
     def _counted(self, measure: Measure) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return row, item and how often it occurs, sorted by both, each pair once."""

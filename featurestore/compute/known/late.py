@@ -150,7 +150,7 @@ def _signed(state: ViewState, scan: str, interval: Interval, *, versions: pa.Tab
     for measure in measures:
         assert isinstance(measure.fold, AdditiveFold)
         values = measure.fold.numpy(table[measure.name].combine_chunks().cast(measure.type)).astype(np.int64)
-        columns[measure.name] = measure.fold.arrow(values * sign.reshape(-1, *(1 for _ in values.shape[1:])))
+        columns[measure.name] = measure.fold.arrow(values * sign)
     return pa.table(columns, schema=_schema(state))
 
 
@@ -174,5 +174,5 @@ def _merged(state: ViewState, table: pa.Table) -> pa.Table:
     for measure in additive_measures(state):
         assert isinstance(measure.fold, AdditiveFold)
         values = measure.fold.numpy(table[measure.name].combine_chunks()).astype(np.int64)[order]
-        columns[measure.name] = measure.fold.arrow(np.add.reduceat(values, firsts, axis=0) if len(firsts) else values)
+        columns[measure.name] = measure.fold.arrow(np.add.reduceat(values, firsts) if len(firsts) else values)
     return pa.table(columns)

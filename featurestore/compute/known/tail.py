@@ -174,7 +174,7 @@ class _TailTotals(EdgeTotals):
             before, inside = (measure.fold.total(measure.name, probes) for probes in (self.before, self.inside))
             is_inside = self.inside.bounds > 0
             if isinstance(before, np.ndarray):
-                chosen: Column = np.where(is_inside.reshape(-1, *(1 for _ in before.shape[1:])), inside, before)
+                chosen: Column = np.where(is_inside, inside, before)
             else:
                 chosen = pc.if_else(pa.array(is_inside), inside, before)
             self._columns[measure.name] = chosen
@@ -202,8 +202,4 @@ class _Table:
 
 
 def _column(totals: Column, kind: pa.DataType) -> pa.Array:
-    if not isinstance(totals, np.ndarray):
-        return totals
-    if totals.ndim == 1:
-        return pa.array(totals, kind)
-    return pa.FixedSizeListArray.from_arrays(pa.array(totals.reshape(-1)), totals.shape[1])
+    return pa.array(totals, kind) if isinstance(totals, np.ndarray) else totals

@@ -9,57 +9,97 @@ import duckdb
 import numpy as np
 import pytest
 
-from featurestore.compute.items import histograms, occurrences
+from featurestore.compute.items import histogram_reader, histograms, occurrences
 from featurestore.compute.items.buckets import bucket_sql, bucket_values, offset_of, ranked
 from featurestore.compute.items.files import Items
-from featurestore.compute.items.histograms import HistogramFold, HistogramReader
+from featurestore.compute.items.histogram_reader import HistogramReader
+from featurestore.compute.items.histograms import HistogramFold
 from tests.compute.items.log import Log, folded, random_log
 
-FOLD = HistogramFold()
+COUNTED, RANKED = HistogramFold(has_groups=False), HistogramFold(has_groups=True)
 ITEMS = Items("buckets_abc", (5,))
+EDGES = [[0, 60], [0, 20, 60], [0, 7, 20, 21, 45, 60]]
 
 
-def counted(reader: HistogramReader, codes: np.ndarray, edges: list[tuple[int, np.ndarray]]) -> list[dict[int, int]]:
-    found = []
-    for ends, buckets, counts in reader.counts(codes, edges):
-        starts = np.concatenate([[0], ends[:-1]])
-        for low, high in zip(starts, ends, strict=True):
-            assert (np.diff(buckets[low:high]) > 0).all()
-            found.append(dict(zip(buckets[low:high].tolist(), counts[low:high].tolist(), strict=True)))
-    return found
+def probes() -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
+    """Entities, known and unknown, and bounds: the right one, and several left ones."""
+    codes, right = np.repeat(np.arange(-1, 6), 70), np.tile(np.arange(-3, 67), 7)
+    return codes, right, [right - 1, right - 10, right - 35, np.full(len(right), -9)]
 
 
-def check(log: Log, edges: list[int]) -> None:
-    parts, files = folded(FOLD, ITEMS, log, edges)
-    reader = HistogramReader(ITEMS, parts, files)
-    codes = np.repeat(np.arange(-1, 6), 70)
-    right = np.tile(np.arange(-3, 67), 7)
-    for left in (right - 1, right - 10, right - 35, np.full(len(right), -9)):
-        found = counted(reader, codes, [(1, right), (-1, left)])
-        for code, low, high, counts in zip(codes.tolist(), left.tolist(), right.tolist(), found, strict=True):
-            assert counts == Counter(item for entity, item, step in log if entity == code and low <= step < high)
+def values_in(log: Log, entity: int, left: int, right: int) -> list[int]:
+    return sorted(item for e, item, step in log if e == entity and left <= step < right)
 
 
-@pytest.mark.parametrize("edges", [[0, 60], [0, 20, 60], [0, 7, 20, 21, 45, 60]], ids=str)
+def check_counts(log: Log, edges: list[int]) -> None:
+    reader = HistogramReader(ITEMS, *folded(COUNTED, ITEMS, log, edges))
+    codes, right, lefts = probes()
+    for left in lefts:
+        found = reader.counts(codes, [(1, right), (-1, left)], buckets=8)
+        for code, low, high, counts in zip(codes.tolist(), left.tolist(), right.tolist(), found.tolist(), strict=True):
+            expected = Counter(values_in(log, code, low, high))
+            assert counts == [expected[bucket] for bucket in range(8)]
+
+
+def check_ranks(log: Log, edges: list[int]) -> None:
+    reader = HistogramReader(ITEMS, *folded(RANKED, ITEMS, log, edges))
+    codes, right, lefts = probes()
+    for left, q in zip(lefts, (0.5, 1.0, 0.9, 0.0), strict=True):
+        buckets, has_value = reader.ranked(codes, [(1, right), (-1, left)], q=q)
+        for i, (code, low, high) in enumerate(zip(codes.tolist(), left.tolist(), right.tolist(), strict=True)):
+            values = values_in(log, code, low, high)
+            assert bool(has_value[i]) == bool(values)
+            assert not values or buckets[i] == values[math.floor(q * (len(values) - 1))]
+
+
+def spread(log: Log, factor: int = 1) -> Log:
+    """Items of both signs, near one another and far apart."""
+    return [(entity, (item - 100) * factor, step) for entity, item, step in log]
+
+
+@pytest.mark.parametrize("edges", EDGES, ids=str)
 def test_counts_between_two_steps_equal_a_plain_count(edges: list[int]) -> None:
-    check(random_log(1, rows=300), edges)
-    check([(entity, item - 4, step) for entity, item, step in random_log(2, rows=300) if not 20 <= step < 45], edges)
+    check_counts(random_log(1, rows=300), edges)
+    check_counts([row for row in random_log(2, rows=300) if not 20 <= row[2] < 45], edges)
+
+
+@pytest.mark.parametrize("edges", EDGES, ids=str)
+@pytest.mark.parametrize("most_whole", [0, 3, 15, 48])
+def test_the_bucket_at_a_rank_is_that_of_the_sorted_values(monkeypatch, most_whole: int, edges: list[int]) -> None:
+    monkeypatch.setattr(histograms, "MOST_WHOLE", most_whole)
+    check_ranks(spread(random_log(5, rows=400, items=200)), edges)
+    check_ranks(spread([row for row in random_log(6, rows=300, items=200) if not 20 <= row[2] < 45], 3_000), edges)
 
 
 def test_the_size_of_the_pieces_does_not_matter(monkeypatch) -> None:
     monkeypatch.setattr(occurrences, "CHUNK", 10)
-    monkeypatch.setattr(histograms, "_CHUNK", 20)
+    monkeypatch.setattr(histogram_reader, "_CHUNK", 20)
     monkeypatch.setattr(histograms, "_FOLD_CHUNK", 3)
-    check(random_log(3, rows=300), [0, 20, 45, 60])
+    monkeypatch.setattr(histograms, "MOST_WHOLE", 3)
+    check_counts(random_log(3, rows=300), [0, 20, 45, 60])
+    check_ranks(spread(random_log(3, rows=300, items=200)), [0, 20, 45, 60])
+
+
+def test_many_groups_far_apart_are_sorted_instead_of_laid_out(monkeypatch) -> None:
+    monkeypatch.setattr(histogram_reader, "_CELLS", 0)
+    monkeypatch.setattr(histograms, "MOST_WHOLE", 3)
+    check_ranks(spread(random_log(7, rows=300, items=200), 30_000), [0, 20, 45, 60])
 
 
 def test_pieces_of_a_window_add_up() -> None:
     log = random_log(4, rows=300)
-    reader = HistogramReader(ITEMS, *folded(FOLD, ITEMS, log, [0, 20, 45, 60]))
     edges = [(sign, np.array([bound])) for sign, bound in ((1, 55), (-1, 50), (1, 30), (-1, 5))]
-    expected = Counter(item for entity, item, step in log if entity == 2 and (5 <= step < 30 or 50 <= step < 55))
-    assert counted(reader, np.array([2]), edges) == [expected]
-    assert counted(HistogramReader(ITEMS, [], {}), np.array([2]), edges) == [{}]
+    values = values_in(log, 2, 5, 30) + values_in(log, 2, 50, 55)
+    counted = HistogramReader(ITEMS, *folded(COUNTED, ITEMS, log, [0, 20, 45, 60]))
+    assert counted.counts(np.array([2]), edges, buckets=8).tolist() == [np.bincount(values, minlength=8).tolist()]
+    ranks = HistogramReader(ITEMS, *folded(RANKED, ITEMS, log, [0, 20, 45, 60]))
+    assert ranks.ranked(np.array([2]), edges, q=0.3)[0].tolist() == [sorted(values)[math.floor(0.3 * (len(values) - 1))]]
+
+
+def test_without_partitions_nothing_is_counted() -> None:
+    reader, edges = HistogramReader(ITEMS, [], {}), [(1, np.array([9]))]
+    assert reader.counts(np.array([2]), edges, buckets=2).tolist() == [[0, 0]]
+    assert reader.ranked(np.array([2]), edges, q=0.5)[1].tolist() == [False]
 
 
 def buckets_of(values: list, error: float, kind: str) -> np.ndarray:
