@@ -36,8 +36,15 @@ END_OF_TIME_US = 2**62
 def audited_view(layout: Layout, view: FeatureView) -> AuditedView:
     """Name a view's drift tables; a view with other features has others."""
     shape = digest([[feature.name, feature.type] for feature in view.features])
-    places = (layout.snapshots, layout.sketches, layout.scores)
-    return AuditedView(view.name, view.entity.keys, *(place(view.name) / shape for place in places))
+    segments = tuple((name, name if name in view.entity.keys else f"{view.name}__{name}") for name in view.segments)
+    return AuditedView(
+        view.name,
+        view.entity.keys,
+        snapshots=layout.snapshots(view.name) / shape,
+        sketches=layout.sketches(view.name) / shape,
+        scores=layout.scores(view.name) / shape,
+        segments=segments,
+    )
 
 
 def panel(layout: Layout, registry: Registry, view: FeatureView, last: Month) -> Panel:

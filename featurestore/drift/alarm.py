@@ -2,8 +2,9 @@
 
 The thresholds were set for a false episode in some hundred feature-years and are checked by ``benchmarks/drift.py``: a step
 today must show more (it may be a campaign) than an older one, a ramp of the location less, shares more, since a feature has
-many of them. Segments pay for their number, and a young series for the little that is known of its noise: z must pass
-``sqrt(threshold^2 + 2 ln segments + 6 (60 / months - 1))``, the last term only below 60 months.
+many of them. Segments pay for their number, and for what few rows tell of their noise: all of them together are to alarm much
+less often than all rows. A young series pays for the little that is known of its noise. z must pass
+``sqrt(threshold^2 + 2 ln(64 segments) + 6 (60 / months - 1))``, the second term only for segments, the third only below 60 months.
 
 No test can tell a campaign from a step on the day. So a change whose likeliest beginning is this very month waits for the
 next one, unless it is larger than campaigns are.
@@ -26,6 +27,7 @@ EXTREME_Z = 10.0
 EXTREME_SIZES = {LOCATION: 2.0, SPREAD: 1.5, MISSING: 0.7, SHARE: 1.2}
 MOST_SCORE = 100.0
 YOUTH = 6.0
+SEGMENT_PRICE = 64.0
 _CLASS = np.where(IS_RAMP, RAMP, np.where(AGES == 0, STEP_NOW, STEP_BEFORE))
 
 
@@ -58,12 +60,13 @@ def raise_alarms(
     Args:
         evidence: Of ``S`` series.
         kind: Kind of statistic.
-        segments: [S] number of segments among which each series is one; 1 for all rows.
+        segments: [S] number of segments among which each series is one; 0 for all rows.
         months: [S] months in which each series has been seen.
         oldest: [S] months since each series' baseline: an older change has been answered.
     """
     youth = YOUTH * np.maximum(FIT_MONTHS / np.maximum(months, 1) - 1, 0.0)
-    limits = np.sqrt(np.square(np.array(THRESHOLDS[kind])[_CLASS]) + (2 * np.log(segments) + youth)[:, None])
+    shared = np.where(segments > 0, 2 * np.log(SEGMENT_PRICE * np.maximum(segments, 1)), 0.0)
+    limits = np.sqrt(np.square(np.array(THRESHOLDS[kind])[_CLASS]) + (shared + youth)[:, None])
     is_open = np.reshape(oldest, (-1, 1)) >= AGES
     strength, size = np.where(is_open, np.abs(evidence.z), 0.0), np.abs(evidence.size)
     score = np.minimum(strength / limits, size / GATES[kind]).max(axis=1)

@@ -1,7 +1,8 @@
 """The monthly audit of a store: snapshots, sketches and scores, each committed under a name made from its inputs.
 
     snapshots   a file a month   (entity, features): the panel at the first instant of the next month
-    sketches    a file a year    a row per month and feature; the edges in force afterwards are in the file's metadata
+    sketches    a file a year    a row per month, feature and segment; the edges and the segments' places in force afterwards
+                                 are in the file's metadata
     scores      a file a year    a row per month, feature and segment: the monitor's answer, given all months up to it
 
 What is committed under its name is not computed again; a late event, another policy or a recalibration changes the names
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from itertools import groupby, takewhile
 from pathlib import Path
@@ -30,6 +31,7 @@ from featurestore.drift.monitor import DRIFT_SCHEMA, NO_EDGES, monitor_sketches,
 from featurestore.drift.policy import DriftPolicy
 from featurestore.drift.record import NOTHING_SPOILED, Spoiled
 from featurestore.drift.report import WrittenReport, write_report
+from featurestore.drift.segments import Places
 from featurestore.drift.state import DRIFT
 from featurestore.errors import FeatureStoreError
 from featurestore.lake.parquet import read_parquet, write_parquet
@@ -41,7 +43,8 @@ MONTH, YEAR, AT = "audit_month", "audit_year", "month"
 WORKSPACE = "evidently"
 FORMAT = 2
 HISTORY_SCHEMA = pa.schema([("view", pa.string()), *DRIFT_SCHEMA])
-EDGES = b"edges"
+EDGES, PLACES = b"edges", b"places"
+SEGMENT_ROWS = 2
 _Sketched = dict[str, tuple[str, dict[Month, pa.Table]]]  # year to name and months
 
 
@@ -67,6 +70,7 @@ class AuditedView:
         snapshots: Delta table of snapshots.
         sketches: Delta table of sketches.
         scores: Delta table of scores.
+        segments: Pairs of a segment's name and the snapshots' column that says which a row belongs to.
     """
 
     view: str
@@ -74,6 +78,7 @@ class AuditedView:
     snapshots: Path
     sketches: Path
     scores: Path
+    segments: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -314,21 +319,23 @@ def draw_report(audited: AuditedView, month: Month, *, folder: Path) -> WrittenR
 
 
 def _sketched(audited: AuditedView, last: Month, policy: DriftPolicy) -> _Sketched:
-    """Sketch the snapshots in order of time: year to name and months. The edges of a month start from those before it."""
+    """Sketch the snapshots in order of time: year to name and months. A month's edges and places start from those before it."""
     snapshots = {Month.parse(month): file for month, file in _by_partition(Table.open(audited.snapshots), MONTH).items()}
-    committed, edges = _by_partition(Table.open(audited.sketches), YEAR), NO_EDGES
+    committed, edges, places = _by_partition(Table.open(audited.sketches), YEAR), NO_EDGES, Places()
+    own = replace(policy, segments=tuple(name for name, _ in audited.segments))
     found, new = dict[str, tuple[str, dict[Month, pa.Table]]](), dict[str, tuple[str, pa.Table]]()
     for year, group in groupby(sorted(month for month in snapshots if month <= last), key=lambda month: str(month.year)):
         months = list(group)
         stems = [snapshots[month].path.stem for month in months]
-        name = digest([FORMAT, stems, edges.version, policy.min_rows, list(policy.segments)])
+        name = digest([FORMAT, stems, edges.version, policy.min_rows, audited.segments, places.values])
         old = committed.get(year)
         if old is not None and old.path.stem == name:
             table = read_parquet(old.path)
-            edges = EdgeSet.from_json(table.schema.metadata[EDGES].decode())
         else:
-            table, edges = _sketch_year(audited, {month: snapshots[month] for month in months}, edges, policy)
+            table = _sketch_year(audited, {month: snapshots[month] for month in months}, edges, places, own)
             new[year] = (name, table)
+        edges = EdgeSet.from_json(table.schema.metadata[EDGES].decode())
+        places = Places.from_json(table.schema.metadata[PLACES].decode())
         found[year] = (name, {month: part.drop_columns([AT]) for month, part in _split(table).items()})
     if new:
         commit_years(audited.sketches, new, f"sketches of {audited.view}")
@@ -336,14 +343,19 @@ def _sketched(audited: AuditedView, last: Month, policy: DriftPolicy) -> _Sketch
 
 
 def _sketch_year(
-    audited: AuditedView, snapshots: Mapping[Month, CommittedFile], edges: EdgeSet, policy: DriftPolicy
-) -> tuple[pa.Table, EdgeSet]:
-    tables = []
+    audited: AuditedView, snapshots: Mapping[Month, CommittedFile], edges: EdgeSet, places: Places, policy: DriftPolicy
+) -> pa.Table:
+    tables, segments = [], dict(audited.segments)
     for month, file in snapshots.items():
-        rows = read_parquet(file.path).drop_columns(list(audited.keys))
+        rows = read_parquet(file.path)
+        if month.month == 1 or not places.values:
+            places = places.filled(rows, segments, min_rows=SEGMENT_ROWS * policy.min_rows)
+        columns, rows = places.columns(rows, segments), rows.drop_columns(list(audited.keys))
+        for name, column in columns.items():
+            rows = rows.append_column(name, column)
         sketched, edges = sketch_month(rows, edges, policy=policy)
         tables.append(sketched.add_column(0, AT, pa.array([month.first_day] * sketched.num_rows, pa.date32())))
-    return pa.concat_tables(tables).replace_schema_metadata({EDGES: edges.to_json()}), edges
+    return pa.concat_tables(tables).replace_schema_metadata({EDGES: edges.to_json(), PLACES: places.to_json()})
 
 
 def commit_years(path: Path, years: Mapping[str, tuple[str, pa.Table]], message: str, *, removes_others: bool = False) -> None:

@@ -52,6 +52,7 @@ class Course:
         for record in records:
             _find_faults(record, months, self._baselines(record), policy)
         self._judge = Judge(records, months, season, policy)
+        self._segments = _segments_of(records)
         self._standings = [Standing()] * len(records)
         self._scores: list[float | None] = [None] * len(records)
 
@@ -62,7 +63,10 @@ class Course:
             is_released = own.is_over(t, self._policy.release_months) and bool(self._is_given[t])
             is_reset = self._months[t] in self._baselines(record)
             if is_reset or _has_settled(own, self._scores[i], t, self._policy, is_released=is_released):
-                self._judge.forget(i, baseline=t, since=own.since)
+                # What all rows take for their level, their segments do: but for those with an episode of their own.
+                followers = [j for j in self._segments.get(i, ()) if not self._standings[j].is_latched]
+                for j in (i, *followers):
+                    self._judge.forget(j, baseline=t, since=own.since)
             if is_reset or is_released:
                 self._standings[i] = Standing()
 
@@ -82,23 +86,46 @@ class Course:
         if self._judge.has_year:
             self._judge.step(t)
         present = [i for i, record in enumerate(self._records) if self._is_given[t] and record.first <= t < record.end]
-        return [self._judged(i, t) for i in present]
+        wholes = {segment: i for i in present for segment in self._segments.get(i, ())}
+        return [self._judged(i, t, wholes.get(i)) for i in present]
 
-    def _judged(self, i: int, t: int) -> dict[str, object]:
+    def _judged(self, i: int, t: int, whole: int | None) -> dict[str, object]:
         reason = insufficiency(self._records[i], t, self._policy)
         finding = self._judge.finding(i, t) if reason is None else None
         if finding is not None and finding.is_fault:
             shown = Standing(DRIFT if finding.onset == t else LATCHED, finding.onset)
             return _row(self._months, t, self._records[i], shown, finding, reason, [])
+        if finding is not None and finding.score >= 1 and whole is not None and self._is_shared(i, finding, t, whole):
+            finding = finding.shared()
         standing = advance(self._standings[i], finding, t=t, settle_months=self._policy.settle_months)
         self._standings[i], self._scores[i] = standing, None if finding is None else finding.score
         members = self._judge.reference(i, t) if finding else []
         return _row(self._months, t, self._records[i], standing, finding, reason, members)
 
+    def _is_shared(self, i: int, finding: Finding, t: int, whole: int) -> bool:
+        """Say whether a segment's change is that of all rows: they drift, or are not yet settled after it, as it does."""
+        score, standing = self._scores[whole], self._standings[whole]
+        is_settling = standing.is_latched and not standing.is_settled(finding.onset, self._policy.settle_months)
+        return (is_settling or (score is not None and score >= 1)) and self._judge.is_shared(i, whole, t)
+
     def _baselines(self, record: FeatureRecord) -> set[Month]:
         """Return the months from which a record has a new baseline."""
         given = (self._recalibrated.get(key, set()) for key in (record.feature, (record.feature, record.segment)))
         return set[Month]().union(*given)
+
+
+def _segments_of(records: Sequence[FeatureRecord]) -> dict[int, list[int]]:
+    """List the segments of each record of all rows that share months with it; all rows come first."""
+    wholes: dict[str, list[int]] = {}
+    for i, record in enumerate(records):
+        if record.segment is None:
+            wholes.setdefault(record.feature, []).append(i)
+    found: dict[int, list[int]] = {}
+    for j, record in enumerate(records):
+        for i in wholes.get(record.feature, ()) if record.segment is not None else ():
+            if record.first < records[i].end and records[i].first < record.end:
+                found.setdefault(i, []).append(j)
+    return found
 
 
 def _has_settled(standing: Standing, score: float | None, t: int, policy: DriftPolicy, *, is_released: bool) -> bool:

@@ -25,6 +25,7 @@ from featurestore.drift.year import fit_year
 from featurestore.timeline import Month
 
 SLOW_MONTHS = 3
+SHARED = 2.0
 
 
 class Judge:
@@ -49,7 +50,7 @@ class Judge:
         self._relations = MonthRelations.of(months, season)
         self._labels = season_labels(months, season)
         self._pools = [self._compare(record, baseline=0) for record in records]
-        self._segments = np.ones(len(records))
+        self._segments = np.zeros(len(records))
         self._baselines = np.full(len(records), -np.inf)
         self._seen_months = [np.cumsum(~np.isnan(series.values), axis=1) for series in self._series]
         self._onsets: list[list[tuple[int, np.ndarray]]] = [[] for _ in self._series]
@@ -118,6 +119,18 @@ class Judge:
             is_slow=is_slow,
         )
 
+    def is_shared(self, i: int, whole: int, t: int) -> bool:
+        """Say whether a segment's change in the month last tested is one of all rows: more of it than the segment brings.
+
+        A change of the segment alone moves all rows by the segment's share of them at most, since they scatter at least as much.
+        """
+        _, k, row = self._strongest[i]
+        series, sizes = self._series[k], self._alarms[k].size
+        same = [j for j in np.flatnonzero(series.records == whole) if series.labels[j] == series.labels[row]]
+        share = self._records[i].rows[t] / max(self._records[whole].rows[t], 1)
+        brought = min(SHARED * share, 0.5) * abs(sizes[row])
+        return not same or bool(sizes[same[0]] * np.sign(sizes[row]) >= brought)
+
     def forget(self, i: int, *, baseline: int, since: int | None) -> None:
         """Take the months from ``baseline`` on as a record's new baseline; those from ``since`` until then as neither.
 
@@ -151,13 +164,13 @@ class Judge:
 
 
 def _segment_counts(records: Sequence[FeatureRecord], *, until: int) -> np.ndarray:
-    """Count among how many segments of its column each record is one -> [records]; 1 for all rows.
+    """Count among how many segments of its column each record is one -> [records]; 0 for all rows.
 
     Only segments that were seen before ``until`` count, so that a month's answer does not depend on later ones.
     """
     keys = [(record.feature, (record.segment or "").partition("=")[0]) for record in records]
     found = Counter(key for key, record in zip(keys, records, strict=True) if record.first < until)
-    return np.array([1.0 if record.segment is None else max(found[key], 1) for key, record in zip(keys, records, strict=True)])
+    return np.array([0.0 if record.segment is None else max(found[key], 1) for key, record in zip(keys, records, strict=True)])
 
 
 def _described(record: FeatureRecord, series: SeriesSet, alarms: Alarms, row: int, t: int) -> str:

@@ -59,7 +59,8 @@ def monitor_drift(
         season: Month to its season, with ``label`` and ``is_festival``.
         policy: Thresholds and segments.
         resets: Feature to the months in which it was recalibrated: from such a month on the feature has a new baseline and is
-            no longer latched. A pair of feature and segment (``("orders", "region=9")``) means that one alone.
+            no longer latched. A pair of feature and segment (``("orders", "region=9")``) means that one alone; with the
+            baseline of all rows, ``("orders", None)``, the segments without an episode of their own get a new one too.
 
     Returns:
         One row per month, feature and segment (NULL: all rows): ``score`` in units of its threshold (NULL when

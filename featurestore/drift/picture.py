@@ -33,7 +33,7 @@ def draw_timeline(
     season: Callable[[Month], object] = retail_season,
     planted: Mapping[str, Sequence[date]] | None = None,
 ) -> Path:
-    """Draw the state of every feature (and segment) in every month as a PNG.
+    """Draw the state of every feature in every month as a PNG, and of the segments that have entered ``drift``.
 
     Args:
         scores: ``DRIFT_SCHEMA``, any months; rows of the picture keep the table's order of features.
@@ -79,8 +79,11 @@ def _grid(scores: pa.Table, months: list[Month]) -> tuple[list[str], np.ndarray]
     """Lay states out -> row labels, and state codes [rows, months], -1 where there is no row."""
     places: dict[str, int] = {}
     column = {month: t for t, month in enumerate(months)}
-    cells = []
-    for row in scores.select(["month", "feature", "segment", "state"]).to_pylist():
+    cells, rows = [], scores.select(["month", "feature", "segment", "state"]).to_pylist()
+    drifted = {(row["feature"], row["segment"]) for row in rows if row["state"] == DRIFT}
+    for row in rows:
+        if row["segment"] is not None and (row["feature"], row["segment"]) not in drifted:
+            continue
         label = row["feature"] if row["segment"] is None else f"{row['feature']} · {row['segment']}"
         label = label if len(label) <= MOST_LETTERS else f"…{label[-MOST_LETTERS:]}"
         cells.append((places.setdefault(label, len(places)), column[Month.parse(row["month"])], STATES.index(row["state"])))

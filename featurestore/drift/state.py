@@ -8,12 +8,13 @@ latched         the episode goes on until it is answered by a recalibration or a
 
 A latch must not hide what comes next. Some months after it entered ``drift`` (``DriftPolicy.settle_months``) a feature is judged
 against the level that it has reached by then, if it still differs from the old one; another change enters ``drift`` again.
+What all rows show is their episode: a segment is at ``watch`` as long as they show it.
 A data fault is no drift: it enters ``drift`` at once, stays ``latched`` while it lasts, and leaves the feature where it stood before.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 INSUFFICIENT, OK, WATCH, DRIFT, LATCHED = "insufficient", "ok", "watch", "drift", "latched"
 STATES = (INSUFFICIENT, OK, WATCH, DRIFT, LATCHED)
@@ -42,6 +43,10 @@ class Finding:
     is_extreme: bool = False
     is_slow: bool = False
     is_fault: bool = False
+
+    def shared(self) -> Finding:
+        """Return what is left of a segment's finding when all rows show it: something to watch, no episode of its own."""
+        return replace(self, text=f"{self.text}; all rows show a change as well", is_confirmed=False, is_extreme=False)
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,8 @@ def collect_series(records: Sequence[FeatureRecord], *, min_rows: int) -> list[S
         if record.kind == NUMERIC:
             location, spread = _numeric(record.counts, is_sufficient)
             found[LOCATION].append((i, "", *location))
-            found[SPREAD].append((i, "", *spread))
+            if record.segment is None:
+                found[SPREAD].append((i, "", *spread))
         elif record.kind in (CATEGORY, PROFILE):
             found[SHARE].extend((i, label, *series) for label, series in _shares(record, is_sufficient))
     return [_stacked(kind, rows) for kind, rows in found.items() if rows]

@@ -23,6 +23,7 @@ sku_demand = FeatureView(
         Derived("conversion_28d", "orders_28d / nullif(views_28d, 0)"),
         Derived("trend_28d", "13 * units_28d / nullif(units_364d, 0)"),
     ],
+    segments=("category",),
     owner="demand",
     description="Units, price and conversion of a SKU; the trend is four weeks against the mean four weeks of a year.",
 )
@@ -68,6 +69,7 @@ sku_places = FeatureView(
     entity=sku_region,
     source=events,
     aggregations=[Sum("units", "quantity", where="event_type = 'buy'", windows=("28d", "364d"))],
+    segments=("region_id",),
     owner="demand",
     description="Units of a SKU in a region: what to keep near whom.",
 )

@@ -81,6 +81,7 @@ def _view_document(view: FeatureView) -> Document:
         "derived": [{"name": item.name, "expression": item.expression} for item in view.derived],
         "join_keys": dict(view.join_keys),
         "event_time": view.event_time,
+        "segments": list(view.segments),
         "delay": view.delay,
         "owner": view.owner,
         "description": view.description,
@@ -155,13 +156,13 @@ def digest(value: object) -> str:
 
 
 def fingerprint(definition: Definition) -> str:
-    """Hash a definition with its parents: it changes when, and only when, what it means changes."""
+    """Hash a definition with its parents: it changes when, and only when, what its features mean changes."""
     value: Document = {**document(definition)}
     if isinstance(definition, FeatureView):
         value["parents"] = [fingerprint(definition.entity), fingerprint(definition.source)]
     if isinstance(definition, JoinedView):
         value["parents"] = [fingerprint(view) for view in definition.views]
-    return digest({name: item for name, item in value.items() if name not in ("owner", "description", "tags")})
+    return digest({name: item for name, item in value.items() if name not in ("owner", "description", "tags", "segments")})
 
 
 def ledger_fingerprint(view: FeatureView) -> str:

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TypeVar
 
 from featurestore.errors import DefinitionError, did_you_mean
-from featurestore.spec.aggregations import Aggregation
+from featurestore.spec.aggregations import Aggregation, Last
 from featurestore.spec.entity import Entity
 from featurestore.spec.expression import Expression, parse
 from featurestore.spec.names import checked_name
@@ -65,6 +65,8 @@ class FeatureView:
         derived: Features computed from these when they are read.
         join_keys: Entity key column to source column, where the names differ.
         event_time: Another timestamp column of the source by which events are counted.
+        segments: Key columns and features whose values the drift audit monitors apart: ``("region",)``. A feature is of type
+            string, or the last or first value of a whole number.
         delay: Length by which both edges of every window are moved back, for labels that need time to mature.
         owner: Who answers for it.
         description: One sentence.
@@ -82,6 +84,7 @@ class FeatureView:
     derived: tuple[Derived, ...]
     join_keys: tuple[tuple[str, str], ...]
     event_time: str
+    segments: tuple[str, ...]
     delay: str | None
     owner: str | None
     description: str
@@ -98,6 +101,7 @@ class FeatureView:
         derived: Sequence[Derived] = (),
         join_keys: Mapping[str, str] | None = None,
         event_time: str | None = None,
+        segments: Sequence[str] = (),
         delay: str | None = None,
         owner: str | None = None,
         description: str = "",
@@ -114,6 +118,7 @@ class FeatureView:
             "derived": all_of(Derived, derived, f"derived of view {name!r}"),
             "join_keys": tuple(sorted((join_keys or {}).items())),
             "event_time": event_time or source.event_time,
+            "segments": all_of(str, (segments,) if isinstance(segments, str) else segments, f"segments of view {name!r}"),
             "delay": delay,
             "owner": owner,
             "description": description,
@@ -121,7 +126,7 @@ class FeatureView:
         }.items():
             object.__setattr__(self, field, value)
         self._check()
-        _ = self.features
+        self._check_segments()
 
     def _check(self) -> None:
         what = f"view {self.name!r}"
@@ -155,6 +160,24 @@ class FeatureView:
             aggregation.check_grain(self.grain)
             for _, window in aggregation.outputs():
                 window.check(self.grain)
+
+    def _check_segments(self) -> None:
+        what, features = f"view {self.name!r}", {feature.name: feature for feature in self.features}
+        for name in self.segments:
+            feature = features.get(name)
+            if self.segments.count(name) > 1:
+                raise DefinitionError(f"{what} names the segment {name!r} twice.")
+            if name in self.entity.keys:
+                continue
+            if feature is None:
+                near = did_you_mean(name, [*self.entity.keys, *features])
+                raise DefinitionError(f"{what}: the segment {name!r} is neither a key column nor a feature of it.{near}")
+            is_code = isinstance(feature.aggregation, Last) and feature.type in ("int64", "int32")
+            if feature.type != "string" and not is_code:
+                raise DefinitionError(
+                    f"{what}: the segment {name!r} is a feature of type {feature.type}; a segment is a key column, a string, or the "
+                    "last or first value of a whole number."
+                )
 
     @property
     def delay_steps(self) -> int:

@@ -52,7 +52,8 @@ class PlantedDrift:
         magnitude: Factor on the quantity, per year for a gradual share. For records: the factor, hours or rate of the fault.
         category: The only category hit, or None for all.
         region: The only region hit, or None for all.
-        features: Columns of the reference definitions (``shop``) that it should move; of a fault, columns of the source.
+        features: Columns of the reference definitions (``shop``) that it should move, ``column[segment]`` in one segment alone; of
+            a fault, columns of the source.
 
     Raises:
         DefinitionError: unknown kind or quantity, or the change ends before it starts.
@@ -140,12 +141,18 @@ _RETURNS = (
     "sku_returns__returns_90d",
     "sku_returns__returns_1y",
 )
+
+
+def _skus_of(category: str) -> tuple[str, ...]:
+    return tuple(f"sku_demand__{feature}[category={category}]" for feature in ("views_28d", "orders_28d", "units_28d"))
+
+
 _FEATURES: dict[str, tuple[str, ...]] = {
     "warehouse_automation": ("region_service__fast_ship_rate_28d", "region_service__fast_shipments_28d", *_DELIVERY),
     "live_channel": ("category_demand__live_share_28d", "category_demand__live_orders_28d"),
     "covid_orders": (*_ORDERS, "user_activity__since_buy", "user_activity__spend_cents_90d"),
     "covid_delay": _DELIVERY,
-    "covid_fresh": ("category_demand__season_28d",),
+    "covid_fresh": ("category_demand__season_28d", *_skus_of("FRESH")),
     "fresh_growth": ("category_demand__orders_364d",),
     "apparel_decline": ("category_demand__orders_364d",),
     "pre_sale_wave": _ORDERS,
@@ -155,15 +162,15 @@ _FEATURES: dict[str, tuple[str, ...]] = {
         "region_service__order_profile_182d",
         "region_cutoff__orders_91d",
     ),
-    "lockdown_orders": ("region_service__orders_28d",),
+    "lockdown_orders": ("region_service__orders_28d", "sku_places__units_28d[region_id=1]"),
     "lockdown_delay": _DELIVERY,
-    "reopening_pharma": ("category_demand__season_28d",),
+    "reopening_pharma": ("category_demand__season_28d", *_skus_of("PHARMA")),
     "reopening_delay": _DELIVERY,
     "careful_consumers": ("category_demand__discount_share_28d",),
     "double12_vanishes": _ORDERS,
     "floods": _DELIVERY,
     "refund_only": _RETURNS,
-    "trade_in_subsidy": ("category_demand__season_28d",),
+    "trade_in_subsidy": ("category_demand__season_28d", *_skus_of("ELECTRONICS")),
     "ai_coupons": ("category_demand__coupon_share_28d", "user_activity__coupon_share_1y"),
     "sku_incidents": ("sku_returns__return_rate_90d", "sku_returns__return_probability"),
     "price_unit": ("events.list_price_cents", "events.amount_cents", "events.discount_cents"),
@@ -172,7 +179,8 @@ _FEATURES: dict[str, tuple[str, ...]] = {
     "redelivery": ("events.rows",),
     "coupon_ring": ("user_activity__coupon_share_1y",),
 }
-"""Columns of the reference definitions that each change should move; of faults, columns of the source (``source.column``)."""
+"""Columns of the reference definitions that each change should move, ``column[segment]`` in one segment alone; of faults, columns
+of the source (``source.column``)."""
 
 
 def _planted() -> tuple[PlantedDrift, ...]:

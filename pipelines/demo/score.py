@@ -20,8 +20,10 @@ def score_planted(planted: Sequence[PlantedDrift], audit: AuditReport) -> tuple[
     An episode is a find if it is not estimated to have begun before the change, and either is seen while the change is young
     or is estimated to have begun with it.
     """
-    rows = audit.table.select(["feature", "month", "state"]).to_pylist()
-    latched = {(row["feature"], Month.parse(row["month"])) for row in rows if row["state"] in (DRIFT, LATCHED)}
+    rows = audit.table.select(["feature", "segment", "month", "state"]).to_pylist()
+    latched = {
+        (_place(row["feature"], row["segment"]), Month.parse(row["month"])) for row in rows if row["state"] in (DRIFT, LATCHED)
+    }
     return tuple(_outcome(drift, audit.entered, latched) for drift in planted)
 
 
@@ -41,7 +43,7 @@ def _outcome(drift: PlantedDrift, episodes: Sequence[Episode], latched: set[tupl
         last_month=drift.last_month,
         features=drift.features,
         found_month=first.month if first else None,
-        found_feature=first.feature if first else None,
+        found_feature=_place(first.feature, first.segment) if first else None,
         is_masked=first is None and bool(drift.features) and all((name, before) in latched for name in drift.features),
     )
 
@@ -49,6 +51,12 @@ def _outcome(drift: PlantedDrift, episodes: Sequence[Episode], latched: set[tupl
 def _is_find(episode: Episode, drift: PlantedDrift) -> bool:
     begins = drift.first_month
     within = GRADUAL_FOUND_WITHIN_MONTHS if drift.kind == "gradual" else FOUND_WITHIN_MONTHS
-    if episode.feature not in drift.features or episode.month < begins or episode.since < begins.shift(-ONSET_MONTHS):
+    is_place = _place(episode.feature, episode.segment) in drift.features
+    if not is_place or episode.month < begins or episode.since < begins.shift(-ONSET_MONTHS):
         return False
     return episode.month <= begins.shift(within) or episode.since <= begins.shift(ONSET_MONTHS)
+
+
+def _place(feature: str, segment: str | None) -> str:
+    """Name a column and segment as planted changes do."""
+    return feature if segment is None else f"{feature}[{segment}]"

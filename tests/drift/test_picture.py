@@ -18,7 +18,7 @@ def scores_of(features: int, months: int) -> pa.Table:
         {
             "month": date(2016 + t // 12, t % 12 + 1, 1),
             "feature": f"user_activity__f{i}_$x$" if i else "one with an extraordinarily long name that goes on " * 2,
-            "segment": None if i % 2 else "region=<9>",
+            "segment": "region=<9>" if i % 2 else None,
             "state": STATES[(i + t) % len(STATES)],
         }
         for t in range(months)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 
 import pyarrow as pa
@@ -54,6 +55,14 @@ def test_a_change_is_found_in_the_first_month_in_which_one_of_its_features_enter
 def test_a_find_is_seen_early_or_dated_right_and_never_dated_before_the_change(month, since, is_found):
     (outcome,) = score_planted([planted("step", date(2020, 3, 10), "a")], audit(episode("a", month, since)))
     assert (outcome.found_month is not None) == is_found
+
+
+def test_a_local_change_is_found_in_its_segment_alone():
+    drift = planted("local", date(2020, 3, 10), "a[region=9]")
+    assert score_planted([drift], audit(episode("a", "2020-04")))[0].found_month is None
+    assert score_planted([drift], audit(replace(episode("a", "2020-04"), segment="region=1")))[0].found_month is None
+    (outcome,) = score_planted([drift], audit(replace(episode("a", "2020-04"), segment="region=9")))
+    assert (outcome.found_month, outcome.found_feature) == (Month(2020, 4), "a[region=9]")
 
 
 def test_a_gradual_change_may_take_two_years():

@@ -45,10 +45,16 @@ def test_the_views_are_about_six_kinds_of_entities() -> None:
 
 
 def test_every_planted_drift_names_features_that_exist() -> None:
-    named = {feature for drift in PLANTED for feature in drift.features}
+    named = {feature.partition("[")[0] for drift in PLANTED for feature in drift.features}
     of_the_source = {f"{events.name}.{column}" for column in (*events.types, "rows")}
     assert named <= columns() | of_the_source
     assert len(named) > 15
+
+
+def test_every_planted_local_drift_names_a_declared_segment() -> None:
+    local = [place.rstrip("]").partition("[") for drift in PLANTED for place in drift.features if "[" in place]
+    declared = {(view.name, segment) for view in VIEWS for segment in view.segments}
+    assert {(column.partition("__")[0], segment.partition("=")[0]) for column, _, segment in local} == declared
 
 
 def test_the_three_consumers_share_features_instead_of_repeating_them() -> None:

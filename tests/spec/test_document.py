@@ -29,7 +29,14 @@ PRIOR = Calibration(
 )
 DEMAND = FeatureService("demand_v1", features=["activity:buys_30d", "profile"], owner="planning", description="It's theirs")
 EVERYTHING = [
-    with_basket(delay="45d", event_time="ordered_at", tags={"team": "x"}, owner="me", join_keys={"user_id": "sku_id"}),
+    with_basket(
+        delay="45d",
+        event_time="ordered_at",
+        tags={"team": "x"},
+        owner="me",
+        join_keys={"user_id": "sku_id"},
+        segments=["user_id"],
+    ),
     view("profile", Profile("hours"), Recency("since"), Last("category", "category"), Mean("load", "weight"), grain="1h"),
     DEMAND,
     PRIOR,
@@ -57,7 +64,7 @@ def test_a_registry_survives_its_json_form() -> None:
         ),
         view("activity", Sum("paid", "amount_cents"), Count("orders", where=BUY), Count("purchases", where=BUY)),
         view("activity", Count("buys", where="event_type  =  'buy' -- only these"), Sum("spend", "amount_cents")),
-        view(owner="me", description="It is mine.", tags={"a": "b"}),
+        view(owner="me", description="It is mine.", tags={"a": "b"}, segments=("user_id",)),
         view(entity=Entity("user", key="user_id", description="Somebody")),
         view(entity=Entity("user", key="buyer"), join_keys={"buyer": "user_id"}),
         view(source=source(values={"event_type": ["buy"]}, landing="elsewhere", timezone="Asia/Shanghai")),
@@ -98,7 +105,7 @@ def test_what_changes_the_totals_is_computed_anew(changed) -> None:
 
 
 def test_a_fingerprint_changes_with_the_meaning_and_not_with_labels() -> None:
-    assert fingerprint(view()) == fingerprint(view(owner="me", description="x", tags={"a": "b"}))
+    assert fingerprint(view()) == fingerprint(view(owner="me", description="x", tags={"a": "b"}, segments=("user_id",)))
     assert fingerprint(view()) != fingerprint(with_basket())
     assert fingerprint(view()) != fingerprint(view(source=source(event_time="ordered_at")))
     assert fingerprint(USER) == fingerprint(Entity("user", key="user_id", description="Somebody"))

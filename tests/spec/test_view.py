@@ -61,6 +61,11 @@ def test_keys_are_mapped_to_other_columns_and_typed_by_the_source() -> None:
         (lambda: view("v", event_time="amount_cents"), "no timestamp column"),
         (lambda: view("v", delay="lifetime"), "cannot be 'lifetime'"),
         (lambda: view("v", delay="36h"), "not a whole number of days"),
+        (lambda: view("v", Last("category", "category"), segments=("categry",)), "Did you mean 'category'"),
+        (lambda: view("v", Count("n"), segments="n"), "a segment is a key column, a string"),
+        (lambda: view("v", Last("paid", "ordered_at"), segments=("paid",)), "is a feature of type timestamp"),
+        (lambda: view("v", Count("n"), segments=("user_id", "user_id")), "names the segment 'user_id' twice"),
+        (lambda: view("v", Count("n"), segments=(3,)), "a list of str objects"),
         (lambda: view("v", Count("n", windows=("6h",))), "not a whole number of days"),
         (lambda: view("v", Count("n", windows=("30d",)), Sum("n_30d", "amount_cents")), "two features named 'n_30d'"),
         (lambda: view("v", Count("n"), derived=[Derived("n", "1")]), "two features named 'n'"),
@@ -79,3 +84,15 @@ def test_a_wrong_view_says_what_is_wrong_and_what_was_meant(define, message: str
 def test_an_unknown_feature_of_a_view_names_the_nearest_one() -> None:
     with pytest.raises(DefinitionError, match="Did you mean 'buys_30d'"):
         view().feature("buys_30")
+
+
+def test_segments_are_key_columns_strings_and_whole_numbers_that_an_event_said() -> None:
+    item = view(
+        "v",
+        Last("category", "category"),
+        Last("sku", "sku_id"),
+        derived=[Derived("label", "lower(category)")],
+        segments=("user_id", "category", "sku", "label"),
+    )
+    assert item.segments == ("user_id", "category", "sku", "label")
+    assert view("v", Count("n"), segments="user_id").segments == ("user_id",)
