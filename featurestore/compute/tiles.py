@@ -33,7 +33,7 @@ def tile_sql(
     timezone: str,
     measures: Sequence[Measure] | None = None,
     by: Sequence[str] | None = None,
-    also: str = "TRUE",
+    also: str | None = None,
 ) -> str:
     """Render the query that aggregates a view's events into one row per key and step.
 
@@ -44,7 +44,7 @@ def tile_sql(
         timezone: The store's business time zone.
         measures: What to aggregate; all of the view's by default.
         by: SQL of the columns that make up a key; the view's key columns by default.
-        also: Condition on the events, over ``TIME_US`` and ``LOCAL_US`` too.
+        also: Condition on the events, over ``TIME_US`` and ``LOCAL_US`` too; none by default.
 
     Returns:
         A query with the columns ``key_0``, ``key_1`` and so on, ``step`` and one per measure, in no order.
@@ -54,7 +54,7 @@ def tile_sql(
     keys = [quote(column) for _, column in view.key_columns] if by is None else by
     prepared = dict.fromkeys(column for measure in measures for column in measure.prepared)
     conditions = [rows.condition(aggregation) for aggregation in view.aggregations]
-    where = [*(f"{key} IS NOT NULL" for key in keys), also]
+    where = [*(f"{key} IS NOT NULL" for key in keys), *([also] if also else [])]
     if "TRUE" not in conditions:
         where.append(f"({' OR '.join(dict.fromkeys(conditions))})")
     timed = f"""SELECT *, epoch_us({time}) AS {TIME_US}, {TIME_US} + {_shift_sql(interval, timezone)} AS {LOCAL_US}

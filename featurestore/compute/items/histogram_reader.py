@@ -122,7 +122,7 @@ class HistogramReader:
             int64 [probes, buckets].
         """
         out = np.zeros((len(codes), buckets), np.int64)
-        for first, end, places in self._chunks(codes, edges, least=buckets):
+        for first, end, places in self._chunks(codes, edges):
             for place in places:
                 probe, bucket, count = place.counted(place.low, place.high)
                 cells = out[first:end].reshape(-1)
@@ -141,13 +141,13 @@ class HistogramReader:
             ``(bucket, has_value)`` per probe (int64, bool); the bucket is meaningless without values.
         """
         bucket, has_value = np.zeros(len(codes), np.int64), np.zeros(len(codes), bool)
-        for first, end, places in self._chunks(codes, edges, least=1):
+        for first, end, places in self._chunks(codes, edges):
             bucket[first:end], has_value[first:end] = _ranked(places, end - first, q)
         return bucket, has_value
 
-    def _chunks(self, codes: np.ndarray, edges: Edges, *, least: int) -> Iterator[tuple[int, int, list[_Place]]]:
-        """Cut probes into ranges ``[first, end)`` that look at a bounded number of numbers; ``least`` counts for each probe."""
-        places, weights = list(self._places(codes, edges)), np.full(len(codes), least, np.int64)
+    def _chunks(self, codes: np.ndarray, edges: Edges) -> Iterator[tuple[int, int, list[_Place]]]:
+        """Cut probes into ranges ``[first, end)`` that look at a bounded number of numbers."""
+        places, weights = list(self._places(codes, edges)), np.ones(len(codes), np.int64)
         for place in places:
             weights[place.probes] += place.high - place.low
         total, first = np.cumsum(weights), 0

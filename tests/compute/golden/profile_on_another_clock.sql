@@ -1,7 +1,7 @@
 SELECT "amount_cents" AS key_0,
        "category" AS key_1,
        "tile step" AS step,
-       [CAST(coalesce(count_if("bucket 03c917a1f198" = 0), 0) AS BIGINT), CAST(coalesce(count_if("bucket 03c917a1f198" = 1), 0) AS BIGINT), CAST(coalesce(count_if("bucket 03c917a1f198" = 2), 0) AS BIGINT), CAST(coalesce(count_if("bucket 03c917a1f198" = 3), 0) AS BIGINT), CAST(coalesce(count_if("bucket 03c917a1f198" = 4), 0) AS BIGINT), CAST(coalesce(count_if("bucket 03c917a1f198" = 5), 0) AS BIGINT), CAST(coalesce(count_if("bucket 03c917a1f198" = 6), 0) AS BIGINT)] AS "day_of_week_03c917a1f198"
+       list_sort(list("bucket 03c917a1f198") FILTER (WHERE "bucket 03c917a1f198" IS NOT NULL)) AS "day_of_week_03c917a1f198"
 FROM (
   SELECT *, "local us" // 86400000000 - 134774 AS "tile step",
        CASE WHEN TRUE THEN "local us" // 86400000000 % 7 END AS "bucket 03c917a1f198"
