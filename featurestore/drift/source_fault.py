@@ -208,8 +208,10 @@ def _stopped(record: DailyRecord) -> Iterator[_Flag]:
 def _shifted(record: DailyRecord) -> Iterator[_Flag]:
     """Flag days whose hours fit those of the four weeks before once they are moved, and do not as they are.
 
-    A day of far more events than usual has hours of its own: a festival begins at midnight.
+    A day of far more events than usual has hours of its own: a festival begins at midnight. A clock moves everything that it
+    stamps, so most of the types that a day has rows enough of must have moved alike: one that moves alone works other hours.
     """
+    judged, moves = np.zeros(record.size, int), dict[int, list[tuple[str | None, int]]]()
     for kind, hours in record.hours.items():
         rows = hours.sum(axis=1)
         sums = np.cumsum(np.concatenate([np.zeros((1, 24)), hours]), axis=0)
@@ -217,6 +219,7 @@ def _shifted(record: DailyRecord) -> Iterator[_Flag]:
         days = days[rows[days] < MOST_OF_USUAL * (sums[days] - sums[days - LEARNED_DAYS]).sum(axis=1) / LEARNED_DAYS]
         if not len(days):
             continue
+        judged[days] += 1
         past = sums[days] - sums[days - LEARNED_DAYS] + 0.5
         usual = np.log(past / past.sum(axis=1, keepdims=True))
         own = hours[days] / rows[days, None]
@@ -230,8 +233,13 @@ def _shifted(record: DailyRecord) -> Iterator[_Flag]:
             if not len(before) or best[i] == 0 or fits[i, best[i]] - fits[i, 0] < HOUR_GAIN:
                 continue
             if misfit[i] < HOUR_MISFIT * float(np.median(before)):
-                by = int(best[i]) if best[i] <= 12 else int(best[i]) - 24
-                yield _Flag(kind, "event_time", CLOCK, day, float(rows[day]), f"hours moved by {by:+d}")
+                moves.setdefault(day, []).append((kind, int(best[i]) if best[i] <= 12 else int(best[i]) - 24))
+    for day, moved_types in sorted(moves.items()):
+        middle = sorted(by for _, by in moved_types)[len(moved_types) // 2]
+        alike = [kind for kind, by in moved_types if abs(by - middle) <= 1]
+        if 2 * len(alike) > judged[day]:
+            for kind in alike:
+                yield _Flag(kind, "event_time", CLOCK, day, float(record.rows[kind][day]), f"hours moved by {middle:+d}")
 
 
 def _joined(source: str, record: DailyRecord, flags: Sequence[_Flag]) -> Iterator[SourceFault]:

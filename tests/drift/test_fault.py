@@ -79,6 +79,7 @@ def daily(
     late: dict | None = None,
     times: dict | None = None,
     hours: dict | None = None,
+    moved_types: tuple = ("buy", "view"),
 ):
     """A record of two event types; arguments say by day what is wrong."""
     rng, rows = np.random.default_rng(0), []
@@ -90,7 +91,7 @@ def daily(
             if not count:
                 continue
             shared = {"day": FIRST + timedelta(days=t), "type": kind, "rows": count}
-            own = np.roll(profile, (hours or {}).get(t, 0))
+            own = np.roll(profile, (hours or {}).get(t, 0) if kind in moved_types else 0)
             drawn = rng.multinomial(count, own / own.sum()).tolist()
             early = (late or {}).get(t, 0) if kind == "buy" else 0
             rows.append({**shared, "column": None, "present": count, "early": early, "hours": drawn})
@@ -122,6 +123,10 @@ def test_each_fault_is_found_on_its_days_and_no_other(kind: str) -> None:
     assert min(fault.first for fault in found) == FIRST + timedelta(days=min(wrong))
     assert max(fault.last for fault in found) == FIRST + timedelta(days=max(wrong))
     assert all(fault.rows > 0 for fault in found)
+
+
+def test_one_type_that_works_other_hours_is_no_fault_of_the_clock() -> None:
+    assert find_source_faults("orders", daily(**FAULTS["clock"], moved_types=("buy",)), {}) == []
 
 
 def test_event_times_in_the_future_are_a_fault_of_few_rows() -> None:
