@@ -7,9 +7,10 @@
 
 from __future__ import annotations
 
+import importlib
+import typing
+
 from featurestore.calendar import retail_season
-from featurestore.client import FeatureStore
-from featurestore.drift.monitor import monitor_drift
 from featurestore.drift.policy import DriftPolicy
 from featurestore.errors import (
     CalibrationError,
@@ -52,6 +53,10 @@ from featurestore.spec import (
     Var,
 )
 from featurestore.timeline import Offset
+
+if typing.TYPE_CHECKING:
+    from featurestore.client import FeatureStore
+    from featurestore.drift.monitor import monitor_drift
 
 __version__ = "0.1.0"
 
@@ -99,3 +104,17 @@ __all__ = [
     "monitor_drift",
     "retail_season",
 ]
+
+# Loaded when they are first used: a module of definitions, or `--help`, needs neither.
+_ON_FIRST_USE = {"FeatureStore": "featurestore.client", "monitor_drift": "featurestore.drift.monitor"}
+
+
+def __getattr__(name: str) -> typing.Any:
+    if name not in _ON_FIRST_USE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(importlib.import_module(_ON_FIRST_USE[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_ON_FIRST_USE})

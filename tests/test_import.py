@@ -47,8 +47,8 @@ def test_importing_takes_little_cpu() -> None:
 
 
 def test_all_names_everything_that_is_public_and_nothing_else() -> None:
-    modules = {name for name, value in vars(fs).items() if type(value).__name__ == "module"}
-    public = {name for name in vars(fs) if not name.startswith("_")} - modules - {"annotations"}
+    modules = {name for name in dir(fs) if type(getattr(fs, name)).__name__ == "module"}
+    public = {name for name in dir(fs) if not name.startswith("_")} - modules - {"annotations"}
     assert public == set(fs.__all__) - {"__version__"}
 
 
