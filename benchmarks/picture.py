@@ -17,19 +17,20 @@ LENGTH_TICKS = {0.5: "6 m", 1: "1 y", 2: "2 y", 5: "5 y", 10: "10 y"}
 
 
 def draw(record: dict[str, Any], file: Path) -> Path | None:
-    """Draw the series of a record as a PNG; nothing when they have not been measured.
+    """Draw the series of a record that have been measured as a PNG; nothing when none has.
 
     Args:
         record: Of one size.
         file: To write, whole or not at all.
     """
-    if any(name not in record["sections"] for name in PANELS):
+    panels = {name: texts for name, texts in PANELS.items() if name in record["sections"]}
+    if not panels:
         return None
     from matplotlib.figure import Figure
     from matplotlib.ticker import NullLocator
 
-    figure = Figure(figsize=(9.6, 4.4), dpi=110, layout="constrained")
-    for axes, (name, (axis, title)) in zip(figure.subplots(1, 2), PANELS.items(), strict=True):
+    figure = Figure(figsize=(4.8 * len(panels), 4.4), dpi=110, layout="constrained")
+    for axes, (name, (axis, title)) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True):
         _draw_panel(axes, record["sections"][name]["series"])
         axes.set_title(f"{title}, the same spine", loc="left", fontsize=10)
         axes.set_xlabel(axis)
@@ -40,7 +41,13 @@ def draw(record: dict[str, Any], file: Path) -> Path | None:
             axes.set_xticks(sorted({x for points in record["sections"][name]["series"].values() for x, _ in points}))
             axes.xaxis.set_major_formatter(lambda x, _: f"{x:,.0f}")
         axes.xaxis.set_minor_locator(NullLocator())
-    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=9, frameon=False)
+    figure.legend(
+        *figure.axes[0].get_legend_handles_labels(),
+        loc="outside lower center",
+        ncols=2 * len(panels),
+        fontsize=9,
+        frameon=False,
+    )
     figure.suptitle(f"Cost of a training set, {record['events']:,} events", x=0.01, ha="left", fontsize=12)
     file.parent.mkdir(parents=True, exist_ok=True)
     part = file.with_name(f".{file.name}.part")

@@ -44,9 +44,10 @@ def test_a_section_that_is_measured_again_replaces_itself_alone(tmp_path: Path) 
     ]
 
 
-def test_the_picture_needs_both_of_its_sections(tmp_path: Path) -> None:
+def test_the_picture_shows_the_sections_that_were_measured(tmp_path: Path) -> None:
     file, picture, bench = tmp_path / "1k.json", tmp_path / "cost.png", Bench(Size.parse("1k"), tmp_path)
     series = {"ours, users": [(1.0, 0.5), (10.0, 0.5)], "range join, SKUs": [(1.0, 2.0), (10.0, 20.0)]}
-    assert draw(add_section(file, bench, "lengths", Findings((), series), seconds=1.0), picture) is None
+    assert draw(read_record(file), picture) is None
+    assert draw(add_section(file, bench, "lengths", Findings((), series), seconds=1.0), picture) == picture
     assert draw(add_section(file, bench, "growth", Findings((), series), seconds=1.0), picture) == picture
     assert picture.read_bytes().startswith(b"\x89PNG")
