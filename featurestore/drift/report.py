@@ -5,7 +5,7 @@ the report's drift test is one registered under a name of ours that looks the ex
 and the features worth a look go in: its cost lies in figures, not in statistics.
 
 Each report is also kept in an Evidently workspace, a project a view and a run a month, which ``evidently ui --workspace FOLDER``
-shows month by month.
+shows month by month, its scores and missing values over time on the project's dashboard.
 """
 
 from __future__ import annotations
@@ -36,6 +36,11 @@ MAX_ROWS = 5000
 MAX_FEATURES = 12
 MAX_CATEGORIES = 20
 STATTEST = "featurestore_score"
+DASHBOARD = "Drift"
+PANELS: tuple[tuple[str, str, str, dict[str, str]], ...] = (
+    ("Scores", "Season-aware score of each feature that a report showed, in units of its threshold", "ValueDrift", {}),
+    ("Missing values", "Share of a report's rows without a value", "MissingValueCount", {"value_type": "share"}),
+)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.=-]{0,120}")
 _RANK = {DRIFT: 0, LATCHED: 1, WATCH: 2, OK: 3, INSUFFICIENT: 4}
 
@@ -207,14 +212,19 @@ def _keep(snapshot: Any, folder: Path, *, project: str, month: Month) -> None:
     """Keep a report in the workspace under names made from project and month, so that drawing it again replaces it."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        from evidently.sdk.models import ProjectModel
+        from evidently.sdk.models import PanelMetric, ProjectModel
+        from evidently.sdk.panels import line_plot_panel
         from evidently.ui.workspace import Workspace
 
     folder.mkdir(parents=True, exist_ok=True)
     workspace = Workspace.create(str(folder))
     own = uuid5(NAMESPACE_URL, f"featurestore:{project}")
     if workspace.get_project(own) is None:
-        workspace.add_project(ProjectModel(id=own, name=project, description=f"Monthly drift reports of {escape(project)}"))
+        model = ProjectModel(id=own, name=project, description=f"Monthly drift reports of {escape(project)}")
+        dashboard = workspace.add_project(model).dashboard
+        for title, description, metric, labels in PANELS:
+            of_each = PanelMetric(metric=metric, metric_labels=labels, legend="{{column}}")
+            dashboard.add_panel(line_plot_panel(title, [of_each], description), tab=DASHBOARD)
     workspace.state.write_snapshot(own, uuid5(own, str(month)), snapshot.to_snapshot_model())
 
 

@@ -145,3 +145,4 @@ def test_the_workspace_holds_one_run_a_month_with_our_scores_in_it(tmp_path) -> 
     first = min(runs, key=lambda run: run.timestamp)
     shown = [getattr(result, "value", None) for result in first.metric_results.values()]
     assert any(value == pytest.approx(scores["v__jumps"]) for value in shown if isinstance(value, float))
+    assert [panel.title for panel in project.dashboard.model().panels] == ["Scores", "Missing values"]
