@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from featurestore.compute.batch import batch_features
+from featurestore.compute.derive import ParameterVersion
 from featurestore.compute.estimate import rebuilds
-from featurestore.compute.historical import HistoricalQuery, batch_features, historical_query, stream_features, write_features
+from featurestore.compute.historical import HistoricalQuery, historical_query, stream_features, write_features
 from featurestore.compute.materialize import STAGES, MaterializeReport, materialize
+from featurestore.compute.publication import Publication
 from featurestore.compute.spine import read_table
 from featurestore.compute.verdict import VerifyReport
 from featurestore.compute.verify import verify
@@ -62,13 +65,14 @@ from featurestore.monitoring import (
     panel,
     resets,
 )
+from featurestore.serving import KEPT_PUBLICATIONS, last_good, publish_service
 from featurestore.soundness import source_faults, spoiled
 from featurestore.spec.document import Definition
 from featurestore.spec.plan import Plan
 from featurestore.spec.registry import Features, Registry
 from featurestore.spec.view import FeatureView
 from featurestore.status import StoreStatus, store_status
-from featurestore.timeline import Interval, Month, day_start_us, to_us
+from featurestore.timeline import HOUR_US, Interval, Month, day_start_us, length_steps, to_us
 
 Months = Month | date | str | Iterable[Month | date | str]
 
@@ -222,7 +226,7 @@ class FeatureStore:
             as_known: Whether a row sees only events, and versions of events, with ``ingested_at < floor(as_of)``. Of a source
                 without ingested_at every event is known when it happens.
             versions: An earlier answer (or its schema, or the JSON value in its metadata): read what it read, so that the same
-                call gives an equal table after more data has arrived.
+                call gives an equal table after more data has arrived. Or a publication, with any of its service's features.
 
         Returns:
             Rows and columns of the spine, in its order, then ``view__feature_window`` columns. NULL key or as_of: NULL. An
@@ -230,6 +234,7 @@ class FeatureStore:
 
         Raises:
             NotMaterializedError: committed events before an as_of are not yet in a view.
+            NotPublishedError: an as_of lies behind that of the publication.
             SpineError: a key or as_of column is missing, of the wrong type, or named like an output.
             VersionError: the versions do not belong to these features.
         """
@@ -300,24 +305,45 @@ class FeatureStore:
         *,
         as_known: bool = False,
     ) -> HistoricalQuery:
-        read = None if versions is None else ReadVersions.parse(versions)
+        return self._query(
+            features, versions, as_known=as_known, parameters=accepted_parameters, as_of=as_of, join_keys=join_keys
+        )
+
+    def _query(
+        self,
+        features: Features,
+        versions: Any,
+        *,
+        parameters: Callable[..., Sequence[ParameterVersion]],
+        as_known: bool,
+        **columns: Any,
+    ) -> HistoricalQuery:
+        """Open what is read; of a publication with its own definitions and calibrations."""
+        publication = versions if isinstance(versions, Publication) else None
+        read = None if versions is None else ReadVersions.parse(publication.versions if publication else versions)
+        calibrations = read.calibrations if read else {}
+        if publication and parameters is champion_parameters:
+            calibrations = {name: (champion,) if champion else () for name, champion in publication.champions.items()}
         return historical_query(
             self.layout,
-            self.registry,
+            publication.registry if publication else self.registry,
             features,
-            as_of=as_of,
-            join_keys=join_keys,
-            parameters=cache(
-                lambda name: accepted_parameters(
-                    self.layout, name, only=None if read is None else read.calibrations.get(name, ())
-                )
-            ),
+            parameters=cache(lambda name: parameters(self.layout, name, only=calibrations.get(name, ()) if read else None)),
             as_known=as_known,
             versions=read,
+            publication=publication,
+            **columns,
         )
 
     def get_batch_features(
-        self, as_of: datetime | date | str, features: Features, *, entities: Any = None, active_since: Any = None
+        self,
+        as_of: datetime | date | str,
+        features: Features,
+        *,
+        entities: Any = None,
+        active_since: Any = None,
+        as_known: bool = False,
+        versions: Any = None,
     ) -> pa.Table:
         """Return the features of all entities, or of some, at one instant, read with the champion calibrations.
 
@@ -325,21 +351,69 @@ class FeatureStore:
             as_of: Instant; without a zone it is UTC.
             features: As in ``get_historical_features``, of views of one entity.
             entities: A table of keys; all known ones by default.
-            active_since: Only entities with an event in ``[floor(active_since), floor(as_of))``.
+            active_since: Only entities with an event in ``[floor(active_since), floor(as_of))``, whenever it was ingested.
+            as_known: As in ``get_historical_features``.
+            versions: An earlier batch: read what it read. Or a publication, with any of its service's features of one entity:
+                where that is not complete up to ``as_of``, it is answered at its own as_of, and ``is_fallback`` in the schema's
+                metadata (``featurestore.publication``) says so.
 
         Returns:
             Key columns, ``as_of``, one column per feature.
+
+        Raises:
+            NotMaterializedError: committed events before as_of are not yet in a view.
+            SpineError: the features are about several entities.
+            VersionError: the versions do not belong to these features.
         """
-        since = None if active_since is None else instant_us(active_since)
+        query = self._query(features, versions, as_known=as_known, parameters=champion_parameters)
         return batch_features(
-            self.layout,
-            self.registry,
-            features,
+            query,
             as_of_us=instant_us(as_of),
             entities=entities,
-            active_since_us=since,
-            parameters=cache(lambda name: champion_parameters(self.layout, name)),
+            active_since_us=None if active_since is None else instant_us(active_since),
         )
+
+    def publish(
+        self, service: str, *, as_of: datetime | date | str | None = None, keep: int = KEPT_PUBLICATIONS
+    ) -> Publication:
+        """Make what a service reads now its last good snapshot, if all of it is complete; idempotent.
+
+        Its versions are kept from ``vacuum`` like a pin's, and consumers read it with ``versions=store.published(service)``.
+
+        Args:
+            service: Name of the service.
+            as_of: Up to which its views are complete; by default the end of the last step with events, of its finest grain and of
+                the source that is furthest behind, but no step in progress.
+            keep: Publications that stay readable, this one included.
+
+        Returns:
+            The new one, or the last good one if that reads the same.
+
+        Raises:
+            NotMaterializedError: committed events before as_of are not yet in a view. The last good one stays.
+            NotPublishedError: there are no events, or as_of is earlier than that of the last good one.
+            UnknownNameError: there is no service of that name.
+        """
+        as_of_us = None if as_of is None else instant_us(as_of)
+        return publish_service(self.layout, self.registry, service, as_of_us=as_of_us, keep=keep)
+
+    def published(
+        self, service: str, *, max_age: str | timedelta | None = None, at: datetime | date | str | None = None
+    ) -> Publication:
+        """Return the last good publication of a service: ``as_of``, ``published_at``, and what ``versions=`` takes.
+
+        Args:
+            service: Name of the service.
+            max_age: By how much its as_of may lie before ``at``: a length such as ``"6h"`` or ``"2d"``; any by default.
+            at: Instant; the present by default.
+
+        Raises:
+            NotPublishedError: there is none, or it is too old.
+            UnknownNameError: there is no service of that name.
+        """
+        max_age_us = None if max_age is None else length_us(max_age)
+        at_us = None if at is None else instant_us(at)
+        return last_good(self.layout, self.registry, service, max_age_us=max_age_us, at_us=at_us)
 
     def take_snapshots(
         self, months: Months, *, views: Sequence[str] | None = None, progress: Callable[[str, Month], None] | None = None
@@ -628,6 +702,17 @@ def month_list(months: Months) -> list[Month]:
     if not given:
         raise DefinitionError("No month was given. Name at least one, such as '2024-08'.")
     return sorted({Month.parse(month) for month in given})
+
+
+def length_us(length: str | timedelta) -> int:
+    """Convert a length such as ``"6h"``, ``"2d"`` or a timedelta to microseconds.
+
+    Raises:
+        DefinitionError: it is neither.
+    """
+    if isinstance(length, timedelta):
+        return length // timedelta(microseconds=1)
+    return length_steps(length, "1h") * HOUR_US
 
 
 def instant_us(moment: datetime | date | str | Month, timezone: str = "UTC") -> int:

@@ -10,6 +10,7 @@
     ├── SpineError                 a spine lacks a column, has one of the wrong type or one named like an output
     ├── VersionError               versions to read again do not belong to what is asked for
     ├── NotMaterializedError       committed events before ``as_of`` are not yet in the view
+    ├── NotPublishedError          a service has no last good snapshot that may be read, or cannot get this one
     ├── OverflowingResultError     an exact result does not fit its type
     ├── CalibrationError           a calibration cannot be fitted, promoted or rolled back
     └── MissingExtraError          an optional dependency is not installed
@@ -66,6 +67,10 @@ class VersionError(FeatureStoreError):
 
 class NotMaterializedError(FeatureStoreError):
     """Committed events before ``as_of`` are not yet in the view."""
+
+
+class NotPublishedError(FeatureStoreError):
+    """A service has no last good snapshot that may be read: none yet, one too old; or it cannot get this one."""
 
 
 class OverflowingResultError(FeatureStoreError):

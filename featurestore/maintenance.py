@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from featurestore.compute.publication import Publication, publications
+from featurestore.compute.state import view_fingerprint
 from featurestore.compute.versions import ReadVersions
 from featurestore.errors import VersionError
+from featurestore.lake.discard import discard
 from featurestore.lake.layout import Layout, read_json, write_json
 from featurestore.lake.table import vacuum
 from featurestore.spec.names import checked_name
 from featurestore.spec.registry import Registry
 
 RETENTION_HOURS = 24 * 7
+DERIVED = ("tiles", "ledger")
+"""Kinds of tables that are computed from events alone, a table for each definition."""
 
 
 @dataclass(frozen=True)
@@ -25,15 +31,17 @@ class VacuumReport:
         files: Table, relative to the store's lake, to the number of deleted files; tables without any are absent.
         bytes: Their size.
         pinned: Names of the pins whose versions were kept.
+        published: Names of the services whose publications were kept.
     """
 
     files: Mapping[str, int]
     bytes: int
     pinned: tuple[str, ...]
+    published: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        count = sum(self.files.values())
-        kept = f"; kept {', '.join(self.pinned)}" if self.pinned else ""
+        count, names = sum(self.files.values()), (*self.pinned, *self.published)
+        kept = f"; kept {', '.join(names)}" if names else ""
         return f"{count:,} files, {self.bytes / 1e6:,.1f} MB deleted from {len(self.files)} tables{kept}"
 
 
@@ -43,9 +51,9 @@ def pin(layout: Layout, name: str, versions: Any) -> ReadVersions:
     Args:
         layout: The store.
         name: Of the pin, such as that of a model; an earlier one of the name gives way.
-        versions: As in ``ReadVersions.parse``.
+        versions: As in ``ReadVersions.parse``, or a publication.
     """
-    found = ReadVersions.parse(versions)
+    found = ReadVersions.parse(versions.versions if isinstance(versions, Publication) else versions)
     write_json(layout.pins / f"{checked_name(name, 'a pin')}.json", found.document())
     return found
 
@@ -72,7 +80,8 @@ def vacuum_store(
 ) -> VacuumReport:
     """Delete the files of the lake that no version in use needs: replaced ones, and orphans of crashed writers.
 
-    What pins were read from stays readable.
+    What pins were read from and services were published from stays readable. Tiles and ledgers of views that were removed, or
+    redefined, are no longer needed: they would be computed anew from the events. Publications of removed services are forgotten.
 
     Args:
         layout: The store.
@@ -80,32 +89,54 @@ def vacuum_store(
         retention_hours: Younger files stay; it must exceed the longest write.
         kinds: Kinds of tables (``events``, ``ledger``, ...); all by default.
     """
-    kept = _kept(layout, registry)
+    published = _published(layout, registry)
+    kept = _kept(layout, registry, [*pins(layout).values(), *(each.versions for found in published.values() for each in found)])
     lake, files, size = layout.root / "lake", dict[str, int](), 0
     for path in _tables(lake, kinds):
         sizes = {file.relative_to(path).as_posix(): file.stat().st_size for file in path.rglob("*.parquet")}
-        named = vacuum(path, retention_hours=retention_hours, keep_versions=sorted(kept.get(path, ())))
-        deleted = [name for name in named if name in sizes]  # Delta also names those that an earlier call has deleted
+        if _is_abandoned(layout, registry, path) and path not in kept:
+            deleted = discard(path, retention_hours=retention_hours)
+        else:
+            deleted = vacuum(path, retention_hours=retention_hours, keep_versions=sorted(kept.get(path, ())))
+        deleted = [name for name in deleted if name in sizes]  # Delta also names those that an earlier call has deleted
         if deleted:
             files[path.relative_to(lake).as_posix()] = len(deleted)
             size += sum(sizes[name] for name in deleted)
-    return VacuumReport(files, size, tuple(pins(layout)))
+    return VacuumReport(files, size, tuple(pins(layout)), tuple(published))
 
 
-def _kept(layout: Layout, registry: Registry) -> dict[Path, set[int]]:
-    """Map each table to the versions that pins need."""
+def _published(layout: Layout, registry: Registry) -> dict[str, list[Publication]]:
+    """Read the publications of each service; those of removed ones are forgotten."""
+    folders = sorted(path for path in layout.root.glob("publications/*") if path.is_dir())
+    for folder in folders:
+        if folder.name not in registry.services:
+            shutil.rmtree(folder)
+    return {folder.name: publications(folder) for folder in folders if folder.name in registry.services}
+
+
+def _kept(layout: Layout, registry: Registry, read: Iterable[ReadVersions]) -> dict[Path, set[int]]:
+    """Map each table to the versions that must stay readable."""
     found: dict[Path, set[int]] = {}
-    for pinned in pins(layout).values():
-        for name, versions in pinned.views.items():
+    for versions in read:
+        for name, of in versions.views.items():
             view = registry.views.get(name)
-            tables = {layout.ledger(name) / versions.fingerprint: versions.ledger}
-            if view is not None:
-                tables[layout.events(view.source.name)] = versions.events
-                if versions.superseded is not None:
-                    tables[layout.superseded(view.source.name)] = versions.superseded
+            source = of.source or (view.source.name if view else None)
+            tables: dict[Path, int | None] = {layout.ledger(name) / of.fingerprint: of.ledger}
+            if source is not None:
+                tables |= {layout.events(source): of.events, layout.superseded(source): of.superseded}
             for path, version in tables.items():
-                found.setdefault(path, set()).add(version)
+                if version is not None and version >= 0:
+                    found.setdefault(path, set()).add(version)
     return found
+
+
+def _is_abandoned(layout: Layout, registry: Registry, path: Path) -> bool:
+    """Tell whether a table holds tiles or totals that no view of the registry calls for."""
+    kind, name, *rest = path.relative_to(layout.root / "lake").parts
+    if kind not in DERIVED or not rest:
+        return False
+    view = registry.views.get(name)
+    return view is None or view_fingerprint(view, layout.timezone) != rest[0]
 
 
 def _tables(lake: Path, kinds: Iterable[str] | None) -> list[Path]:

@@ -19,7 +19,7 @@ from featurestore.drift.calibrations import active_resets, champion, parameter_v
 from featurestore.drift.fitters import WEIGHT, fitter
 from featurestore.drift.loop import Rows
 from featurestore.drift.policy import DriftPolicy
-from featurestore.errors import CalibrationError, UnknownNameError, did_you_mean
+from featurestore.errors import CalibrationError, UnknownNameError, VersionError, did_you_mean
 from featurestore.lake.layout import Layout
 from featurestore.lake.table import Table
 from featurestore.spec.document import digest
@@ -76,10 +76,24 @@ def accepted_parameters(layout: Layout, name: str, *, only: Collection[str] | No
     ]
 
 
-def champion_parameters(layout: Layout, name: str) -> Sequence[ParameterVersion]:
-    """Return the champion, for every as_of; nothing before the first promotion."""
+def champion_parameters(layout: Layout, name: str, *, only: Collection[str] | None = None) -> Sequence[ParameterVersion]:
+    """Return the champion, for every as_of; nothing before the first promotion.
+
+    Args:
+        layout: The store.
+        name: The calibration.
+        only: The champion, if any, that an earlier batch read; by default the one of now.
+
+    Raises:
+        VersionError: those are the versions of a training set, which may read several.
+    """
     folder = layout.calibrations(name)
-    version = champion(folder)
+    if only is not None and len(only) > 1:
+        raise VersionError(
+            f"A batch reads one version of calibration {name!r}, and the versions given name {', '.join(only)}: they are of a "
+            "training set. Give those of a batch or a publication."
+        )
+    version = champion(folder) if only is None else next((each for each in versions(folder) if each.name in only), None)
     if version is None:
         return []
     return [ParameterVersion(version.name, -END_OF_TIME_US, END_OF_TIME_US, parameter_values(parameters(folder, version)))]

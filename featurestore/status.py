@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import pyarrow as pa
 
+from featurestore.compute.publication import definitions_of, last_publication
 from featurestore.compute.state import ViewState
 from featurestore.drift.calibrations import champion, versions
 from featurestore.drift.state import DRIFT, LATCHED
 from featurestore.lake.layout import Layout
 from featurestore.lake.table import CommittedFile, Table
+from featurestore.spec.joined import JoinedView
 from featurestore.spec.registry import Registry
 from featurestore.timeline import Month
 
@@ -39,6 +41,31 @@ class ViewStatus:
     tile_rows: int
     ledger_bytes: int
     missing_months: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class JoinedViewStatus:
+    """One joined view: what it reads when it is read, and the months that those views lack."""
+
+    name: str
+    views: tuple[str, ...]
+    features: int
+    missing_months: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ServiceStatus:
+    """One service and its last good publication: number and instants (ISO, UTC) are ``None`` before the first.
+
+    ``is_redefined``: the service, or what it reads, is defined differently now.
+    """
+
+    name: str
+    features: int
+    number: int | None
+    as_of: str | None
+    published_at: str | None
+    is_redefined: bool
 
 
 @dataclass(frozen=True)
@@ -69,6 +96,8 @@ class StoreStatus:
     timezone: str
     sources: tuple[SourceStatus, ...]
     views: tuple[ViewStatus, ...]
+    joined_views: tuple[JoinedViewStatus, ...]
+    services: tuple[ServiceStatus, ...]
     calibrations: tuple[CalibrationStatus, ...]
     last_audit: str | None
     open_drifts: tuple[OpenDrift, ...]
@@ -88,11 +117,14 @@ def store_status(layout: Layout, registry: Registry, history: pa.Table) -> Store
     """
     months = [day for day in history["month"].to_pylist() if day]
     last = max(months, default=None)
+    views = {v.name: _view(ViewState(layout, v, Table.open(layout.events(v.source.name)))) for v in registry.views.values()}
     return StoreStatus(
         root=str(layout.root),
         timezone=layout.timezone,
         sources=tuple(_source(layout, name) for name in registry.sources),
-        views=tuple(_view(ViewState(layout, v, Table.open(layout.events(v.source.name)))) for v in registry.views.values()),
+        views=tuple(views.values()),
+        joined_views=tuple(_joined(joined, views) for joined in registry.joined_views.values()),
+        services=tuple(_service(layout, registry, name) for name in registry.services),
         calibrations=tuple(_calibration(layout, name) for name in registry.calibrations),
         last_audit=None if last is None else str(Month.parse(last)),
         open_drifts=tuple(
@@ -114,6 +146,20 @@ def _view(state: ViewState) -> ViewStatus:
     tiles, ledger = Table.open(state.tiles_path).files(), Table.open(state.ledger_path).files()
     view = state.view
     return ViewStatus(view.name, state.fingerprint, len(view.features), _rows(tiles), _bytes(ledger), missing)
+
+
+def _joined(joined: JoinedView, views: Mapping[str, ViewStatus]) -> JoinedViewStatus:
+    names = tuple(view.name for view in joined.views)
+    missing = sorted({month for name in names for month in views[name].missing_months})
+    return JoinedViewStatus(joined.name, names, len(joined.features), tuple(missing))
+
+
+def _service(layout: Layout, registry: Registry, name: str) -> ServiceStatus:
+    count, last = len(registry.resolve(registry.services[name])), last_publication(layout.publications(name))
+    if last is None:
+        return ServiceStatus(name, count, None, None, None, is_redefined=False)
+    is_redefined = last.definitions != definitions_of(registry, name)
+    return ServiceStatus(name, count, last.number, last.as_of.isoformat(), last.published_at.isoformat(), is_redefined)
 
 
 def _calibration(layout: Layout, name: str) -> CalibrationStatus:

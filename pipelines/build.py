@@ -92,7 +92,7 @@ def build_jobs(blueprint: Blueprint) -> list[UnresolvedAssetJobDefinition]:
             dg.define_asset_job(
                 PEAK_REFRESH,
                 selection=_hourly(blueprint, hourly) - proofs(blueprint),
-                description="Ingest a month in progress and refresh the views that count by the hour.",
+                description="Ingest a month in progress, refresh views that count by the hour, publish the services that read them.",
             )
         )
     if blueprint.registry.calibrations:
@@ -117,7 +117,14 @@ def hourly_views(blueprint: Blueprint) -> list[str]:
 
 
 def _hourly(blueprint: Blueprint, views: list[str]) -> dg.AssetSelection:
-    registry = blueprint.registry
-    sources = {registry.views[view].source.name for view in views}
-    keys = [key_of(stage, view) for stage in (TILES, LEDGER) for view in views]
-    return dg.AssetSelection.assets(*(key_of(EVENTS, source) for source in sorted(sources)), *keys)
+    """Select some views and the services that read them; with these, all that they read: half of it cannot be published."""
+    registry, services, needed = blueprint.registry, [], dict.fromkeys(views)
+    for name, service in registry.services.items():
+        read = [view.name for view in registry.views_of(registry.resolve(service))]
+        if not set(views).isdisjoint(read):
+            services.append(name)
+            needed |= dict.fromkeys(read)
+    sources = dict.fromkeys(registry.views[view].source.name for view in needed)
+    keys = [key_of(stage, view) for stage in (TILES, LEDGER) for view in needed]
+    keys += [key_of(EVENTS, source) for source in sources] + [key_of(SERVICES, name) for name in services]
+    return dg.AssetSelection.assets(*keys)

@@ -27,11 +27,13 @@ STANDS_ON = {
     "featurestore.monitoring": ("featurestore.compute", "featurestore.drift"),
     "featurestore.soundness": ("featurestore.compute", "featurestore.drift"),
     "featurestore.maintenance": ("featurestore.compute",),
+    "featurestore.serving": ("featurestore.compute", "featurestore.drift"),
     "featurestore.client": (
         "featurestore.status",
         "featurestore.monitoring",
         "featurestore.soundness",
         "featurestore.maintenance",
+        "featurestore.serving",
     ),
     "featurestore": ("featurestore.client",),
     "featurestore.shop": ("featurestore.spec",),

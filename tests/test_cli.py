@@ -144,6 +144,16 @@ def test_status_says_what_is_there_and_what_is_missing(filled: Run) -> None:
     assert "activity" in out
 
 
+def test_a_published_service_is_in_the_status(filled: Run) -> None:
+    assert json.loads(filled("status", "--json")[1])["services"][0]["as_of"] is None
+    made = json.loads(filled("publish", "recommendation_v1", "--json")[1])
+    (found,) = json.loads(filled("status", "--json")[1])["services"]
+    assert (found["number"], found["as_of"], found["is_redefined"]) == (0, made["as_of"], False)
+    assert made["as_of"][:10] in filled("publish", "recommendation_v1")[1]
+    assert made["as_of"] in filled("status")[1]
+    assert filled("publish", "recommendation_v1", "--as-of", "2016-01-01")[0] == 1
+
+
 def test_audit_takes_the_last_month_by_default(filled: Run) -> None:
     found = json.loads(filled("audit", "--json")[1])
     assert found["months"] == ["2025-11"]

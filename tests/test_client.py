@@ -364,3 +364,13 @@ def test_recalibrating_and_rolling_back_need_something_to_act_on(store) -> None:
     for call in (lambda: store.recalibrate("prior"), lambda: store.rollback("prior")):
         with pytest.raises(fs.UnknownNameError, match="no calibration 'prior'"):
             call()
+
+
+def test_the_status_tells_of_joined_views_and_what_their_views_lack(own) -> None:
+    both = fs.JoinedView("both", views=[ACTIVITY, SKUS], derived=[fs.Derived("n", "skus__events + user_activity__buys_30d")])
+    own.apply([both])
+    (found,) = own.status().joined_views
+    assert (found.name, found.views, found.features, found.missing_months) == ("both", ("user_activity", "skus"), 1, ())
+    own.ingest("events", rows((9, datetime(2020, 6, 1), 1, 40)))
+    own.materialize(["skus"])
+    assert own.status().joined_views[0].missing_months == ("2020-06",)

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 
 import featurestore as fs
+from featurestore.compute.state import view_fingerprint
 from featurestore.errors import StoreError, VersionError
 
 SCHEMA = {"event_id": "int64", "event_time": "timestamp", "user_id": "int64"}
@@ -24,10 +25,10 @@ def rows(*days: int) -> pa.Table:
     return pa.table({"event_id": list(days), "event_time": times, "user_id": [day % 3 for day in days]})
 
 
-def age(root: Path) -> None:
-    """Let all files seem a month old."""
+def age(root: Path, *, everything: bool = False) -> None:
+    """Let all data files seem a month old; on demand the logs too, as of tables that nobody writes to any more."""
     then = time.time() - 31 * 86400
-    for path in (root / "lake").rglob("*.parquet"):
+    for path in (root / "lake").rglob("*.*" if everything else "*.parquet"):
         os.utime(path, (then, then))
 
 
@@ -38,6 +39,10 @@ def store(tmp_path: Path) -> fs.FeatureStore:
     opened.ingest("events", rows(*range(1, 10)))
     opened.materialize()
     return opened
+
+
+def fingerprint_of(view: fs.FeatureView) -> str:
+    return view_fingerprint(view, "UTC")
 
 
 def training_set(store: fs.FeatureStore, **options: object) -> pa.Table:
@@ -96,3 +101,37 @@ def test_what_others_may_have_staged_stays(store, append):
         store.vacuum(retention_hours=0)
     with pytest.raises(VersionError, match="no pin"):
         store.unpin("nobody")
+
+
+def test_a_removed_view_is_kept_while_it_is_pinned_and_deleted_after_that(store, append):
+    answer = training_set(store)
+    store.pin("ranker_v1", answer)
+    append()
+    store.remove("activity")
+    age(store.layout.root, everything=True)
+    report = store.vacuum(retention_hours=24)
+    assert {table.partition("/")[0] for table in report.files} == {"tiles"}
+    store.apply([activity])
+    assert training_set(store, versions=answer).equals(answer)
+    store.remove("activity")
+    store.unpin("ranker_v1")
+    age(store.layout.root, everything=True)
+    assert "ledger" in {table.partition("/")[0] for table in store.vacuum(retention_hours=24).files}
+    assert not list((store.layout.root / "lake" / "ledger" / "activity").glob("*"))
+    store.apply([activity])
+    store.materialize()
+    assert training_set(store).num_rows == 3
+    assert store.verify().is_equal
+
+
+def test_a_view_that_was_removed_or_redefined_lately_stays(store):
+    store.remove("activity")
+    changed = fs.FeatureView(
+        "activity", entity=activity.entity, source=events, aggregations=[fs.Last("last", "event_time", windows=("30d",))]
+    )
+    store.apply([changed])
+    assert not store.vacuum(retention_hours=24).files
+    age(store.layout.root, everything=True)
+    assert set(store.vacuum(retention_hours=24).files) == {
+        f"{kind}/activity/{fingerprint_of(activity)}" for kind in ("ledger", "tiles")
+    }

@@ -27,6 +27,7 @@ for command in (
     store.materialize,
     store.verify,
     store.get,
+    store.publish,
     drift.audit,
     drift.alerts,
     drift.acknowledge,

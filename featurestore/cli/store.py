@@ -106,6 +106,23 @@ def get(
         screen.say(f"{out}: {table.num_rows:,} rows x {added} features in {elapsed_s:.2f} s")
 
 
+def publish(
+    service: Annotated[str, typer.Argument(help="Name of a service.")],
+    as_of: Annotated[
+        str | None, typer.Option("--as-of", help="Instant up to which it is complete; as far as there are events by default.")
+    ] = None,
+    root: Root = DEFAULT_ROOT,
+    as_json: Json = False,
+) -> None:
+    """Make what a service reads now its last good snapshot, if all of it is complete."""
+    made = open_store(root).publish(service, as_of=as_of)
+    if as_json:
+        found = {"service": made.service, "number": made.number, "as_of": made.as_of, "published_at": made.published_at}
+        screen.show_json({**found, **made.versions.document()})
+    else:
+        screen.say(f"{made.service} is published as of {made.as_of.isoformat()} (number {made.number})")
+
+
 def show_status(found: StoreStatus) -> None:
     """Write a store's status as tables."""
     screen.say(f"{found.root}, time zone {found.timezone}, last audit {found.last_audit or 'never'}")
@@ -113,6 +130,10 @@ def show_status(found: StoreStatus) -> None:
     screen.show_table("Sources", ("source", "events", "bytes", "from", "to", "quarantined"), sources)
     views = [(v.name, v.features, v.tile_rows, v.ledger_bytes, len(v.missing_months), v.fingerprint) for v in found.views]
     screen.show_table("Views", ("view", "features", "tile rows", "ledger bytes", "months missing", "fingerprint"), views)
+    joined = [(j.name, j.features, ", ".join(j.views), len(j.missing_months)) for j in found.joined_views]
+    screen.show_table("Joined views", ("joined view", "features", "views", "months missing"), joined)
+    services = [(s.name, s.features, s.as_of, s.published_at, "yes" if s.is_redefined else "no") for s in found.services]
+    screen.show_table("Services", ("service", "features", "published as of", "published at", "redefined since"), services)
     calibrations = [(c.name, c.champion, c.versions) for c in found.calibrations]
     screen.show_table("Calibrations", ("calibration", "champion", "versions"), calibrations)
     drifts = [(d.feature, d.segment, d.since, d.reason) for d in found.open_drifts]
@@ -120,7 +141,7 @@ def show_status(found: StoreStatus) -> None:
 
 
 def status(root: Root = DEFAULT_ROOT, as_json: Json = False) -> None:
-    """Show what is in a store: events, views, what is missing, open drifts, calibrations."""
+    """Show what is in a store: events, views, what is missing, what is published, open drifts, calibrations."""
     found = open_store(root).status()
     if as_json:
         screen.show_json(found)

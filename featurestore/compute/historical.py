@@ -25,8 +25,9 @@ from featurestore.compute.freshness import check_fresh
 from featurestore.compute.joined import JoinedQuery, joined_queries
 from featurestore.compute.keys import KeyDictionary, load_keys
 from featurestore.compute.known.query import KnownOpener
+from featurestore.compute.publication import Publication
 from featurestore.compute.retrieve import LedgerOpener, ViewQuery
-from featurestore.compute.spine import Spine, read_spine, read_table, spine_batches, spine_keys
+from featurestore.compute.spine import Spine, read_spine, spine_batches, spine_keys
 from featurestore.compute.versions import ReadVersions, ViewVersions, features_digest
 from featurestore.errors import SpineError, did_you_mean
 from featurestore.lake.layout import Layout
@@ -51,6 +52,8 @@ class HistoricalQuery:
         parameters: The versions of a calibration by name.
         as_of: Name of the spine's as_of column.
         join_keys: Entity key to spine column, where the names differ.
+        versions: What an earlier answer read, if that is read again.
+        publication: What is read, if it was published: it is complete up to its own as_of, and answers name it.
     """
 
     outputs: Sequence[Feature]
@@ -59,6 +62,8 @@ class HistoricalQuery:
     parameters: Parameters
     as_of: str = "as_of"
     join_keys: Mapping[str, str] = field(default_factory=dict)
+    versions: ReadVersions | None = None
+    publication: Publication | None = None
     _fresh_until_us: int | None = None
     _dictionaries: dict[str, KeyDictionary] = field(default_factory=dict)
 
@@ -90,6 +95,7 @@ class HistoricalQuery:
         for feature in self.outputs:
             enriched = enriched.append_column(feature.column, columns[feature.column])
         metadata = {**(table.schema.metadata or {}), **self._versions(calibrations).metadata()}
+        metadata |= self.publication.metadata() if self.publication else {}
         return enriched.replace_schema_metadata(metadata)
 
     def batch_rows(self) -> int:
@@ -101,12 +107,15 @@ class HistoricalQuery:
             return
         latest_us = int(spine.as_of_us[spine.has_as_of].max())
         if self._fresh_until_us is None or latest_us > self._fresh_until_us:
-            for query in self._read:
-                check_fresh(query.state, query.reader, as_of_us=latest_us)
+            for query in self.read:
+                if self.publication:
+                    self.publication.check(query.state.clock, latest_us)
+                else:
+                    check_fresh(query.state, query.reader, as_of_us=latest_us)
             self._fresh_until_us = latest_us
 
     @property
-    def _read(self) -> list[ViewQuery]:
+    def read(self) -> list[ViewQuery]:
         """All queries, those of joined views included; several may be of one view, at the same versions."""
         return [*self.queries, *(query for join in self.joins for query in join.queries)]
 
@@ -165,9 +174,13 @@ class HistoricalQuery:
     def _versions(self, calibrations: Mapping[str, Sequence[str]]) -> ReadVersions:
         views = {
             query.view.name: ViewVersions(
-                query.state.fingerprint, query.reader.table.version, query.state.events.version, query.superseded_version
+                query.state.fingerprint,
+                query.reader.table.version,
+                query.state.events.version,
+                query.superseded_version,
+                query.view.source.name,
             )
-            for query in self._read
+            for query in self.read
         }
         by_name: dict[str, FeatureView | JoinedView] = {query.view.name: query.view for query in self.queries}
         by_name |= {join.view.name: join.view for join in self.joins}
@@ -190,6 +203,7 @@ def historical_query(
     parameters: Parameters,
     as_known: bool = False,
     versions: ReadVersions | None = None,
+    publication: Publication | None = None,
 ) -> HistoricalQuery:
     """Open what features are read from.
 
@@ -202,21 +216,19 @@ def historical_query(
         parameters: The versions of a calibration by name.
         as_known: Whether a row sees only what was known before floor(as_of).
         versions: What an earlier answer read; the newest by default.
+        publication: Instead: what was published, with the registry of then; any of its features may be asked for.
 
     Raises:
         VersionError: the versions do not belong to these features, or to answers of the other mode.
     """
     outputs = registry.resolve(features)
-    if versions:
+    if publication:
+        versions = publication.versions
+    elif versions:
         versions.check_features([(registry.view(feature.view), feature) for feature in outputs])
     opener = KnownOpener(layout, versions) if as_known else LedgerOpener(layout, versions)
     queries, joins = opener.queries(registry, outputs), joined_queries(registry, outputs, opener)
-    return HistoricalQuery(outputs, queries, joins, parameters, as_of, join_keys or {})
-
-
-def historical_features(layout: Layout, registry: Registry, rows: Any, features: Features, **options: Any) -> pa.Table:
-    """Enrich a spine; see ``FeatureStore.get_historical_features``. Options as in ``historical_query``."""
-    return historical_query(layout, registry, features, **options).answer(read_table(rows))
+    return HistoricalQuery(outputs, queries, joins, parameters, as_of, join_keys or {}, versions, publication)
 
 
 def stream_features(query: HistoricalQuery, rows: Any, *, batch_rows: int | None = None) -> pa.RecordBatchReader:
@@ -251,50 +263,3 @@ def write_features(reader: pa.RecordBatchReader, path: Path, *, progress: Callab
     finally:
         aside.unlink(missing_ok=True)
     return path
-
-
-def batch_features(
-    layout: Layout,
-    registry: Registry,
-    features: Features,
-    *,
-    as_of_us: int,
-    entities: Any,
-    active_since_us: int | None,
-    parameters: Parameters,
-) -> pa.Table:
-    """Compute features of many entities at one instant; see ``FeatureStore.get_batch_features``."""
-    outputs, opener = registry.resolve(features), LedgerOpener(layout)
-    queries = [
-        *opener.queries(registry, outputs),
-        *(join.queries[0] for join in joined_queries(registry, outputs, opener)),
-    ]
-    names = list(dict.fromkeys(query.view.entity.name for query in queries))
-    if not names:
-        raise SpineError("No feature was asked for. Name a service, views or 'view:feature' references.")
-    if len(names) > 1:
-        raise SpineError(
-            f"A batch is about one entity, but these features are about {', '.join(names)}. "
-            "Ask for each entity's features alone, or give a spine to get_historical_features()."
-        )
-    keys = _known_keys(queries, as_of_us, active_since_us) if entities is None else read_table(entities)
-    as_of = pa.array(np.full(keys.num_rows, as_of_us), pa.timestamp("us", "UTC"))
-    spine = keys.append_column("as_of", as_of)
-    return historical_features(layout, registry, spine, features, as_of="as_of", join_keys=None, parameters=parameters)
-
-
-def _known_keys(queries: Sequence[ViewQuery], as_of_us: int, active_since_us: int | None) -> pa.Table:
-    """List the entity's keys in order of code; only those with activity in one of the views since, if asked."""
-    view, layout = queries[0].view, queries[0].state.layout
-    dictionary = load_keys(layout.keys(view.entity.name), view.key_types)
-    table = pa.table(list(dictionary.columns), names=list(view.entity.keys))
-    if active_since_us is None:
-        return table
-    active = [
-        query.reader.active_codes(query.state.clock.step(active_since_us), query.state.clock.step(as_of_us))
-        for query in queries
-    ]
-    is_active = np.zeros(len(dictionary), bool)
-    for codes in active:
-        is_active[codes] = True
-    return table.filter(pa.array(is_active))

@@ -32,6 +32,11 @@ _STATISTICS_SLACK = timedelta(milliseconds=1)
 _TRUSTED_SPAN_MONTHS = 6
 
 
+def view_fingerprint(view: FeatureView, timezone: str) -> str:
+    """Hash what the totals of a view depend on; its tables are named after it."""
+    return digest([FORMAT, ledger_fingerprint(view), timezone])
+
+
 @dataclass(frozen=True)
 class ViewState:
     """One view against one snapshot of its source's events.
@@ -58,7 +63,7 @@ class ViewState:
     @cached_property
     def fingerprint(self) -> str:
         """Hash of what the totals depend on, the time zone included."""
-        return digest([FORMAT, ledger_fingerprint(self.view), self.layout.timezone])
+        return view_fingerprint(self.view, self.layout.timezone)
 
     @property
     def tiles_path(self) -> Path:

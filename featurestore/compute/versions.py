@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import pyarrow as pa
@@ -27,12 +27,14 @@ class ViewVersions:
         ledger: Version of its ledger's table.
         events: Version of its events' table.
         superseded: Version of the table of superseded versions; ``None`` of an answer that is not as known.
+        source: Its event source; ``None`` of answers that did not record it.
     """
 
     fingerprint: str
     ledger: int
     events: int
     superseded: int | None = None
+    source: str | None = None
 
 
 @dataclass(frozen=True)
@@ -43,11 +45,13 @@ class ReadVersions:
         views: View to what was read of it.
         calibrations: Calibration to the names of the versions that rows could read.
         features: Digest of the definitions of the columns.
+        entities: Entity to the number of its keys that were known; only of batches, whose rows these are.
     """
 
     views: Mapping[str, ViewVersions]
     calibrations: Mapping[str, Sequence[str]]
     features: str
+    entities: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, value: Any) -> ReadVersions:
@@ -70,12 +74,14 @@ class ReadVersions:
                 "schema, or the JSON value in its metadata."
             )
         views = {name: ViewVersions(**found) for name, found in value["views"].items()}
-        return cls(views, {name: tuple(found) for name, found in value["calibrations"].items()}, value["features"])
+        calibrations = {name: tuple(found) for name, found in value["calibrations"].items()}
+        return cls(views, calibrations, value["features"], value.get("entities", {}))
 
     def document(self) -> dict[str, Any]:
         """Return them as a JSON value."""
         views = {name: asdict(found) for name, found in self.views.items()}
-        return {"views": views, "calibrations": {n: list(v) for n, v in self.calibrations.items()}, "features": self.features}
+        found = {"views": views, "calibrations": {n: list(v) for n, v in self.calibrations.items()}, "features": self.features}
+        return {**found, **({"entities": dict(self.entities)} if self.entities else {})}
 
     def metadata(self) -> dict[bytes, bytes]:
         """Return them as metadata of an Arrow schema."""

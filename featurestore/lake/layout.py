@@ -9,6 +9,7 @@ calibrations/<name>/  parameters, their references and the audit log
 acknowledged/         drifts that were answered without a recalibration
 reports/              what people look at
 pins/                 versions that training sets were read from: vacuum keeps them
+publications/<name>/  what a service was published from, by number: the highest counts, vacuum keeps it
 alerts/               messages to people: pending, sent, dead
 hot/<view>/           derived copies for fast reads; may be deleted at any time
 known/<view>/         late rows, for as-known answers; derived, may be deleted at any time
@@ -124,6 +125,10 @@ class Layout:
     def pins(self) -> Path:
         """The folder of versions that training sets were read from and that must stay readable."""
         return self.root / "pins"
+
+    def publications(self, service: str) -> Path:
+        """Return the folder of what a service was published from."""
+        return self.root / "publications" / checked_name(service, "a service")
 
     @property
     def alerts(self) -> Path:

@@ -195,6 +195,16 @@ class Registry:
                 found.setdefault(view.name, view)
         return list(found.values())
 
+    def part(self, service: str) -> Registry:
+        """Return the definitions of a service and of all that it reads, but for calibrations."""
+        features = self.resolve(self.services[service])
+        joined = {feature.view: self.joined_views[feature.view] for feature in features if feature.view in self.joined_views}
+        views = {view.name: view for view in self.views_of(features)}
+        views |= {view.name: view for each in joined.values() for view in each.views}
+        entities = {view.entity.name: view.entity for view in views.values()}
+        sources = {view.source.name: view.source for view in views.values()}
+        return Registry(entities, sources, views, joined, {service: self.services[service]})
+
     def document(self) -> dict[str, Any]:
         """Write the registry as a JSON value."""
         return {kind: [document(item) for _, item in sorted(self._of(kind).items())] for kind in KINDS}

@@ -1,25 +1,30 @@
-"""Services: what each consumer reads, with the views that it shares with others as its upstream."""
+"""Services: what each consumer reads, published when all of it is complete; the views that it shares are its upstream."""
 
 from collections.abc import Iterator
 from typing import Any
 
 import dagster as dg
 
+from featurestore.client import FeatureStore
 from featurestore.drift.calibrations import champion
+from featurestore.errors import NotMaterializedError
+from featurestore.lake.table import Table
 from featurestore.spec.document import fingerprint
 from featurestore.spec.registry import Registry
 from featurestore.spec.service import FeatureService
-from pipelines.assets.shared import FEATURES, SERVICES, Blueprint, chosen, key_of, owners_of, stage_asset, tags_of
+from featurestore.timeline import Month
+from pipelines.assets.shared import FEATURES, LEDGER, SERVICES, Blueprint, chosen, key_of, owners_of, stage_asset, tags_of
 from pipelines.failures import readable_failures
 from pipelines.lineage import service_columns
-from pipelines.metadata import plot, table_of
+from pipelines.metadata import Metadata, plot, table_of
 from pipelines.partitions import months_of
 from pipelines.resources import Progress, StoreResource
 
 DESCRIPTION = """What `{name}` reads: {count} features of {views}. {description}
 
-**Grain**: nothing is written; a month is complete when all these views are. The features that others read too are one column,
-computed once: {shared}."""
+**Grain**: nothing is written but the publication that consumers read: as of when all these views are complete, behind the checks of
+their ledgers. A run that is late or fails leaves the last good one. The features that others read too are one column, computed
+once: {shared}."""
 
 
 def build_services(blueprint: Blueprint) -> dg.AssetsDefinition:
@@ -43,11 +48,34 @@ def build_services(blueprint: Blueprint) -> dg.AssetsDefinition:
                     for each in sorted({use.calibration for f in features if f.expression for use in f.expression.calibrated})
                     for version in [champion(opened.layout.calibrations(each))]
                 ]
-                last = {**service_columns(features), "calibrations in force": table_of(in_force)}
+                published = publish(opened, name, months[-1])
+                last = {**published, **service_columns(features), "calibrations in force": table_of(in_force)}
                 context.add_asset_metadata(last, asset_key=key, partition_key=str(months[-1]))
                 yield dg.MaterializeResult(asset_key=key)
 
     return services
+
+
+def publish(store: FeatureStore, service: str, last: Month) -> Metadata:
+    """Publish a service behind a run that ends with a month.
+
+    Raises:
+        NotMaterializedError: the run has left something out. Of later months it is not asked.
+    """
+    try:
+        made = store.publish(service)
+    except NotMaterializedError as error:
+        if newest_month(store) <= last:
+            raise
+        return {"not_published": dg.MetadataValue.text(str(error))}
+    as_of, published_at = (dg.MetadataValue.timestamp(moment) for moment in (made.as_of, made.published_at))
+    return {**plot(publication=made.number), "published_as_of": as_of, "published_at": published_at}
+
+
+def newest_month(store: FeatureStore) -> Month:
+    """Return the newest month in which any source has events."""
+    events = (Table.open(store.layout.events(source)) for source in store.registry.sources)
+    return max(Month.parse(file.partition["month"]) for table in events for file in table.files())
 
 
 def shared_features(registry: Registry, service: FeatureService) -> dict[str, int]:
@@ -67,9 +95,12 @@ def _spec(service: FeatureService, registry: Registry) -> dg.AssetSpec:
     shared = shared_features(registry, service)
     return dg.AssetSpec(
         key_of(SERVICES, service.name),
-        deps=[key_of(FEATURES, view) for view in views],
+        deps=[
+            *(key_of(FEATURES, view) for view in views),
+            *(key_of(LEDGER, view.name) for view in registry.views_of(features)),
+        ],
         group_name="serving",
-        kinds={"python"},
+        kinds={"json"},
         tags=tags_of("spine"),
         description=DESCRIPTION.format(
             name=service.name,

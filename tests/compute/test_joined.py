@@ -7,15 +7,25 @@ from datetime import timedelta
 import pyarrow as pa
 import pytest
 
+from featurestore.compute.batch import batch_features
 from featurestore.compute.derive import ParameterVersion
-from featurestore.compute.historical import batch_features, historical_features, historical_query, stream_features
+from featurestore.compute.historical import historical_query, stream_features
 from featurestore.compute.materialize import materialize
 from featurestore.compute.versions import ReadVersions
 from featurestore.errors import NotMaterializedError, SpineError, VersionError
 from featurestore.lake.layout import Layout, create_or_open
 from featurestore.spec import Calibration, Count, Derived, Entity, FeatureView, JoinedView, Last, Registry, Sum
 from featurestore.timeline import to_us
-from tests.compute.world import SOURCE, at, commit_events, event, random_events, random_spine, spine_table
+from tests.compute.world import (
+    SOURCE,
+    at,
+    commit_events,
+    event,
+    historical_features,
+    random_events,
+    random_spine,
+    spine_table,
+)
 
 ZONE = "Asia/Shanghai"
 USERS = FeatureView(
@@ -123,15 +133,8 @@ def test_a_key_that_a_feature_gives_needs_no_column_and_ignores_one(layout) -> N
 
 def test_batches_streams_and_training_sets_agree(layout) -> None:
     as_of = at(2021, 3, 1, 5)
-    batch = batch_features(
-        layout,
-        REGISTRY,
-        ["shares", "users:n_30d"],
-        as_of_us=to_us(as_of),
-        entities=None,
-        active_since_us=None,
-        parameters=no_parameters,
-    )
+    query = historical_query(layout, REGISTRY, ["shares", "users:n_30d"], parameters=no_parameters)
+    batch = batch_features(query, as_of_us=to_us(as_of))
     assert batch.num_rows == 12
     assert batch["shares__share_90d"].null_count < 6
     spine = batch.select(["user_id", "as_of"])
@@ -143,15 +146,8 @@ def test_batches_streams_and_training_sets_agree(layout) -> None:
 
 def test_a_batch_of_joined_features_knows_who_was_active(layout) -> None:
     since = at(2021, 2, 1)
-    batch = batch_features(
-        layout,
-        REGISTRY,
-        ["shares"],
-        as_of_us=to_us(at(2021, 3, 1)),
-        entities=None,
-        active_since_us=to_us(since),
-        parameters=no_parameters,
-    )
+    query = historical_query(layout, REGISTRY, ["shares"], parameters=no_parameters)
+    batch = batch_features(query, as_of_us=to_us(at(2021, 3, 1)), active_since_us=to_us(since))
     edge = since + timedelta(hours=8)
     first = edge.replace(hour=0) - timedelta(hours=8)
     active = {each["user_id"] for each in EVENTS if first <= each["event_time"] < at(2021, 2, 28, 16)}

@@ -13,14 +13,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from featurestore.compute.batch import batch_features
 from featurestore.compute.folds import SumFold
+from featurestore.compute.historical import historical_query
 from featurestore.compute.known.in_flight import LateRows
 from featurestore.compute.materialize import materialize
 from featurestore.compute.versions import ReadVersions
 from featurestore.errors import DefinitionError, VersionError
 from featurestore.lake.layout import Layout, create_or_open
-from featurestore.spec import Count, Distinct, Entity, EventSource, FeatureView, Last, Min, Sum
+from featurestore.spec import Count, Distinct, Entity, EventSource, FeatureView, Last, Min, Registry, Sum
 from featurestore.spec.document import document, source_from
+from featurestore.timeline import to_us
 from tests.compute import oracle
 from tests.compute.test_oracle import CATEGORY, PAIR, USER, expected, make_view
 from tests.compute.versions_world import LATE_SOURCE, deliver, known_events, random_versions
@@ -316,3 +319,26 @@ def test_the_end_of_the_initial_load_lies_in_the_zone_of_the_source() -> None:
     )
     assert source.initial_load_until == "2024-01-01T16:00:00+00:00"
     assert source_from(document(source)) == source
+
+
+@pytest.mark.parametrize("seed", [3, 4])
+def test_a_batch_as_known_is_the_training_set_of_all_entities_at_its_as_of(tmp_path, seed: int) -> None:
+    versions = random_versions(seed)
+    layout = fill(tmp_path, late_view(USER, "1d"), versions, "Asia/Shanghai")
+    registry = Registry().merged([late_view(USER, "1d")])
+    moments = sorted(version["ingested_at"] for version in versions)
+    differing = 0
+    for as_of in (moments[len(moments) // 3], moments[-20]):
+        batches = [
+            batch_features(
+                historical_query(layout, registry, ["activity"], parameters=lambda name: [], as_known=as_known),
+                as_of_us=to_us(as_of),
+            )
+            for as_known in (True, False)
+        ]
+        spine = batches[0].select(["user_id", "as_of"]).append_column("category", pa.nulls(batches[0].num_rows, pa.string()))
+        training = ask(layout, late_view(USER, "1d"), spine, as_known=True)
+        assert training.drop_columns("category").equals(batches[0])
+        assert_as_known(layout, late_view(USER, "1d"), versions, spine.to_pylist())
+        differing += not batches[0].equals(batches[1])
+    assert differing == 2

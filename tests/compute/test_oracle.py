@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import pytest
 
-from featurestore.compute.historical import historical_features
 from featurestore.compute.materialize import materialize
 from featurestore.lake.layout import create_or_open
 from featurestore.spec import (
@@ -32,7 +31,7 @@ from featurestore.spec import (
     Var,
 )
 from tests.compute import oracle
-from tests.compute.world import SOURCE, commit_events, random_events, random_spine, spine_table
+from tests.compute.world import SOURCE, commit_events, historical_features, random_events, random_spine, spine_table
 
 USER = Entity("user", key="user_id")
 CATEGORY = Entity("category", key="category")

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from featurestore.compute.historical import historical_features
+from featurestore.compute.historical import historical_query
 from featurestore.lake.layout import Layout
 from featurestore.lake.table import Table, commit, describe, stage
 from featurestore.spec import EventSource, FeatureView, Registry
@@ -100,6 +100,11 @@ def commit_events(
         files.append(describe(file, partition))
     old = [file for file in committed.files() if replaces is True or (replaces and file.partition["month"] in replaces)]
     commit(path, add=files, remove=old, partition_by=("month",), read_version=committed.version, schema=ARROW)
+
+
+def historical_features(layout: Layout, registry: Registry, spine: pa.Table, features, **options) -> pa.Table:
+    """Enrich a spine; options as in ``historical_query``."""
+    return historical_query(layout, registry, features, **options).answer(spine)
 
 
 def ask(

@@ -1,0 +1,150 @@
+"""A peak day: refreshes every two hours, one of which does not end in time; what consumers read meanwhile."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import dagster as dg
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from dagster._core.errors import DagsterExecutionInterruptedError
+
+from featurestore.client import FeatureStore
+from featurestore.errors import NotMaterializedError
+from featurestore.spec import Count, Entity, EventSource, FeatureService, FeatureView, Sum
+from pipelines.build import build_definitions
+from pipelines.partitions import monthly_partitions
+from pipelines.resources import StoreResource
+from pipelines.schedules import PEAK_REFRESH
+from tests.pipelines.operation import metadata_of
+
+TIMEZONE = "Asia/Shanghai"
+SCHEMA = {"event_id": "int64", "event_time": "timestamp", "region_id": "int64", "units": "int64"}
+orders = EventSource("orders", schema=SCHEMA, event_time="event_time", event_id="event_id")
+region = Entity("region", key="region_id")
+hours = FeatureView(
+    "region_hours", entity=region, source=orders, grain="1h", aggregations=[Sum("units", "units", windows=("2h", "24h"))]
+)
+days = FeatureView("region_days", entity=region, source=orders, aggregations=[Count("orders", windows=("7d",))])
+other = FeatureView("region_units", entity=region, source=orders, aggregations=[Sum("units", "units", windows=("7d",))])
+routing = FeatureService("routing_v1", features=[hours, days])
+OBJECTS = [orders, hours, days, other, routing]
+PEAK = datetime(2024, 11, 11, tzinfo=ZoneInfo(TIMEZONE))
+VIEWS = ["region_hours", "region_days"]
+
+
+class PeakDay:
+    """A store, and a clock that the schedule and the orders follow."""
+
+    def __init__(self, root: Path, instance: dg.DagsterInstance) -> None:
+        self.resource = StoreResource(root=str(root), definitions="tests.pipelines.test_peak")
+        self.instance, self.is_stuck = instance, False
+        partitions = monthly_partitions(TIMEZONE, first="2024-11")
+        self.definitions = build_definitions(OBJECTS, self.resource, partitions=partitions, progress=self._progress)
+        (root / "landing" / "orders").mkdir(parents=True)
+
+    @property
+    def store(self) -> FeatureStore:
+        return self.resource.store()
+
+    def _progress(self, stage: str, what: str) -> None:
+        if self.is_stuck and stage == "tiles":
+            raise DagsterExecutionInterruptedError  # what a run raises that is stopped at its time bound
+
+    def land(self, first: datetime, until: datetime) -> None:
+        """Let a file of orders arrive: one every five minutes, in ``[first, until)``."""
+        moments = [first + timedelta(minutes=5 * i) for i in range(int((until - first) / timedelta(minutes=5)))]
+        ids = [int(moment.timestamp()) for moment in moments]
+        columns = [
+            ids,
+            pa.array(moments, pa.timestamp("us", "UTC")),
+            [i // 300 % 3 for i in ids],
+            [1 + i // 300 % 7 for i in ids],
+        ]
+        path = Path(self.store.layout.root) / "landing" / "orders" / f"2024-11-{first:%d-%H}.parquet"
+        pq.write_table(pa.table(columns, names=list(SCHEMA)), path)
+
+    def refresh(self, due: datetime) -> dg.ExecuteInProcessResult:
+        """Do what the schedule requests at an instant."""
+        context = dg.build_schedule_context(scheduled_execution_time=due, instance=self.instance)
+        schedules = {each.name: each for each in self.definitions.schedules or ()}
+        request = schedules["every_two_hours_of_a_peak_day"](context)  # type: ignore[operator]
+        assert isinstance(request, dg.RunRequest)
+        assert int(request.tags["dagster/max_runtime"]) < 2 * 3600
+        job = self.definitions.resolve_job_def(PEAK_REFRESH)
+        quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+        return job.execute_in_process(
+            run_config=quiet,
+            partition_key=request.partition_key,
+            tags=request.tags,
+            instance=self.instance,
+            raise_on_error=False,
+        )
+
+    def read(self, now: datetime) -> pa.Table:
+        """Read what a planner reads."""
+        return self.store.get_batch_features(now, VIEWS, versions=self.store.published("routing_v1", max_age="6h", at=now))
+
+
+@pytest.fixture
+def peak(tmp_path: Path) -> Iterator[PeakDay]:
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield PeakDay(tmp_path, instance)
+
+
+def told(table: pa.Table) -> dict:
+    return json.loads(table.schema.metadata[b"featurestore.publication"])
+
+
+def test_a_late_refresh_leaves_planners_on_the_last_good_snapshot_and_the_next_one_brings_them_up_to_date(peak):
+    noon, two, four = (PEAK.replace(hour=hour) for hour in (12, 14, 16))
+    peak.land(PEAK - timedelta(days=3), noon)
+    first = peak.refresh(noon)
+    assert first.success
+    assert metadata_of(first, "services/routing_v1")["2024-11"]["publication"] == 0
+    at_noon = peak.read(noon + timedelta(minutes=30))
+    assert not told(at_noon)["is_fallback"]
+    assert at_noon.drop_columns("as_of").equals(peak.store.get_batch_features(noon, VIEWS).drop_columns("as_of"))
+
+    peak.land(noon, two)
+    peak.is_stuck = True
+    assert not peak.refresh(two).success
+    with pytest.raises(NotMaterializedError):
+        peak.store.get_batch_features(two, VIEWS)
+    late = peak.read(two)
+    assert told(late)["is_fallback"]
+    assert told(late)["age_s"] == 7200
+    assert late.drop_columns("as_of").equals(at_noon.drop_columns("as_of"))
+
+    peak.is_stuck = False
+    peak.land(two, four)
+    assert peak.refresh(four).success
+    fresh = peak.read(four)
+    assert not told(fresh)["is_fallback"]
+    assert fresh.equals(peak.store.get_batch_features(four, VIEWS))
+    assert fresh["region_hours__units_2h"].to_pylist() != late["region_hours__units_2h"].to_pylist()
+    assert fresh["region_days__orders_7d"].equals(at_noon["region_days__orders_7d"])
+
+
+def test_a_refresh_whose_check_fails_publishes_nothing(peak):
+    noon = PEAK.replace(hour=12)
+    peak.land(PEAK - timedelta(days=3), noon)
+    assert peak.refresh(noon).success
+    peak.land(noon, noon + timedelta(hours=2))
+    peak.land(datetime(1970, 1, 2, tzinfo=PEAK.tzinfo), datetime(1970, 1, 3, tzinfo=PEAK.tzinfo))  # a clock that was never set
+    result = peak.refresh(noon + timedelta(hours=2))
+    assert not result.success
+    assert [each.check_name for each in result.get_asset_check_evaluations() if not each.passed] == ["quarantine_share"]
+    assert peak.store.published("routing_v1").as_of == noon
+
+
+def test_a_peak_refresh_brings_all_that_its_services_read_and_nothing_else(peak):
+    job = peak.definitions.resolve_job_def(PEAK_REFRESH)
+    made = {key.to_user_string() for key in job.asset_layer.executable_asset_keys}
+    stages = {f"{stage}/{view}" for stage in ("tiles", "ledger") for view in VIEWS}
+    assert made == {"events/orders", "services/routing_v1", *stages}
