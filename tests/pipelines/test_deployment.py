@@ -3,11 +3,14 @@ from __future__ import annotations
 import configparser
 import re
 import shutil
+import sys
 from pathlib import Path
 
 import dagster as dg
+import yaml
 
 import definitions
+from pipelines.launcher import WatchfulRunLauncher
 from pipelines.schedules import AUTOMATION_VARIABLE
 
 ROOT = Path(__file__).parents[2]
@@ -22,16 +25,42 @@ def test_the_instance_of_one_machine_loads_and_keeps_writers_apart(tmp_path: Pat
         assert instance.run_monitoring_enabled
         assert (instance.run_retries_enabled, instance.run_retries_max_retries) == (True, 2)
         assert not instance.run_retries_retry_on_asset_or_op_failure
+        assert isinstance(instance.run_launcher, WatchfulRunLauncher)
         assert not instance.telemetry_enabled
 
 
+def unit(name: str) -> configparser.RawConfigParser:
+    parsed = configparser.RawConfigParser(strict=False)
+    parsed.optionxform = str  # type: ignore[assignment, method-assign]
+    parsed.read(ROOT / "deploy" / f"featurestore-{name}.service", encoding="utf-8")
+    return parsed
+
+
 def test_the_services_run_what_is_installed_and_come_back():
-    for name in ("webserver", "daemon"):
-        unit = configparser.RawConfigParser(strict=False)
-        unit.read(ROOT / "deploy" / f"featurestore-{name}.service", encoding="utf-8")
-        assert unit["Service"]["Restart"] == "always"
-        assert "--module-name definitions" in unit["Service"]["ExecStart"]
-        assert "--host 127.0.0.1" in unit["Service"]["ExecStart"] or name == "daemon"
+    for name in ("code", "daemon", "webserver"):
+        service = unit(name)["Service"]
+        assert service["Restart"] == "always"
+        program = service["ExecStart"].split()[0]
+        assert (Path(sys.executable).parent / Path(program).name).exists()
+        assert "/tmp" in service["ReadWritePaths"].split()  # DuckDB and matplotlib need it; strict protection would close it
+    assert "--host 127.0.0.1" in unit("webserver")["Service"]["ExecStart"]
+
+
+def test_one_code_server_serves_both_the_daemon_and_the_webserver():
+    code = unit("code")["Service"]
+    assert "--socket ${FEATURESTORE_CODE_SOCKET} --module-name definitions" in code["ExecStart"]
+    assert code["KillMode"] == "process"  # its children are the runs
+    for name in ("daemon", "webserver"):
+        assert "--workspace deploy/workspace.yaml" in unit(name)["Service"]["ExecStart"]
+        assert "featurestore-code.service" in unit(name)["Unit"]["After"].split()
+    (location,) = yaml.safe_load((ROOT / "deploy" / "workspace.yaml").read_text(encoding="utf-8"))["load_from"]
+    assert location["grpc_server"]["socket"] == {"env": "FEATURESTORE_CODE_SOCKET"}
+
+
+def test_the_environment_file_sets_what_the_page_explains():
+    lines = (ROOT / "deploy" / "featurestore.env").read_text(encoding="utf-8").splitlines()
+    names = {line.partition("=")[0] for line in lines if line and not line.startswith("#")}
+    assert {name for name in names - {"DAGSTER_DISABLE_TELEMETRY"} if f"`{name}`" not in PAGE} == set()
 
 
 def test_the_page_names_every_setting_and_every_job():
