@@ -7,7 +7,7 @@ cursor set back, or a daemon killed in the middle, starts nothing twice.
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import dagster as dg
@@ -27,8 +27,9 @@ from pipelines.schedules import DAILY_REFRESH
 
 RECALIBRATION = "recalibration"
 MOST_REPORTS_A_TICK = 240
-MOST_RUNS_A_TICK = 100
 MOST_MONTHS_A_TICK = 12
+LOOK_BACK = timedelta(minutes=10)
+"""How long it may take until a run that has failed is in the storage: the storage dates it by the failure, not by the note."""
 
 
 def build_sensors(blueprint: Blueprint, store: StoreResource, status: dg.DefaultSensorStatus) -> list[dg.SensorDefinition]:
@@ -106,8 +107,8 @@ def build_alert_sensor(
 ) -> dg.SensorDefinition:
     """Make the sensor that tells people of changed episodes and failed runs, also of those from the command line.
 
-    Its cursor holds the first month to tell of and the time up to which failed runs are in the outbox. What has been told is
-    known by the outbox, not by the cursor.
+    Its cursor holds the first month to tell of, the time from which failed runs are told, and the time of the newest that is in
+    the outbox. What has been told is known by the outbox, not by the cursor.
     """
 
     @dg.sensor(
@@ -137,19 +138,13 @@ def tell(instance: dg.DagsterInstance, store: FeatureStore, receivers: Receivers
     Returns:
         The next cursor.
     """
-    root = store.layout.root
-    known: dict[str, Any] = (
-        json.loads(cursor) if cursor else {"since": store.status().last_audit, "failed_until": _now().isoformat()}
-    )
+    now = _now().isoformat()
+    first = {"since": None, "failed_from": now, "failed_until": now}
+    known: dict[str, Any] = {**first, **(json.loads(cursor) if cursor else {})}
     known["since"] = known["since"] or store.status().last_audit
+    root = store.layout.root
     messages = [alert_message(each, root=root) for each in store.alerts(since=known["since"])] if known["since"] else []
-    failed = instance.get_run_records(
-        dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], updated_after=datetime.fromisoformat(known["failed_until"])),
-        limit=MOST_RUNS_A_TICK,
-        order_by="update_timestamp",
-        ascending=True,
-    )
-    for record in failed:
+    for record in failed_runs(instance, first=_instant(known["failed_from"]), until=_instant(known["failed_until"])):
         steps = [each.step_key for each in instance.get_run_step_stats(record.dagster_run.run_id) if _has_failed(each)]
         messages.append(failure_message(record.dagster_run, steps=steps, root=root))
         known["failed_until"] = record.update_timestamp.replace(tzinfo=timezone.utc).isoformat()
@@ -157,6 +152,17 @@ def tell(instance: dg.DagsterInstance, store: FeatureStore, receivers: Receivers
     outbox.put(messages)
     outbox.deliver(receivers)
     return json.dumps(known)
+
+
+def failed_runs(instance: dg.DagsterInstance, *, first: datetime, until: datetime) -> Sequence[dg.RunRecord]:
+    """List the runs that failed after ``first`` and after ``LOOK_BACK`` before ``until``, the earliest first.
+
+    Those that were listed before come again: several may have failed at one time, and one may be noted after a later one.
+    """
+    after = max(first, until - LOOK_BACK)
+    return instance.get_run_records(
+        dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], updated_after=after), order_by="update_timestamp", ascending=True
+    )
 
 
 def landed_months(store: FeatureStore, sources: Iterable[EventSource]) -> dict[str, str]:
@@ -198,3 +204,7 @@ def _has_failed(step: RunStepKeyStatsSnapshot) -> bool:
 
 def _now() -> datetime:
     return datetime.now(timezone.utc)
+
+
+def _instant(text: str) -> datetime:
+    return datetime.fromisoformat(text)

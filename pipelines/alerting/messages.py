@@ -4,10 +4,17 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import dagster as dg
+from dagster._core.storage.tags import WILL_RETRY_TAG
 
 from featurestore.drift.alert import Alert
 from featurestore.drift.markup import markdown
 from pipelines.alerting.outbox import Message
+
+NEXT = {
+    True: "its process was gone, so it is started again by itself; there is nothing to do unless that fails too",
+    False: "mend the cause and launch the run again, which repeats nothing that is committed",
+}
+"""What becomes of a failed run, by whether Dagster retries it."""
 
 
 def alert_message(alert: Alert, *, root: Path) -> Message:
@@ -18,6 +25,7 @@ def alert_message(alert: Alert, *, root: Path) -> Message:
 
 def failure_message(run: dg.DagsterRun, *, steps: Iterable[str], root: Path) -> Message:
     """Write what failed; what an error said stays in Dagster's log, where no secret leaves the house."""
+    is_retried = run.tags.get(WILL_RETRY_TAG) == "true"
     month = run.tags.get("dagster/partition") or run.tags.get("dagster/asset_partition_range_end")
     listed = ", ".join(markdown(step) for step in steps) or "before its first step"
     lines = [
@@ -25,6 +33,6 @@ def failure_message(run: dg.DagsterRun, *, steps: Iterable[str], root: Path) -> 
         f"- Step: {listed}",
         f"- Run: {run.run_id}; its log says why",
         f"- Store: {markdown(str(root))}",
-        "- Next: nothing is lost; mend the cause and launch the run again, which repeats nothing that is committed",
+        f"- Next: nothing is lost; {NEXT[is_retried]}",
     ]
     return Message(f"run:{run.run_id}", f"[{root.name}] run failed: {run.job_name}", "\n".join(lines) + "\n", is_urgent=True)

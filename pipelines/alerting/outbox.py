@@ -7,6 +7,7 @@ alerts/dead/<name>.json       given up after ``MOST_ATTEMPTS``; move a file back
 
 import hashlib
 import json
+import os
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -22,9 +23,11 @@ PENDING, SENT, DEAD = "pending", "sent", "dead"
 MOST_ATTEMPTS = 6
 FIRST_WAIT_S = 60.0
 """After the first failure; it doubles with each. Six attempts are half an hour."""
+MOST_DELIVERY_S = 20.0
+"""No message is begun later than this after a delivery began: a sensor's tick has 60 seconds, a silent receiver takes 15."""
 
-Send = Callable[["Message"], Mapping[str, str | None]]
-"""Sends a message to the receivers that do not have it yet: receiver to ``None``, or to why it failed."""
+Send = Callable[["Message"], Iterable[tuple[str, str | None]]]
+"""Sends a message to the receivers that do not have it yet, one after the other: each with ``None``, or with why it failed."""
 
 
 @dataclass(frozen=True)
@@ -93,13 +96,17 @@ class Outbox:
         return sorted(found, key=lambda message: message.name)
 
     def deliver(self, send: Send) -> Delivery:
-        """Send what is due, and note after each message who has it; one process at a time."""
+        """Send what is due, and note each receiver's answer before the next is asked; one process at a time."""
         sent, failed, dead = list[str](), list[str](), list[str]()
         with self._locked():
+            began_s = self.clock()
             for message in self.messages(PENDING):
-                if message.not_before_s > self.clock():
+                now_s = self.clock()
+                if now_s - began_s > MOST_DELIVERY_S:
+                    break
+                if message.not_before_s > now_s:
                     continue
-                tried = self._after(message, send(message))
+                tried = self._attempt(message, send)
                 if not tried.errors:
                     self._move(SENT, tried)
                     sent.append(tried.name)
@@ -107,23 +114,30 @@ class Outbox:
                     self._move(DEAD, tried)
                     dead.append(tried.name)
                 else:
-                    self._write(PENDING, tried)
                     failed.append(tried.name)
         return Delivery(tuple(sent), tuple(failed), tuple(dead))
 
-    def _after(self, message: Message, outcome: Mapping[str, str | None]) -> Message:
-        got = [receiver for receiver, error in outcome.items() if error is None]
-        return replace(
+    def _attempt(self, message: Message, send: Send) -> Message:
+        errors = list[str]()
+        for receiver, error in send(message):
+            if error is not None:
+                errors.append(error)
+                continue
+            message = replace(message, received_by=(*message.received_by, receiver))
+            self._write(PENDING, message)  # before the next is asked: it may take long, and be killed meanwhile
+        tried = replace(
             message,
-            received_by=tuple(dict.fromkeys([*message.received_by, *got])),
             attempts=message.attempts + 1,
             not_before_s=self.clock() + FIRST_WAIT_S * 2**message.attempts,
-            errors=tuple(error for error in outcome.values() if error is not None),
+            errors=tuple(errors),
         )
+        self._write(PENDING, tried)
+        return tried
 
     def _move(self, box: str, message: Message) -> None:
-        self._write(box, message)
-        self._path(PENDING, message.name).unlink(missing_ok=True)
+        target = self._path(box, message.name)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(self._path(PENDING, message.name), target)  # in one step: it is never in two boxes
 
     def _write(self, box: str, message: Message) -> None:
         text = json.dumps(asdict(message), indent=2, ensure_ascii=False)

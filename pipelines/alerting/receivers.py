@@ -8,7 +8,7 @@ An URL holds its secret. It is never logged, stored or shown: a receiver is name
 import hashlib
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,10 +40,11 @@ class Receivers:
 
     all: tuple[Receiver, ...]
 
-    def __call__(self, message: Message) -> dict[str, str | None]:
-        """Send a message; return each receiver's name with ``None``, or with what went wrong."""
-        missing = [receiver for receiver in self.all if receiver.name not in message.received_by]
-        return {receiver.name: _send(receiver, message) for receiver in missing}
+    def __call__(self, message: Message) -> Iterator[tuple[str, str | None]]:
+        """Send a message to one receiver after the other; yield each one's name with ``None``, or with what went wrong."""
+        for receiver in self.all:
+            if receiver.name not in message.received_by:
+                yield receiver.name, _send(receiver, message)
 
 
 def receivers_from_environment(environment: Mapping[str, str] = os.environ) -> Receivers:

@@ -6,19 +6,25 @@ import email
 import email.policy
 import json
 import logging
+import os
 import socket
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._core.events import DagsterEvent
+from dagster._core.utils import make_new_run_id
 
+from featurestore.client import FeatureStore
 from featurestore.errors import DefinitionError
 from featurestore.synth import Shop
-from pipelines.alerting.outbox import FIRST_WAIT_S, MOST_ATTEMPTS, Message, Outbox
+from pipelines.alerting.outbox import FIRST_WAIT_S, MOST_ATTEMPTS, MOST_DELIVERY_S, Message, Outbox
 from pipelines.alerting.receivers import Receiver, Receivers, receivers_from_environment
 from pipelines.sensors import tell
 from tests.pipelines.operation import Operation
@@ -139,12 +145,59 @@ def test_it_arrives_when_the_receiver_is_back_and_only_where_it_is_missing(outbo
 def test_a_crash_before_the_note_loses_nothing(outbox, webhook):
     outbox.put([MESSAGE])
 
-    def killed(message: Message) -> dict[str, str | None]:
+    def killed(message: Message) -> Iterator[tuple[str, str | None]]:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         outbox.deliver(killed)
     assert Outbox(outbox.folder).deliver(Receivers((webhook.receiver,))).sent == (MESSAGE.name,)
+
+
+def test_a_crash_while_one_receiver_is_asked_sends_nothing_twice_to_those_before_it(outbox, webhook):
+    other = Webhook()
+    both = Receivers((webhook.receiver, other.receiver))
+
+    def killed_at_the_second(message: Message) -> Iterator[tuple[str, str | None]]:
+        yield next(both(message))
+        raise KeyboardInterrupt
+
+    outbox.put([MESSAGE])
+    with pytest.raises(KeyboardInterrupt):
+        outbox.deliver(killed_at_the_second)
+    assert Outbox(outbox.folder).deliver(both).sent == (MESSAGE.name,)
+    assert (webhook.calls, other.calls) == (1, 1)
+    other.server.shutdown()
+    other.server.server_close()
+
+
+def test_a_crash_between_the_note_and_the_move_sends_nothing_twice(outbox, webhook, monkeypatch):
+    outbox.put([MESSAGE])
+    real = os.replace
+
+    def killed(source: Path, target: Path) -> None:
+        if target.parent.name == "sent":
+            raise KeyboardInterrupt
+        real(source, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("os.replace", killed)
+        with pytest.raises(KeyboardInterrupt):
+            outbox.deliver(Receivers((webhook.receiver,)))
+    assert len(outbox.messages("pending")) == 1
+    assert Outbox(outbox.folder).deliver(Receivers((webhook.receiver,))).sent == (MESSAGE.name,)
+    assert webhook.calls == 1
+    assert not outbox.messages("pending")
+
+
+def test_a_delivery_that_takes_long_leaves_the_rest_to_the_next(outbox, now):
+    messages = [replace(MESSAGE, name=f"run:{number}") for number in range(3)]
+
+    def slow(message: Message) -> Iterator[tuple[str, str | None]]:
+        now[0] += MOST_DELIVERY_S + 1
+        yield "webhook", None
+
+    outbox.put(messages)
+    assert [len(outbox.deliver(slow).sent) for _ in range(4)] == [1, 1, 1, 0]
 
 
 def test_no_secret_is_written_logged_or_shown(outbox, webhook, caplog, capfd):
@@ -179,3 +232,38 @@ def test_failed_runs_are_told_once_each_also_those_that_no_daemon_started(tmp_pa
         tell(instance, operation.store, receivers, None)
     assert [body["type"] for body in webhook.bodies] == ["failure"]
     assert "events" in webhook.bodies[0]["message"]
+
+
+def fail(instance: dg.DagsterInstance, *, at: datetime, tags: dict[str, str] | None = None) -> str:
+    """Put a run into the storage that failed at an instant."""
+    run = dg.DagsterRun(job_name="daily_refresh", run_id=make_new_run_id(), tags=tags)
+    instance.run_storage.add_run(run)
+    event = DagsterEvent(event_type_value=dg.DagsterEventType.RUN_FAILURE.value, job_name=run.job_name)
+    instance.run_storage.handle_run_event(run.run_id, event, at)
+    return f"run:{run.run_id}"
+
+
+def test_runs_that_failed_at_one_instant_or_are_noted_late_are_told_once_each(tmp_path: Path, webhook):
+    store, receivers = FeatureStore(tmp_path, timezone="UTC"), Receivers((webhook.receiver,))
+    with dg.DagsterInstance.ephemeral() as instance:
+        now = datetime.now(timezone.utc)
+        fail(instance, at=now - timedelta(minutes=1))  # before anybody asked
+        cursor, names = tell(instance, store, receivers, None), list[str]()
+        for seconds in (20, 20, 10):
+            names.append(fail(instance, at=now + timedelta(seconds=seconds)))
+            cursor = tell(instance, store, receivers, cursor)
+    assert [message.name for message in Outbox(store.layout.alerts).messages("sent")] == sorted(names)
+    assert webhook.calls == 3
+
+
+def test_who_is_told_of_a_run_that_dagster_starts_again_need_not_do_it(tmp_path: Path, webhook):
+    store, receivers = FeatureStore(tmp_path, timezone="UTC"), Receivers((webhook.receiver,))
+    with dg.DagsterInstance.ephemeral() as instance:
+        cursor = tell(instance, store, receivers, None)
+        at = datetime.now(timezone.utc) + timedelta(seconds=1)
+        for answer in ("true", "false"):
+            fail(instance, at=at, tags={"dagster/will_retry": answer})
+            cursor = tell(instance, store, receivers, cursor)
+    texts = [body["message"] for body in webhook.bodies]
+    assert ["started again by itself" in text for text in texts] == [True, False]
+    assert ["launch the run again" in text for text in texts] == [False, True]
