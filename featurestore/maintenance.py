@@ -12,9 +12,8 @@ from featurestore.compute.publication import Publication, publications
 from featurestore.compute.state import view_fingerprint
 from featurestore.compute.versions import ReadVersions
 from featurestore.errors import VersionError
-from featurestore.lake.discard import discard
 from featurestore.lake.layout import Layout, read_json, write_json
-from featurestore.lake.table import vacuum
+from featurestore.lake.vacuum import discard, shorten_log, vacuum
 from featurestore.spec.names import checked_name
 from featurestore.spec.registry import Registry
 
@@ -30,19 +29,22 @@ class VacuumReport:
     Attributes:
         files: Table, relative to the store's lake, to the number of deleted files; tables without any are absent.
         bytes: Their size.
+        log_entries: Number of deleted entries of the tables' logs.
         pinned: Names of the pins whose versions were kept.
         published: Names of the services whose publications were kept.
     """
 
     files: Mapping[str, int]
     bytes: int
+    log_entries: int
     pinned: tuple[str, ...]
     published: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         count, names = sum(self.files.values()), (*self.pinned, *self.published)
         kept = f"; kept {', '.join(names)}" if names else ""
-        return f"{count:,} files, {self.bytes / 1e6:,.1f} MB deleted from {len(self.files)} tables{kept}"
+        entries = f", {self.log_entries:,} entries of logs" if self.log_entries else ""
+        return f"{count:,} files, {self.bytes / 1e6:,.1f} MB deleted from {len(self.files)} tables{entries}{kept}"
 
 
 def pin(layout: Layout, name: str, versions: Any) -> ReadVersions:
@@ -78,7 +80,7 @@ def unpin(layout: Layout, name: str) -> None:
 def vacuum_store(
     layout: Layout, registry: Registry, *, retention_hours: int = RETENTION_HOURS, kinds: Iterable[str] | None = None
 ) -> VacuumReport:
-    """Delete the files of the lake that no version in use needs: replaced ones, and orphans of crashed writers.
+    """Delete the files of the lake that no version in use needs, replaced ones and orphans of crashed writers; shorten the logs.
 
     What pins were read from and services were published from stays readable. Tiles and ledgers of views that were removed, or
     redefined, are no longer needed: they would be computed anew from the events. Publications of removed services are forgotten.
@@ -91,18 +93,20 @@ def vacuum_store(
     """
     published = _published(layout, registry)
     kept = _kept(layout, registry, [*pins(layout).values(), *(each.versions for found in published.values() for each in found)])
-    lake, files, size = layout.root / "lake", dict[str, int](), 0
+    lake, files, size, entries = layout.root / "lake", dict[str, int](), 0, 0
     for path in _tables(lake, kinds):
         sizes = {file.relative_to(path).as_posix(): file.stat().st_size for file in path.rglob("*.parquet")}
         if _is_abandoned(layout, registry, path) and path not in kept:
             deleted = discard(path, retention_hours=retention_hours)
         else:
-            deleted = vacuum(path, retention_hours=retention_hours, keep_versions=sorted(kept.get(path, ())))
+            versions = sorted(kept.get(path, ()))
+            deleted = vacuum(path, retention_hours=retention_hours, keep_versions=versions)
+            entries += shorten_log(path, retention_hours=retention_hours, keep_versions=versions)
         deleted = [name for name in deleted if name in sizes]  # Delta also names those that an earlier call has deleted
         if deleted:
             files[path.relative_to(lake).as_posix()] = len(deleted)
             size += sum(sizes[name] for name in deleted)
-    return VacuumReport(files, size, tuple(pins(layout)), tuple(published))
+    return VacuumReport(files, size, entries, tuple(pins(layout)), tuple(published))
 
 
 def _published(layout: Layout, registry: Registry) -> dict[str, list[Publication]]:

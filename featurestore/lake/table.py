@@ -23,7 +23,7 @@ from featurestore.errors import CommitConflictError, StoreError
 from featurestore.lake.files import CommittedFile, StagedFile, committed_files, describe, parquet_scan_sql, stage, sync
 from featurestore.lake.newest import NewestVersions
 
-__all__ = ["CommittedFile", "StagedFile", "Table", "commit", "describe", "parquet_scan_sql", "stage", "vacuum"]
+__all__ = ["CommittedFile", "StagedFile", "Table", "commit", "describe", "parquet_scan_sql", "stage"]
 
 _ATTEMPTS = 30
 _READABLE_FEATURES = {"timestampNtz"}
@@ -128,7 +128,7 @@ def commit(
     Args:
         path: The table's folder.
         add: Files written below it, described.
-        remove: Files of an earlier snapshot. They stay on disk until ``vacuum``.
+        remove: Files of an earlier snapshot. They stay on disk until ``vacuum`` (``vacuum.py``).
         partition_by: Partition columns; must be those of the table.
         marks: Numbers to record by name. Each must be greater than the recorded one: the idempotency key of a writer.
         message: Recorded in the log.
@@ -156,32 +156,11 @@ def commit(
     raise CommitConflictError(f"{path} was committed to by others {_ATTEMPTS} times in a row. Make the call again.")
 
 
-def vacuum(path: Path, *, retention_hours: int = 24 * 7, keep_versions: Sequence[int] = ()) -> list[str]:
-    """Delete files that no kept version needs: removed ones and orphans of crashed writers.
+def leave_log() -> dict[str, Any]:
+    """Return what lets a commit leave the log as long as it is; Delta would forget versions that pins name (``vacuum.py``)."""
+    from deltalake import PostCommitHookProperties
 
-    Args:
-        path: The table's folder.
-        retention_hours: Younger files stay; it must exceed the longest write, or it deletes what others have staged.
-        keep_versions: Versions whose files stay, for instance those that training sets were read from.
-
-    Returns:
-        The names of the deleted files.
-    """
-    if retention_hours < 1:
-        raise StoreError(
-            f"retention_hours={retention_hours} would delete files that other writers have staged; give at least 1."
-        )
-    table = Table._read(path, None)
-    if table.version < 0:
-        return []
-    deleted: list[str] = table._delta.vacuum(
-        retention_hours=retention_hours,
-        dry_run=False,
-        enforce_retention_duration=False,
-        full=True,
-        keep_versions=list(keep_versions) or None,
-    )
-    return sorted(deleted)
+    return {"post_commithook_properties": PostCommitHookProperties(cleanup_expired_logs=False)}
 
 
 def _check_protocol(path: Path, delta: Any) -> None:
@@ -256,12 +235,18 @@ def _try_commit(
         if table.version < 0:
             table.path.mkdir(parents=True, exist_ok=True)
             create_table_with_add_actions(
-                str(table.path), delta_schema, adds, mode="error", partition_by=columns, commit_properties=properties
+                str(table.path),
+                delta_schema,
+                adds,
+                mode="error",
+                partition_by=columns,
+                commit_properties=properties,
+                **leave_log(),
             )
         else:
             removes = [RemoveAction(file.name, True, now_ms, file.size_bytes, file.partition) for file in gone]
             table._delta.create_write_transaction(
-                [*removes, *adds], mode="append", schema=delta_schema, partition_by=columns, commit_properties=properties
+                [*removes, *adds], "append", delta_schema, partition_by=columns, commit_properties=properties, **leave_log()
             )
     except CommitFailedError:
         return False

@@ -12,7 +12,8 @@ import pytest
 
 from featurestore.errors import CommitConflictError, StoreError
 from featurestore.lake.session import connect
-from featurestore.lake.table import StagedFile, Table, commit, describe, parquet_scan_sql, stage, vacuum
+from featurestore.lake.table import StagedFile, Table, commit, describe, parquet_scan_sql, stage
+from featurestore.lake.vacuum import vacuum
 
 
 def staged(path: Path, month: str, ids: list[int], name: str | None = None) -> StagedFile:

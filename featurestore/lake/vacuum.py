@@ -1,0 +1,125 @@
+"""What a table no longer needs: replaced files, entries of its log, all of it.
+
+Opening a table reads its newest checkpoint and every commit behind it. Delta writes a checkpoint each hundred commits; by itself
+it would also delete what lies before one after thirty days, and with it every version that a pin names. So commits leave the log
+alone (``table.py``), and it is shortened here, where the versions to be kept are known.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+import uuid
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from featurestore.errors import StoreError
+from featurestore.lake.table import Table, leave_log
+
+COMMITS_UNTIL_CHECKPOINT = 10
+
+
+def vacuum(path: Path, *, retention_hours: int = 24 * 7, keep_versions: Sequence[int] = ()) -> list[str]:
+    """Delete files that no kept version needs: removed ones and orphans of crashed writers.
+
+    Args:
+        path: The table's folder.
+        retention_hours: Younger files stay; it must exceed the longest write, or it deletes what others have staged.
+        keep_versions: Versions whose files stay, for instance those that training sets were read from.
+
+    Returns:
+        The names of the deleted files.
+
+    Raises:
+        StoreError: a kept version can no longer be read, or ``retention_hours`` is below 1.
+    """
+    from deltalake import DeltaTable
+    from deltalake.exceptions import DeltaError
+
+    if retention_hours < 1:
+        raise StoreError(
+            f"retention_hours={retention_hours} would delete files that other writers have staged; give at least 1."
+        )
+    if Table.open(path).version < 0:
+        return []
+    try:
+        deleted = DeltaTable(str(path)).vacuum(
+            retention_hours=retention_hours,
+            dry_run=False,
+            enforce_retention_duration=False,
+            full=True,
+            keep_versions=list(keep_versions) or None,
+            **leave_log(),
+        )
+    except DeltaError as error:
+        kept = ", ".join(map(str, keep_versions)) or "none"
+        raise StoreError(
+            f"Cannot vacuum {path}, whose versions to be kept are {kept}: {error}. Unpin what can no longer be read."
+        ) from error
+    return sorted(deleted)
+
+
+def shorten_log(path: Path, *, retention_hours: int, keep_versions: Iterable[int] = ()) -> int:
+    """Write a checkpoint if many commits lie behind the last one, and delete the entries that no kept version needs.
+
+    Args:
+        path: The table's folder.
+        retention_hours: Versions that were the newest one within these stay.
+        keep_versions: Versions that stay, however old.
+
+    Returns:
+        The number of deleted log entries and checkpoints.
+    """
+    from deltalake import DeltaTable
+
+    log = path / "_delta_log"
+    commits, checkpoints = _versions(log, ".json"), _versions(log, ".checkpoint.parquet")
+    if not commits:
+        return 0
+    newest = max(commits)
+    if newest - max(checkpoints, default=-1) > COMMITS_UNTIL_CHECKPOINT:
+        DeltaTable(str(path)).create_checkpoint()
+        checkpoints = _versions(log, ".checkpoint.parquet")
+    since_s = time.time() - retention_hours * 3600
+    # A version was the newest one until the next was committed.
+    recent = [
+        version for version, entry in commits.items() if version == newest or _is_since(commits.get(version + 1), since_s)
+    ]
+    oldest = min([*recent, *keep_versions])
+    start = max((version for version in checkpoints if version <= oldest), default=0)
+    gone = [entry for found in (checkpoints, commits) for version, entry in sorted(found.items()) if version < start]
+    for entry in gone:
+        entry.unlink(missing_ok=True)
+    return len(gone)
+
+
+def discard(path: Path, *, retention_hours: int) -> list[str]:
+    """Delete a whole table, unless it was written to lately.
+
+    It is renamed first: a reader finds all of it or none, and what a crash leaves is deleted by the next call for its new name.
+
+    Args:
+        path: The table's folder.
+        retention_hours: A table with a younger file stays.
+
+    Returns:
+        The names of the deleted Parquet files, relative to the folder.
+    """
+    newest_s = max((file.stat().st_mtime for file in path.rglob("*") if file.is_file()), default=0.0)
+    if newest_s > time.time() - retention_hours * 3600:
+        return []
+    names = sorted(file.relative_to(path).as_posix() for file in path.rglob("*.parquet"))
+    aside = path.with_name(f".{uuid.uuid4().hex}.discarded")
+    path.rename(aside)
+    shutil.rmtree(aside)
+    return names
+
+
+def _versions(log: Path, ending: str) -> dict[int, Path]:
+    """Map versions to their files of one kind."""
+    found = {path.name.removesuffix(ending): path for path in log.glob(f"*{ending}")}
+    return {int(version): path for version, path in found.items() if version.isdecimal()}
+
+
+def _is_since(entry: Path | None, since_s: float) -> bool:
+    return entry is not None and entry.stat().st_mtime >= since_s
