@@ -36,6 +36,8 @@ from featurestore.drift.audit import (
     episodes,
     history,
     history_of,
+    last_snapshot,
+    read_sketches,
     take_snapshots,
 )
 from featurestore.drift.calibrations import rollback
@@ -46,6 +48,7 @@ from featurestore.drift.loop import recalibrate
 from featurestore.drift.overview import answers_of, write_page
 from featurestore.drift.picture import draw_timeline
 from featurestore.drift.recalibrate import Decision
+from featurestore.drift.reliability import RELIABILITY_SCHEMA, reliability_table
 from featurestore.drift.report import WrittenReport
 from featurestore.drift.rules import Outlook, Runs, budget_spent, outlook, running_alone
 from featurestore.drift.source_audit import audit_source
@@ -458,14 +461,16 @@ class FeatureStore:
         wanted, registry = month_list(months), self.registry
         self.take_snapshots(wanted, views=views, progress=progress)
         audited = [audited_view(self.layout, view) for view in registry.views.values()]
-        faults = source_faults(self.layout, registry, wanted[-1])
+        # An earlier month's audit leaves what is known of later ones as it is: a year is one file.
+        last = max(wanted[-1], last_snapshot(audited) or wanted[-1])
+        faults = source_faults(self.layout, registry, last)
         found = audit_views(
-            audited, wanted[-1], policy=POLICY, resets=resets(self.layout, registry), spoiled=spoiled(registry, faults)
+            audited, last, policy=POLICY, resets=resets(self.layout, registry), spoiled=spoiled(registry, faults)
         )
         chosen = self._chosen(registry, views)
         tables = [found[view][month] for view in chosen for month in wanted if month in found[view]]
         for source in registry.sources.values():
-            rows = audit_source(self.layout.faults(source.name), [f for f in faults if f.source == source.name], wanted[-1])
+            rows = audit_source(self.layout.faults(source.name), [f for f in faults if f.source == source.name], last)
             tables.append(rows.filter(pc.is_in(rows["month"], pa.array([month.first_day for month in wanted], pa.date32()))))
         table = pa.concat_tables(tables) if tables else HISTORY_SCHEMA.empty_table()
         return AuditReport(tuple(wanted), table, episodes(table, lambda feature: calibrations_of(registry, feature)))
@@ -480,6 +485,17 @@ class FeatureStore:
         tables = [history(audited_view(self.layout, each)) for each in views.values()]
         faults = [history_of(self.layout.faults(source)) for source in registry.sources] if view is None else []
         return pa.concat_tables([HISTORY_SCHEMA.empty_table(), *tables, *faults])
+
+    def forecast_scores(self, view: str | None = None) -> pa.Table:
+        """Return how far the probabilities with a declared outcome were right, of one view or of all, by audited month.
+
+        Returns:
+            ``drift.reliability.RELIABILITY_SCHEMA``: ``month`` (in which the outcomes became known), ``feature``, ``forecasts``,
+            ``trials``, ``mean_forecast``, ``observed_share``, ``brier``, ``ece``, ``buckets``; NULL before any outcome is known.
+        """
+        chosen = self._chosen(self.registry, None if view is None else [view])
+        tables = [reliability_table(read_sketches(audited_view(self.layout, each))) for each in chosen.values()]
+        return pa.concat_tables([RELIABILITY_SCHEMA.empty_table(), *tables])
 
     def acknowledge(
         self, feature: str, *, month: Month | date | str | None = None, segment: str | None = None, note: str

@@ -6,9 +6,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from functools import cache
 
+import pyarrow as pa
+
 from featurestore.compute.derive import ParameterVersion
+from featurestore.compute.forecasts import forecast_at_us
 from featurestore.compute.freshness import check_fresh
 from featurestore.compute.outcomes import MonthlyInputs
 from featurestore.compute.panel import Panel
@@ -19,6 +23,7 @@ from featurestore.drift.calibrations import active_resets, champion, parameter_v
 from featurestore.drift.fitters import WEIGHT, fitter
 from featurestore.drift.loop import Rows
 from featurestore.drift.policy import DriftPolicy
+from featurestore.drift.reliability import series_of, with_outcomes
 from featurestore.errors import CalibrationError, UnknownNameError, VersionError, did_you_mean
 from featurestore.lake.layout import Layout
 from featurestore.lake.table import Table
@@ -26,11 +31,30 @@ from featurestore.spec.document import digest
 from featurestore.spec.registry import Registry
 from featurestore.spec.service import Calibration
 from featurestore.spec.view import Feature, FeatureView
-from featurestore.timeline import HOUR_US, Month
+from featurestore.timeline import HOUR_US, Clock, Month
 
 PANEL_SIZE = 2_000
 POLICY = DriftPolicy(min_rows=20, release_months=12)
 END_OF_TIME_US = 2**62
+
+
+@dataclass(frozen=True)
+class AuditPanel:
+    """A view's snapshots, each with the outcomes of its forecasts that became known in the month."""
+
+    panel: Panel
+
+    def has_history(self, month: Month) -> bool:
+        """Whether the view has events in or before a month."""
+        return self.panel.has_history(month)
+
+    def name(self, month: Month) -> str:
+        """Return the digest of everything a month's snapshot is made from."""
+        return self.panel.name(month)
+
+    def snapshot(self, month: Month) -> pa.Table:
+        """Compute it."""
+        return with_outcomes(self.panel.snapshot(month), self.panel.forecasts(month))
 
 
 def audited_view(layout: Layout, view: FeatureView) -> AuditedView:
@@ -47,7 +71,7 @@ def audited_view(layout: Layout, view: FeatureView) -> AuditedView:
     )
 
 
-def panel(layout: Layout, registry: Registry, view: FeatureView, last: Month) -> Panel:
+def panel(layout: Layout, registry: Registry, view: FeatureView, last: Month) -> AuditPanel:
     """Open a view's snapshots up to a month.
 
     Raises:
@@ -55,7 +79,7 @@ def panel(layout: Layout, registry: Registry, view: FeatureView, last: Month) ->
     """
     (query,) = view_queries(layout, registry, view)
     check_fresh(query.state, query.reader, as_of_us=last.interval(layout.timezone).end_us)
-    return Panel(query, size=PANEL_SIZE, parameters=cache(lambda name: accepted_parameters(layout, name)))
+    return AuditPanel(Panel(query, size=PANEL_SIZE, parameters=cache(lambda name: accepted_parameters(layout, name))))
 
 
 def accepted_parameters(layout: Layout, name: str, *, only: Collection[str] | None = None) -> Sequence[ParameterVersion]:
@@ -102,30 +126,45 @@ def champion_parameters(layout: Layout, name: str, *, only: Collection[str] | No
 def resets(layout: Layout, registry: Registry) -> dict[str | tuple[str, str | None], list[Month]]:
     """Collect the new baselines that accepted calibrations and acknowledgements brought: what ``monitor_sketches`` takes.
 
-    A calibration brings one to the features whose drift it answers, and to those that read it: a promotion moves them.
+    A calibration brings one to the features whose drift it answers, and to those that read it: a promotion moves them. How
+    reliable a forecast is has its new baseline later, when the first outcomes of forecasts that read the new version are known.
     """
+    delayed = {series_of(feature.column) for view in registry.views.values() for feature in view.forecasts}
     found: dict[str | tuple[str, str | None], list[Month]] = {}
     for name in registry.calibrations:
         folder = layout.calibrations(name)
         for feature, months in active_resets(folder).items():
-            found.setdefault(feature, []).extend(Month.parse(month) for month in months)
+            if feature not in delayed:
+                found.setdefault(feature, []).extend(Month.parse(month) for month in months)
         for version in versions(folder):
             if version.is_accepted:
                 month = Month.of(version.fitted_until_us, layout.timezone)
                 for reader in registry.calibrated_features(name):
                     found.setdefault(reader.column, []).append(month)
+                    if reader.outcome is not None:
+                        known = _first_known(registry.views[reader.view], version.fitted_until_us, layout.timezone)
+                        found.setdefault(series_of(reader.column), []).append(known)
     for each in acknowledgements(layout.acknowledged):
         found.setdefault((each.feature, each.segment), []).append(each.reset)
     return found
 
 
+def _first_known(view: FeatureView, since_us: int, timezone: str) -> Month:
+    """Return the first month in which outcomes of forecasts since an instant become known."""
+    clock, month = Clock(view.grain, timezone), Month.of(since_us, timezone)
+    while forecast_at_us(view, clock, month) < since_us:
+        month = month.next()
+    return month
+
+
 def column_of(registry: Registry, feature: str) -> str:
-    """Return the column of a feature that is given as ``view:feature`` or as that column.
+    """Return the column of a feature that is given as ``view:feature`` or as that column, or the name of its reliability.
 
     Raises:
         UnknownNameError: there is no such feature.
     """
     columns = [each.column for view in registry.views.values() for each in view.features]
+    columns += [series_of(each.column) for view in registry.views.values() for each in view.forecasts]
     column = feature.replace(":", "__", 1)
     if column not in columns:
         raise UnknownNameError(f"There is no feature {feature!r}.{did_you_mean(column, columns)}")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
 from featurestore.compute.panel import LONGEST_LEVEL_HOURS
 from featurestore.drift.fault import DUPLICATES
+from featurestore.drift.reliability import series_of
 from featurestore.drift.source_fault import EVENT, SourceFault, find_source_faults
 from featurestore.lake.daily import daily_counts
 from featurestore.lake.layout import Layout
@@ -39,17 +40,29 @@ def spoiled(registry: Registry, faults: Sequence[SourceFault]) -> dict[str, dict
         concerned = [fault for fault in faults if fault.source == view.source.name and fault.kind != DUPLICATES]
         delay = timedelta(hours=Window.parse(view.delay).length_hours or 0) if view.delay else timedelta()
         for feature in view.features:
+            # A forecast and its outcomes: their month, and what was looked back upon before it.
+            outcomes = feature.outcome.features if feature.outcome else ()
             for fault in concerned:
-                if fault.column != EVENT and fault.column not in _columns_read(view, feature.name):
-                    continue
-                span = _longest_scored_days(view, feature.name)
-                month = Month.parse(fault.first)
-                while month.next().first_day - delay - timedelta(days=span or _days_of(month)) <= fault.last:
-                    is_reached = month.next().first_day - delay > fault.first
-                    if is_reached and fault.day_count >= SPOILED_SHARE * (span or _days_of(month)):
+                span, read = _longest_scored_days(view, feature.name), _columns_read(view, feature.name)
+                if fault.column == EVENT or fault.column in read:
+                    for month in _reached(fault, delay, span_days=span):
                         found.setdefault(feature.column, {}).setdefault(month, f"{fault.name}: {fault}")
-                    month = month.next()
+                read = read.union(*(_columns_read(view, name) for name in outcomes))
+                if outcomes and (fault.column == EVENT or fault.column in read):
+                    behind = [month.shift(1) for month in _reached(fault, 2 * delay, span_days=span)]
+                    for month in (*_reached(fault, delay, span_days=0), *behind):
+                        found.setdefault(series_of(feature.column), {}).setdefault(month, f"{fault.name}: {fault}")
     return found
+
+
+def _reached(fault: SourceFault, delay: timedelta, *, span_days: int) -> Iterator[Month]:
+    """Yield the months whose window, of so many days or the month itself, holds enough of a fault."""
+    month = Month.parse(fault.first)
+    while month.next().first_day - delay - timedelta(days=span_days or _days_of(month)) <= fault.last:
+        is_reached = month.next().first_day - delay > fault.first
+        if is_reached and fault.day_count >= SPOILED_SHARE * (span_days or _days_of(month)):
+            yield month
+        month = month.next()
 
 
 def _days_of(month: Month) -> int:

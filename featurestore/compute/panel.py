@@ -22,6 +22,7 @@ import pyarrow as pa
 
 from featurestore.compute.asof import sorted_order
 from featurestore.compute.derive import Parameters, derive
+from featurestore.compute.forecasts import forecast_at_us, forecast_rows
 from featurestore.compute.inflow import inflow_columns
 from featurestore.compute.keys import KeyDictionary, load_keys
 from featurestore.compute.retrieve import ViewQuery
@@ -34,6 +35,8 @@ ACTIVE_DAYS = 90
 LONGEST_LEVEL_HOURS = 24 * 365
 INFLOW, RECENT = "inflow", "within a year"
 FORMAT = 4
+FORECASTS = 5
+"""Forecasts that are scored a month, in sizes of the panel: they cost less, being of one feature, and outcomes are few."""
 
 
 class Panel:
@@ -69,7 +72,14 @@ class Panel:
         at_us = month.interval(state.layout.timezone).end_us
         uses = {use.calibration for f in state.view.features if f.expression for use in f.expression.calibrated}
         versions = [v.version for name in sorted(uses) for v in self._parameters(name) if v.start_us < at_us <= v.end_us]
-        return digest([FORMAT, fingerprint(state.view), state.layout.timezone, str(month), self._size, tiles, versions])
+        made_from = [FORMAT, fingerprint(state.view), state.layout.timezone, str(month), self._size, tiles, versions]
+        if state.view.forecasts:
+            made_us = forecast_at_us(state.view, state.clock, month)
+            made_from += [
+                [v.version for name in sorted(uses) for v in self._parameters(name) if v.start_us <= made_us < v.end_us],
+                FORECASTS,
+            ]
+        return digest(made_from)
 
     def snapshot(self, month: Month) -> pa.Table:
         """Compute the features of the month's panel at the first instant of the next month.
@@ -96,6 +106,12 @@ class Panel:
         fields = [pa.field(name, key.type) for name, key in zip(query.view.entity.keys, keys, strict=True)]
         fields += [self._field(feature, values[feature.name].type, features, month) for feature in features]
         return pa.table([*keys, *(values[feature.name] for feature in features)], schema=pa.schema(fields))
+
+    def forecasts(self, month: Month) -> dict[str, pa.Table]:
+        """Compute the forecasts whose outcomes became known within the month: column to rows, as ``forecast_rows``."""
+        if not self._query.view.forecasts:
+            return {}
+        return forecast_rows(self._query, month, rank=self._hash, size=FORECASTS * self._size, parameters=self._parameters)
 
     def _field(self, feature: Feature, kind: pa.DataType, features: Sequence[Feature], month: Month) -> pa.Field:
         metadata = {"scored_on": feature.window.text} if feature.window and feature.window.text in (INFLOW, RECENT) else {}

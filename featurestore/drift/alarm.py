@@ -18,13 +18,20 @@ import numpy as np
 
 from featurestore.drift.change import AGES, IS_RAMP, Evidence
 from featurestore.drift.fit import FIT_MONTHS
+from featurestore.drift.reliability import CALIBRATION
 from featurestore.drift.statistic import LOCATION, MISSING, SHARE, SPREAD
 
 STEP_NOW, STEP_BEFORE, RAMP = 0, 1, 2
-THRESHOLDS = {LOCATION: (5.2, 4.4, 3.9), SPREAD: (5.4, 5.2, 5.2), MISSING: (5.2, 5.0, 5.0), SHARE: (5.4, 5.4, 5.4)}
-GATES = {LOCATION: 0.10, SPREAD: 0.10, MISSING: 0.06, SHARE: 0.10}
+THRESHOLDS = {
+    LOCATION: (5.2, 4.4, 3.9),
+    SPREAD: (5.4, 5.2, 5.2),
+    MISSING: (5.2, 5.0, 5.0),
+    SHARE: (5.4, 5.4, 5.4),
+    CALIBRATION: (5.2, 4.4, 3.9),
+}
+GATES = {LOCATION: 0.10, SPREAD: 0.10, MISSING: 0.06, SHARE: 0.10, CALIBRATION: 0.06}
 EXTREME_Z = 10.0
-EXTREME_SIZES = {LOCATION: 2.0, SPREAD: 1.5, MISSING: 0.7, SHARE: 1.2}
+EXTREME_SIZES = {LOCATION: 2.0, SPREAD: 1.5, MISSING: 0.7, SHARE: 1.2, CALIBRATION: 0.5}
 MOST_SCORE = 100.0
 YOUTH = 6.0
 SEGMENT_PRICE = 64.0

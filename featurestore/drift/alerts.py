@@ -40,6 +40,7 @@ from featurestore.drift.alert import (
 from featurestore.drift.audit import Episode, episodes
 from featurestore.drift.dependence import calibrations_of, dependants_of
 from featurestore.drift.fitters import fitter
+from featurestore.drift.reliability import CALIBRATION
 from featurestore.drift.rules import MOST_HELD_OUT, RUNS, RecalibrationPolicy, Runs, outlook
 from featurestore.drift.state import DRIFT, INSUFFICIENT, LATCHED, WATCH
 from featurestore.spec.registry import Registry
@@ -164,7 +165,10 @@ def _decisions(episode: Episode, answers: Answers) -> Iterator[_Change]:
                 yield _Change(REJECTED, month, done, _after_rejection(episode, name, len(decision["held_out_months"])))
                 continue
             undo = f"featurestore rollback {name}"
-            yield _Change(RECALIBRATED, month, done, f"The baseline is new from {month.next()} on; to take it back: {undo}")
+            on = f"The baseline is new from {month.next()} on"
+            if episode.kind == CALIBRATION:
+                on = f"Forecasts read it from {month.next()} on, and have a new baseline when their first outcomes are known"
+            yield _Change(RECALIBRATED, month, done, f"{on}; to take it back: {undo}")
             for at, version, reason in runs.rollbacks:
                 if version == decision["version"]:
                     again = f"Fit again when it is understood: featurestore recalibrate {name}"

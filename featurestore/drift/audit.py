@@ -183,6 +183,18 @@ def read_snapshot(audited: AuditedView, month: Month) -> pa.Table | None:
     return read_parquet(files[0].path) if files else None
 
 
+def last_snapshot(audited: Iterable[AuditedView]) -> Month | None:
+    """Return the latest month of which any view has a snapshot."""
+    months = [Month.parse(month) for each in audited for month in _by_partition(Table.open(each.snapshots), MONTH)]
+    return max(months, default=None)
+
+
+def read_sketches(audited: AuditedView) -> dict[Month, pa.Table]:
+    """Return the committed sketches of a view by month, in order of time (``SKETCH_SCHEMA``)."""
+    files = [file for _, file in sorted(_by_partition(Table.open(audited.sketches), YEAR).items())]
+    return {month: part for file in files for month, part in _split(read_parquet(file.path)).items()}
+
+
 def audit_views(
     audited: Sequence[AuditedView], last: Month, *, policy: DriftPolicy, resets: Resets, spoiled: Spoiled = NOTHING_SPOILED
 ) -> dict[str, dict[Month, pa.Table]]:

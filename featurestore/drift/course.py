@@ -19,6 +19,7 @@ from featurestore.drift.fault import FAULT_KINDS, feature_faults
 from featurestore.drift.judge import Judge
 from featurestore.drift.policy import DriftPolicy
 from featurestore.drift.record import FeatureRecord
+from featurestore.drift.reliability import CALIBRATION
 from featurestore.drift.state import DRIFT, LATCHED, Finding, Standing, advance
 from featurestore.timeline import Month
 
@@ -184,6 +185,8 @@ def scored_states(months: Sequence[Month], scored: pa.Table | None) -> dict[Mont
 
 def insufficiency(record: FeatureRecord, t: int, policy: DriftPolicy) -> str | None:
     """Say why a month cannot be judged; ``None`` when it can."""
+    if record.kind == CALIBRATION and record.rows[t] < policy.min_rows:
+        return f"labels not mature: {record.rows[t]} forecasts with a known outcome; {policy.min_rows} are needed"
     if not record.rows[t]:
         return "no rows in this month"
     if not record.is_full[t]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from featurestore.drift.reliability import column_of
 from featurestore.spec.registry import Registry
 from featurestore.spec.view import FeatureView
 
@@ -26,7 +27,11 @@ class Dependants:
 
 
 def dependants_of(registry: Registry, column: str) -> Dependants:
-    """Collect who depends on a feature column, ``view__feature``; nobody on one that is no longer defined."""
+    """Collect who depends on a feature column, ``view__feature``; nobody on one that is no longer defined.
+
+    On how reliable a forecast is depends whoever depends on the forecast.
+    """
+    column = column_of(column)
     view = registry.views.get(column.partition("__")[0])
     if view is None or column not in {feature.column for feature in view.features}:
         return Dependants()
@@ -42,6 +47,7 @@ def dependants_of(registry: Registry, column: str) -> Dependants:
 
 def calibrations_of(registry: Registry, column: str) -> tuple[str, ...]:
     """List the calibrations that a feature column concerns: it reads them, or is computed from what they are fitted from."""
+    column = column_of(column)
     view, _, name = column.partition("__")
     found = []
     for calibration in registry.calibrations.values():

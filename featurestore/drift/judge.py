@@ -17,8 +17,9 @@ from featurestore.drift.fault import lasting
 from featurestore.drift.fit import Eigenbases
 from featurestore.drift.noise import MonthRelations
 from featurestore.drift.policy import DriftPolicy
-from featurestore.drift.pool import PoolComparison, compare_with_pool, pool_members, season_labels
+from featurestore.drift.pool import PoolComparison, compare_with_pool, no_comparison, pool_members, season_labels
 from featurestore.drift.record import FeatureRecord
+from featurestore.drift.reliability import CALIBRATION, Reliability
 from featurestore.drift.state import Finding
 from featurestore.drift.statistic import LOCATION, MISSING, SPREAD, SeriesSet, collect_series
 from featurestore.drift.year import fit_year
@@ -104,7 +105,8 @@ class Judge:
         alarms, series = self._alarms[k], self._series[k]
         age = int(alarms.age[row])
         is_slow = bool((self._pools[i].score[max(0, t - SLOW_MONTHS + 1) : t + 1] >= 1).all())
-        what = _described(record, series, alarms, row, t) if score >= 1 or is_slow else "no change"
+        is_told = score >= 1 or is_slow or record.kind == CALIBRATION
+        what = _described(record, series, alarms, row, t) if is_told else "no change"
         course = "growing" if alarms.is_ramp[row] else "all at once"
         when = f", {course} since {self._months[t - age]}" if score >= 1 else ""
         slow = "; apart from its season for months, though no single change stands out" if is_slow and score < 1 else ""
@@ -160,6 +162,8 @@ class Judge:
     def _compare(self, record: FeatureRecord, *, baseline: int) -> PoolComparison:
         is_sufficient = record.is_sufficient(self._policy.min_rows)
         members = pool_members(self._labels, is_sufficient, baseline=baseline)
+        if record.kind == CALIBRATION:
+            return no_comparison(members, is_sufficient=is_sufficient)
         return compare_with_pool(record.counts, members, is_sufficient=is_sufficient, psi=self._policy.psi)
 
 
@@ -177,6 +181,8 @@ def _described(record: FeatureRecord, series: SeriesSet, alarms: Alarms, row: in
     """Name a change and its size in words people use."""
     size, label = float(alarms.size[row]), series.labels[row]
     before = slice(max(0, t - int(alarms.age[row]) - 12), t - int(alarms.age[row]))
+    if series.kind == CALIBRATION:
+        return _reliability(record, before, t)
     if series.kind == LOCATION:
         return f"location {size:+.2f} standard deviations"
     if series.kind == SPREAD:
@@ -189,6 +195,14 @@ def _described(record: FeatureRecord, series: SeriesSet, alarms: Alarms, row: in
         return f"share of position {label} {'up' if size > 0 else 'down'}"
     own, rows = record.counts[:, record.labels.index(label)], record.counts.sum(axis=1)
     return f"share of {label!r} {_share(own[before], rows[before]):.1%} -> {_share(own[t], rows[t]):.1%}"
+
+
+def _reliability(record: FeatureRecord, before: slice, t: int) -> str:
+    now = Reliability.from_counts(int(record.rows[t]), record.counts[t])
+    old = Reliability.from_counts(int(record.rows[before].sum()), record.counts[before].sum(axis=0))
+    then = f" (before {old.observed_share:.1%} of {old.mean_forecast:.1%})" if old.forecasts else ""
+    scores = f"ECE {now.ece:.4f}, Brier {now.brier:.4f} of {now.trials.sum():.0f} trials"
+    return f"{now.observed_share:.1%} came where {now.mean_forecast:.1%} was forecast{then}; {scores}"
 
 
 def _share(part: np.ndarray, whole: np.ndarray) -> float:

@@ -20,7 +20,8 @@ from featurestore.drift.course import Course, Resets, scored_states
 from featurestore.drift.edges import EdgeSet, fit_edges, usable_values
 from featurestore.drift.policy import DriftPolicy
 from featurestore.drift.record import NOTHING_SPOILED, Spoiled, collect_records
-from featurestore.drift.sketch import sketch
+from featurestore.drift.reliability import outcome_sketches
+from featurestore.drift.sketch import SKETCH_SCHEMA, sketch
 from featurestore.errors import UnknownNameError, did_you_mean
 from featurestore.timeline import Month
 
@@ -85,7 +86,8 @@ def sketch_month(
     """Sketch a month; a feature without edges gets them from the first month that has values enough.
 
     Args:
-        table: The month's rows: segment columns of the policy, all others features.
+        table: The month's rows: segment columns of the policy, all others features. It may carry the outcomes of forecasts
+            (``reliability.with_outcomes``): they become rows of their own, of the kind ``calibration``.
         edges: What the months before have fitted.
         policy: Names the segment columns and the values that are enough (``min_rows``).
 
@@ -105,7 +107,9 @@ def sketch_month(
     ready = [name for name in new if usable_values(table[name]) >= policy.min_rows]
     kept = edges.with_features(fit_edges(table, ready).features) if ready else edges
     provisional = fit_edges(table, [name for name in new if name not in ready]).features
-    return sketch(table, kept.with_features(provisional), segments=present), kept
+    found = sketch(table, kept.with_features(provisional), segments=present)
+    outcomes = pa.Table.from_pylist(outcome_sketches(table), schema=SKETCH_SCHEMA)
+    return pa.concat_tables([found, outcomes]), kept
 
 
 def monitor_sketches(

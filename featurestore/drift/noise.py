@@ -20,10 +20,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from featurestore.drift.reliability import CALIBRATION
 from featurestore.drift.statistic import LOCATION, MISSING, SHARE, SPREAD
 from featurestore.timeline import Month, months_between
 
-UNITS = {LOCATION: 1.0, SPREAD: 0.3, MISSING: 0.2, SHARE: 0.25}
+UNITS = {LOCATION: 1.0, SPREAD: 0.3, MISSING: 0.2, SHARE: 0.25, CALIBRATION: 1.0}
 DIFFUSE = 4.0
 UNSEEN = 1e4
 NO_EFFECT = (0.0, 0.0)
@@ -78,6 +79,7 @@ GRIDS = {
     SPREAD: NoiseGrid((0.015, 0.035, 0.07), (0.9,), (0.0, 0.2)),
     MISSING: NoiseGrid((0.015, 0.035, 0.07), (0.9,), (0.0, 0.2)),
     SHARE: NoiseGrid((0.01, 0.035, 0.09), (0.9,), (0.0, 0.15, 0.3)),
+    CALIBRATION: NoiseGrid((0.005, 0.0125, 0.035, 0.1), (0.9, 0.98), (0.0, 0.15, 0.3)),
 }
 
 

@@ -13,7 +13,7 @@ from featurestore.drift.alert import Alert
 from featurestore.drift.alerts import Answers, alerts, digest_of
 from featurestore.drift.audit import AuditedView
 from featurestore.drift.page import AuditPage, render_page
-from featurestore.drift.portrait import Portrait, portrait
+from featurestore.drift.portrait import Portrait, ReliabilityPortrait, portrait
 from featurestore.drift.rules import Runs
 from featurestore.drift.state import DRIFT, LATCHED
 from featurestore.errors import FeatureStoreError
@@ -80,7 +80,7 @@ def write_page(
     return path
 
 
-def _portrait(opened: Alert, audited: AuditedView | None, month: Month) -> Portrait | None:
+def _portrait(opened: Alert, audited: AuditedView | None, month: Month) -> Portrait | ReliabilityPortrait | None:
     """Compare the month with the same months of the years before the change, or, without any, with the year before it."""
     if audited is None:
         return None

@@ -104,6 +104,13 @@ def compare_with_pool(counts: np.ndarray, members: np.ndarray, *, is_sufficient:
     )
 
 
+def no_comparison(members: np.ndarray, *, is_sufficient: np.ndarray) -> PoolComparison:
+    """Say which months a month would be compared with, where bins are no distribution: distances are NaN."""
+    nothing = np.full(len(members), np.nan)
+    known = members & is_sufficient[:, None]
+    return PoolComparison(psi=nothing, js=nothing, ks=nothing, threshold=np.ones(len(members)), members=known)
+
+
 def _thresholds(excess: np.ndarray, psi: float) -> np.ndarray:
     """Raise the threshold where the same season has differed from year to year before -> [M]."""
     found, past = np.full(len(excess), psi), list[float]()

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from featurestore.drift.audit import AT, EDGES, YEAR, AuditedView
 from featurestore.drift.edges import CATEGORY, NUMERIC, EdgeSet
+from featurestore.drift.reliability import CALIBRATION, Reliability
 from featurestore.lake.parquet import read_parquet
 from featurestore.lake.table import Table
 from featurestore.timeline import Month
@@ -44,10 +45,37 @@ class Portrait:
     rows: tuple[int, int]
 
 
+@dataclass(frozen=True, eq=False)
+class ReliabilityPortrait:
+    """How far forecasts were right.
+
+    Attributes:
+        now: Forecasts whose outcomes became known in the month.
+        then: In the reference months.
+        month: The month.
+        reference: The reference months.
+    """
+
+    now: Reliability
+    then: Reliability
+    month: Month
+    reference: tuple[Month, ...]
+
+    @property
+    def missing(self) -> tuple[float, float]:
+        """Forecasts without a value are not counted."""
+        return 0.0, 0.0
+
+    @property
+    def rows(self) -> tuple[int, int]:
+        """Forecasts, in the reference months and in the month."""
+        return self.then.forecasts, self.now.forecasts
+
+
 def portrait(
     audited: AuditedView, feature: str, segment: str | None, *, month: Month, reference: Sequence[Month]
-) -> Portrait | None:
-    """Compare a month of a feature with reference months.
+) -> Portrait | ReliabilityPortrait | None:
+    """Compare a month of a feature, or of how reliable a forecast is, with reference months.
 
     Returns:
         ``None`` when one side has no sketch of the same bins, or no value.
@@ -65,12 +93,16 @@ def portrait(
     )
     own = {Month.parse(row[AT]): row for row in rows.filter(is_own).to_pylist()}
     now = own.get(month)
-    if now is None or feature not in edges or not now["counts"]:
+    if now is None or not (feature in edges or now["kind"] == CALIBRATION) or not now["counts"]:
         return None
     old = {each: own[each] for each in sorted(wanted - {month}) if each in own and own[each]["edges"] == now["edges"]}
     counts = [np.array(now["counts"]), np.sum([row["counts"] for row in old.values()], axis=0) if old else np.zeros(1)]
     if not all(side.sum() for side in counts):
         return None
+    if now["kind"] == CALIBRATION:
+        forecasts = now["rows"], sum(row["rows"] for row in old.values())
+        here, there = (Reliability.from_counts(*each) for each in zip(forecasts, counts, strict=True))
+        return ReliabilityPortrait(here, there, month, tuple(old))
     shares = [side / side.sum() for side in counts]
     sides = (list(old.values()), [now])
     return Portrait(

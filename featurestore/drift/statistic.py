@@ -4,6 +4,7 @@
     spread      ln(sd of normal scores / u)       variance (kurtosis - 1) / (4 n), 1 / (2 n) for a normal
     missing     arcsine of the root of the share  variance 1 / (4 n)
     category    2 arcsine of the root of a share  variance 1 / n, one series per bin (a profile's rows scatter less)
+    calibration level and slope of a forecast     variance sum n p (1 - p) / n^2 p (1 - p), see ``reliability``
 
 Normal scores come from the pooled histogram of the first twelve months that can be judged, so a lognormal looks normal and
 a count looks like a coarse normal; u is the median monthly standard deviation of those months.
@@ -19,9 +20,11 @@ import numpy as np
 
 from featurestore.drift.edges import CATEGORY, NUMERIC, PROFILE
 from featurestore.drift.record import FeatureRecord
+from featurestore.drift.reliability import BUCKETS, CALIBRATION, level_and_slope
 
 LOCATION, SPREAD, MISSING, SHARE = "location", "spread", "missing", "category"
-KINDS = (LOCATION, SPREAD, MISSING, SHARE)
+KINDS = (LOCATION, SPREAD, MISSING, SHARE, CALIBRATION)
+LEVEL, SLOPE = "level", "slope"
 REFERENCE_MONTHS = 12
 LEAST_VALUES = 10
 MOST_POSITIONS = 24
@@ -34,7 +37,7 @@ class SeriesSet:
     """Series of one kind, ``S`` of them over ``M`` months.
 
     Attributes:
-        kind: ``location``, ``spread``, ``missing`` or ``category``.
+        kind: ``location``, ``spread``, ``missing``, ``category`` or ``calibration``.
         records: [S] index of the record that each belongs to.
         labels: [S] what it is of, where a record has several: the category or the list position.
         values: [S, M] less their median in the first year; NaN where nothing was seen.
@@ -53,6 +56,9 @@ def collect_series(records: Sequence[FeatureRecord], *, min_rows: int) -> list[S
     found: dict[str, list[tuple[int, str, np.ndarray, np.ndarray]]] = {kind: [] for kind in KINDS}
     for i, record in enumerate(records):
         is_sufficient = record.is_sufficient(min_rows)
+        if record.kind == CALIBRATION:
+            found[CALIBRATION].extend((i, label, *series) for label, series in _reliability(record, is_sufficient))
+            continue
         found[MISSING].append((i, "", *_missing(record, is_sufficient)))
         if record.kind == NUMERIC:
             location, spread = _numeric(record.counts, is_sufficient)
@@ -126,6 +132,12 @@ def _shares(record: FeatureRecord, is_sufficient: np.ndarray) -> list[tuple[str,
         values = 2 * np.arcsin(np.sqrt(np.minimum((own + 0.375) / (rows + 0.75), 1.0)))
         found.append((name, (np.where(is_used, values, np.nan), sampling)))
     return found
+
+
+def _reliability(record: FeatureRecord, is_sufficient: np.ndarray) -> list[tuple[str, tuple[np.ndarray, np.ndarray]]]:
+    is_used = is_sufficient & (record.counts[:, :BUCKETS].sum(axis=1) >= LEAST_VALUES)
+    level, slope, variance = level_and_slope(record.counts)
+    return [(label, (np.where(is_used, own, np.nan), variance)) for label, own in ((LEVEL, level), (SLOPE, slope))]
 
 
 def _profile_sampling(record: FeatureRecord, rows: np.ndarray) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from featurestore.shop.events import events, region
-from featurestore.spec import Calibration, Count, Derived, FeatureView, Last, Profile
+from featurestore.spec import Calibration, Count, Derived, FeatureView, Last, Outcome, Profile
 
 OWNER = "fulfilment"
 DELIVERED_AFTER = "28d"
@@ -25,7 +25,11 @@ region_service = FeatureView(
     ],
     derived=[
         Derived("fast_ship_rate_28d", "fast_shipments_28d / nullif(shipments_28d, 0)"),
-        Derived("on_time_rate_28d", "on_time_deliveries_28d / nullif(deliveries_28d, 0)"),
+        Derived(
+            "on_time_rate_28d",
+            "on_time_deliveries_28d / nullif(deliveries_28d, 0)",
+            outcome=Outcome("on_time_deliveries_28d", trials="deliveries_28d"),
+        ),
     ],
     owner=OWNER,
     description=(

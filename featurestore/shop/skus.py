@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from featurestore.shop.events import events, sku, sku_region
-from featurestore.spec import Calibration, Count, Derived, FeatureView, Last, Mean, Sum
+from featurestore.spec import Calibration, Count, Derived, FeatureView, Last, Mean, Outcome, Sum
 
 MATURITY = "45d"
 """Returns are complete so long after the order: the shop takes nothing back after 40 days."""
@@ -45,6 +45,7 @@ sku_returns = FeatureView(
             "return_probability",
             "(returns_1y + calibrated('return_prior.a', by = category)) / "
             "(orders_1y + calibrated('return_prior.a', by = category) + calibrated('return_prior.b', by = category))",
+            outcome=Outcome("returns_1y", trials="orders_1y"),
         ),
     ],
     owner="fulfilment",

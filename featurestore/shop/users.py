@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from featurestore.shop.events import events, user, user_category
-from featurestore.spec import Calibration, Count, Derived, FeatureView, Recency, Sum
+from featurestore.spec import Calibration, Count, Derived, FeatureView, Outcome, Recency, Sum
 
 OWNER = "growth"
 TASTE_WINDOWS = ("90d", "1y", "3y", "10y")
@@ -42,6 +42,7 @@ user_taste = FeatureView(
         Derived(
             "purchase_probability",
             f"1 / (1 + exp(-(calibrated('taste_window.intercept') + calibrated('taste_window.slope') * ln(1 + {_BOUGHT}))))",
+            outcome=Outcome("buys_90d"),
         )
     ],
     owner=OWNER,

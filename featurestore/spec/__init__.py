@@ -22,6 +22,7 @@ from featurestore.spec.aggregations import (
 )
 from featurestore.spec.entity import Entity
 from featurestore.spec.joined import JoinedView
+from featurestore.spec.outcome import Outcome
 from featurestore.spec.plan import Change, Plan
 from featurestore.spec.registry import Registry
 from featurestore.spec.service import Calibration, FeatureService
@@ -48,6 +49,7 @@ __all__ = [
     "Max",
     "Mean",
     "Min",
+    "Outcome",
     "Plan",
     "Profile",
     "Quantile",

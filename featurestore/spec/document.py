@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from featurestore.spec.aggregations import Aggregation, aggregation_document, aggregation_from
 from featurestore.spec.entity import Entity
 from featurestore.spec.expression import parse
 from featurestore.spec.joined import JoinedView
+from featurestore.spec.outcome import Outcome
 from featurestore.spec.service import Calibration, FeatureService
 from featurestore.spec.source import EventSource
 from featurestore.spec.view import Derived, FeatureView
@@ -78,7 +80,7 @@ def _view_document(view: FeatureView) -> Document:
         "source": view.source.name,
         "grain": view.grain,
         "aggregations": [aggregation_document(aggregation) for aggregation in view.aggregations],
-        "derived": [{"name": item.name, "expression": item.expression} for item in view.derived],
+        "derived": [_derived_document(item) for item in view.derived],
         "join_keys": dict(view.join_keys),
         "event_time": view.event_time,
         "segments": list(view.segments),
@@ -89,12 +91,22 @@ def _view_document(view: FeatureView) -> Document:
     }
 
 
+def _derived_document(item: Derived) -> Document:
+    value: Document = {"name": item.name, "expression": item.expression}
+    return value if item.outcome is None else value | {"outcome": asdict(item.outcome)}
+
+
+def _derived_from(value: Mapping[str, Any]) -> Derived:
+    outcome = Outcome(**value["outcome"]) if "outcome" in value else None
+    return Derived(value["name"], value["expression"], outcome)
+
+
 def _joined_document(joined: JoinedView) -> Document:
     return {
         "name": joined.name,
         "views": [view.name for view in joined.views],
         "keys": dict(joined.keys),
-        "derived": [{"name": item.name, "expression": item.expression} for item in joined.derived],
+        "derived": [_derived_document(item) for item in joined.derived],
         "owner": joined.owner,
         "description": joined.description,
     }
@@ -121,7 +133,7 @@ def view_from(value: Mapping[str, Any], entity: Entity, source: EventSource) -> 
         entity=entity,
         source=source,
         aggregations=[aggregation_from(item) for item in value["aggregations"]],
-        derived=[Derived(item["name"], item["expression"]) for item in value["derived"]],
+        derived=[_derived_from(item) for item in value["derived"]],
         **arguments,
     )
 
@@ -132,7 +144,7 @@ def joined_from(value: Mapping[str, Any], views: Mapping[str, FeatureView]) -> J
     return JoinedView(
         value["name"],
         views=[views[name] for name in value["views"]],
-        derived=[Derived(item["name"], item["expression"]) for item in value["derived"]],
+        derived=[_derived_from(item) for item in value["derived"]],
         **arguments,
     )
 

@@ -74,6 +74,9 @@ class JoinedView:
             raise DefinitionError(f"{what} is named like one of its views; rename it.")
         if not self.derived:
             raise DefinitionError(f"{what} has no features; give derived=.")
+        for item in self.derived:
+            if item.outcome is not None:
+                raise DefinitionError(f"{what}: derived {item.name!r} has an outcome; declare it in the view that counts it.")
         parents = [key for view in self.views[1:] for key in view.entity.keys if key not in self.entity.keys]
         for key, reference in self.keys:
             if key not in parents:

@@ -12,6 +12,7 @@ from featurestore.spec.aggregations import Aggregation, Last
 from featurestore.spec.entity import Entity
 from featurestore.spec.expression import Expression, parse
 from featurestore.spec.names import checked_name
+from featurestore.spec.outcome import Outcome
 from featurestore.spec.source import EventSource
 from featurestore.timeline import GRAINS, AnyWindow, length_steps
 
@@ -26,10 +27,12 @@ class Derived:
         name: Feature name; the column is ``view__name``.
         expression: SQL over the view's own features (without the view's name), earlier derived ones included, and
             ``calibrated('calibration.parameter', by = feature)``.
+        outcome: Says that it is a probability, and of what: the drift audit then scores it by what came.
     """
 
     name: str
     expression: str
+    outcome: Outcome | None = None
 
     def __post_init__(self) -> None:
         checked_name(self.name, "a derived feature")
@@ -45,6 +48,7 @@ class Feature:
     aggregation: Aggregation | None = None
     window: AnyWindow | None = None
     expression: Expression | None = None
+    outcome: Outcome | None = None
 
     @property
     def column(self) -> str:
@@ -127,6 +131,7 @@ class FeatureView:
             object.__setattr__(self, field, value)
         self._check()
         self._check_segments()
+        self._check_outcomes()
 
     def _check(self) -> None:
         what = f"view {self.name!r}"
@@ -178,6 +183,20 @@ class FeatureView:
                     f"{what}: the segment {name!r} is a feature of type {feature.type}; a segment is a key column, a string, or the "
                     "last or first value of a whole number."
                 )
+
+    def _check_outcomes(self) -> None:
+        aggregations = {feature.name: feature.aggregation for feature in self.features}
+        for feature in self.forecasts:
+            what = f"view {self.name!r}: derived {feature.name!r}"
+            if feature.type != "double":
+                raise DefinitionError(f"{what} has an outcome, but is a {feature.type}; a forecast is a probability.")
+            if feature.outcome:
+                feature.outcome.check(aggregations, owner=what)
+
+    @property
+    def forecasts(self) -> tuple[Feature, ...]:
+        """The features that are forecasts of a declared outcome."""
+        return tuple(feature for feature in self.features if feature.outcome is not None)
 
     @property
     def delay_steps(self) -> int:
@@ -245,7 +264,7 @@ def derived_features(view: str, derived: Sequence[Derived], types: dict[str, str
             raise DefinitionError(f"{what}: derived {item.name!r} gives a {expression.family}, not a value.")
         kind = _TYPE_OF_FAMILY[expression.family]
         _take(item.name, kind, types, what=what)
-        found.append(Feature(view, item.name, kind, expression=expression))
+        found.append(Feature(view, item.name, kind, expression=expression, outcome=item.outcome))
     return tuple(found)
 
 

@@ -131,6 +131,7 @@ _ROWS: tuple[tuple[int, str, str, str, str, str | None, float, str | None, int |
 _ORDERS = ("category_demand__orders_28d", "region_service__orders_28d", "sku_demand__orders_28d")
 _DELIVERY = (
     "region_service__on_time_rate_28d",
+    "region_service__on_time_rate_28d.calibration",
     "region_service__on_time_deliveries_28d",
     "region_cutoff__on_time_share_91d",
     "region_cutoff__cutoff_hour",
@@ -138,6 +139,7 @@ _DELIVERY = (
 _RETURNS = (
     "sku_returns__return_rate_90d",
     "sku_returns__return_probability",
+    "sku_returns__return_probability.calibration",
     "sku_returns__returns_90d",
     "sku_returns__returns_1y",
 )
@@ -179,8 +181,8 @@ _FEATURES: dict[str, tuple[str, ...]] = {
     "redelivery": ("events.rows",),
     "coupon_ring": ("user_activity__coupon_share_1y",),
 }
-"""Columns of the reference definitions that each change should move, ``column[segment]`` in one segment alone; of faults, columns
-of the source (``source.column``)."""
+"""Columns of the reference definitions that each change should move, ``column[segment]`` in one segment alone,
+``column.calibration`` for how reliable a forecast is; of faults, columns of the source (``source.column``)."""
 
 
 def _planted() -> tuple[PlantedDrift, ...]:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import dagster as dg
 
 from pipelines.assets.shared import Blueprint
-from pipelines.checks.drift import build_calibration_checks, build_drift_checks
+from pipelines.checks.drift import build_calibration_checks, build_drift_checks, build_forecast_checks
 from pipelines.checks.events import build_event_checks
 from pipelines.checks.ledgers import VERIFIED, build_ledger_checks
 
@@ -19,5 +19,6 @@ __all__ = ["VERIFIED", "build_checks"]
 def build_checks(blueprint: Blueprint) -> Sequence[dg.AssetChecksDefinition]:
     """Make the checks of all sources, views and calibrations."""
     builders = [build_event_checks, build_ledger_checks, build_drift_checks]
+    builders += [build_forecast_checks] if any(view.forecasts for view in blueprint.registry.views.values()) else []
     builders += [build_calibration_checks] if blueprint.registry.calibrations else []
     return [build(blueprint) for build in builders]

@@ -1,4 +1,4 @@
-"""Checks that warn: drift, and calibrations whose error has grown."""
+"""Checks that warn: drift, forecasts that have become wrong, and calibrations whose error has grown."""
 
 import json
 from collections.abc import Iterator
@@ -8,11 +8,12 @@ from typing import Any
 import dagster as dg
 
 from featurestore.drift.calibrations import audit_log
+from featurestore.drift.reliability import series_of
 from pipelines.assets.shared import CALIBRATION, DRIFT_REPORT, Blueprint, key_of
 from pipelines.metadata import plot, table_of
 from pipelines.resources import StoreResource
 
-DRIFT_STATES, ERROR = "drift_states", "calibration_error"
+DRIFT_STATES, FORECASTS, ERROR = "drift_states", "forecasts_hold", "calibration_error"
 MOST_ERROR_GROWTH = 1.25
 
 
@@ -37,6 +38,44 @@ def build_drift_checks(blueprint: Blueprint) -> dg.AssetChecksDefinition:
             )
 
     return check_drift
+
+
+def build_forecast_checks(blueprint: Blueprint) -> dg.AssetChecksDefinition:
+    """Make the warning of each view that declares what became of its forecasts."""
+    text = "What came is as far from what was forecast as it has always been: no forecast of the view is in drift."
+    views = [view for view in blueprint.registry.views.values() if view.forecasts]
+    specs = [dg.AssetCheckSpec(FORECASTS, asset=key_of(DRIFT_REPORT, view.name), description=text) for view in views]
+
+    @dg.multi_asset_check(name="check_forecasts", specs=specs, can_subset=True)
+    def check_forecasts(context: dg.AssetCheckExecutionContext, store: StoreResource) -> Iterator[dg.AssetCheckResult]:
+        opened = blueprint.open(store)
+        reasons = {drift.feature: drift.reason for drift in opened.status().open_drifts}
+        for key in sorted(context.selected_asset_check_keys):
+            view = key.asset_key.path[-1]
+            rows = {row["feature"]: row for row in opened.forecast_scores(view).to_pylist()}  # the last month of each
+            is_open = [series_of(feature) in reasons for feature in rows]
+            shown = ("forecasts", "trials", "mean_forecast", "observed_share", "ece", "brier")
+            told = [
+                {
+                    "feature": feature,
+                    "month": str(row["month"])[:7],
+                    **{name: row[name] for name in shown},
+                    "drift": reasons.get(series_of(feature), ""),
+                }
+                for feature, row in rows.items()
+            ]
+            yield dg.AssetCheckResult(
+                asset_key=key.asset_key,
+                check_name=key.name,
+                passed=not any(is_open),
+                severity=dg.AssetCheckSeverity.WARN,
+                metadata={
+                    **plot(wrong=sum(is_open), worst_ece=max((row["ece"] or 0.0 for row in rows.values()), default=0.0)),
+                    "forecasts": table_of(told),
+                },
+            )
+
+    return check_forecasts
 
 
 def build_calibration_checks(blueprint: Blueprint) -> dg.AssetChecksDefinition:

@@ -18,8 +18,9 @@ from featurestore.drift.alert import OPENED, RECALIBRATED, REJECTED, Alert, Dige
 from featurestore.drift.alerts import anchor_of
 from featurestore.drift.markup import html
 from featurestore.drift.page.figure import figure
+from featurestore.drift.page.reliability import reliability_figure
 from featurestore.drift.page.timeline import timeline
-from featurestore.drift.portrait import Portrait
+from featurestore.drift.portrait import Portrait, ReliabilityPortrait
 from featurestore.drift.rules import Runs
 from featurestore.drift.state import STATES
 from featurestore.timeline import Month
@@ -38,7 +39,7 @@ class AuditPage:
         history: All scores up to it (``HISTORY_SCHEMA``).
         digest: The month's.
         stories: Alerts of each episode to show, in order of time, the first of them ``opened``.
-        portraits: Episode to its distribution then and now, where there is one.
+        portraits: Episode to its distribution, or how far the forecasts were right, then and now, where there is one.
         runs: Calibration to what its log says.
     """
 
@@ -47,7 +48,7 @@ class AuditPage:
     history: pa.Table
     digest: Digest
     stories: Sequence[Sequence[Alert]]
-    portraits: Mapping[str, Portrait]
+    portraits: Mapping[str, Portrait | ReliabilityPortrait]
     runs: Mapping[str, Runs]
 
 
@@ -122,17 +123,19 @@ def _episode(story: Sequence[Alert], page: AuditPage) -> str:
     )
 
 
-def _portrait(found: Portrait | None) -> str:
+def _portrait(found: Portrait | ReliabilityPortrait | None) -> str:
     if found is None:
         return "<p class=soft>There is no distribution to compare: one side has no values in the same bins.</p>"
     reference = (
         f"{found.reference[0]} to {found.reference[-1]}" if len(found.reference) > 3 else ", ".join(map(str, found.reference))
     )
     missing = "" if max(found.missing) < 0.0005 else f" · without a value {found.missing[0]:.1%} → {found.missing[1]:.1%}"
-    then = f"then: {html(reference)}, {found.rows[0]:,} rows"
-    now = f"now: {found.month}, {found.rows[1]:,} rows{missing}"
+    what = "forecasts" if isinstance(found, ReliabilityPortrait) else "rows"
+    then = f"then: {html(reference)}, {found.rows[0]:,} {what}"
+    now = f"now: {found.month}, {found.rows[1]:,} {what}{missing}"
     legend = f'<span><i class="dot old"></i> {then}</span><span><i class="dot new"></i> {now}</span>'
-    return f"{figure(found)}<div class=legend>{legend}</div>"
+    drawn = reliability_figure(found) if isinstance(found, ReliabilityPortrait) else figure(found)
+    return f"{drawn}<div class=legend>{legend}</div>"
 
 
 def _watched(digest: Digest) -> str:
