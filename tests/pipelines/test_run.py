@@ -93,8 +93,14 @@ def test_the_checks_hold_behind_a_run(operated):
         assert all(each.passed for each in outcomes[asset].values()), outcomes[asset]
     joints = outcomes["ledger/category_demand"]["continuity"].metadata["joints"].value
     assert joints == 1
-    for asset, name in (("drift_report/sku_returns", "drift_states"), ("calibration/return_prior", "calibration_error")):
+    warnings = ("drift_states", "forecasts_hold")
+    for asset, name in (
+        *(("drift_report/sku_returns", name) for name in warnings),
+        ("calibration/return_prior", "calibration_error"),
+    ):
         assert outcomes[asset][name].severity == dg.AssetCheckSeverity.WARN
+    (forecast,) = outcomes["drift_report/sku_returns"]["forecasts_hold"].metadata["forecasts"].records
+    assert forecast.data["feature"] == "sku_returns__return_probability"
 
 
 def test_the_assets_tell_who_listens_how_far_they_are(operated):
