@@ -2,8 +2,17 @@
 
 from featurestore.client import FeatureStore
 from featurestore.compute.state import KIND, LEDGER, MONTH, START, ViewState
+from featurestore.drift.audit import MONTH as AUDITED_MONTH
+from featurestore.lake.footer import read_footer
 from featurestore.lake.table import CommittedFile, Table
+from featurestore.monitoring import audited_view
+from featurestore.spec.aggregations import Count, Distinct, Sum
+from featurestore.spec.view import FeatureView
 from featurestore.timeline import Month
+from pipelines.metadata import Metadata, plot, size_of
+
+NEVER_NULL = (Count, Distinct, Sum)
+"""Aggregations that are 0 without events; the values of all others can be missing."""
 
 
 class Inventory:
@@ -40,6 +49,33 @@ class Inventory:
     def _ledger(self, year: int | None, view: str | None) -> list[CommittedFile]:
         files = _files(self._ledgers, view, {})
         return files if year is None else [file for file in files if Month.parse(file.partition[START]).year == year]
+
+
+class Snapshots:
+    """The committed month-end snapshots of one view.
+
+    Args:
+        store: The store, as it is now.
+        view: The view.
+    """
+
+    def __init__(self, store: FeatureStore, view: FeatureView) -> None:
+        self._view = view
+        self._table = Table.open(audited_view(store.layout, view).snapshots)
+
+    def describe(self, month: Month) -> Metadata:
+        """Describe a month: rows, bytes, features, and the shares of NULLs that the file's own footer counts."""
+        files = self._table.files(**{AUDITED_MONTH: str(month)})
+        features = self._view.features
+        found = {**size_of(files), **plot(features=len(features))}
+        for file in files:
+            nulls = read_footer(file.path).null_count  # the table's log counts those of the first 32 columns alone
+            shares = {feature.name: nulls.get(feature.column, 0) / max(file.rows, 1) for feature in features}
+            found |= plot(null_rate=sum(shares.values()) / max(len(shares), 1))
+            found |= plot(
+                **{f"null_rate {f.name}": shares[f.name] for f in features if not isinstance(f.aggregation, NEVER_NULL)}
+            )
+        return found
 
 
 def _files(tables: dict[str, Table], view: str | None, partition: dict[str, str]) -> list[CommittedFile]:

@@ -142,12 +142,15 @@ def rows_by_month(report: AuditReport) -> dict[Month, list[dict[str, Any]]]:
 
 
 def describe_month(rows: Sequence[dict[str, Any]], entered: Sequence[Episode]) -> Metadata:
-    """Describe one audited month: its features by state, the highest scores, and what entered drift."""
+    """Describe one audited month: its features by state, the highest scores, what entered drift; apart from it, data faults."""
     states = {f"features_{state}": sum(row["state"] == state for row in rows) for state in STATES}
+    faults = [row for row in rows if row["kind"] in FAULT_KINDS and row["state"] in (DRIFT, LATCHED)]
+    drifts = [episode for episode in entered if not episode.is_fault]
     return {
-        **plot(**states, features_entered_drift=len(entered)),
-        "top_drifts": table_of(_top_drifts(rows)),
-        "entered_drift": table_of([_episode_row(episode) for episode in entered]),
+        **plot(**states, features_entered_drift=len(drifts), data_faults=len(faults)),
+        "top_drifts": table_of(_top_drifts([row for row in rows if row["kind"] not in FAULT_KINDS])),
+        "entered_drift": table_of([_episode_row(episode) for episode in drifts]),
+        "data_faults_by_kind": table_of([_fault_row(row) for row in faults]),
     }
 
 
@@ -165,6 +168,11 @@ def _top_drifts(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     loud.sort(key=lambda row: -row["score"])
     shown = ("feature", "segment", "state", "score")
     return [{**{name: row[name] for name in shown}, "what": _in_short(row["reason"])} for row in loud[:MOST_TOP_DRIFTS]]
+
+
+def _fault_row(row: dict[str, Any]) -> dict[str, Any]:
+    shown = ("kind", "feature", "segment")
+    return {**{name: row[name] for name in shown}, "what": _in_short(row["reason"])}
 
 
 def _episode_row(episode: Episode) -> dict[str, Any]:

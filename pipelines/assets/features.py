@@ -16,6 +16,7 @@ from pipelines.assets.shared import (
     LEDGER,
     TILES,
     Blueprint,
+    Stopwatch,
     after_the_month_before,
     chosen,
     key_of,
@@ -25,7 +26,7 @@ from pipelines.assets.shared import (
     units,
 )
 from pipelines.failures import readable_failures
-from pipelines.inventory import Inventory
+from pipelines.inventory import Inventory, Snapshots
 from pipelines.lineage import joined_columns, view_columns
 from pipelines.metadata import plot, size_of
 from pipelines.partitions import finished_months_of, interval_of, months_of
@@ -42,7 +43,8 @@ with the balance carried into it. Each month adds to the one before it."""
 FEATURES_DESCRIPTION = """Month-end snapshots of the {count} features of `{view}`: what drift compares. {description}
 
 **Grain**: one row per entity of a stable panel (a hash sample of those active in the last 90 days), at the first instant of
-the next month. Windows of more than a year are taken over the month alone, as inflow.
+the next month. Windows of more than a year are taken over the month alone, as inflow. `null_rate` is the share of its rows without a
+value: of all features, and of each that can lack one.
 
 **Read by**: {services}"""
 JOINED_DESCRIPTION = """Features computed from those of {views} when they are read. {description}
@@ -64,7 +66,7 @@ def build_tiles(blueprint: Blueprint) -> dg.AssetsDefinition:
     ) -> Iterator[dg.MaterializeResult[Any]]:
         with readable_failures():
             opened, months, views = blueprint.open(store), months_of(context), chosen(context, TILES)
-            told = units(progress, TILES)
+            told = Stopwatch(progress, TILES)
             report = opened.materialize(
                 views, interval=interval_of(months), stages=("tiles",), progress=lambda view, _, done: told(view, done)
             )
@@ -72,7 +74,10 @@ def build_tiles(blueprint: Blueprint) -> dg.AssetsDefinition:
             for view in views:
                 key = key_of(TILES, view)
                 for month in months:
-                    facts = {**size_of(inventory.tiles(month, view=view)), **plot(is_computed=int(month in computed[view]))}
+                    effort = plot(
+                        is_computed=int(month in computed[view]), elapsed_s=told.elapsed_s.get((view, str(month)), 0.0)
+                    )
+                    facts = {**size_of(inventory.tiles(month, view=view)), **effort}
                     context.add_asset_metadata(facts, asset_key=key, partition_key=str(month))
                 yield dg.MaterializeResult(asset_key=key)
 
@@ -125,17 +130,17 @@ def build_features(blueprint: Blueprint) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, store: StoreResource, progress: dg.ResourceParam[Progress]
     ) -> Iterator[dg.MaterializeResult[Any]]:
         with readable_failures():
-            opened, views, started = blueprint.open(store), chosen(context, FEATURES), time.perf_counter()
+            opened, views, told = blueprint.open(store), chosen(context, FEATURES), Stopwatch(progress, FEATURES)
             months = finished_months_of(context, opened.layout.timezone)
             if not months:
                 return
-            rows = opened.take_snapshots(months, views=views, progress=units(progress, FEATURES))
-            run = plot(run_elapsed_s=time.perf_counter() - started)
+            rows = opened.take_snapshots(months, views=views, progress=told)
             for view in views:
-                key, count = key_of(FEATURES, view), len(registry.views[view].features)
+                key, snapshots = key_of(FEATURES, view), Snapshots(opened, registry.views[view])
                 for month in months:
-                    context.add_asset_metadata(plot(features=count), asset_key=key, partition_key=str(month))
-                last = {**run, **plot(run_rows_written=rows[view]), **view_columns(registry.views[view])}
+                    effort = plot(elapsed_s=told.elapsed_s.get((view, str(month)), 0.0))
+                    context.add_asset_metadata({**snapshots.describe(month), **effort}, asset_key=key, partition_key=str(month))
+                last = {**plot(run_rows_written=rows[view]), **view_columns(registry.views[view])}
                 context.add_asset_metadata(last, asset_key=key, partition_key=str(months[-1]))
                 yield dg.MaterializeResult(asset_key=key)
 

@@ -1,6 +1,8 @@
 """What all assets share: how they are named, months as partitions, ranges in one run, owners and tags from the definitions."""
 
 import re
+import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -79,6 +81,25 @@ def chosen(context: dg.AssetExecutionContext, stage: str) -> list[str]:
 def units(progress: Progress, stage: str) -> Callable[[str, object], None]:
     """Tell of each view and month that is done."""
     return lambda view, done: progress(stage, f"{view} {done}")
+
+
+class Stopwatch:
+    """Tells of each view and month that is done, as ``units`` does, and keeps how long each took.
+
+    Attributes:
+        elapsed_s: View and month to wall seconds since the thread that made it was done with the one before.
+    """
+
+    def __init__(self, progress: Progress, stage: str) -> None:
+        self.elapsed_s: dict[tuple[str, str], float] = {}
+        self._told, self._started_s, self._last_s = units(progress, stage), time.perf_counter(), dict[int, float]()
+
+    def __call__(self, view: str, done: object) -> None:
+        """Take note that a view's month is done."""
+        thread, now_s = threading.get_ident(), time.perf_counter()
+        self.elapsed_s[view, str(done)] = now_s - self._last_s.get(thread, self._started_s)
+        self._last_s[thread] = now_s
+        self._told(view, done)
 
 
 def owners_of(*owners: str | None) -> list[str]:

@@ -8,9 +8,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from featurestore.drift.audit import read_snapshot
 from featurestore.lake.table import Table
+from featurestore.monitoring import audited_view
 from featurestore.synth import Shop
 from featurestore.timeline import Month
+from pipelines.assets.drift import describe_month
 from tests.pipelines.operation import FIRST, LAST, NO_PICTURES, Operation, metadata_of
 
 VIEWS = ("category_demand", "sku_returns")
@@ -58,6 +61,42 @@ def test_each_month_says_what_was_committed_of_it(operated):
         assert found["rows_read"] == found["rows_added"] + found["duplicates"] + found["corrections"] + found["quarantined"]
     tiles = metadata_of(result, "tiles/category_demand")
     assert all(found["is_computed"] == 1 and found["dagster/partition_row_count"] > 0 for found in tiles.values())
+
+
+def test_each_month_of_features_says_how_many_values_are_missing_and_what_it_took(operated):
+    operation, result = operated
+    for name in VIEWS:
+        view, audited = (
+            operation.store.registry.views[name],
+            audited_view(operation.store.layout, operation.store.registry.views[name]),
+        )
+        found = metadata_of(result, f"features/{name}")
+        for month in (str(each) for each in operation.shop.months if str(each) <= LAST):
+            snapshot = read_snapshot(audited, Month.parse(month))
+            shares = {each.name: snapshot[each.column].null_count / snapshot.num_rows for each in view.features}
+            assert found[month]["null_rate"] == pytest.approx(sum(shares.values()) / len(shares))
+            told = {
+                key.removeprefix("null_rate "): value for key, value in found[month].items() if key.startswith("null_rate ")
+            }
+            assert told == pytest.approx({name: shares[name] for name in told})
+            assert sum(shares.values()) == pytest.approx(sum(told.values()))
+            assert found[month]["dagster/partition_row_count"] == snapshot.num_rows
+            assert found[month]["bytes"] > 0 < found[month]["elapsed_s"]
+        assert any(found[LAST][f"null_rate {name}"] > 0 for name in told)
+
+
+def test_data_faults_are_told_apart_from_drift():
+    row = {"view": "v", "segment": None, "score": 2.0, "state": "drift", "reason": "why; then"}
+    rows = [
+        {**row, "feature": "v__a", "kind": "location"},
+        {**row, "feature": "v__b", "kind": "unit", "reason": "100 times as large; than before"},
+        {**row, "feature": "v__c", "kind": "unit", "state": "ok"},
+    ]
+    found = describe_month(rows, [])
+    assert (found["features_drift"].value, found["data_faults"].value) == (2, 1)
+    assert [record.data["feature"] for record in found["top_drifts"].records] == ["v__a"]
+    (fault,) = found["data_faults_by_kind"].records
+    assert fault.data == {"kind": "unit", "feature": "v__b", "segment": "", "what": "100 times as large"}
 
 
 def test_the_audit_counts_features_by_state_and_draws_the_timeline_once(operated):
