@@ -15,13 +15,20 @@ from dagster._core.events import DagsterEventType
 from dagster._core.launcher import CheckRunHealthResult, DefaultRunLauncher, WorkerStatus
 from dagster._core.storage.dagster_run import DagsterRun
 from dagster._core.storage.tags import MAX_RETRIES_TAG
+from dagster._serdes import ConfigurableClassData
 
+CODE_SERVER_WAIT_S = 120.0
+"""How long a code server may take to come back before the runs that died with it are called failed all the same."""
 CLOCK_SLACK_S = 5.0
 """The clock of the event log and the one that a process's age is counted by may differ by less than this."""
 
 
 class WatchfulRunLauncher(DefaultRunLauncher):
     """Launches runs through the code server; answers for their processes whether or not that server lives."""
+
+    def __init__(self, inst_data: ConfigurableClassData | None = None) -> None:
+        self._missed_at_s: dict[str, float] = {}
+        super().__init__(inst_data)
 
     @property
     def supports_check_run_worker_health(self) -> bool:
@@ -32,10 +39,18 @@ class WatchfulRunLauncher(DefaultRunLauncher):
         """Tell whether the process of a started run lives.
 
         A run that has ended meanwhile has no process either; the monitoring looks at its status again before it calls it failed.
+        One that died with its code server is called gone when that is back, or has been given up: Dagster tries once to start
+        a failed run again, and cannot without a code server.
         """
         worker = self._worker(run.run_id)
         if worker is None or is_running(worker[0], at_s=worker[1]):
             return CheckRunHealthResult(WorkerStatus.RUNNING)
+        missed_s = time.monotonic() - self._missed_at_s.setdefault(run.run_id, time.monotonic())
+        if missed_s < CODE_SERVER_WAIT_S and not self._has_code_server(run.run_id):
+            return CheckRunHealthResult(
+                WorkerStatus.RUNNING, "its process is gone; waiting for the code server", transient=True
+            )
+        del self._missed_at_s[run.run_id]
         return CheckRunHealthResult(WorkerStatus.NOT_FOUND, f"its process {worker[0]} is gone")
 
     def terminate(self, run_id: str) -> bool:
@@ -50,6 +65,16 @@ class WatchfulRunLauncher(DefaultRunLauncher):
         except DagsterUserCodeUnreachableError:
             is_stopped = False
         return bool(is_stopped) or self._interrupt(run_id)
+
+    def _has_code_server(self, run_id: str) -> bool:
+        client = self._get_grpc_client_for_termination(run_id)  # type: ignore[no-untyped-call]
+        if client is None:  # it was started without one
+            return True
+        try:
+            client.ping("")
+        except DagsterUserCodeUnreachableError:
+            return False
+        return True
 
     def _interrupt(self, run_id: str) -> bool:
         worker = self._worker(run_id)

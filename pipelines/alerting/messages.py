@@ -11,7 +11,7 @@ from featurestore.drift.markup import markdown
 from pipelines.alerting.outbox import Message
 
 NEXT = {
-    True: "its process was gone, so it is started again by itself; there is nothing to do unless that fails too",
+    True: "its process was gone, and Dagster starts it again; there is nothing to do unless no later run of it succeeds",
     False: "mend the cause and launch the run again, which repeats nothing that is committed",
 }
 """What becomes of a failed run, by whether Dagster retries it."""

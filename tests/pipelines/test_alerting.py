@@ -265,5 +265,5 @@ def test_who_is_told_of_a_run_that_dagster_starts_again_need_not_do_it(tmp_path:
             fail(instance, at=at, tags={"dagster/will_retry": answer})
             cursor = tell(instance, store, receivers, cursor)
     texts = [body["message"] for body in webhook.bodies]
-    assert ["started again by itself" in text for text in texts] == [True, False]
+    assert ["Dagster starts it again" in text for text in texts] == [True, False]
     assert ["launch the run again" in text for text in texts] == [False, True]

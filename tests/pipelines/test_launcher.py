@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
@@ -64,6 +65,17 @@ def test_the_monitoring_is_told_when_the_process_of_a_run_is_gone(instance, proc
     assert launcher.check_run_worker_health(run).status is WorkerStatus.RUNNING
     process.kill()
     process.wait()
+    assert launcher.check_run_worker_health(run).status is WorkerStatus.NOT_FOUND
+
+
+def test_a_run_that_died_with_its_code_server_waits_for_it_to_be_started_again(instance, process, tmp_path, monkeypatch):
+    run, launcher = started_run(instance, process.pid), instance.run_launcher
+    server = {"host": "localhost", "socket": str(tmp_path / "nobody.sock")}
+    instance.add_run_tags(run.run_id, {".dagster/grpc_info": json.dumps(server)})
+    process.kill()
+    process.wait()
+    assert launcher.check_run_worker_health(run).status is WorkerStatus.RUNNING
+    monkeypatch.setattr("pipelines.launcher.CODE_SERVER_WAIT_S", 0.0)
     assert launcher.check_run_worker_health(run).status is WorkerStatus.NOT_FOUND
 
 
