@@ -19,7 +19,7 @@ from featurestore.cli.app import app
 from featurestore.cli.demo_screen import show_result
 from featurestore.drift.audit import Episode
 from featurestore.timeline import Month
-from pipelines.demo.result import DemoResult, PlantedOutcome, Recalibration, StageTime, TrainingSet
+from pipelines.demo.result import DemoResult, PlantedOutcome, ProbabilityError, Recalibration, StageTime, TrainingSet
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -277,6 +277,7 @@ def _demo_result(root: Path) -> DemoResult:
             Recalibration("return_prior", Month(2025, 3), episode.feature, True, "demand_v1", 0.25, 0.2, "better"),
             Recalibration("return_prior", Month(2025, 3), episode.feature, True, "routing_v1", 0.25, 0.2, "better"),
         ),
+        return_error=ProbabilityError(Month(2025, 10), Month(2025, 12), 300, 0.0243, 0.0222, "0003-a"),
         reports=(root / "reports" / "a.html",),
         timeline=root / "reports" / "timeline.png",
         stages=(StageTime("events", 2.0), StageTime("tiles", 3.0)),
@@ -303,6 +304,8 @@ def test_the_last_screen_of_the_demo_shows_what_was_measured(
         "1 of 3 found; 0 of 1 episodes have no planted cause.",
         "2016-12 return_prior promoted - - - the first version",
         "2025-03 return_prior promoted 0.2500 0.2000 20.0 % demand_v1, routing_v1",
+        "Return probability against its truth, 2025-10 to 2025-12, 300 SKUs weighted by units: mean absolute error 2.43 points "
+        "with the first parameters, 2.22 with the recalibrated ones (-8.6 %).",
         "data/shop/reports/a.html",
         "make ui",
     ):

@@ -10,7 +10,7 @@ from featurestore.cli.options import DEFAULT_ROOT
 from featurestore.cli.screen import say, show_table
 
 if TYPE_CHECKING:
-    from pipelines.demo import DemoResult, PlantedOutcome, Recalibration
+    from pipelines.demo import DemoResult, PlantedOutcome, ProbabilityError, Recalibration
 
 
 def show_result(result: DemoResult) -> None:
@@ -27,6 +27,8 @@ def show_result(result: DemoResult) -> None:
     if result.recalibrations:
         columns = ("month", "calibration", "decision", "loss before", "loss after", "better by", "for")
         show_table("Recalibration", columns, recalibration_rows(result.recalibrations))
+    if result.return_error:
+        say(probability_line(result.return_error))
     say("\nReports")
     for path in (result.timeline, *result.reports):
         say(f"  {near(path)}")
@@ -74,6 +76,16 @@ def recalibration_rows(decisions: Sequence[Recalibration]) -> list[tuple[object,
         shared = consumers.setdefault((str(decision.month), decision.calibration, verdict, *losses, better), [])
         shared += [decision.consumer] if decision.consumer else []
     return [(*row, ", ".join(names) or "the first version") for row, names in consumers.items()]
+
+
+def probability_line(error: ProbabilityError) -> str:
+    """Write how far the return probability is from its truth."""
+    change = 100 * (error.champion - error.first) / error.first
+    return (
+        f"Return probability against its truth, {error.first_month} to {error.last_month}, {error.skus:,} SKUs weighted by units: "
+        f"mean absolute error {100 * error.first:.2f} points with the first parameters, {100 * error.champion:.2f} with the "
+        f"recalibrated ones ({change:+.1f} %)."
+    )
 
 
 def next_commands(result: DemoResult) -> list[str]:

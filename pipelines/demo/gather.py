@@ -14,6 +14,7 @@ from featurestore.timeline import Month
 from pipelines.demo.data import DemoData
 from pipelines.demo.result import DemoResult, Recalibration, StageTime, TrainingSet
 from pipelines.demo.score import count_unplanted, score_planted
+from pipelines.demo.truth import TRUE_MONTHS, score_return_probability
 
 
 def gather_result(
@@ -48,6 +49,7 @@ def gather_result(
         planted=score_planted(planted, audit),
         unplanted_episodes=count_unplanted(planted, audit),
         recalibrations=tuple(sorted(decisions, key=lambda decision: decision.month)),
+        return_error=score_return_probability(store, given.truth, given.months[-TRUE_MONTHS:]) if given.truth else None,
         reports=tuple(sorted(store.layout.reports.rglob("*.html"))),
         timeline=timeline,
         stages=stages,

@@ -91,6 +91,27 @@ class Recalibration:
 
 
 @dataclass(frozen=True)
+class ProbabilityError:
+    """How far the served return probability is from the one that the shop draws returns by.
+
+    Attributes:
+        first_month: First month of the comparison: probabilities as of its first instant, for the orders of the month.
+        last_month: Last one.
+        skus: SKUs that sold, over all months.
+        first: Mean absolute error with the parameters that were never recalibrated, weighted by the units of 28 days.
+        champion: With those in force now, of the same SKUs and months.
+        version: The champion.
+    """
+
+    first_month: Month
+    last_month: Month
+    skus: int
+    first: float
+    champion: float
+    version: str
+
+
+@dataclass(frozen=True)
 class DemoResult:
     """What a demo did.
 
@@ -112,6 +133,7 @@ class DemoResult:
         planted: Planted changes and what was seen of them; empty for real data.
         unplanted_episodes: How many episodes no planted change explains.
         recalibrations: Decisions, in order of time.
+        return_error: Error of the return probability against its truth, if it was recalibrated and the truth is known.
         reports: Evidently reports and the page of the last audit (HTML).
         timeline: Picture of all features and months.
         stages: Wall time by stage.
@@ -137,6 +159,7 @@ class DemoResult:
     planted: tuple[PlantedOutcome, ...]
     unplanted_episodes: int
     recalibrations: tuple[Recalibration, ...]
+    return_error: ProbabilityError | None
     reports: tuple[Path, ...]
     timeline: Path
     stages: tuple[StageTime, ...]
