@@ -24,7 +24,7 @@ from featurestore.drift.fitters import WEIGHT, fitter
 from featurestore.drift.loop import Rows
 from featurestore.drift.policy import DriftPolicy
 from featurestore.drift.reliability import series_of, with_outcomes
-from featurestore.errors import CalibrationError, UnknownNameError, VersionError, did_you_mean
+from featurestore.errors import CalibrationError, NotMaterializedError, UnknownNameError, VersionError, did_you_mean
 from featurestore.lake.layout import Layout
 from featurestore.lake.table import Table
 from featurestore.spec.document import digest
@@ -176,6 +176,7 @@ def calibration_rows(layout: Layout, registry: Registry, calibration: Calibratio
 
     Raises:
         CalibrationError: its inputs come from several views, or a weight is about another entity or is no aggregation.
+        NotMaterializedError: there are no events, or those of a month that is asked for are not yet in the view.
     """
     references = [*calibration.inputs, *([calibration.by] if calibration.by else [])]
     query, *others = view_queries(layout, registry, references)
@@ -193,13 +194,23 @@ def calibration_rows(layout: Layout, registry: Registry, calibration: Calibratio
         chosen.is_about_known,
         {WEIGHT + consumer: _weight(layout, registry, calibration, query, ref) for consumer, ref in calibration.weights},
     )
-    first = min(query.state.tile_digests)
+    if not query.state.tile_digests:
+        source = query.view.source.name
+        raise NotMaterializedError(
+            f"View {query.view.name!r} has no events, so calibration {calibration.name!r} cannot be fitted. Call "
+            f"store.ingest({source!r}, rows), then store.materialize(views=[{query.view.name!r}]) first."
+        )
+
+    def rows(month: Month) -> pa.Table:
+        check_fresh(query.state, query.reader, as_of_us=month.interval(zone).end_us)
+        return monthly.rows(month)
+
+    first, zone = min(query.state.tile_digests), layout.timezone
     hours = (
         max(feature.window.look_back_hours or 0 for _, feature in inputs if feature.window) if chosen.needs_full_windows else 0
     )
-    zone = layout.timezone
     return Rows(
-        of=monthly.rows,
+        of=rows,
         first=Month.of(first.interval(zone).start_us + hours * HOUR_US - 1, zone).next(),
         end_us=lambda month: month.interval(zone).end_us,
         data={

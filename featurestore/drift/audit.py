@@ -159,7 +159,7 @@ def take_snapshots(
     """
     table, added, removed, rows = Table.open(audited.snapshots), [], [], 0
     committed = _by_partition(table, MONTH)
-    for month in months:
+    for month in dict.fromkeys(months):
         name, old = source.name(month), committed.get(str(month))
         if old is None or old.path.stem != name:
             snapshot = source.snapshot(month)

@@ -170,3 +170,20 @@ def test_a_promotion_moves_the_baseline_when_its_first_outcomes_are_known(store:
     found = resets(store.layout, store.registry)
     assert found[COLUMN] == [FIRST_FITTED.next()]
     assert found[SERIES] == [Month(2018, 4)]
+
+
+def test_a_calibration_without_events_says_what_to_do(tmp_path: Path) -> None:
+    store = FeatureStore(tmp_path / "store", timezone=ZONE)
+    other = fs.EventSource("visits", schema={**orders.types, "item_id": "int64"}, event_time="event_time", event_id="event_id")
+    visits = fs.FeatureView("visits_of", entity=item, source=other, aggregations=[fs.Count("n", windows=("30d",))])
+    store.apply([*OBJECTS, other, visits])
+    store.ingest("visits", EVENTS.slice(0, 200))
+    store.materialize()
+    store.audit([MONTHS[0]])
+    with pytest.raises(
+        fs.NotMaterializedError, match=r"store.ingest\('orders', rows\), then store.materialize\(views=\['returns'\]\)"
+    ):
+        store.recalibrate("prior")
+    store.ingest("orders", EVENTS.slice(0, 2000))
+    with pytest.raises(fs.NotMaterializedError, match=r"Call store.materialize\(views=\['returns'\]\) first"):
+        store.recalibrate("prior", month=MONTHS[0].shift(11))
