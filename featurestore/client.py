@@ -45,7 +45,8 @@ from featurestore.drift.dependence import calibrations_of
 from featurestore.drift.fitters import fitter
 from featurestore.drift.loop import DEFAULT_POLICY as RECALIBRATION
 from featurestore.drift.loop import recalibrate
-from featurestore.drift.overview import answers_of, write_page
+from featurestore.drift.overview import answers_of, audit_page
+from featurestore.drift.page import AuditPage, render_page, render_sheet
 from featurestore.drift.picture import draw_timeline
 from featurestore.drift.recalibrate import Decision
 from featurestore.drift.reliability import RELIABILITY_SCHEMA, reliability_table
@@ -56,6 +57,7 @@ from featurestore.errors import CalibrationError, DefinitionError, UnknownNameEr
 from featurestore.lake.ingest import ingest
 from featurestore.lake.layout import create_or_open, read_json, write_json
 from featurestore.lake.lock import exclusive
+from featurestore.lake.publish import publish
 from featurestore.lake.report import IngestReport
 from featurestore.maintenance import RETENTION_HOURS, VacuumReport, pin, unpin, vacuum_store
 from featurestore.monitoring import (
@@ -561,10 +563,30 @@ class FeatureStore:
         Raises:
             FeatureStoreError: the month has not been audited.
         """
-        registry, this = self.registry, Month.parse(month)
-        return write_page(
-            Path(path or self.layout.root / page_of(this)),
-            month=this,
+        page = self._audit_page(month)
+        target = Path(path or self.layout.root / page_of(page.month))
+        publish(target, render_page(page).encode(), replaces=True)
+        return target
+
+    def write_distributions(self, month: Month | date | str, path: str | os.PathLike[str] | None = None) -> Path:
+        """Draw what has drifted in an audited month as one SVG: each feature's distribution then and now, the newest first.
+
+        Args:
+            month: The audited month.
+            path: File to write; ``reports/<month>/distributions.svg`` by default.
+
+        Raises:
+            FeatureStoreError: the month has not been audited.
+        """
+        page = self._audit_page(month)
+        target = Path(path or (self.layout.root / page_of(page.month)).with_name("distributions.svg"))
+        publish(target, render_sheet(page).encode(), replaces=True)
+        return target
+
+    def _audit_page(self, month: Month | date | str) -> AuditPage:
+        registry = self.registry
+        return audit_page(
+            month=Month.parse(month),
             title=f"Store {self.layout.root.name}, {self.layout.timezone}",
             history=self.drift_history(),
             registry=registry,

@@ -10,8 +10,10 @@ from typing import Any
 
 import dagster as dg
 
+from featurestore.drift.markup import markdown
 from featurestore.lake.table import CommittedFile
 
+PICTURES = {".png": "image/png", ".svg": "image/svg+xml"}
 PARTITION_ROWS = "dagster/partition_row_count"
 Metadata = dict[str, dg.MetadataValue[Any]]
 
@@ -34,19 +36,50 @@ def size_of(files: Iterable[CommittedFile]) -> Metadata:
 
 
 def table_of(rows: Sequence[Mapping[str, Any]]) -> dg.TableMetadataValue | dg.TextMetadataValue:
-    """Show rows of texts, numbers, booleans and NULLs as a table; all have the same columns."""
+    """Show rows of texts, numbers (to six figures), booleans and NULLs as a table; all have the same columns."""
     if not rows:
         return dg.MetadataValue.text("none")
     types = {name: _type_of([row[name] for row in rows]) for name in rows[0]}
     columns = [dg.TableColumn(name, kind) for name, kind in types.items()]
     # Dagster wants every column in every record, and knows no NULL.
-    records = [dg.TableRecord({name: "" if value is None else value for name, value in row.items()}) for row in rows]
+    records = [dg.TableRecord({name: _cell(value) for name, value in row.items()}) for row in rows]
     return dg.MetadataValue.table(records, dg.TableSchema(columns))
 
 
+def texts_of(texts: Mapping[str, str]) -> Metadata:
+    """Show each text beside its name: what must be read wherever the run, the asset or the check is looked at."""
+    return {name: dg.MetadataValue.text(text) for name, text in texts.items()}
+
+
+def list_of(lines: Iterable[str]) -> dg.MarkdownMetadataValue:
+    """Show texts one below the other.
+
+    On an asset's page Dagster wraps them at any width, where a table with a column of words runs out of the page; elsewhere,
+    and when they are long, it shows them on a click.
+    """
+    return dg.MetadataValue.md("\n".join(f"- {markdown(line)}" for line in lines) or "none")
+
+
+def name_of(feature: str, segment: str | None) -> str:
+    """Name a feature, or a segment of it."""
+    return f"{feature} ({segment})" if segment else feature
+
+
+def in_short(reason: str) -> str:
+    """Return what changed, without the months that it was compared with."""
+    return reason.partition("; against")[0]
+
+
 def picture_of(path: Path) -> dg.MarkdownMetadataValue:
-    """Embed a PNG, so that it is seen wherever the run is looked at."""
-    return dg.MetadataValue.md(f"![{path.stem}](data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()})")
+    """Embed a PNG or an SVG, so that it is seen wherever the run is looked at."""
+    kind, content = PICTURES[path.suffix], base64.b64encode(path.read_bytes()).decode()
+    return dg.MetadataValue.md(f"![{path.stem}](data:{kind};base64,{content})")
+
+
+def _cell(value: Any) -> Any:
+    if value is None:
+        return ""
+    return float(f"{value:.6g}") if isinstance(value, float) else value
 
 
 def _type_of(values: Sequence[object]) -> str:

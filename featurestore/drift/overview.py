@@ -12,12 +12,11 @@ from featurestore.drift.acknowledge import Acknowledgement
 from featurestore.drift.alert import Alert
 from featurestore.drift.alerts import Answers, alerts, digest_of
 from featurestore.drift.audit import AuditedView
-from featurestore.drift.page import AuditPage, render_page
+from featurestore.drift.page import AuditPage
 from featurestore.drift.portrait import Portrait, ReliabilityPortrait, portrait
 from featurestore.drift.rules import Runs
 from featurestore.drift.state import DRIFT, LATCHED
 from featurestore.errors import FeatureStoreError
-from featurestore.lake.publish import publish
 from featurestore.spec.registry import Registry
 from featurestore.timeline import Month
 
@@ -27,8 +26,7 @@ def answers_of(folders: Mapping[str, Path], acknowledgements: Iterable[Acknowled
     return Answers({name: Runs.of(folder) for name, folder in sorted(folders.items())}, tuple(acknowledgements))
 
 
-def write_page(
-    path: Path,
+def audit_page(
     *,
     month: Month,
     title: str,
@@ -36,13 +34,12 @@ def write_page(
     registry: Registry,
     answers: Answers,
     audited: Callable[[str], AuditedView | None],
-) -> Path:
-    """Write the page of an audited month.
+) -> AuditPage:
+    """Put the page of an audited month together.
 
     It shows the episodes that are open in the month and those whose state changed in it, the newest first.
 
     Args:
-        path: File to write, whole or not at all.
         month: The audited month; nothing after it is shown.
         title: Of the store.
         history: All committed scores (``HISTORY_SCHEMA``).
@@ -67,7 +64,7 @@ def write_page(
     shown = [story for name, story in stories.items() if name in newest.values() or story[-1].month == str(month)]
     shown.sort(key=lambda story: (story[0].month, story[0].score, story[0].episode), reverse=True)
     portraits = {story[0].episode: _portrait(story[0], audited(story[0].view), month) for story in shown}
-    page = AuditPage(
+    return AuditPage(
         title=title,
         month=month,
         history=seen,
@@ -76,8 +73,6 @@ def write_page(
         portraits={name: found for name, found in portraits.items() if found is not None},
         runs=answers.runs,
     )
-    publish(path, render_page(page).encode(), replaces=True)
-    return path
 
 
 def _portrait(opened: Alert, audited: AuditedView | None, month: Month) -> Portrait | ReliabilityPortrait | None:

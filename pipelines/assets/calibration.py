@@ -10,7 +10,7 @@ from featurestore.spec.document import fingerprint
 from featurestore.spec.service import Calibration
 from pipelines.assets.shared import AUDIT_KEY, CALIBRATION, FEATURES, Blueprint, key_of, owners_of, stage_asset, tags_of
 from pipelines.failures import readable_failures
-from pipelines.metadata import Metadata, plot, table_of
+from pipelines.metadata import Metadata, name_of, plot, table_of, texts_of
 from pipelines.partitions import finished_months_of
 from pipelines.resources import Progress, StoreResource
 
@@ -72,18 +72,21 @@ def _spec(calibration: Calibration) -> dg.AssetSpec:
 
 def describe_decisions(decisions: list[Decision]) -> Metadata:
     """Describe what was decided, and by how much the challengers were better."""
-    rows = [
+    losses = [
         {
-            "calibration": decision.calibration,
-            "trigger": decision.trigger.feature,
-            "consumer": comparison.consumer if comparison else None,
-            "champion_loss": comparison.champion if comparison else None,
-            "challenger_loss": comparison.challenger if comparison else None,
+            "consumer": comparison.consumer,
+            "champion_loss": comparison.champion,
+            "challenger_loss": comparison.challenger,
             "is_promoted": decision.is_promoted,
-            "reason": decision.reason,
         }
         for decision in decisions
-        for comparison in decision.comparisons or (None,)
+        for comparison in decision.comparisons
     ]
     counts = plot(decisions=len(decisions), promoted=sum(decision.is_promoted for decision in decisions))
-    return {**counts, "decided": table_of(rows)}
+    return {**texts_of({"decided": " ".join(map(_in_words, decisions)) or "nothing"}), **counts, "losses": table_of(losses)}
+
+
+def _in_words(decision: Decision) -> str:
+    trigger, outcome = decision.trigger, "promoted" if decision.is_promoted else "rejected"
+    asked = f", asked for by {name_of(trigger.feature, trigger.segment)}" if trigger.feature else ""
+    return f"{outcome}{asked}: {decision.reason}."

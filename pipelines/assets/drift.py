@@ -30,11 +30,11 @@ from pipelines.assets.shared import (
     units,
 )
 from pipelines.failures import readable_failures
-from pipelines.metadata import Metadata, picture_of, plot, table_of
+from pipelines.metadata import Metadata, in_short, list_of, name_of, picture_of, plot
 from pipelines.partitions import finished_months_of
 from pipelines.resources import Progress, StoreResource
 
-MOST_TOP_DRIFTS = 8
+MOST_TOP_DRIFTS = 6
 ASKED_FOR = "calibrations_asked_for"
 DESCRIPTION = """How far each feature of `{view}` is from what it was in the same season of earlier years.
 
@@ -98,23 +98,27 @@ def describe_view(report: AuditReport, view: str, drawn: Mapping[tuple[str, Mont
 
 
 def describe_audit(store: FeatureStore, report: AuditReport, config: DriftReportConfig) -> dict[Month, Metadata]:
-    """Describe each audited month as a whole; the last one of a run gets the timeline, the page and what people are told."""
+    """Describe each audited month as a whole; the last one of a run begins with what people are told, in words and pictures."""
     registry, last = store.registry, report.months[-1]
     uncalibrated = {name for name in registry.calibrations if champion(store.layout.calibrations(name)) is None}
     found = {}
     for month, rows in rows_by_month(report).items():
         entered = [episode for episode in report.entered if episode.month == month]
         asked_for = uncalibrated | calibrations_asked_for(registry, rows)
-        found[month] = {**describe_month(rows, entered), **plot(**{ASKED_FOR: len(asked_for)})}
-    if config.draws_timeline and report.table.num_rows:
-        told = store.alerts(last)
-        found[last] |= {
-            "timeline": picture_of(store.write_timeline()),
-            "page": dg.MetadataValue.path(store.write_page(last)),
-            "digest": dg.MetadataValue.md(store.digest(last).text()),
-            "alerts": dg.MetadataValue.md("\n".join(alert.text() for alert in told) or "none"),
-        }
+        told = tell_people(store, month) if month == last and config.draws_timeline and report.table.num_rows else {}
+        found[month] = {**told, **describe_month(rows, entered), **plot(**{ASKED_FOR: len(asked_for)})}
     return found
+
+
+def tell_people(store: FeatureStore, month: Month) -> Metadata:
+    """Write a month's digest, pictures, page and alerts."""
+    return {
+        "digest": dg.MetadataValue.md(store.digest(month).text()),
+        "distributions": picture_of(store.write_distributions(month)),
+        "timeline": picture_of(store.write_timeline()),
+        "page": dg.MetadataValue.path(store.write_page(month)),
+        "alerts": dg.MetadataValue.md("\n".join(alert.text() for alert in store.alerts(month)) or "none"),
+    }
 
 
 def draw_reports(store: FeatureStore, report: AuditReport, config: DriftReportConfig) -> dict[tuple[str, Month], WrittenReport]:
@@ -147,10 +151,10 @@ def describe_month(rows: Sequence[dict[str, Any]], entered: Sequence[Episode]) -
     faults = [row for row in rows if row["kind"] in FAULT_KINDS and row["state"] in (DRIFT, LATCHED)]
     drifts = [episode for episode in entered if not episode.is_fault]
     return {
+        "entered_drift": list_of(map(_episode_line, drifts)),
+        "top_drifts": list_of(map(_drift_line, _top_drifts([row for row in rows if row["kind"] not in FAULT_KINDS]))),
+        "data_faults_by_kind": list_of(map(_fault_line, faults)),
         **plot(**states, features_entered_drift=len(drifts), data_faults=len(faults)),
-        "top_drifts": table_of(_top_drifts([row for row in rows if row["kind"] not in FAULT_KINDS])),
-        "entered_drift": table_of([_episode_row(episode) for episode in drifts]),
-        "data_faults_by_kind": table_of([_fault_row(row) for row in faults]),
     }
 
 
@@ -165,30 +169,24 @@ def calibrations_asked_for(registry: Registry, rows: Sequence[dict[str, Any]]) -
 
 def _top_drifts(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     loud = [row for row in rows if row["state"] in (DRIFT, LATCHED, WATCH) and row["score"] is not None]
-    loud.sort(key=lambda row: -row["score"])
-    shown = ("feature", "segment", "state", "score")
-    return [{**{name: row[name] for name in shown}, "what": _in_short(row["reason"])} for row in loud[:MOST_TOP_DRIFTS]]
+    return sorted(loud, key=lambda row: -row["score"])[:MOST_TOP_DRIFTS]
 
 
-def _fault_row(row: dict[str, Any]) -> dict[str, Any]:
-    shown = ("kind", "feature", "segment")
-    return {**{name: row[name] for name in shown}, "what": _in_short(row["reason"])}
+def _fault_line(row: Mapping[str, Any]) -> str:
+    return f"{row['kind']}: {name_of(row['feature'], row['segment'])}, {row['reason'].partition(';')[0]}"
 
 
-def _episode_row(episode: Episode) -> dict[str, Any]:
-    return {
-        "feature": episode.feature,
-        "segment": episode.segment,
-        "since": str(episode.since),
-        "score": episode.score,
-        "what": _in_short(episode.reason),
-        "calibrations": ", ".join(episode.calibrations),
-    }
+def _drift_line(row: Mapping[str, Any]) -> str:
+    return f"{row['state']}: {_scored(row['feature'], row['segment'], row['score'], row['reason'])}"
 
 
-def _in_short(reason: str) -> str:
-    """Return what changed, without the months that it was compared with: columns of a table are narrow."""
-    return reason.partition(";")[0]
+def _episode_line(episode: Episode) -> str:
+    asks = f", asks for {', '.join(episode.calibrations)}" if episode.calibrations else ""
+    return f"{_scored(episode.feature, episode.segment, episode.score, episode.reason)}{asks}"
+
+
+def _scored(feature: str, segment: str | None, score: float, reason: str) -> str:
+    return f"{name_of(feature, segment)}, {score:.2f} times its threshold: {in_short(reason)}"
 
 
 def _spec(view: FeatureView) -> dg.AssetSpec:

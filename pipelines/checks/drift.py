@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict
 from typing import Any
 
 import dagster as dg
@@ -10,7 +9,7 @@ import dagster as dg
 from featurestore.drift.calibrations import audit_log
 from featurestore.drift.reliability import series_of
 from pipelines.assets.shared import CALIBRATION, DRIFT_REPORT, Blueprint, key_of
-from pipelines.metadata import plot, table_of
+from pipelines.metadata import in_short, name_of, plot, table_of, texts_of
 from pipelines.resources import StoreResource
 
 DRIFT_STATES, FORECASTS, ERROR = "drift_states", "forecasts_hold", "calibration_error"
@@ -28,13 +27,14 @@ def build_drift_checks(blueprint: Blueprint) -> dg.AssetChecksDefinition:
     def check_drift(context: dg.AssetCheckExecutionContext, store: StoreResource) -> Iterator[dg.AssetCheckResult]:
         open_drifts = blueprint.open(store).status().open_drifts
         for key in sorted(context.selected_asset_check_keys):
-            mine = [asdict(drift) for drift in open_drifts if drift.view == key.asset_key.path[-1]]
+            mine = [drift for drift in open_drifts if drift.view == key.asset_key.path[-1]]
+            told = {name_of(each.feature, each.segment): f"since {each.since}: {in_short(each.reason)}" for each in mine}
             yield dg.AssetCheckResult(
                 asset_key=key.asset_key,
                 check_name=key.name,
                 passed=not mine,
                 severity=dg.AssetCheckSeverity.WARN,
-                metadata={**plot(open_drifts=len(mine)), "drifts": table_of(mine)},
+                metadata={**plot(open_drifts=len(mine)), **texts_of(told)},
             )
 
     return check_drift
@@ -60,7 +60,7 @@ def build_forecast_checks(blueprint: Blueprint) -> dg.AssetChecksDefinition:
                     "feature": feature,
                     "month": str(row["month"])[:7],
                     **{name: row[name] for name in shown},
-                    "drift": reasons.get(series_of(feature), ""),
+                    "drift": in_short(reasons.get(series_of(feature), "")),
                 }
                 for feature, row in rows.items()
             ]
@@ -91,7 +91,7 @@ def build_calibration_checks(blueprint: Blueprint) -> dg.AssetChecksDefinition:
         for key in sorted(context.selected_asset_check_keys):
             texts = audit_log(layout.calibrations(key.asset_key.path[-1]))["decision"].drop_null().to_pylist()
             decision: dict[str, Any] = json.loads(texts[-1]) if texts else {"comparisons": [], "is_promoted": True}
-            growth = [(each["consumer"], _growth(each)) for each in decision["comparisons"]]
+            growth = [(each["consumer"], round(_growth(each), 4)) for each in decision["comparisons"]]
             in_force = [] if decision["is_promoted"] else growth
             yield dg.AssetCheckResult(
                 asset_key=key.asset_key,

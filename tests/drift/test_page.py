@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pyarrow as pa
@@ -12,8 +13,8 @@ import pytest
 
 from featurestore.drift.alerts import Answers, anchor_of, digest_of
 from featurestore.drift.audit import HISTORY_SCHEMA, audit_views, history, take_snapshots
-from featurestore.drift.overview import write_page
-from featurestore.drift.page import AuditPage, render_page
+from featurestore.drift.overview import audit_page
+from featurestore.drift.page import AuditPage, render_page, render_sheet
 from featurestore.drift.page.figure import figure
 from featurestore.drift.portrait import Portrait, portrait
 from featurestore.errors import FeatureStoreError
@@ -61,16 +62,19 @@ def root(tmp_path_factory) -> Path:
     return found
 
 
-def written(root: Path, path: Path, *, month: Month = AT) -> str:
+def put_together(root: Path, *, month: Month = AT) -> AuditPage:
     view = audited(root)
-    write_page(
-        path, month=month, title="Store <b>", history=history(view), registry=Registry(), answers=Answers(), audited=lambda _: view
+    return audit_page(
+        month=month, title="Store <b>", history=history(view), registry=Registry(), answers=Answers(), audited=lambda _: view
     )  # fmt: skip
-    return path.read_text()
 
 
-def test_a_page_shows_the_open_episode_with_its_distribution_then_and_now(root, tmp_path) -> None:
-    text = written(root, tmp_path / "deep" / "audit.html")
+def written(root: Path, *, month: Month = AT) -> str:
+    return render_page(put_together(root, month=month))
+
+
+def test_a_page_shows_the_open_episode_with_its_distribution_then_and_now(root) -> None:
+    text = written(root)
     parsed(text)
     episode = re.search(r'<article class=card id="([^"]+)">', text)
     assert episode is not None
@@ -82,10 +86,9 @@ def test_a_page_shows_the_open_episode_with_its_distribution_then_and_now(root, 
     assert "v__calm: ok, " in text
 
 
-def test_a_page_needs_nothing_from_outside_and_is_the_same_when_written_again(root, tmp_path) -> None:
-    text = written(root, tmp_path / "audit.html")
-    assert text == written(root, tmp_path / "audit.html")
-    assert [file.name for file in tmp_path.iterdir()] == ["audit.html"]
+def test_a_page_needs_nothing_from_outside_and_is_the_same_when_written_again(root) -> None:
+    text = written(root)
+    assert text == written(root)
     page = parsed(text)
     assert page.tags.isdisjoint({"script", "link", "img", "iframe", "object", "base"})
     assert {name for name, _ in page.attributes}.isdisjoint({"src", "href", "onclick", "onload"})
@@ -94,15 +97,28 @@ def test_a_page_needs_nothing_from_outside_and_is_the_same_when_written_again(ro
     assert "default-src &#x27;none&#x27;" in text
 
 
-def test_a_page_of_a_month_shows_nothing_after_it(root, tmp_path) -> None:
-    early = written(root, tmp_path / "a.html", month=Month(2021, 6))
+def test_a_page_of_a_month_shows_nothing_after_it(root) -> None:
+    early = written(root, month=Month(2021, 6))
     assert "Nothing is open." in early
     assert "2021-07" not in early
 
 
-def test_a_month_without_an_audit_says_what_to_do(root, tmp_path) -> None:
+def test_a_month_without_an_audit_says_what_to_do(root) -> None:
     with pytest.raises(FeatureStoreError, match=r"Call store.audit\('2030-01'\) first"):
-        written(root, tmp_path / "a.html", month=Month(2030, 1))
+        written(root, month=Month(2030, 1))
+
+
+def test_the_distributions_are_one_picture_with_nothing_from_outside(root) -> None:
+    page = put_together(root)
+    sheet = render_sheet(page)
+    assert sheet == render_sheet(page)
+    picture = ElementTree.fromstring(sheet)
+    texts = ["".join(each.itertext()) for each in picture.iter("{http://www.w3.org/2000/svg}text")]
+    assert "v__jumps" in texts
+    assert f"blue: {AT}, 600 rows; grey: 2018-12, 2019-12, 2020-12, 1,800 rows" in texts
+    assert "href" not in sheet
+    quiet = ElementTree.fromstring(render_sheet(put_together(root, month=Month(2021, 6))))
+    assert "Nothing is open." in "".join(quiet.itertext())
 
 
 def test_a_distribution_is_that_of_the_rows(root) -> None:

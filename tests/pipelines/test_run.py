@@ -94,9 +94,8 @@ def test_data_faults_are_told_apart_from_drift():
     ]
     found = describe_month(rows, [])
     assert (found["features_drift"].value, found["data_faults"].value) == (2, 1)
-    assert [record.data["feature"] for record in found["top_drifts"].records] == ["v__a"]
-    (fault,) = found["data_faults_by_kind"].records
-    assert fault.data == {"kind": "unit", "feature": "v__b", "segment": "", "what": "100 times as large"}
+    assert found["top_drifts"].value == r"- drift: v\_\_a, 2.00 times its threshold: why; then"
+    assert found["data_faults_by_kind"].value == r"- unit: v\_\_b, 100 times as large"
 
 
 def test_the_audit_counts_features_by_state_and_draws_the_timeline_once(operated):

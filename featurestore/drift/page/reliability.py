@@ -40,20 +40,25 @@ class _Plane:
 
 
 def reliability_figure(portrait: ReliabilityPortrait) -> str:
+    """Draw both sides; below are mean forecast, observed share, expected calibration error and Brier score of each."""
+    titles = ("", "forecast", "came", "ECE", "Brier", "trials")
+    head = "".join(f"<th class=n>{title}</th>" for title in titles)
+    sides = (("then", portrait.then), ("now", portrait.now))
+    rows = "".join(f"<tr><td>{name}</td>{_scores(side)}</tr>" for name, side in sides)
+    return f"{reliability_plot(portrait)}<table><tr>{head}</tr>{rows}</table>"
+
+
+def reliability_plot(portrait: ReliabilityPortrait) -> str:
     """Draw both sides: forecasts that hold lie on the diagonal, a dot's area says how many trials it has.
 
     Buckets of fewer than ``LEAST_TRIALS`` are left out. Bars around the dots of today are two standard errors of the observed
-    share, below them are mean forecast, observed share, expected calibration error and Brier score of both sides.
+    share.
     """
     then, now = portrait.then, portrait.now
     plane = _Plane(max(_highest(then), _highest(now), 0.01))
     parts = [*_axes(plane), *_dots(then, plane, name="then"), *_dots(now, plane, name="nowbar")]
     size = f'viewBox="0 0 {WIDTH} {HEIGHT}" width="100%" style="max-width:{WIDTH}px"'
-    drawn = f'<svg role="img" aria-label="Observed against expected, then and now" {size}>{"".join(parts)}</svg>'
-    titles = ("", "forecast", "came", "ECE", "Brier", "trials")
-    head = "".join(f"<th class=n>{title}</th>" for title in titles)
-    rows = "".join(f"<tr><td>{name}</td>{_scores(side)}</tr>" for name, side in (("then", then), ("now", now)))
-    return f"{drawn}<table><tr>{head}</tr>{rows}</table>"
+    return f'<svg role="img" aria-label="Observed against expected, then and now" {size}>{"".join(parts)}</svg>'
 
 
 def _scores(side: Reliability) -> str:
