@@ -2,9 +2,12 @@
 
 The thresholds were set for a false episode in some hundred feature-years and are checked by ``benchmarks/drift.py``: a step
 today must show more (it may be a campaign) than an older one, a ramp of the location less, shares more, since a feature has
-many of them. Segments pay for their number, and for what few rows tell of their noise: all of them together are to alarm much
-less often than all rows. A young series pays for the little that is known of its noise. z must pass
-``sqrt(threshold^2 + 2 ln(64 segments) + 6 (60 / months - 1))``, the second term only for segments, the third only below 60 months.
+many of them. A young series pays for the little that is known of its noise: z must pass
+``sqrt(threshold^2 + 6 (60 / months - 1))``, the second term only below 60 months.
+
+Segments pay for their number, and for what few rows tell of their noise: all of them together are to alarm much less often than
+all rows. A noise that was learned from ``v`` months makes z a Student's t with ``v`` degrees of freedom, and so far out its tail
+is not a normal's: for an alarm that is ``p`` times rarer, ``1 + z^2 / v`` must be ``p^(2 / (v + 1))`` times larger.
 
 No test can tell a campaign from a step on the day. So a change whose likeliest beginning is this very month waits for the
 next one, unless it is larger than campaigns are.
@@ -59,6 +62,15 @@ class Alarms:
     is_extreme: np.ndarray
 
 
+def rarer(limits: np.ndarray, times: np.ndarray, months: np.ndarray) -> np.ndarray:
+    """Raise limits of z, so that a noise known from some months passes them so many times more rarely.
+
+    >>> rarer(np.array([4.4, 4.4]), np.array([1.0, 2560.0]), np.array([60, 60])).round(1)
+    array([4.4, 6.5])
+    """
+    return np.asarray(np.sqrt(months * ((1 + np.square(limits) / months) * times ** (2 / (months + 1)) - 1)))
+
+
 def raise_alarms(
     evidence: Evidence, kind: str, *, segments: np.ndarray, months: np.ndarray, oldest: np.ndarray | float = np.inf
 ) -> Alarms:
@@ -72,8 +84,10 @@ def raise_alarms(
         oldest: [S] months since each series' baseline: an older change has been answered.
     """
     youth = YOUTH * np.maximum(FIT_MONTHS / np.maximum(months, 1) - 1, 0.0)
-    shared = np.where(segments > 0, 2 * np.log(SEGMENT_PRICE * np.maximum(segments, 1)), 0.0)
-    limits = np.sqrt(np.square(np.array(THRESHOLDS[kind])[_CLASS]) + (shared + youth)[:, None])
+    limits = np.sqrt(np.square(np.array(THRESHOLDS[kind])[_CLASS]) + youth[:, None])
+    limits = rarer(
+        limits, np.where(segments > 0, SEGMENT_PRICE * segments, 1.0)[:, None], np.clip(months, 12, FIT_MONTHS)[:, None]
+    )
     is_open = np.reshape(oldest, (-1, 1)) >= AGES
     strength, size = np.where(is_open, np.abs(evidence.z), 0.0), np.abs(evidence.size)
     score = np.minimum(strength / limits, size / GATES[kind]).max(axis=1)

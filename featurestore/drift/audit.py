@@ -41,7 +41,7 @@ from featurestore.timeline import Month
 
 MONTH, YEAR, AT = "audit_month", "audit_year", "month"
 WORKSPACE = "evidently"
-FORMAT = 2
+FORMAT = 3
 HISTORY_SCHEMA = pa.schema([("view", pa.string()), *DRIFT_SCHEMA])
 EDGES, PLACES = b"edges", b"places"
 SEGMENT_ROWS = 2
@@ -365,7 +365,7 @@ def _sketch_year(
         columns, rows = places.columns(rows, segments), rows.drop_columns(list(audited.keys))
         for name, column in columns.items():
             rows = rows.append_column(name, column)
-        sketched, edges = sketch_month(rows, edges, policy=policy)
+        sketched, edges = sketch_month(rows, edges, month=month.first_day, policy=policy)
         tables.append(sketched.add_column(0, AT, pa.array([month.first_day] * sketched.num_rows, pa.date32())))
     return pa.concat_tables(tables).replace_schema_metadata({EDGES: edges.to_json(), PLACES: places.to_json()})
 

@@ -80,7 +80,7 @@ class ChangeTest:
         self.excess = np.zeros(self._y.shape)
         sampling = fit.noise[:, 3:4] * np.nan_to_num(variances[:, window])
         own = np.where(is_seen, sampling, UNSEEN * unit2) + self._diffuse * self._pulses
-        courses = [(series, course[window]) for series, course in (*forgotten.onsets, *forgotten.seasons)]
+        courses = [(series, course[window]) for series, course in (*forgotten.courses, *forgotten.seasons)]
         self._past, size = self._months, end - start
         self._precision = np.zeros((len(values), size, size))
         self._ahead = np.empty((len(values), size, end - first))

@@ -18,6 +18,7 @@ from featurestore.drift.edges import UNSUPPORTED
 from featurestore.drift.fault import FAULT_KINDS, feature_faults
 from featurestore.drift.judge import Judge
 from featurestore.drift.policy import DriftPolicy
+from featurestore.drift.pool import season_labels
 from featurestore.drift.record import FeatureRecord
 from featurestore.drift.reliability import CALIBRATION
 from featurestore.drift.state import DRIFT, LATCHED, Finding, Standing, advance
@@ -50,8 +51,9 @@ class Course:
     ) -> None:
         self._records, self._months, self._is_given, self._policy = records, months, is_given, policy
         self._recalibrated = {name: {Month.parse(month) for month in given} for name, given in resets.items()}
+        seasons = season_labels(months, season)
         for record in records:
-            _find_faults(record, months, self._baselines(record), policy)
+            _find_faults(record, months, seasons, self._baselines(record), policy)
         self._judge = Judge(records, months, season, policy)
         self._segments = _segments_of(records)
         self._standings = [Standing()] * len(records)
@@ -145,7 +147,9 @@ def _has_settled(standing: Standing, score: float | None, t: int, policy: DriftP
     return is_time and (score is None or score >= 1)
 
 
-def _find_faults(record: FeatureRecord, months: Sequence[Month], recalibrated: set[Month], policy: DriftPolicy) -> None:
+def _find_faults(
+    record: FeatureRecord, months: Sequence[Month], seasons: Sequence[str], recalibrated: set[Month], policy: DriftPolicy
+) -> None:
     """Add the data faults that a record shows of itself."""
     baselines = [t for t, month in enumerate(months) if month in recalibrated]
     is_sound = record.is_sufficient(policy.min_rows)
@@ -157,6 +161,7 @@ def _find_faults(record: FeatureRecord, months: Sequence[Month], recalibrated: s
         sd=np.sqrt(record.m2 / finite),
         is_sound=is_sound,
         baselines=baselines,
+        seasons=seasons,
     )
     record.faults.update(found)
 

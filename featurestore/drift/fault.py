@@ -13,6 +13,8 @@ and is over when the record is right again.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 SCHEMA, UNIT, NULLS, CLOCK, STOPPED, DUPLICATES = "schema", "unit", "nulls", "clock", "stopped", "duplicates"
@@ -23,6 +25,7 @@ BURST_SHARE = 0.3
 BURST_Z = 6.0
 UNIT_TOLERANCE = 0.12
 STEADY = 0.3
+LEAST_YEARS, POOL_YEARS = 2, 3
 
 
 def is_unit_change(shift: float, log_ratio: float, *, tolerance: float = UNIT_TOLERANCE) -> bool:
@@ -36,11 +39,19 @@ def is_unit_change(shift: float, log_ratio: float, *, tolerance: float = UNIT_TO
 
 
 def feature_faults(
-    *, rows: np.ndarray, empty: np.ndarray, mean: np.ndarray, sd: np.ndarray, is_sound: np.ndarray, baselines: list[int]
+    *,
+    rows: np.ndarray,
+    empty: np.ndarray,
+    mean: np.ndarray,
+    sd: np.ndarray,
+    is_sound: np.ndarray,
+    baselines: list[int],
+    seasons: Sequence[str],
 ) -> dict[int, tuple[str, str]]:
     """Find the months of one feature in which its values are in another unit, or missing in masses.
 
-    A month is held against the last twelve sound ones; a fault that lasts longer has become normal.
+    A month is held against the last twelve sound ones; a fault that lasts longer has become normal. Where these differ among each
+    other, it is held against what its season has been to the months before it in earlier years.
 
     Args:
         rows: [M] all rows.
@@ -49,6 +60,7 @@ def feature_faults(
         sd: [M] their standard deviation.
         is_sound: [M] months that can be compared.
         baselines: Months from which the feature has a new baseline, ascending.
+        seasons: [M] label that months of the same season share.
 
     Returns:
         Month index to kind and words.
@@ -56,7 +68,7 @@ def feature_faults(
     found: dict[int, tuple[str, str]] = {}
     sound = [int(t) for t in np.flatnonzero(is_sound)]
     with np.errstate(divide="ignore", invalid="ignore"):
-        share, log_mean, log_sd = empty / rows, np.log10(np.abs(mean)), np.log10(sd)
+        share, logs = empty / rows, np.log10([np.abs(mean), sd])
     for t in sound:
         start = max([t - REFERENCE_MONTHS, *(baseline for baseline in baselines if baseline <= t)])
         past = np.array([s for s in sound if start <= s < t and s not in found])
@@ -67,17 +79,44 @@ def feature_faults(
         if share[t] > usual + max(BURST_SHARE, BURST_Z * noise):
             found[t] = NULLS, f"missing values {np.median(share[past]):.1%} -> {share[t]:.1%} ({empty[t]:,} rows)"
             continue
-        if not np.isfinite([log_mean[[*past, t]], log_sd[[*past, t]]]).all():
-            continue
-        recent = past[-LEAST_MONTHS:]
-        shift, ratio = (float(own[t] - np.median(own[recent])) for own in (log_mean, log_sd))
-        is_steady = bool((np.abs(log_mean[past] - np.median(log_mean[past])) < STEADY).all())
-        if is_steady and is_unit_change(shift, ratio):
+        same = [s for s in sound if s < t - REFERENCE_MONTHS // 2 and seasons[s] == seasons[t]]
+        shift = _shift(logs, t, past, [_since_before(logs, s, sound, found) for s in same if s not in found])
+        if shift is not None and is_unit_change(*shift) and not any(found.get(s, ("",))[0] == UNIT for s in same):
             found[t] = (
                 UNIT,
-                f"values times {10.0 ** round(shift):g}, of the same shape: a change of unit ({rows[t] - empty[t]:,} rows)",
+                f"values times {10.0 ** round(shift[0]):g}, of the same shape: a change of unit ({rows[t] - empty[t]:,} rows)",
             )
     return found
+
+
+def _shift(logs: np.ndarray, t: int, past: np.ndarray, seasonal: list[np.ndarray]) -> tuple[float, float] | None:
+    """Return how far the logarithms of a month's mean and spread are from what was to be expected; ``None`` if that is unknown.
+
+    Args:
+        logs: [2, M] of the mean and of the spread.
+        t: The month.
+        past: Months before it.
+        seasonal: Per earlier month of its season, [2] how far that was from the median of the months before it.
+    """
+    if not np.isfinite(logs[:, [*past, t]]).all():
+        return None
+    usual = np.median(logs[:, past], axis=1)
+    if (np.abs(logs[0, past] - usual[0]) < STEADY).all():
+        shift = logs[:, t] - np.median(logs[:, past[-LEAST_MONTHS:]], axis=1)
+    else:
+        own = np.array([each for each in seasonal if np.isfinite(each).all()][-POOL_YEARS:])
+        if len(own) < LEAST_YEARS or (np.abs(own - np.median(own, axis=0))[:, 0] >= STEADY).any():
+            return None
+        shift = logs[:, t] - usual - np.median(own, axis=0)
+    return float(shift[0]), float(shift[1])
+
+
+def _since_before(logs: np.ndarray, t: int, sound: list[int], found: dict[int, tuple[str, str]]) -> np.ndarray:
+    """Return how far a month was from the median of the twelve before it -> [2]; NaN without enough of them."""
+    past = [s for s in sound if t - REFERENCE_MONTHS <= s < t and s not in found]
+    if len(past) < REFERENCE_MONTHS // 2 or not np.isfinite(logs[:, [*past, t]]).all():
+        return np.full(2, np.nan)
+    return np.asarray(logs[:, t] - np.median(logs[:, past], axis=1))
 
 
 def lasting(kinds: dict[int, tuple[str, str]], t: int) -> int:

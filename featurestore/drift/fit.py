@@ -3,7 +3,8 @@
     1. groups       series with the same first month share their months
     2. profiles     per effect: the season of each series, amplitude aside
     3. likelihoods  per candidate: one eigenbasis per level and effect, what is a series' own as low-rank corrections
-    4. pooling      weights of the candidates by EM over all series (empirical Bayes), then each series' best candidate
+    4. pooling      weights of the candidates by EM over all series (empirical Bayes), then each series' best candidate;
+                    segments are a pool of their own: few rows hide the wander that all rows show
 
 Without what is its own, a series' covariance is ``C + d I``: level and effects, shared by all series of a group, and a variance
 of the single month (jitter and sampling) of its own. With ``C = Q diag(l) Q'`` the rows ``[y, W] Q`` are computed once per
@@ -36,12 +37,13 @@ class Forgotten:
 
     Attributes:
         pulses: [S, M] one-off months.
-        onsets: Pairs of a series and [M] a step of unknown size: the baseline before a recalibration.
+        courses: Pairs of a series and [M] what it may have any multiple of: the step of a recalibration, the location that a
+            spread follows.
         seasons: Pairs of a series and [M] months of unknown common size: a season that began on the way.
     """
 
     pulses: np.ndarray
-    onsets: tuple[tuple[int, np.ndarray], ...] = ()
+    courses: tuple[tuple[int, np.ndarray], ...] = ()
     seasons: tuple[tuple[int, np.ndarray], ...] = ()
 
 
@@ -97,10 +99,21 @@ class NoiseLikelihoods:
         kind: Kind of statistic: chooses the grid and the unit.
         bases: Of the M months.
         until: First month that is not used.
+        pools: [S] number of the pool that a series belongs to: what is known of the noise is shared inside it; one by default.
     """
 
-    def __init__(self, values: np.ndarray, variances: np.ndarray, kind: str, bases: Eigenbases, *, until: int) -> None:
+    def __init__(
+        self,
+        values: np.ndarray,
+        variances: np.ndarray,
+        kind: str,
+        bases: Eigenbases,
+        *,
+        until: int,
+        pools: np.ndarray | None = None,
+    ) -> None:
         self._values, self._variances, self._kind, self._bases, self._until = values, variances, kind, bases, until
+        self._pools = np.zeros(len(values), int) if pools is None else pools
         self._candidates = [_candidates(kind, effect) for effect in EFFECTS]
         self._logs = np.zeros((len(values), sum(map(len, self._candidates))))
         self._is_explained = np.zeros(len(values), bool)
@@ -119,8 +132,12 @@ class NoiseLikelihoods:
             self._logs[own], self._is_explained[own] = np.concatenate(found, axis=1), True
 
     def best(self) -> NoiseFit:
-        """Choose each series' noise, the candidates weighed by how well they serve all series that have been seen."""
-        chosen = (self._logs + np.log(_weights(self._logs[self._is_explained]))).argmax(axis=1)
+        """Choose each series' noise, the candidates weighed by how well they serve all series of its pool that have been seen."""
+        chosen = np.zeros(len(self._logs), int)
+        for pool in np.unique(self._pools):
+            mine = self._pools == pool
+            weights = _weights(self._logs[mine & self._is_explained])
+            chosen[mine] = (self._logs[mine] + np.log(weights)).argmax(axis=1)
         flat = [candidate for own in self._candidates for candidate in own]
         effect = np.repeat(np.arange(len(EFFECTS)), [len(own) for own in self._candidates])[chosen]
         return NoiseFit(
@@ -192,7 +209,7 @@ class _Part:
             listed[i].append((single[t], UNSEEN))
         for i, t in np.argwhere(forgotten.pulses[rows, window] & ~np.isnan(own)):
             listed[i].append((single[t], DIFFUSE))
-        for series, course in (*forgotten.onsets, *forgotten.seasons):
+        for series, course in (*forgotten.courses, *forgotten.seasons):
             if series in place and course[window].any():
                 listed[place[series]].append((course[window], DIFFUSE))
         width = max(map(len, listed))

@@ -27,6 +27,8 @@ from featurestore.timeline import Month
 
 SLOW_MONTHS = 3
 SHARED = 2.0
+SEASON_KEPT = 0.5
+"""A new baseline's season is as large as before, give or take all of it: the weight of what is forgotten is four."""
 
 
 class Judge:
@@ -54,7 +56,9 @@ class Judge:
         self._segments = np.zeros(len(records))
         self._baselines = np.full(len(records), -np.inf)
         self._seen_months = [np.cumsum(~np.isnan(series.values), axis=1) for series in self._series]
-        self._onsets: list[list[tuple[int, np.ndarray]]] = [[] for _ in self._series]
+        self._forgotten = _followed(self._series)
+        self._rescaled: list[list[tuple[int, np.ndarray]]] = [[] for _ in self._series]
+        self._seasons: list[np.ndarray] = []
         self._tests: list[ChangeTest] = []
         self._alarms: list[Alarms] = []
         self._strongest = [(0.0, -1, -1)] * len(records)
@@ -64,10 +68,14 @@ class Judge:
         self._segments = _segment_counts(self._records, until=first)
         bases = Eigenbases(self._relations)
         years = [
-            fit_year(series, bases, first=first, end=end, onsets=tuple(onsets))
-            for series, onsets in zip(self._series, self._onsets, strict=True)
+            fit_year(series, bases, first=first, end=end, courses=tuple(courses))
+            for series, courses in zip(self._series, self._forgotten, strict=True)
         ]
+        self._seasons = [SEASON_KEPT * year.fit.season for year in years]
         self._tests = [year.test(np.arange(len(year.series.values))) for year in years]
+        for test, seasons, rescaled in zip(self._tests, self._seasons, self._rescaled, strict=True):
+            for row, step in rescaled:
+                test.forget(row, step * seasons[row])
 
     @property
     def has_year(self) -> bool:
@@ -136,16 +144,17 @@ class Judge:
     def forget(self, i: int, *, baseline: int, since: int | None) -> None:
         """Take the months from ``baseline`` on as a record's new baseline; those from ``since`` until then as neither.
 
-        Levels are forgotten, season and noise are kept.
+        Levels are forgotten, and how large the season is; its shape and the noise are kept.
         """
         self._baselines[i] = baseline
         index = np.arange(len(self._months))
-        courses = [(index >= start).astype(float) for start in sorted({baseline, baseline if since is None else since})]
+        steps = [(index >= start).astype(float) for start in sorted({baseline, baseline if since is None else since})]
         for k, series in enumerate(self._series):
             for row in np.flatnonzero(series.records == i):
-                for course in courses:
-                    self._onsets[k].append((int(row), course))
-                    if self._tests:
+                self._forgotten[k] += [(int(row), course) for course in steps]
+                self._rescaled[k].append((int(row), steps[0]))
+                if self._tests:
+                    for course in (*steps, steps[0] * self._seasons[k][row]):
                         self._tests[k].forget(int(row), course)
         self._pools[i] = self._compare(self._records[i], baseline=baseline)
 
@@ -165,6 +174,24 @@ class Judge:
         if record.kind == CALIBRATION:
             return no_comparison(members, is_sufficient=is_sufficient)
         return compare_with_pool(record.counts, members, is_sufficient=is_sufficient, psi=self._policy.psi)
+
+
+def _followed(kinds: Sequence[SeriesSet]) -> list[list[tuple[int, np.ndarray]]]:
+    """List per kind the courses of unknown size that series follow: a spread follows its record's location.
+
+    Bins and bounds couple the two: what moves towards the end of the reference's range is told apart less, a share near one
+    scatters less. So a spread has changed only by what its location does not explain.
+    """
+    courses = {
+        int(record): np.nan_to_num(values)
+        for series in kinds
+        if series.kind == LOCATION
+        for record, values in zip(series.records, series.values, strict=True)
+    }
+    return [
+        [(row, courses[int(record)]) for row, record in enumerate(series.records)] if series.kind == SPREAD else []
+        for series in kinds
+    ]
 
 
 def _segment_counts(records: Sequence[FeatureRecord], *, until: int) -> np.ndarray:

@@ -21,7 +21,7 @@ from featurestore.drift.edges import EdgeSet, fit_edges, usable_values
 from featurestore.drift.policy import DriftPolicy
 from featurestore.drift.record import NOTHING_SPOILED, Spoiled, collect_records
 from featurestore.drift.reliability import outcome_sketches
-from featurestore.drift.sketch import SKETCH_SCHEMA, sketch
+from featurestore.drift.sketch import SKETCH_SCHEMA, full_since, sketch
 from featurestore.errors import UnknownNameError, did_you_mean
 from featurestore.timeline import Month
 
@@ -76,23 +76,26 @@ def sketch_months(
 ) -> Iterator[tuple[date, pa.Table]]:
     """Sketch each snapshot with the edges of those before it, as ``sketch_month``."""
     for day, table in snapshots:
-        sketched, edges = sketch_month(table, edges, policy=policy)
+        sketched, edges = sketch_month(table, edges, month=day, policy=policy)
         yield day, sketched
 
 
 def sketch_month(
-    table: pa.Table, edges: EdgeSet = NO_EDGES, *, policy: DriftPolicy = DEFAULT_POLICY
+    table: pa.Table, edges: EdgeSet = NO_EDGES, *, month: date | None = None, policy: DriftPolicy = DEFAULT_POLICY
 ) -> tuple[pa.Table, EdgeSet]:
-    """Sketch a month; a feature without edges gets them from the first month that has values enough.
+    """Sketch a month; a feature without edges gets them from the first month that has values enough and a full window.
+
+    What a year's sum is like says its first full year: a month of it lies where no later value will.
 
     Args:
         table: The month's rows: segment columns of the policy, all others features. It may carry the outcomes of forecasts
             (``reliability.with_outcomes``): they become rows of their own, of the kind ``calibration``.
         edges: What the months before have fitted.
+        month: First day of the month; without it, all windows count as full.
         policy: Names the segment columns and the values that are enough (``min_rows``).
 
     Returns:
-        The sketch (``SKETCH_SCHEMA``; features with too few values for lasting edges included), and the edges to keep.
+        The sketch (``SKETCH_SCHEMA``; features that cannot have lasting edges yet included), and the edges to keep.
 
     Raises:
         UnknownNameError: the first snapshot lacks a segment column; later ones may.
@@ -104,12 +107,17 @@ def sketch_month(
             f"The policy's segment column {absent!r} is not in the snapshot.{did_you_mean(absent, table.column_names)}"
         )
     new = [name for name in table.column_names if name not in edges and name not in policy.segments]
-    ready = [name for name in new if usable_values(table[name]) >= policy.min_rows]
+    ready = [name for name in new if usable_values(table[name]) >= policy.min_rows and _is_full(table.schema.field(name), month)]
     kept = edges.with_features(fit_edges(table, ready).features) if ready else edges
     provisional = fit_edges(table, [name for name in new if name not in ready]).features
     found = sketch(table, kept.with_features(provisional), segments=present)
     outcomes = pa.Table.from_pylist(outcome_sketches(table), schema=SKETCH_SCHEMA)
     return pa.concat_tables([found, outcomes]), kept
+
+
+def _is_full(field: pa.Field, month: date | None) -> bool:
+    since = full_since(field)
+    return month is None or since is None or since <= month
 
 
 def monitor_sketches(

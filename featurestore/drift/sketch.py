@@ -170,17 +170,18 @@ def _sketch_group(table: pa.Table, edges: EdgeSet, groups: _Groups) -> pa.Table:
 def _sketch_feature(table: pa.Table, edges: FeatureEdges, groups: _Groups) -> tuple[dict[str, Any], _Column]:
     """Sketch one column: what describes it, and what was counted per group."""
     fault: str | None = "the snapshot has no such column"
-    metadata: dict[bytes, bytes] = {}
+    field = pa.field(edges.feature, pa.null())
     if edges.feature in table.column_names:
         field = table.schema.field(edges.feature)
-        metadata, fault = field.metadata or {}, _fault(field.type, edges)
+        fault = _fault(field.type, edges)
+    scored_on = (field.metadata or {}).get(b"scored_on")
     described = {
         "feature": edges.feature,
         "kind": edges.kind,
         "edges": edges.version,
         "labels": list(edges.labels) if edges.kind == CATEGORY else [],
-        "full_since": _full_since(edges.feature, metadata.get(b"full_since")),
-        "scored_on": metadata[b"scored_on"].decode() if b"scored_on" in metadata else None,
+        "full_since": full_since(field),
+        "scored_on": scored_on.decode() if scored_on is not None else None,
         "fault": fault,
     }
     if not fault and edges.kind != UNSUPPORTED:
@@ -189,12 +190,14 @@ def _sketch_feature(table: pa.Table, edges: FeatureEdges, groups: _Groups) -> tu
     return described, _Column(nothing, nothing, nothing * np.nan, nothing * np.nan, np.zeros((len(nothing), edges.bins)))
 
 
-def _full_since(feature: str, text: bytes | None) -> date | None:
+def full_since(field: pa.Field) -> date | None:
+    """Read the first month whose window is full from a feature's metadata; ``None`` where nothing is said."""
+    text = (field.metadata or {}).get(b"full_since")
     try:
         return date.fromisoformat(text.decode()) if text else None
     except ValueError as error:
         raise FeatureStoreError(
-            f"Column {feature!r} carries full_since={text!r}; write the first day of a month, as '2019-01-01'."
+            f"Column {field.name!r} carries full_since={text!r}; write the first day of a month, as '2019-01-01'."
         ) from error
 
 

@@ -42,6 +42,7 @@ class SeriesSet:
         labels: [S] what it is of, where a record has several: the category or the list position.
         values: [S, M] less their median in the first year; NaN where nothing was seen.
         variances: [S, M] sampling variance.
+        is_segment: [S] whether it is of a segment.
     """
 
     kind: str
@@ -49,13 +50,16 @@ class SeriesSet:
     labels: tuple[str, ...]
     values: np.ndarray
     variances: np.ndarray
+    is_segment: np.ndarray
 
 
 def collect_series(records: Sequence[FeatureRecord], *, min_rows: int) -> list[SeriesSet]:
-    """Compute the statistics of all records, kind by kind; kinds without any series are left out."""
+    """Compute the statistics of all records, kind by kind; kinds without any series and records without any month are left out."""
     found: dict[str, list[tuple[int, str, np.ndarray, np.ndarray]]] = {kind: [] for kind in KINDS}
     for i, record in enumerate(records):
         is_sufficient = record.is_sufficient(min_rows)
+        if not is_sufficient.any():
+            continue
         if record.kind == CALIBRATION:
             found[CALIBRATION].extend((i, label, *series) for label, series in _reliability(record, is_sufficient))
             continue
@@ -67,7 +71,8 @@ def collect_series(records: Sequence[FeatureRecord], *, min_rows: int) -> list[S
                 found[SPREAD].append((i, "", *spread))
         elif record.kind in (CATEGORY, PROFILE):
             found[SHARE].extend((i, label, *series) for label, series in _shares(record, is_sufficient))
-    return [_stacked(kind, rows) for kind, rows in found.items() if rows]
+    is_segment = np.array([record.segment is not None for record in records])
+    return [_stacked(kind, rows, is_segment) for kind, rows in found.items() if rows]
 
 
 def bin_scores(reference: np.ndarray) -> np.ndarray:
@@ -164,12 +169,13 @@ def _folded(counts: np.ndarray) -> tuple[list[str], np.ndarray]:
     return [f"{low}-{high - 1}" for low, high in zip(starts, ends, strict=True)], np.add.reduceat(counts, starts, axis=1)
 
 
-def _stacked(kind: str, rows: list[tuple[int, str, np.ndarray, np.ndarray]]) -> SeriesSet:
+def _stacked(kind: str, rows: list[tuple[int, str, np.ndarray, np.ndarray]], is_segment: np.ndarray) -> SeriesSet:
     values = np.stack([row[2] for row in rows])
     is_seen = ~np.isnan(values)
     first_year = is_seen & (np.cumsum(is_seen, axis=1) <= REFERENCE_MONTHS)
     centre = np.array([np.median(own[used]) if used.any() else 0.0 for own, used in zip(values, first_year, strict=True)])
     variances = np.where(is_seen, np.stack([row[3] for row in rows]), np.nan)
+    owners = np.array([row[0] for row in rows])
     return SeriesSet(
-        kind, np.array([row[0] for row in rows]), tuple(row[1] for row in rows), values - centre[:, None], variances
+        kind, owners, tuple(row[1] for row in rows), values - centre[:, None], variances, is_segment=is_segment[owners]
     )

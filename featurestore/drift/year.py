@@ -47,7 +47,7 @@ class FittedYear:
 
 
 def fit_year(
-    series: SeriesSet, bases: Eigenbases, *, first: int, end: int, onsets: tuple[tuple[int, np.ndarray], ...]
+    series: SeriesSet, bases: Eigenbases, *, first: int, end: int, courses: tuple[tuple[int, np.ndarray], ...]
 ) -> FittedYear:
     """Fit the noise of all series of a kind from the months before ``first``.
 
@@ -56,11 +56,13 @@ def fit_year(
         bases: Of their months; shared by the fits of all kinds.
         first: First month of the year; at least one month lies before it.
         end: First month behind the year.
-        onsets: Pairs of a series and [M] a step: baselines before a recalibration.
+        courses: Pairs of a series and [M] what it may have any multiple of, as ``Forgotten.courses``.
     """
     relations, everything = bases.relations, np.arange(len(series.values))
-    likelihoods = NoiseLikelihoods(series.values, series.variances, series.kind, bases, until=first)
-    forgotten, rows = Forgotten(np.zeros(series.values.shape, bool), onsets), everything
+    likelihoods = NoiseLikelihoods(
+        series.values, series.variances, series.kind, bases, until=first, pools=series.is_segment.astype(int)
+    )
+    forgotten, rows = Forgotten(np.zeros(series.values.shape, bool), courses), everything
     for _ in range(FIT_ROUNDS):
         likelihoods.explain(rows, forgotten)
         fit = likelihoods.best()
@@ -113,7 +115,7 @@ def _changed(before: Forgotten, now: Forgotten) -> np.ndarray:
 
 def _of_rows(forgotten: Forgotten, rows: np.ndarray) -> Forgotten:
     place = {int(row): i for i, row in enumerate(rows)}
-    onsets, seasons = (
-        tuple((place[i], course) for i, course in pairs if i in place) for pairs in (forgotten.onsets, forgotten.seasons)
+    courses, seasons = (
+        tuple((place[i], course) for i, course in pairs if i in place) for pairs in (forgotten.courses, forgotten.seasons)
     )
-    return Forgotten(forgotten.pulses[rows], onsets, seasons)
+    return Forgotten(forgotten.pulses[rows], courses, seasons)

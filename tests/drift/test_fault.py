@@ -39,6 +39,25 @@ def test_cents_for_yuan_are_a_fault_of_their_months_and_nothing_after_them() -> 
     assert {row["state"] for row in rows[42:]} <= {"ok", "watch"}
 
 
+def test_cents_for_yuan_are_a_fault_of_a_feature_with_large_seasons_too() -> None:
+    def priced(t: int, rng: np.random.Generator) -> dict:
+        season = 4.0 if month(t).month == 11 else 0.3 if month(t).month in (2, 3) else 1.0
+        faulty = {"november": t == 46, "march": t in (38, 39)}
+        return {name: np.exp(rng.normal(3, 0.6, ROWS)) * season * (100 if is_so else 1) for name, is_so in faulty.items()}
+
+    rows = judged(priced)
+    assert in_drift([row for row in rows if row["feature"] == "november"]) == [(month(46), "unit")]
+    assert in_drift([row for row in rows if row["feature"] == "march"]) == [(month(38), "unit")]
+
+
+def test_a_festival_that_sells_ten_times_as_much_every_year_is_no_fault_for_long() -> None:
+    def sold(t: int, rng: np.random.Generator) -> dict:
+        return {"units": np.exp(rng.normal(3, 0.6, ROWS)) * (10 if month(t).month == 11 else 1)}
+
+    kinds = [kind for _, kind in in_drift(judged(sold, months=84))]
+    assert kinds.count("unit") <= 1
+
+
 def test_a_burst_of_nulls_is_a_fault_and_a_slow_loss_is_drift() -> None:
     def lossy(t: int, rng: np.random.Generator) -> dict:
         share = {"burst": 0.6 * (t == 40), "drifting": 0.02 + 0.13 * (t >= 40)}

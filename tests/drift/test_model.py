@@ -138,15 +138,16 @@ def quiet(series: int, *, seed: int) -> np.ndarray:
     return 0.8 * november + rng.normal(size=(series, len(MONTHS))) * 0.03
 
 
-def audited_year(values: np.ndarray, *, first: int, onsets: tuple):
-    series = SeriesSet(LOCATION, np.arange(len(values)), ("",) * len(values), values, np.full(values.shape, 0.0007))
-    year = fit_year(series, Eigenbases(RELATIONS), first=first, end=first + 12, onsets=onsets)
+def audited_year(values: np.ndarray, *, first: int, courses: tuple):
+    owners, variances = np.arange(len(values)), np.full(values.shape, 0.0007)
+    series = SeriesSet(LOCATION, owners, ("",) * len(values), values, variances, is_segment=np.zeros(len(values), bool))
+    year = fit_year(series, Eigenbases(RELATIONS), first=first, end=first + 12, courses=courses)
     test = year.test(np.arange(len(values)))
     return year, test, [test.step() for _ in range(12)]
 
 
 def test_a_season_is_learned_and_explains_its_month() -> None:
-    year, _, months = audited_year(quiet(20, seed=0), first=48, onsets=())
+    year, _, months = audited_year(quiet(20, seed=0), first=48, courses=())
     november = np.array([month.month == 11 for month in MONTHS])
     assert year.fit.season[:, november].mean() == pytest.approx(0.8, abs=0.08)
     assert np.abs(months[10].z).max() < 4.7
@@ -155,20 +156,20 @@ def test_a_season_is_learned_and_explains_its_month() -> None:
 def test_a_step_gives_its_size_and_onset_and_a_reset_forgets_it() -> None:
     values = quiet(20, seed=1)
     values[:5, 50:] += 0.4
-    _, _, months = audited_year(values, first=48, onsets=())
+    _, _, months = audited_year(values, first=48, courses=())
     z, size = months[5].z, months[5].size
     assert (AGES[np.abs(z[:5]).argmax(axis=1)] == 3).all()
     assert size[np.arange(5), np.abs(z[:5]).argmax(axis=1)] == pytest.approx(np.full(5, 0.4), abs=0.06)
     assert np.abs(z[5:]).max() < 4.7
     onset = (np.arange(len(MONTHS)) >= 50).astype(float)
-    _, _, after = audited_year(values, first=60, onsets=tuple((i, onset) for i in range(5)))
+    _, _, after = audited_year(values, first=60, courses=tuple((i, onset) for i in range(5)))
     assert max(np.abs(month.z[:5]).max() for month in after) < 4.7
 
 
 def test_a_one_off_month_is_forgotten_and_not_taken_for_a_step() -> None:
     values = quiet(20, seed=2)
     values[:10, 51] += 0.6
-    _, test, months = audited_year(values, first=48, onsets=())
+    _, test, months = audited_year(values, first=48, courses=())
     assert (np.abs(months[3].z[:10, 0]) > PULSE_FOUND).all()
     assert np.abs(months[5].z[:10]).max() < 4.7
     assert test.pulses[:10, 51 - max(0, 48 - 72)].all()
@@ -177,9 +178,9 @@ def test_a_one_off_month_is_forgotten_and_not_taken_for_a_step() -> None:
 def test_a_festival_that_began_in_year_four_does_not_alarm_in_its_third_year() -> None:
     values = quiet(20, seed=3)
     values[:5, [44, 56, 68]] += 0.6
-    _, _, months = audited_year(values, first=60, onsets=())
+    _, _, months = audited_year(values, first=60, courses=())
     assert np.abs(months[8].z[:5]).max() < 4.4
-    _, _, unknown = audited_year(np.delete(values, [0], axis=0), first=36, onsets=())
+    _, _, unknown = audited_year(np.delete(values, [0], axis=0), first=36, courses=())
     assert np.abs(unknown[8].z[:4, 0]).min() > 4.4
 
 
