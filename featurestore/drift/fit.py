@@ -3,8 +3,8 @@
     1. groups       series with the same first month share their months
     2. profiles     per effect: the season of each series, amplitude aside
     3. likelihoods  per candidate: one eigenbasis per level and effect, what is a series' own as low-rank corrections
-    4. pooling      weights of the candidates by EM over all series (empirical Bayes), then each series' best candidate;
-                    segments are a pool of their own: few rows hide the wander that all rows show
+    4. pooling      weights of the candidates by EM over a pool's series (empirical Bayes), then each series' best;
+                    segments are a pool of their own: few rows hide the wander
 
 Without what is its own, a series' covariance is ``C + d I``: level and effects, shared by all series of a group, and a variance
 of the single month (jitter and sampling) of its own. With ``C = Q diag(l) Q'`` the rows ``[y, W] Q`` are computed once per
@@ -37,8 +37,7 @@ class Forgotten:
 
     Attributes:
         pulses: [S, M] one-off months.
-        courses: Pairs of a series and [M] what it may have any multiple of: the step of a recalibration, the location that a
-            spread follows.
+        courses: Pairs of a series and [M] what it may have any multiple of: a recalibration's step, a spread's location.
         seasons: Pairs of a series and [M] months of unknown common size: a season that began on the way.
     """
 
@@ -134,10 +133,8 @@ class NoiseLikelihoods:
     def best(self) -> NoiseFit:
         """Choose each series' noise, the candidates weighed by how well they serve all series of its pool that have been seen."""
         chosen = np.zeros(len(self._logs), int)
-        for pool in np.unique(self._pools):
-            mine = self._pools == pool
-            weights = _weights(self._logs[mine & self._is_explained])
-            chosen[mine] = (self._logs[mine] + np.log(weights)).argmax(axis=1)
+        for mine in (self._pools == pool for pool in np.unique(self._pools)):
+            chosen[mine] = (self._logs[mine] + np.log(_weights(self._logs[mine & self._is_explained]))).argmax(axis=1)
         flat = [candidate for own in self._candidates for candidate in own]
         effect = np.repeat(np.arange(len(EFFECTS)), [len(own) for own in self._candidates])[chosen]
         return NoiseFit(

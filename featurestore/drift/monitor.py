@@ -107,7 +107,9 @@ def sketch_month(
             f"The policy's segment column {absent!r} is not in the snapshot.{did_you_mean(absent, table.column_names)}"
         )
     new = [name for name in table.column_names if name not in edges and name not in policy.segments]
-    ready = [name for name in new if usable_values(table[name]) >= policy.min_rows and _is_full(table.schema.field(name), month)]
+    ready = [
+        name for name in new if usable_values(table[name]) >= policy.min_rows and _is_full(table.schema.field(name), month)
+    ]
     kept = edges.with_features(fit_edges(table, ready).features) if ready else edges
     provisional = fit_edges(table, [name for name in new if name not in ready]).features
     found = sketch(table, kept.with_features(provisional), segments=present)

@@ -95,8 +95,7 @@ def sketch(table: pa.Table, edges: EdgeSet, *, segments: Sequence[str] = ()) -> 
         infinities; ``mean`` and ``m2`` (sum of squared deviations) are over finite values; of profiles ``m2`` adds up the squared
         distances of the rows' shares from their mean. They are NULL otherwise. ``counts`` has one entry per bin of the
         edges, fractional for profiles, whose rows weigh one each; ``labels`` names the bins of categories and is empty for
-        other kinds. ``fault`` says why a column
-        could not be counted: it is absent, or its type changed.
+        other kinds. ``fault`` says why a column could not be counted: it is absent, or its type changed.
 
     Raises:
         UnknownNameError: the table lacks a segment column.
@@ -174,14 +173,13 @@ def _sketch_feature(table: pa.Table, edges: FeatureEdges, groups: _Groups) -> tu
     if edges.feature in table.column_names:
         field = table.schema.field(edges.feature)
         fault = _fault(field.type, edges)
-    scored_on = (field.metadata or {}).get(b"scored_on")
     described = {
         "feature": edges.feature,
         "kind": edges.kind,
         "edges": edges.version,
         "labels": list(edges.labels) if edges.kind == CATEGORY else [],
         "full_since": full_since(field),
-        "scored_on": scored_on.decode() if scored_on is not None else None,
+        "scored_on": (field.metadata or {}).get(b"scored_on", b"").decode() or None,
         "fault": fault,
     }
     if not fault and edges.kind != UNSUPPORTED:
