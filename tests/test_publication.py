@@ -161,15 +161,19 @@ def test_the_age_has_a_limit(store) -> None:
         store.published("routing_v2")
 
 
-def test_a_changed_definition_is_read_as_it_was_published_until_it_is_published_anew(store) -> None:
+def test_a_changed_or_removed_view_is_read_as_it_was_published_until_it_is_published_anew(store) -> None:
     publication = store.publish("routing_v1")
     before = store.get_batch_features(publication.as_of, OF_USERS, versions=publication)
+    of_skus = store.get_batch_features(publication.as_of, "skus", versions=publication)
     spent = fs.Sum("spent", "amount_cents", windows=("2h",))
     changed = fs.FeatureView("user_hours", entity=USER, source=EVENTS, grain="1h", aggregations=[spent])
     store.apply([changed, fs.FeatureService("routing_v1", features=[changed])])
+    store.remove("skus")
     with pytest.raises(fs.NotMaterializedError):
         store.publish("routing_v1")
+    assert store.status().services[-1].is_redefined
     vacuum_all(store)
+    assert store.get_batch_features(publication.as_of, "skus", versions=publication).equals(of_skus, check_metadata=True)
     again = store.get_batch_features(publication.as_of, OF_USERS, versions=store.published("routing_v1"))
     assert again.equals(before, check_metadata=True)
     with pytest.raises(fs.UnknownNameError, match="spent_2h"):
@@ -177,6 +181,20 @@ def test_a_changed_definition_is_read_as_it_was_published_until_it_is_published_
     store.materialize()
     anew = store.publish("routing_v1")
     assert store.get_batch_features(anew.as_of, "routing_v1", versions=anew)["user_hours__spent_2h"].to_pylist() == [0, 300]
+
+
+def test_joined_features_are_published_with_the_views_that_they_read(store) -> None:
+    share = fs.Derived("share", "user_activity__buys_lifetime / nullif(skus__events, 0)")
+    both = fs.JoinedView("both", views=[ACTIVITY, SKUS], derived=[share])
+    store.apply([both, fs.FeatureService("shares_v1", features=[both])])
+    publication = store.publish("shares_v1")
+    asked = pa.table({"user_id": [1, 2], "sku_id": [1, 2], "as_of": [publication.as_of] * 2})
+    before = store.get_historical_features(asked, "shares_v1", versions=publication)
+    store.ingest("events", MORE)
+    store.materialize()
+    vacuum_all(store)
+    assert before["both__share"].to_pylist() == [1.5, 0.5]
+    assert store.get_historical_features(asked, "both:share", versions=publication).equals(before, check_metadata=True)
 
 
 def test_a_publication_keeps_the_champions_of_its_moment(tmp_path) -> None:
