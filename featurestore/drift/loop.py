@@ -119,7 +119,7 @@ def _decide(calibration: Calibration, rows: Rows, folder: Path, found: Outlook) 
 def _trigger(found: Outlook) -> Trigger:
     month, names = str(found.months[-1]), tuple(episode.name for episode in found.episodes)
     if not found.episodes:
-        return Trigger(month)
+        return Trigger(month, is_review=found.is_review)
     loudest = found.episodes[0]
     return Trigger(month, loudest.feature, loudest.segment, loudest.score, loudest.since.first_day, names)
 

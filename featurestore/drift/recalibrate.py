@@ -28,7 +28,7 @@ NO_DATA: Mapping[str, str] = MappingProxyType({})
 
 @dataclass(frozen=True)
 class Trigger:
-    """What started a recalibration: a drifted feature, or a person (``feature`` is then ``None``).
+    """What started a recalibration: a drifted feature, or a review or a person (``feature`` is then ``None``).
 
     Attributes:
         month: The audited month; nothing after it was looked at.
@@ -37,6 +37,7 @@ class Trigger:
         score: Its score, in units of its threshold.
         since: Estimated beginning of the change.
         episodes: Names of all episodes that asked, the loudest first.
+        is_review: It was time for a review.
     """
 
     month: str
@@ -45,6 +46,7 @@ class Trigger:
     score: float | None = None
     since: date | None = None
     episodes: tuple[str, ...] = ()
+    is_review: bool = False
 
 
 @dataclass(frozen=True)

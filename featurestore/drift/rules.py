@@ -4,7 +4,8 @@
 2. Afterwards it is asked for by episodes of the features that it is fitted from or that read it, since its last decision that
    was final. A rejection on fewer than ``MOST_HELD_OUT`` held-out months is not final: another challenger is tried when one more
    can be held out.
-3. It waits for months enough behind the change, for its cool-down, and for the month's budget. A person's call waits for neither
+3. A fitter may ask for a review: a challenger so many months after the last decision, though nothing has drifted.
+4. It waits for months enough behind the change, for its cool-down, and for the month's budget. A person's call waits for neither
    of the last two; its run counts for both.
 """
 
@@ -58,6 +59,7 @@ class Outlook:
         months: What a challenger would be fitted and tested on; the last ``held_out`` of them are for the test.
         held_out: Months of the test; 0 for a first version.
         episodes: Those that ask, the loudest first.
+        is_review: No episode asks, it is time for a review.
     """
 
     action: str
@@ -65,6 +67,7 @@ class Outlook:
     months: tuple[Month, ...] = ()
     held_out: int = 0
     episodes: tuple[Episode, ...] = ()
+    is_review: bool = False
 
 
 @dataclass(frozen=True)
@@ -106,6 +109,12 @@ class Runs:
         """The month as of which the last challenger was tested."""
         tested = [one for one in self.decisions if one["held_out_months"]]
         return Month.parse(tested[-1]["trigger"]["month"]) if tested else None
+
+    def is_due(self, fitter: Fitter, month: Month) -> bool:
+        """Say whether a review is due as of a month."""
+        if fitter.review_months is None or not self.decisions:
+            return False
+        return month >= Month.parse(self.decisions[-1]["trigger"]["month"]).shift(fitter.review_months)
 
     def unanswered(self, episodes: Sequence[Episode]) -> tuple[tuple[Episode, ...], int]:
         """List the episodes since the last final decision, the loudest first, and the most months a challenger was tested on."""
@@ -149,7 +158,8 @@ def outlook(
             return Outlook(WAITS, f"its first version needs {FIRST_MONTHS} months of history from {first} on")
         return Outlook(RUNS, "it has no version yet", tuple(months_between(start, month)))
     pending, tried = runs.unanswered(episodes)
-    if not pending and not is_forced:
+    is_review = not pending and not is_forced
+    if is_review and not runs.is_due(fitter, month):
         return Outlook(NOTHING, "no drift asks for it")
     span = max(FIRST_MONTHS, fitter.least_months)
     since = pending[0].since if pending else month.shift(1 - span)
@@ -159,7 +169,8 @@ def outlook(
     if held_out <= (0 if is_forced else tried):
         needed = fitter.least_months if not held_out else (held_out + 1) * max(fitter.least_months, MOST_HELD_OUT)
         waits = f"{len(months)} of {needed} months since {months[0] if months else since} are audited"
-    return Outlook(WAITS if waits else RUNS, waits or f"it answers {len(pending)} episodes", months, held_out, pending)
+    runs_for = "its review is due" if is_review else f"it answers {len(pending)} episodes"
+    return Outlook(WAITS if waits else RUNS, waits or runs_for, months, held_out, pending, is_review)
 
 
 @contextmanager

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from featurestore.shop.events import events, user, user_category
-from featurestore.spec import Calibration, Count, Derived, FeatureView, Outcome, Recency, Sum
+from featurestore.spec import Calibration, Count, Decayed, Derived, FeatureView, Outcome, Recency, Sum
 
 OWNER = "growth"
 TASTE_WINDOWS = ("90d", "1y", "3y", "10y")
-"""How long a purchase is held to tell of a user's taste: candidates, of which ``taste_window`` chooses one."""
-_BOUGHT = " + ".join(f"calibrated('taste_window.uses_buys_{window}') * buys_{window}" for window in TASTE_WINDOWS)
+"""How long a purchase is held to tell of a user's taste."""
+TASTE_HALF_LIVES = ("90d", "1y")
+"""After how long it may tell half as much."""
+TASTES = (*(f"buys_{window}" for window in TASTE_WINDOWS), *(f"fading_buys_{each}" for each in TASTE_HALF_LIVES))
+"""Candidates, of which ``taste_window`` chooses one."""
+_BOUGHT = " + ".join(f"calibrated('taste_window.uses_{name}') * {name}" for name in TASTES)
 
 user_activity = FeatureView(
     "user_activity",
@@ -36,6 +40,7 @@ user_taste = FeatureView(
     aggregations=[
         Count("views", where="event_type = 'view'", windows=("30d", "10y")),
         Count("buys", where="event_type = 'buy'", windows=TASTE_WINDOWS),
+        *(Decayed(f"fading_buys_{each}", where="event_type = 'buy'", half_life=each) for each in TASTE_HALF_LIVES),
         Recency("since_buy", where="event_type = 'buy'"),
     ],
     derived=[
@@ -47,16 +52,16 @@ user_taste = FeatureView(
     ],
     owner=OWNER,
     description=(
-        "A user's short and long interest in a category, and how likely they buy in it within a month, told from the window that "
-        "tells best."
+        "A user's short and long interest in a category, and how likely they buy in it within a month, told from the window "
+        "or half-life that tells best."
     ),
 )
 
 taste_window = Calibration(
     "taste_window",
     fit="window_choice",
-    inputs=[f"user_taste:buys_{window}" for window in TASTE_WINDOWS],
+    inputs=[f"user_taste:{name}" for name in TASTES],
     loss="log_loss",
     consumers={"recommendation_v1": "user_taste:views_30d"},
-    description="Which window of purchases tells best who buys in a category next month, with its curve.",
+    description="Which window or half-life of purchases tells best who buys in a category next month, with its curve.",
 )

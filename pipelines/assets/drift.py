@@ -11,7 +11,9 @@ from featurestore.drift.audit import AuditReport, Episode
 from featurestore.drift.calibrations import champion
 from featurestore.drift.dependence import calibrations_of
 from featurestore.drift.fault import FAULT_KINDS
+from featurestore.drift.fitters import fitter
 from featurestore.drift.report import WrittenReport
+from featurestore.drift.rules import Runs
 from featurestore.drift.state import DRIFT, LATCHED, STATES, WATCH
 from featurestore.spec.document import digest, fingerprint
 from featurestore.spec.registry import Registry
@@ -101,10 +103,12 @@ def describe_audit(store: FeatureStore, report: AuditReport, config: DriftReport
     """Describe each audited month as a whole; the last one of a run begins with what people are told, in words and pictures."""
     registry, last = store.registry, report.months[-1]
     uncalibrated = {name for name in registry.calibrations if champion(store.layout.calibrations(name)) is None}
+    runs = {name: Runs.of(store.layout.calibrations(name)) for name in registry.calibrations}
     found = {}
     for month, rows in rows_by_month(report).items():
         entered = [episode for episode in report.entered if episode.month == month]
-        asked_for = uncalibrated | calibrations_asked_for(registry, rows)
+        due = {name for name, each in registry.calibrations.items() if runs[name].before(month).is_due(fitter(each.fit), month)}
+        asked_for = uncalibrated | calibrations_asked_for(registry, rows) | due
         told = tell_people(store, month) if month == last and config.draws_timeline and report.table.num_rows else {}
         found[month] = {**told, **describe_month(rows, entered), **plot(**{ASKED_FOR: len(asked_for)})}
     return found

@@ -80,6 +80,33 @@ def test_a_false_alarm_is_rejected_and_answered_once_three_months_were_held_out(
     assert active_resets(tmp_path) == {}
 
 
+def test_a_choice_of_windows_is_reviewed_once_they_can_be_told_apart(tmp_path) -> None:
+    def of(month: Month) -> pa.Table:
+        rng = np.random.default_rng(month.year * 100 + month.month)
+        short = rng.poisson(1.0, 2000)
+        is_young = month < FIRST.shift(12)  # both windows hold the whole history
+        bought = rng.random(2000) < 1 / (1 + np.exp(2.0 - short))
+        return pa.table(
+            {
+                "code": np.arange(2000),
+                "a_long": short if is_young else short + rng.poisson(2.0, 2000),
+                "a_short": short,
+                "inflow_a_long": bought.astype(int),
+                "inflow_a_short": bought.astype(int),
+            }
+        )
+
+    choice = Calibration("window", fit="window_choice", inputs=["v:a_long", "v:a_short"], consumers=["demand"])
+    given = Rows(of=of, first=FIRST, end_us=lambda month: month.interval("UTC").end_us)
+    first, review = recalibrate(choice, given, folder=tmp_path, months=months_between(FIRST, Month(2023, 6)), episodes=[])
+    assert (first.trigger.month, review.trigger.month, review.is_promoted) == ("2020-12", "2022-12", True)
+    assert review.to_json()["trigger"]["is_review"]
+    assert not first.to_json()["trigger"]["is_review"]
+    new = champion(tmp_path)
+    assert new is not None
+    assert parameters(tmp_path, new)["uses_a_short"].to_pylist() == [1.0]
+
+
 def test_nothing_after_the_audited_month_is_looked_at(tmp_path) -> None:
     given = rows(rate_after=0.25)
     run(tmp_path, given, [Month(2020, 12), Month(2022, 5)], [EPISODE])

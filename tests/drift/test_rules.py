@@ -59,6 +59,28 @@ def test_without_a_drift_nothing_is_done_unless_a_person_asks() -> None:
     assert ask(ONSET, FIRST_VERSION, episodes=(), forced=True).action == RUNS
 
 
+def test_a_fitter_may_ask_for_a_review_so_many_months_after_its_last_decision() -> None:
+    def asked(month: Month, *runs: dict, episodes: tuple[Episode, ...] = (), spent: int = 0) -> Outlook:
+        return outlook(
+            Runs(runs),
+            FITTERS["window_choice"],
+            month=month,
+            first=FIRST,
+            episodes=episodes,
+            policy=POLICY,
+            runs_this_month=spent,
+        )
+
+    assert asked(Month(2022, 11), FIRST_VERSION).action == NOTHING
+    found = asked(Month(2022, 12), FIRST_VERSION)
+    assert (found.action, found.reason, found.is_review) == (RUNS, "its review is due", True)
+    assert (len(found.months), found.held_out, found.months[-1]) == (12, 3, Month(2022, 12))
+    assert asked(Month(2022, 12), FIRST_VERSION, spent=POLICY.runs_per_month).action == WAITS
+    assert asked(Month(2023, 1), FIRST_VERSION, tried("2022-12", held_out=3)).action == NOTHING
+    assert not asked(Month(2022, 12), FIRST_VERSION, episodes=(EPISODE,)).is_review
+    assert ask(Month(2032, 12), FIRST_VERSION, episodes=()).action == NOTHING
+
+
 def test_a_drift_waits_until_months_enough_are_behind_it_and_says_so() -> None:
     found = ask(ONSET.shift(1), FIRST_VERSION)
     assert (found.action, found.reason) == (WAITS, "2 of 3 months since 2022-03 are audited")

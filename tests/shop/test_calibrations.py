@@ -69,10 +69,13 @@ def test_the_cutoff_of_a_region_costs_little_more_than_the_best_one(store: Featu
     assert np.mean(regret) < 0.5 * np.mean(naive)
 
 
-def test_the_window_that_tells_best_who_buys_is_chosen_among_those_declared(store: FeatureStore) -> None:
+def test_the_window_or_half_life_that_tells_best_who_buys_is_chosen_among_those_declared(store: FeatureStore) -> None:
     (row,) = fitted(store, "taste_window")
-    uses = [row[f"uses_buys_{window}"] for window in ("90d", "1y", "3y", "10y")]
-    assert sorted(uses) == [0.0, 0.0, 0.0, 1.0]
+    candidates = ["buys_90d", "buys_1y", "buys_3y", "buys_10y", "fading_buys_90d", "fading_buys_1y"]
+    uses = {name: row[f"uses_{name}"] for name in candidates}
+    assert sorted(uses.values()) == [0.0, 0.0, 0.0, 0.0, 0.0, 1.0]
+    losses = {name: row[f"loss_{name}"] for name in candidates}
+    assert uses[min(losses, key=lambda name: losses[name])] == 1.0
     assert row["slope"] > 0
 
 

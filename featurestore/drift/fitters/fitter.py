@@ -43,6 +43,7 @@ class Fitter:
         needs_full_windows: Whether it reads inputs as known before a month, so that their windows must lie inside the history.
         least_months: Months behind a change before a challenger is tried.
         most_months: Months that a challenger is fitted and tested on, at most.
+        review_months: Months after its last decision in which a challenger is tried though no drift asks; never by default.
     """
 
     inputs: tuple[str, ...]
@@ -53,6 +54,7 @@ class Fitter:
     needs_full_windows: bool = False
     least_months: int = 3
     most_months: int = 24
+    review_months: int | None = None
 
     def input_names(self, calibration: str, features: tuple[str, ...]) -> tuple[str, ...]:
         """Name a calibration's inputs as the fitter's rows do.

@@ -97,5 +97,7 @@ def _mean_loss(rates: np.ndarray, bought: np.ndarray, weights: np.ndarray) -> fl
     return float(np.average(binomial_loss(rates, bought, np.ones(len(bought)), "log_loss").values, weights=weights))
 
 
-WINDOW_CHOICE = Fitter((SEVERAL,), ("log_loss", "brier"), fit, loss, is_about_known=True)
-"""One of several windows or half-lives, with the curve from its amount to the probability of a purchase."""
+WINDOW_CHOICE = Fitter((SEVERAL,), ("log_loss", "brier"), fit, loss, is_about_known=True, review_months=24)
+"""One of several windows or half-lives, with the curve from its amount to the probability of a purchase.
+
+Windows longer than the history are one and the same, and what tells best may change while no amount does: so it is reviewed."""

@@ -160,7 +160,8 @@ def _decisions(runs: Mapping[str, Runs], month: Month) -> str:
 
 def _decision(name: str, one: Mapping[str, Any]) -> str:
     trigger = one["trigger"]
-    asked = trigger["feature"] or ("a person" if one["held_out_months"] else "the first version")
+    unasked = "a review" if trigger.get("is_review") else "a person" if one["held_out_months"] else "the first version"
+    asked = trigger["feature"] or unasked
     state = RECALIBRATED if one["is_promoted"] else REJECTED
     cells = "".join(f"<td>{html(cell)}</td>" for cell in (trigger["month"], name, state, asked))
     lines = []
