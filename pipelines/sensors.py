@@ -18,8 +18,8 @@ from featurestore.lake.inputs import files_below
 from featurestore.spec.registry import Registry
 from featurestore.spec.source import EventSource
 from pipelines.alerting.messages import alert_message, failure_message
-from pipelines.alerting.outbox import Outbox
-from pipelines.alerting.receivers import URLS_VARIABLE, Receivers, receivers_from_environment
+from pipelines.alerting.outbox import Outbox, Send
+from pipelines.alerting.receivers import URLS_VARIABLE, receivers_from_environment
 from pipelines.assets.drift import ASKED_FOR
 from pipelines.assets.shared import AUDIT_KEY, CALIBRATION, Blueprint, key_of
 from pipelines.resources import StoreResource
@@ -130,7 +130,7 @@ def build_alert_sensor(
     return people_are_told
 
 
-def tell(instance: dg.DagsterInstance, store: FeatureStore, receivers: Receivers, cursor: str | None) -> str:
+def tell(instance: dg.DagsterInstance, store: FeatureStore, receivers: Send, cursor: str | None) -> str:
     """Put what is new into the outbox, then send what is due.
 
     The first time, nothing of the past is told: drift from the last audited month on, runs that fail from now on.

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import configparser
 import re
 import shutil
 import sys
@@ -10,8 +9,11 @@ import dagster as dg
 import yaml
 
 import definitions
+from pipelines.assets.shared import EVENTS, STAGES
 from pipelines.launcher import WatchfulRunLauncher
+from pipelines.prepare import prepare
 from pipelines.schedules import AUTOMATION_VARIABLE
+from tests.pipelines.services import unit
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
@@ -29,11 +31,17 @@ def test_the_instance_of_one_machine_loads_and_keeps_writers_apart(tmp_path: Pat
         assert not instance.telemetry_enabled
 
 
-def unit(name: str) -> configparser.RawConfigParser:
-    parsed = configparser.RawConfigParser(strict=False)
-    parsed.optionxform = str  # type: ignore[assignment, method-assign]
-    parsed.read(ROOT / "deploy" / f"featurestore-{name}.service", encoding="utf-8")
-    return parsed
+def test_the_pools_are_there_before_the_first_run_is_queued(tmp_path: Path):
+    shutil.copy(ROOT / "deploy" / "dagster.yaml", tmp_path / "dagster.yaml")
+    with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
+        instance.event_log_storage.set_concurrency_slots(EVENTS, 2)
+        for _ in range(2):
+            prepare(instance)
+        limits = {pool.name: pool.limit for pool in instance.event_log_storage.get_pool_limits()}
+    assert limits == {**dict.fromkeys(STAGES, 1), EVENTS: 2}
+    job = definitions.defs.resolve_implicit_global_asset_job_def()
+    pools = {node.pool for node in job.all_node_defs if isinstance(node, dg.OpDefinition)}
+    assert pools - {None} == set(STAGES)
 
 
 def test_the_services_run_what_is_installed_and_come_back():
