@@ -125,7 +125,7 @@ class FeatureStore:
         return plan
 
     def remove(self, name: str) -> Plan:
-        """Forget a definition; its data stays on disk.
+        """Forget a definition; its events stay, what was computed of them stays until ``vacuum``.
 
         Raises:
             UnknownNameError: there is none of that name.
@@ -697,7 +697,9 @@ class FeatureStore:
         unpin(self.layout, name)
 
     def vacuum(self, *, retention_hours: int = RETENTION_HOURS, kinds: Iterable[str] | None = None) -> VacuumReport:
-        """Delete the files that no version in use needs: replaced ones, and orphans of crashed writers. Pins stay readable.
+        """Delete what no version in use needs; pins and publications stay readable.
+
+        That are replaced files, orphans of crashed writers, tables of views that were removed or redefined, entries of logs.
 
         Args:
             retention_hours: Younger files stay; it must exceed the longest write.

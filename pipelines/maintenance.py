@@ -25,7 +25,7 @@ def build_maintenance(blueprint: Blueprint) -> dg.JobDefinition:
             report = blueprint.open(store).vacuum(retention_hours=config.retention_hours)
             context.log.info(str(report))
 
-    @dg.job(name=MAINTENANCE, description="Delete the files that no version in use needs; pinned versions stay.")
+    @dg.job(name=MAINTENANCE, description="Delete what no version in use needs; pins and publications stay.")
     def weekly_maintenance() -> None:
         vacuum()
 
