@@ -1,81 +1,99 @@
-"""Take the README's pictures of Dagster from a running instance: a demo's store, the webserver, Debian's chromium.
+"""Take the README's pictures of Dagster: of a demo's store, and of a small shop in which a sensor has answered a drift.
 
-pip install playwright
 featurestore demo --root data/shop
-python docs/pictures.py data/shop
+python -m docs.pictures data/shop
 """
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
-HERE, PORT = Path(__file__).parent, 3987
-CHROMIUM = "/usr/bin/chromium"
-PAGES = {
-    "dagster-assets.png": "/asset-groups",
-    "dagster-feature.png": "/assets/features/sku_returns?view=overview",
-    "dagster-checks.png": "/assets/ledger/sku_returns?view=checks",
-    "dagster-drift.png": "/assets/audit?view=partitions&partition=2025-12",
-}
-WAIT_MS = 9_000
+from tests.pipelines import refunds
+from tests.pipelines.browsing import LIMIT_S, close_month, opened_page
+from tests.pipelines.service import Service, running
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+HERE = Path(__file__).parent
+WIDTH_PX, HEIGHT_PX = 1400, 800
+DECADE = {"FEATURESTORE_FIRST_MONTH": "2016-01", "FEATURESTORE_LAST_MONTH": "2025-12"}
 
 
 def main() -> None:
-    """Start the webserver on the store, take the pictures, and stop it."""
+    """Start Dagster on each store, take the pictures, and stop it."""
     root = Path(sys.argv[1]).resolve()
-    environment = {
-        **os.environ,
-        "DAGSTER_HOME": str(root / ".dagster"),
-        "DAGSTER_DISABLE_TELEMETRY": "1",
-        "FEATURESTORE_ROOT": str(root),
-        "FEATURESTORE_LAST_MONTH": "2025-12",
-    }
-    command = [str(Path(sys.executable).with_name("dagster-webserver")), "--host", "127.0.0.1", "--port", str(PORT)]
-    server = subprocess.Popen([*command, "-m", "definitions"], cwd=HERE.parent, env=environment)  # noqa: S603 (our own command)
-    try:
-        wait_for_server()
-        take_pictures()
-    finally:
-        server.terminate()
-        server.wait(30)
+    with TemporaryDirectory() as folder:
+        small = Path(folder) / "shop"
+        settings = refunds.prepare(small)
+        with opened_page(height_px=HEIGHT_PX) as page:
+            with running(root / ".dagster", FEATURESTORE_ROOT=str(root), **DECADE) as service:
+                see_the_decade(service, page)
+            with running(small / ".dagster", **settings) as service:
+                see_the_drift(service, page)
 
 
-def wait_for_server(*, timeout_s: float = 120) -> None:
-    """Wait until the webserver answers, and tell it that its first-visit dialog has been seen."""
-    query = urllib.request.Request(
-        f"http://127.0.0.1:{PORT}/graphql",
-        data=b'{"query": "mutation { setNuxSeen }"}',
-        headers={"Content-Type": "application/json"},
-    )
-    deadline = time.monotonic() + timeout_s
-    while True:
-        try:
-            urllib.request.urlopen(query).close()  # noqa: S310 (loopback)
-            return
-        except (urllib.error.URLError, ConnectionError):
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(1)
+def see_the_decade(service: Service, page: Page) -> None:
+    """Take what a demo's store shows: all groups, a view's plots over ten years, checks."""
+    make_room(service, page)
+    page.get_by_role("button", name="panel_show_left").first.click()
+    page.set_viewport_size({"width": WIDTH_PX, "height": 420})
+    show(service, page, "/asset-groups", "calibration")
+    page.get_by_text("fetching statuses").first.wait_for(state="detached")
+    take(page, "assets")
+    page.set_viewport_size({"width": WIDTH_PX, "height": HEIGHT_PX})
+    show(service, page, "/assets/features/sku_demand?view=overview", "Plots")
+    page.get_by_role("button", name="Plots").click()
+    page.locator("canvas").nth(3).wait_for()
+    page.get_by_role("button", name="Plots").evaluate("button => button.scrollIntoView({block: 'start'})")
+    take(page, "feature")
+    show(service, page, "/assets/events/events?view=checks", "quarantine_share")
+    page.get_by_text("quarantine_share", exact=True).first.click()
+    seen(page, "committed")
+    take(page, "checks", height_px=610)
 
 
-def take_pictures() -> None:
-    """Open each page and keep what is seen."""
-    from playwright.sync_api import sync_playwright
+def see_the_drift(service: Service, page: Page) -> None:
+    """Let a drift be found and answered, and take both."""
+    make_room(service, page)
+    service.turn_on("drift_calls_for_recalibration")
+    close_month(service, page, str(refunds.OPEN))
+    run = service.wait_for("recalibration", lambda: service.ended_run("recalibration"), limit_s=LIMIT_S)
+    show(service, page, f"/assets/drift_report/{refunds.FEATURE.partition('__')[0]}?view=checks", refunds.FEATURE)
+    take(page, "drift", height_px=610)
+    show(service, page, f"/runs/{run['runId']}", "Success")
+    page.get_by_placeholder("Filter…").fill(f"Materialized value calibration {refunds.CALIBRATION}")
+    seen(page, "decided")
+    take(page, "recalibration")
 
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1400, "height": 800})
-        for name, place in PAGES.items():
-            page.goto(f"http://127.0.0.1:{PORT}{place}")
-            page.wait_for_timeout(WAIT_MS)
-            page.screenshot(path=HERE / name)
-        browser.close()
+
+def make_room(service: Service, page: Page) -> None:
+    """Fold the bar of all pages."""
+    show(service, page, "/asset-groups", "Hide navigation")
+    page.get_by_text("Hide navigation").click()
+
+
+def show(service: Service, page: Page, place: str, text: str) -> None:
+    """Open a page and wait for a text on it."""
+    page.goto(f"{service.url}{place}")
+    seen(page, text)
+
+
+def seen(page: Page, text: str) -> None:
+    """Wait for a text, and for what the page still asks for."""
+    page.get_by_text(text, exact=True).first.wait_for()
+    page.wait_for_load_state("networkidle")
+
+
+def take(page: Page, name: str, *, height_px: int = HEIGHT_PX) -> None:
+    """Keep what is seen, or its upper part."""
+    size = page.viewport_size
+    assert size is not None
+    part = {"x": 0, "y": 0, "width": size["width"], "height": min(size["height"], height_px)}
+    page.screenshot(path=HERE / f"dagster-{name}.png", animations="disabled", clip=part)
 
 
 if __name__ == "__main__":
