@@ -39,7 +39,7 @@ def main() -> None:
 def see_the_decade(service: Service, page: Page) -> None:
     """Take what a demo's store shows: all groups, a view's plots over ten years, checks."""
     make_room(service, page)
-    page.get_by_role("button", name="panel_show_left").first.click()
+    page.get_by_role("button", name="panel_show").last.click()
     page.set_viewport_size({"width": WIDTH_PX, "height": 420})
     show(service, page, "/asset-groups", "calibration")
     page.get_by_text("fetching statuses").first.wait_for(state="detached")
@@ -67,7 +67,7 @@ def see_the_drift(service: Service, page: Page) -> None:
     show(service, page, f"/runs/{run['runId']}", "Success")
     page.get_by_placeholder("Filter…").fill(f"Materialized value calibration {refunds.CALIBRATION}")
     seen(page, "decided")
-    take(page, "recalibration")
+    take(page, "recalibration", height_px=640)
 
 
 def make_room(service: Service, page: Page) -> None:
