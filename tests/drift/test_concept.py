@@ -15,7 +15,7 @@ from featurestore.drift.reliability import Reliability
 from featurestore.monitoring import resets
 from featurestore.timeline import DAY_US, Month, months_between
 
-ZONE, DELAY_DAYS, ITEMS = "Asia/Shanghai", 45, 60
+TIMEZONE, DELAY_DAYS, ITEMS = "Asia/Shanghai", 45, 60
 MONTHS = months_between(Month(2017, 1), Month(2020, 12))
 ONSET = Month(2020, 3)
 """From this month on, orders come back twice as often."""
@@ -61,11 +61,11 @@ COLUMN, SERIES = "returns__probability", "returns__probability.calibration"
 def made_events() -> pa.Table:
     """Draw 25 orders a day; what comes back does so after 5 to 40 days."""
     rng = np.random.default_rng(3)
-    first, last = MONTHS[0].interval(ZONE).start_us, MONTHS[-1].interval(ZONE).end_us
+    first, last = MONTHS[0].interval(TIMEZONE).start_us, MONTHS[-1].interval(TIMEZONE).end_us
     count = 25 * (last - first) // DAY_US
     ordered = np.sort(rng.integers(first, last, count))
     items = rng.integers(0, ITEMS, count)
-    rates = rng.beta(4, 36, ITEMS)[items] * np.where(ordered >= ONSET.interval(ZONE).start_us, 2.0, 1.0)
+    rates = rng.beta(4, 36, ITEMS)[items] * np.where(ordered >= ONSET.interval(TIMEZONE).start_us, 2.0, 1.0)
     back = rng.random(count) < rates
     later = ordered[back] + rng.integers(5 * DAY_US, 40 * DAY_US, back.sum())
     table = pa.table(
@@ -85,9 +85,9 @@ EVENTS = made_events()
 
 def opened(root: Path, *, until: Month = MONTHS[-1]) -> FeatureStore:
     """Return a store that has the events up to a month, its prior fitted as of ``FIRST_FITTED``."""
-    store = FeatureStore(root, timezone=ZONE)
+    store = FeatureStore(root, timezone=TIMEZONE)
     store.apply(OBJECTS)
-    store.ingest("orders", EVENTS.filter(pc.less(pc.cast(EVENTS["event_time"], pa.int64()), until.interval(ZONE).end_us)))
+    store.ingest("orders", EVENTS.filter(pc.less(pc.cast(EVENTS["event_time"], pa.int64()), until.interval(TIMEZONE).end_us)))
     store.materialize()
     store.audit([FIRST_FITTED])
     store.recalibrate("prior", month=FIRST_FITTED)
@@ -127,7 +127,7 @@ def test_no_month_is_judged_before_a_version_was_in_force_and_labels_have_mature
 
 def test_scores_are_those_of_the_forecasts_then_and_the_orders_of_the_month_after(store: FeatureStore) -> None:
     month = Month(2019, 8)
-    begins, ends = (us - DELAY_DAYS * DAY_US for us in (month.interval(ZONE).start_us, month.interval(ZONE).end_us))
+    begins, ends = (us - DELAY_DAYS * DAY_US for us in (month.interval(TIMEZONE).start_us, month.interval(TIMEZONE).end_us))
     ordered = pc.cast(EVENTS["ordered_at"], pa.int64()).to_numpy()
     is_known = (ordered >= begins) & (ordered < ends)
     kinds, items = np.array(EVENTS["event_type"].to_pylist()), EVENTS["item_id"].to_numpy()
@@ -173,7 +173,7 @@ def test_a_promotion_moves_the_baseline_when_its_first_outcomes_are_known(store:
 
 
 def test_a_calibration_without_events_says_what_to_do(tmp_path: Path) -> None:
-    store = FeatureStore(tmp_path / "store", timezone=ZONE)
+    store = FeatureStore(tmp_path / "store", timezone=TIMEZONE)
     other = fs.EventSource("visits", schema={**orders.types, "item_id": "int64"}, event_time="event_time", event_id="event_id")
     visits = fs.FeatureView("visits_of", entity=item, source=other, aggregations=[fs.Count("n", windows=("30d",))])
     store.apply([*OBJECTS, other, visits])
@@ -187,3 +187,16 @@ def test_a_calibration_without_events_says_what_to_do(tmp_path: Path) -> None:
     store.ingest("orders", EVENTS.slice(0, 2000))
     with pytest.raises(fs.NotMaterializedError, match=r"Call store.materialize\(views=\['returns'\]\) first"):
         store.recalibrate("prior", month=MONTHS[0].shift(11))
+
+
+def test_the_concept_drift_alone_brings_a_recalibration_and_a_new_baseline(store: FeatureStore) -> None:
+    months = months_between(FIRST_FITTED.next(), MONTHS[-1])
+    decisions = store.recalibrate(month=months)
+    asked = [decision for decision in decisions if any(name.startswith(SERIES) for name in decision.trigger.episodes)]
+    promoted = [decision for decision in asked if decision.is_promoted]
+    assert promoted
+    found = resets(store.layout, store.registry)[SERIES]
+    assert len(found) == 1 + len([decision for decision in decisions if decision.is_promoted])
+    for decision in promoted:
+        # Not before outcomes are known of what was forecast with the new version.
+        assert min(found[1:]) >= Month.parse(decision.trigger.month).shift(3)
