@@ -18,6 +18,7 @@ from featurestore.drift.statistic import SeriesSet
 FIT_ROUNDS = 3
 AGAIN_MONTHS = range(10, 15)
 ALIKE = (0.5, 2.0)
+RESTLESS_YEARS = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +71,7 @@ def fit_year(
         rows = _changed(before, forgotten)
         if not len(rows):
             break
+    forgotten = replace(forgotten, pulses=_with_restless(series, relations, forgotten.pulses, first=first, end=end))
     return FittedYear(series, relations, fit, forgotten, first, end)
 
 
@@ -90,6 +92,23 @@ def _forget_one_offs(
     for i, course in seasons:
         pulses[i, course > 0] = False
     return replace(forgotten, pulses=pulses, seasons=(*forgotten.seasons, *seasons))
+
+
+def _with_restless(series: SeriesSet, relations: MonthRelations, pulses: np.ndarray, *, first: int, end: int) -> np.ndarray:
+    """Flag those months of the year in whose season something of the record stood out in years before, but never alike.
+
+    A festival of a fixed date falls on another day of the week every year: which it was says nothing of the next one, but that
+    its month will stand out is known. So it cannot be evidence on its day; what it begins is seen in the month behind it.
+    """
+    found = pulses.copy()
+    for record in np.unique(series.records[pulses[:, :first].any(axis=1)]):
+        rows = np.flatnonzero(series.records == record)
+        stood_out = np.asarray(pulses[rows, :first].any(axis=0))
+        for t in range(first, end):
+            own = relations.same_festival if relations.same_festival[t, t] else relations.same_month
+            if stood_out[own[t, :first] > 0].sum() >= RESTLESS_YEARS:
+                found[rows, t] = True
+    return found
 
 
 def _begun_seasons(pulses: np.ndarray, excess: np.ndarray, relations: MonthRelations) -> list[tuple[int, np.ndarray]]:

@@ -44,3 +44,17 @@ def test_a_new_baseline_may_have_another_season() -> None:
 
     found = monitor_sketches(list(sketch_months(snapshots(congested, months=66))), resets={"x": ["2019-08"]})
     assert [t for t, state in enumerate(states(found).values()) if state == "drift"] in ([40], [41])
+
+
+def test_a_festival_that_falls_on_another_day_of_the_week_every_year_is_nothing_to_watch() -> None:
+    def week(t: int, rng: np.random.Generator) -> dict:
+        shares = np.full(7, 10.0)
+        if t % 12 == 10:
+            shares[(month(t).replace(day=11)).weekday()] += 20
+        shares[2] += 8 * (t >= 70)
+        drawn = rng.poisson(shares, (60, 7)).astype(float)
+        return {"x": pa.FixedSizeListArray.from_arrays(pa.array(drawn.ravel()), 7)}
+
+    found = list(states(monitor_drift(snapshots(week, months=76))).values())
+    assert [found[t] for t in (46, 58)] == ["ok", "ok"]
+    assert [t for t, state in enumerate(found) if state == "drift"] == [71]
