@@ -14,6 +14,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -218,8 +219,9 @@ def _committed_plan(proof: Proof, built: set[Month]) -> tuple[LedgerPlan, list[s
     names = {kind: {file.partition[START]: file for file in proof.ledger.files(**{KIND: kind})} for kind in (LEDGER, BALANCES)}
     starts = sorted(names[LEDGER])
     plan, folded = LedgerPlan({}, {}, {}), set[Month]()
-    for start, following in zip(starts, [*starts[1:], None], strict=True):
-        file = names[LEDGER][start]
+    next_start = dict(pairwise(starts))
+    for start in starts:
+        file, following = names[LEDGER][start], next_start.get(start)
         try:
             months = months_of(file.path)
         except (KeyError, *_UNREADABLE):  # the ledger's comparison says what is wrong with it

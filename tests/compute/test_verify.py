@@ -115,6 +115,16 @@ def test_a_view_that_was_never_materialized_is_waiting(tmp_path) -> None:
     assert [each.state for each in report.comparisons] == ["not materialized"]
 
 
+def test_a_view_that_was_stopped_between_its_tiles_and_its_ledger_is_waiting(tmp_path) -> None:
+    layout = create_or_open(tmp_path / "store")
+    commit_events(layout, [event(1, at(2020, 5))])
+    materialize(layout, [VIEW], stages=("tiles",))
+    report = verify(layout, [VIEW])
+    assert report.is_equal
+    states = {each.kind: each.state for each in report.comparisons}
+    assert (states["tiles"], states["ledger"]) == ("equal", "not materialized")
+
+
 def test_a_changed_value_in_a_tile_is_named(layout) -> None:
     change(committed(layout, "tiles")[14], row=1)
     report = verify(layout, [VIEW])
