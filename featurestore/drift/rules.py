@@ -116,6 +116,17 @@ class Runs:
             return False
         return month >= Month.parse(self.decisions[-1]["trigger"]["month"]).shift(fitter.review_months)
 
+    def is_asked_for(self, fitter: Fitter, month: Month, episodes: Sequence[Episode]) -> bool:
+        """Say whether anything asks for a run as of a month: no version yet, an unanswered episode, or a review.
+
+        Args:
+            fitter: How the calibration is fitted.
+            month: The audited month; no decision as of a later one is looked at.
+            episodes: Episodes up to the month of the features that it depends on.
+        """
+        then = self.before(month.next())
+        return not then.has_champion or bool(then.unanswered(episodes)[0]) or then.is_due(fitter, month)
+
     def unanswered(self, episodes: Sequence[Episode]) -> tuple[tuple[Episode, ...], int]:
         """List the episodes since the last final decision, the loudest first, and the most months a challenger was tested on."""
         final, tried = "", 0

@@ -7,8 +7,7 @@ import dagster as dg
 from pydantic import Field
 
 from featurestore.client import FeatureStore
-from featurestore.drift.audit import AuditReport, Episode
-from featurestore.drift.calibrations import champion
+from featurestore.drift.audit import AuditReport, Episode, episodes
 from featurestore.drift.dependence import calibrations_of
 from featurestore.drift.fault import FAULT_KINDS
 from featurestore.drift.fitters import fitter
@@ -101,16 +100,12 @@ def describe_view(report: AuditReport, view: str, drawn: Mapping[tuple[str, Mont
 
 def describe_audit(store: FeatureStore, report: AuditReport, config: DriftReportConfig) -> dict[Month, Metadata]:
     """Describe each audited month as a whole; the last one of a run begins with what people are told, in words and pictures."""
-    registry, last = store.registry, report.months[-1]
-    uncalibrated = {name for name in registry.calibrations if champion(store.layout.calibrations(name)) is None}
-    runs = {name: Runs.of(store.layout.calibrations(name)) for name in registry.calibrations}
+    last, asked_for = report.months[-1], calibrations_asked_for(store, report.months)
     found = {}
     for month, rows in rows_by_month(report).items():
         entered = [episode for episode in report.entered if episode.month == month]
-        due = {name for name, each in registry.calibrations.items() if runs[name].before(month).is_due(fitter(each.fit), month)}
-        asked_for = uncalibrated | calibrations_asked_for(registry, rows) | due
         told = tell_people(store, month) if month == last and config.draws_timeline and report.table.num_rows else {}
-        found[month] = {**told, **describe_month(rows, entered), **plot(**{ASKED_FOR: len(asked_for)})}
+        found[month] = {**told, **describe_month(rows, entered), **plot(**{ASKED_FOR: len(asked_for[month])})}
     return found
 
 
@@ -162,13 +157,24 @@ def describe_month(rows: Sequence[dict[str, Any]], entered: Sequence[Episode]) -
     }
 
 
-def calibrations_asked_for(registry: Registry, rows: Sequence[dict[str, Any]]) -> set[str]:
-    """Name the calibrations that concern the features in drift or latched in a month.
+def calibrations_asked_for(store: FeatureStore, months: Sequence[Month]) -> dict[Month, list[str]]:
+    """Name the calibrations that something asks for as of each month: no version yet, an unanswered episode, a review.
 
-    A drift asks again each month until it is answered: the first months behind it are too few to fit on.
+    An episode asks again each month until it is answered: the first months behind it are too few to fit on.
     """
-    drifting = [row["feature"] for row in rows if row["state"] in (DRIFT, LATCHED) and row["kind"] not in FAULT_KINDS]
-    return {name for feature in drifting for name in calibrations_of(registry, feature)}
+    registry = store.registry
+    opened = episodes(store.drift_history(), lambda feature: calibrations_of(registry, feature))
+    runs = {name: Runs.of(store.layout.calibrations(name)) for name in registry.calibrations}
+    return {
+        month: [
+            name
+            for name, calibration in registry.calibrations.items()
+            if runs[name].is_asked_for(
+                fitter(calibration.fit), month, [each for each in opened if name in each.calibrations and each.month <= month]
+            )
+        ]
+        for month in months
+    }
 
 
 def _top_drifts(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

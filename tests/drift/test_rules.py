@@ -54,6 +54,23 @@ def test_a_calibration_without_a_version_waits_for_a_year_of_history() -> None:
     assert (found.action, found.held_out, len(found.months)) == (RUNS, 0, 12)
 
 
+def test_a_calibration_is_asked_for_until_its_episode_has_a_final_answer() -> None:
+    month, fitted = ONSET.shift(3), FITTERS["beta_binomial"]
+    early, final = (tried(str(month), held_out=held_out) for held_out in (1, 3))
+    asked = {
+        len(runs): Runs(runs).is_asked_for(fitted, month, episodes)
+        for runs, episodes in (
+            ((), ()),
+            ((FIRST_VERSION,), (EPISODE,)),
+            ((FIRST_VERSION, early), (EPISODE,)),
+            ((FIRST_VERSION, early, final), (EPISODE,)),
+        )
+    }
+    assert asked == {0: True, 1: True, 2: True, 3: False}
+    assert not Runs((FIRST_VERSION,)).is_asked_for(fitted, month, [])
+    assert Runs((FIRST_VERSION, final)).is_asked_for(fitted, month.shift(-1), [EPISODE]), "that decision came later"
+
+
 def test_without_a_drift_nothing_is_done_unless_a_person_asks() -> None:
     assert ask(ONSET, FIRST_VERSION, episodes=()).action == NOTHING
     assert ask(ONSET, FIRST_VERSION, episodes=(), forced=True).action == RUNS
