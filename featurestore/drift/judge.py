@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from featurestore.concurrency import each_of
 from featurestore.drift.alarm import MOST_SCORE, Alarms, raise_alarms
 from featurestore.drift.change import ChangeTest
 from featurestore.drift.edges import PROFILE
@@ -67,12 +68,13 @@ class Judge:
         """Fit the noise on the months before ``first`` and get ready for ``[first, end)``."""
         self._segments = _segment_counts(self._records, until=first)
         bases = Eigenbases(self._relations)
-        years = [
-            fit_year(series, bases, first=first, end=end, courses=tuple(courses))
-            for series, courses in zip(self._series, self._forgotten, strict=True)
-        ]
-        self._seasons = [SEASON_KEPT * year.fit.season for year in years]
-        self._tests = [year.test(np.arange(len(year.series.values))) for year in years]
+
+        def begin(k: int) -> tuple[np.ndarray, ChangeTest]:
+            year = fit_year(self._series[k], bases, first=first, end=end, courses=tuple(self._forgotten[k]))
+            return SEASON_KEPT * year.fit.season, year.test(np.arange(len(year.series.values)))
+
+        begun = each_of(begin, range(len(self._series)))
+        self._seasons, self._tests = [season for season, _ in begun], [test for _, test in begun]
         for test, seasons, rescaled in zip(self._tests, self._seasons, self._rescaled, strict=True):
             for row, step in rescaled:
                 test.forget(row, step * seasons[row])

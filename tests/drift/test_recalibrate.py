@@ -173,6 +173,7 @@ def test_a_challenger_that_follows_a_real_change_is_promoted() -> None:
         "score": 3.2,
         "since": "2024-08-01",
         "episodes": [],
+        "is_review": False,
     }
     assert [row["consumer"] for row in plain["comparisons"]] == ["demand_v1", "routing_v1"]
     assert plain["comparisons"][0]["improvement"] == decision.comparisons[0].improvement
