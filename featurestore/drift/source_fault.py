@@ -134,14 +134,17 @@ def _nulls(record: DailyRecord) -> Iterator[_Flag]:
 
 
 def _units(record: DailyRecord) -> Iterator[_Flag]:
-    """Flag days on which a column's sizes are a power of ten off those of the four weeks before, with the same spread."""
+    """Flag days on which a column's sizes are a power of ten off those of the four weeks before, with the same spread.
+
+    A day between them on which too few rows leave it open is no sound one.
+    """
     for (kind, column), means in record.log_mean.items():
         if np.nanmax(means, initial=-np.inf) - np.nanmin(means, initial=np.inf) < LEAST_JUMP:
             continue
         present, spreads, sound, run = record.present[kind, column], record.log_sd[kind, column], list[int](), 0
         for day in np.flatnonzero((present >= LEAST_ROWS // 2) & ~np.isnan(means)).tolist():
             recent = sound[-LEARNED_DAYS:]
-            is_fault = False
+            is_fault = is_open = False
             if len(recent) == LEARNED_DAYS and abs(means[day] - means[sound[-1]]) > LEAST_JUMP:
                 shift = float(means[day] - np.median(means[recent]))
                 spread = float(np.nanmedian(spreads[recent]))
@@ -150,11 +153,12 @@ def _units(record: DailyRecord) -> Iterator[_Flag]:
                 is_alike = abs(float(spreads[day]) - spread) < UNIT_ERROR
                 is_fault = is_clear and is_alike and run < ACCEPTED_DAYS
                 is_fault = is_fault and is_unit_change(shift, round(shift), tolerance=0.1 + error)
-            run = run + 1 if is_fault else 0
+                is_open = not is_fault and 0 < run < ACCEPTED_DAYS and abs(shift) > LEAST_JUMP
+            run = run + 1 if is_fault or is_open else 0
             if is_fault:
                 factor = 10.0 ** round(shift)
                 yield _Flag(kind, column, UNIT, day, float(present[day]), f"values times {factor:g}, of the same shape", factor)
-            else:
+            elif not is_open:
                 sound.append(day)
 
 

@@ -99,13 +99,14 @@ def daily(
     times: dict | None = None,
     hours: dict | None = None,
     moved_types: tuple = ("buy", "view"),
+    buys: int = 200,
 ):
     """A record of two event types; arguments say by day what is wrong."""
     rng, rows = np.random.default_rng(0), []
     profile = np.array([1, 1, 1, 1, 1, 1, 2, 4, 8, 8, 6, 6, 6, 5, 5, 5, 6, 7, 9, 12, 16, 14, 8, 3], float)
     for t in range(DAYS):
         festival = 5.0 if (FIRST + timedelta(days=t)).strftime("%m-%d") == "11-11" else 1.0
-        for kind, usual in (("buy", 200 * festival), ("view", 900)):
+        for kind, usual in (("buy", buys * festival), ("view", 900)):
             count = int(rng.poisson(usual)) if t not in gone else 0
             if not count:
                 continue
@@ -142,6 +143,16 @@ def test_each_fault_is_found_on_its_days_and_no_other(kind: str) -> None:
     assert min(fault.first for fault in found) == FIRST + timedelta(days=min(wrong))
     assert max(fault.last for fault in found) == FIRST + timedelta(days=max(wrong))
     assert all(fault.rows > 0 for fault in found)
+
+
+def test_another_unit_in_few_rows_lasts_as_long_as_it_lasts() -> None:
+    wrong = range(200, 270)
+    found = find_source_faults("orders", daily(times=dict.fromkeys(wrong, 100), buys=18), {})
+    of_buys = [fault for fault in found if "buy" in fault.types]
+    assert {fault.kind for fault in of_buys} == {"unit"}
+    assert [fault.first.month for fault in of_buys] == [7, 8, 9], "it is over in September, when the record is right again"
+    assert of_buys[-1].last > FIRST + timedelta(days=wrong[-1] - 7)
+    assert of_buys[-1].last <= FIRST + timedelta(days=wrong[-1])
 
 
 def test_one_type_that_works_other_hours_is_no_fault_of_the_clock() -> None:
