@@ -75,6 +75,7 @@ from featurestore.soundness import source_faults, spoiled
 from featurestore.spec.document import Definition
 from featurestore.spec.plan import Plan
 from featurestore.spec.registry import Features, Registry
+from featurestore.spec.service import FeatureService
 from featurestore.spec.view import FeatureView
 from featurestore.status import StoreStatus, store_status
 from featurestore.timeline import HOUR_US, Interval, Month, day_start_us, length_steps, to_us
@@ -379,14 +380,14 @@ class FeatureStore:
         )
 
     def publish(
-        self, service: str, *, as_of: datetime | date | str | None = None, keep: int = KEPT_PUBLICATIONS
+        self, service: str | FeatureService, *, as_of: datetime | date | str | None = None, keep: int = KEPT_PUBLICATIONS
     ) -> Publication:
         """Make what a service reads now its last good snapshot, if all of it is complete; idempotent.
 
         Its versions are kept from ``vacuum`` like a pin's, and consumers read it with ``versions=store.published(service)``.
 
         Args:
-            service: Name of the service.
+            service: The service, or its name.
             as_of: Up to which its views are complete; by default the end of the last step with events, of its finest grain and of
                 the source that is furthest behind, but no step in progress.
             keep: Publications that stay readable, this one included.
@@ -403,12 +404,16 @@ class FeatureStore:
         return publish_service(self.layout, self.registry, service, as_of_us=as_of_us, keep=keep)
 
     def published(
-        self, service: str, *, max_age: str | timedelta | None = None, at: datetime | date | str | None = None
+        self,
+        service: str | FeatureService,
+        *,
+        max_age: str | timedelta | None = None,
+        at: datetime | date | str | None = None,
     ) -> Publication:
         """Return the last good publication of a service: ``as_of``, ``published_at``, and what ``versions=`` takes.
 
         Args:
-            service: Name of the service.
+            service: The service, or its name.
             max_age: By how much its as_of may lie before ``at``: a length such as ``"6h"`` or ``"2d"``; any by default.
             at: Instant; the present by default.
 
@@ -752,7 +757,10 @@ def length_us(length: str | timedelta) -> int:
     """
     if isinstance(length, timedelta):
         return length // timedelta(microseconds=1)
-    return length_steps(length, "1h") * HOUR_US
+    try:
+        return length_steps(length, "1h") * HOUR_US
+    except DefinitionError as error:
+        raise DefinitionError(f"{length!r} is no length of time. Write '6h', '2d' or '1y', or give a timedelta.") from error
 
 
 def instant_us(moment: datetime | date | str | Month, timezone: str = "UTC") -> int:

@@ -12,17 +12,22 @@ import time
 from collections.abc import Sequence
 from datetime import timedelta
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from featurestore.compute.asof import LedgerReader
 from featurestore.compute.freshness import check_fresh
 from featurestore.compute.keys import count_keys
 from featurestore.compute.publication import Publication, definitions_of, expire, last_publication, write_publication
-from featurestore.compute.state import ViewState
+from featurestore.compute.state import MONTH, ViewState
 from featurestore.compute.versions import ReadVersions, ViewVersions, features_digest
 from featurestore.drift.calibrations import champion, versions
 from featurestore.errors import CommitConflictError, DefinitionError, NotPublishedError, UnknownNameError, did_you_mean
 from featurestore.lake.layout import Layout
-from featurestore.lake.table import Table
+from featurestore.lake.parquet import read_parquet
+from featurestore.lake.table import CommittedFile, Table
 from featurestore.spec.registry import Registry
+from featurestore.spec.service import FeatureService
 from featurestore.timeline import GRAINS, Clock, from_us, to_us
 
 KEPT_PUBLICATIONS = 3
@@ -32,24 +37,29 @@ _STATISTICS_SLACK = timedelta(milliseconds=1)
 
 
 def publish_service(
-    layout: Layout, registry: Registry, service: str, *, as_of_us: int | None = None, keep: int = KEPT_PUBLICATIONS
+    layout: Layout,
+    registry: Registry,
+    service: str | FeatureService,
+    *,
+    as_of_us: int | None = None,
+    keep: int = KEPT_PUBLICATIONS,
 ) -> Publication:
     """Publish a service, unless its last good publication already reads the same; see ``FeatureStore.publish``.
 
     Args:
         layout: The store.
         registry: Its definitions.
-        service: Name of the service.
+        service: The service, or its name.
         as_of_us: Up to which its views are complete, UTC microseconds; by default as far as its sources have events.
         keep: Publications that stay readable, the new one included.
     """
-    _check_service(registry, service)
+    name = _name_of(registry, service)
     if keep < 1:
         raise DefinitionError(f"keep={keep} would forget the publication that is being made; give at least 1.")
-    folder = layout.publications(service)
+    folder = layout.publications(name)
     for _ in range(_ATTEMPTS):
         last = last_publication(folder)
-        made = _publication(layout, registry.part(service), service, as_of_us, last)
+        made = _publication(layout, registry.part(name), name, as_of_us, last)
         if last is not None and made.is_same(last):
             return last
         try:
@@ -58,37 +68,44 @@ def publish_service(
             continue
         expire(folder, keep=keep)
         return made
-    raise CommitConflictError(f"{service!r} was published by others {_ATTEMPTS} times in a row. Make the call again.")
+    raise CommitConflictError(f"{name!r} was published by others {_ATTEMPTS} times in a row. Make the call again.")
 
 
 def last_good(
-    layout: Layout, registry: Registry, service: str, *, max_age_us: int | None = None, at_us: int | None = None
+    layout: Layout,
+    registry: Registry,
+    service: str | FeatureService,
+    *,
+    max_age_us: int | None = None,
+    at_us: int | None = None,
 ) -> Publication:
     """Return the last good publication of a service; see ``FeatureStore.published``.
 
     Args:
         layout: The store.
         registry: Its definitions.
-        service: Name of the service.
+        service: The service, or its name.
         max_age_us: By how much its as_of may lie before ``at_us``.
         at_us: UTC microseconds; the present by default.
     """
-    _check_service(registry, service)
-    last = last_publication(layout.publications(service))
+    name = _name_of(registry, service)
+    last = last_publication(layout.publications(name))
     if last is None:
-        raise NotPublishedError(f"{service!r} has not been published. Call store.publish({service!r}) when it is materialized.")
+        raise NotPublishedError(f"{name!r} has not been published. Call store.publish({name!r}) when it is materialized.")
     at_us = _now_us() if at_us is None else at_us
     if max_age_us is not None and at_us - last.as_of_us > max_age_us:
         raise NotPublishedError(
-            f"The last good publication of {service!r} is as of {last.as_of.isoformat()}, {_text(at_us - last.as_of_us)} before "
+            f"The last good publication of {name!r} is as of {last.as_of.isoformat()}, {_text(at_us - last.as_of_us)} before "
             f"{from_us(at_us).isoformat()}; at most {_text(max_age_us)} were asked for. Refresh the store and publish, or allow more."
         )
     return last
 
 
-def _check_service(registry: Registry, service: str) -> None:
-    if service not in registry.services:
-        raise UnknownNameError(f"There is no service {service!r}.{did_you_mean(service, registry.services)}")
+def _name_of(registry: Registry, service: str | FeatureService) -> str:
+    name = service.name if isinstance(service, FeatureService) else service
+    if name not in registry.services:
+        raise UnknownNameError(f"There is no service {name!r}.{did_you_mean(name, registry.services)}")
+    return name
 
 
 def _publication(layout: Layout, part: Registry, service: str, as_of_us: int | None, last: Publication | None) -> Publication:
@@ -128,15 +145,26 @@ def _publication(layout: Layout, part: Registry, service: str, as_of_us: int | N
 def _as_of_us(states: Sequence[ViewState], last: Publication | None) -> int:
     """Return the end of the last step with events, of the source that is furthest behind; a step in progress does not count."""
     clock = Clock(max((state.view.grain for state in states), key=GRAINS.index), states[0].layout.timezone)
-    found = []
-    for state in states:
-        column = state.view.source.event_time
-        newest = max((file.maximum[column] for file in state.events.files() if column in file.maximum), default=None)
-        if newest is None:
-            raise NotPublishedError(f"Source {state.view.source.name!r} has no events yet. Ingest some, then materialize.")
-        found.append(clock.start_us(clock.step(to_us(newest + _STATISTICS_SLACK)) + 1))
-    begun_us = clock.start_us(clock.step(_now_us()))
-    return max(min(*found, begun_us), last.as_of_us if last else min(*found, begun_us))
+    ends_us = [clock.start_us(clock.step(_newest_us(state)) + 1) for state in states]
+    complete_us = min(*ends_us, clock.start_us(clock.step(_now_us())))
+    return max(complete_us, last.as_of_us) if last else complete_us
+
+
+def _newest_us(state: ViewState) -> int:
+    """Return the time of the last event, or an instant less than a millisecond behind it."""
+    files, column = state.events.files(), state.view.source.event_time
+    if not files:
+        raise NotPublishedError(f"Source {state.view.source.name!r} has no events yet. Ingest some, then materialize.")
+    last = max(file.partition[MONTH] for file in files)
+    return max(_latest_us(file, column) for file in files if file.partition[MONTH] == last)
+
+
+def _latest_us(file: CommittedFile, column: str) -> int:
+    if column in file.maximum:
+        return to_us(file.maximum[column] + _STATISTICS_SLACK)
+    # Delta keeps statistics of the first 32 columns alone.
+    times = read_parquet(file.path, columns=[column])[column].cast(pa.timestamp("us", "UTC"))
+    return int(pc.max(times.cast(pa.int64())).as_py())
 
 
 def _versions(state: ViewState, reader: LedgerReader) -> ViewVersions:

@@ -161,6 +161,39 @@ def test_the_age_has_a_limit(store) -> None:
         store.published("routing_v2")
 
 
+def test_a_length_that_is_none_is_refused(store) -> None:
+    store.publish("routing_v1")
+    for length in ("soon", "lifetime", "30m"):
+        with pytest.raises(fs.DefinitionError, match=f"{length!r} is no length of time. Write '6h'"):
+            store.published("routing_v1", max_age=length)
+
+
+def test_a_service_is_published_by_name_or_as_an_object(store) -> None:
+    assert store.publish(SERVICE) == store.published(SERVICE) == store.published("routing_v1")
+    with pytest.raises(fs.UnknownNameError, match=r"There is no service 'routing_v2'\. Did you mean 'routing_v1'"):
+        store.publish(fs.FeatureService("routing_v2", features=[ACTIVITY]))
+
+
+def test_a_source_is_published_as_far_as_it_has_events_wherever_its_time_column_stands(tmp_path) -> None:
+    """Delta keeps statistics of the first 32 columns alone."""
+    others = {f"c{i}": "int64" for i in range(40)}
+    wide = fs.EventSource(
+        "wide",
+        schema={**others, "user_id": "int64", "event_id": "int64", "at": "timestamp"},
+        event_time="at",
+        event_id="event_id",
+    )
+    seen = fs.FeatureView("seen", entity=USER, source=wide, aggregations=[fs.Count("n")])
+    store = fs.FeatureStore(tmp_path / "store", timezone="Asia/Shanghai")
+    store.apply([seen, fs.FeatureService("seen_v1", features=[seen])])
+    with pytest.raises(fs.NotPublishedError, match="Source 'wide' has no events yet"):
+        store.publish("seen_v1")
+    times = [datetime(2023, 12, 30, 12, tzinfo=SHANGHAI), datetime(2024, 1, 9, 12, tzinfo=SHANGHAI)]
+    store.ingest("wide", pa.table({name: [1, 2] for name in (*others, "user_id", "event_id")} | {"at": times}))
+    store.materialize()
+    assert store.publish("seen_v1").as_of == datetime(2024, 1, 10, tzinfo=SHANGHAI)
+
+
 def test_a_changed_or_removed_view_is_read_as_it_was_published_until_it_is_published_anew(store) -> None:
     publication = store.publish("routing_v1")
     before = store.get_batch_features(publication.as_of, OF_USERS, versions=publication)
