@@ -127,12 +127,13 @@ def resets(layout: Layout, registry: Registry) -> dict[str | tuple[str, str | No
     """Collect the new baselines that accepted calibrations and acknowledgements brought: what ``monitor_sketches`` takes.
 
     A calibration brings one to the features whose drift it answers, and to those that read it: a promotion moves them. How
-    reliable a forecast is has its new baseline later, when the first outcomes of forecasts that read the new version are known.
+    reliable a forecast that reads it is has its new baseline later, when the first outcomes of forecasts with the new version are
+    known.
     """
-    delayed = {series_of(feature.column) for view in registry.views.values() for feature in view.forecasts}
     found: dict[str | tuple[str, str | None], list[Month]] = {}
     for name in registry.calibrations:
         folder = layout.calibrations(name)
+        delayed = {series_of(reader.column) for reader in registry.calibrated_features(name) if reader.outcome is not None}
         for feature, months in active_resets(folder).items():
             if feature not in delayed:
                 found.setdefault(feature, []).extend(Month.parse(month) for month in months)

@@ -1,6 +1,7 @@
 """Forecasts and what came of them: probabilities as they were at an instant, beside the outcomes that have become known since.
 
-    forecast    the feature at the instant at which the month's outcomes begin, from what was known and in force then
+    forecast    the feature at the instant at which the month's outcomes begin: of the events before it, late ones included, and
+                by the version of a calibration that was in force
     outcomes    the inflow of its successes and trials over the month, both edges moved back by the view's delay
 
 So a month scores the forecasts whose outcomes became known within it: with a delay of 45 days, October scores what was forecast
@@ -62,7 +63,8 @@ def forecast_rows(
         came = inflow_columns(query, counted, codes, month)
         successes, *others = (np.nan_to_num(np.asarray(came[each.name], float)) for each in counted)
         trials = others[0] if others else np.ones(len(codes))
-        successes = np.minimum(successes, trials) if others else (successes > 0).astype(float)
+        # Sums may fall below zero, or pass their trials: more than none or all cannot come of a forecast.
+        successes = np.clip(successes, 0.0, np.maximum(trials, 0.0)) if others else (successes > 0).astype(float)
         table = pa.table(
             {"forecast": _forecasts(query, feature, codes, made_us, parameters), "successes": successes, "trials": trials}
         )

@@ -17,7 +17,8 @@ class Outcome:
     a forecast, once the view's ``delay`` has passed.
 
     Args:
-        successes: A count or sum of what the probability is of, such as ``"returns_1y"``.
+        successes: A count or sum of what the probability is of, such as ``"returns_1y"``; at least none and at most all of the
+            trials are counted.
         trials: A count or sum of how often it might have come, such as ``"orders_1y"``. Without it, each entity is one trial
             a month, and a success when it has any.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,9 @@ import pytest
 
 import featurestore as fs
 from featurestore.client import FeatureStore
-from featurestore.drift.reliability import Reliability
+from featurestore.drift.calibrations import Challenger, record
+from featurestore.drift.recalibrate import Decision, Trigger
+from featurestore.drift.reliability import Reliability, series_of
 from featurestore.monitoring import resets
 from featurestore.timeline import DAY_US, Month, months_between
 
@@ -161,15 +164,68 @@ def test_auditing_again_gives_equal_tables_and_an_equal_page(store: FeatureStore
     assert page.count(b"Observed against expected, then and now") == 1
 
 
-def test_a_concept_drift_can_be_acknowledged_by_its_name(store: FeatureStore) -> None:
+def test_a_concept_drift_can_be_acknowledged_by_its_name(store: FeatureStore, tmp_path: Path) -> None:
     with pytest.raises(fs.FeatureStoreError, match="has no open drift in 2019-06"):
         store.acknowledge("returns:probability.calibration", month="2019-06", note="seen")
+    shutil.copytree(store.layout.root, tmp_path / "store")
+    other, months = FeatureStore(tmp_path / "store"), [Month(2020, 7), Month(2020, 8)]
+    assert history(other, SERIES)[months[1]]["state"] == "latched"
+    other.acknowledge("returns:probability.calibration", month=months[0], note="a new return policy")
+    other.audit(months)
+    found = history(other, SERIES)
+    assert [found[month]["state"] for month in months] == ["latched", "ok"]
 
 
 def test_a_promotion_moves_the_baseline_when_its_first_outcomes_are_known(store: FeatureStore) -> None:
     found = resets(store.layout, store.registry)
     assert found[COLUMN] == [FIRST_FITTED.next()]
     assert found[SERIES] == [Month(2018, 4)]
+
+
+def test_the_reliability_of_a_forecast_that_reads_no_calibration_has_its_baseline_as_any_answered_feature(
+    tmp_path: Path,
+) -> None:
+    """It shares the data of the calibration that was fitted anew; no version of it is waited for."""
+    rate = fs.Derived("rate", "returns_1y / nullif(orders_1y, 0)", outcome=fs.Outcome("returns_1y", trials="orders_1y"))
+    given = {name: getattr(returns, name) for name in ("entity", "source", "event_time", "delay", "aggregations")}
+    both = fs.FeatureView("returns", **given, derived=[*returns.derived, rate])
+    store = FeatureStore(tmp_path / "store", timezone=TIMEZONE)
+    store.apply([item, orders, both, planning, prior])
+    answered = {series_of("returns__rate"): ("2020-08",), SERIES: ("2020-08",)}
+    until_us = Month(2020, 7).interval(TIMEZONE).end_us
+    challenger = Challenger(pa.table({"group": ["*"], "a": [1.0], "b": [9.0]}), "beta_binomial", 0, until_us, resets=answered)
+    decision = Decision("prior", Trigger("2020-07"), 0, until_us, (), (), is_promoted=True, reason="")
+    record(store.layout.calibrations("prior"), challenger, decision)
+    found = resets(store.layout, store.registry)
+    assert found[series_of("returns__rate")] == [Month(2020, 8)]
+    assert found[SERIES] == [Month(2020, 10)]
+
+
+@pytest.mark.parametrize("trials", ["n_30d", None])
+def test_outcomes_lie_between_none_and_all_of_their_trials(tmp_path: Path, trials: str | None) -> None:
+    paid = fs.EventSource(
+        "paid",
+        schema={"event_id": "int64", "event_time": "timestamp", "item_id": "int64", "amount": "int64"},
+        event_time="event_time",
+        event_id="event_id",
+    )
+    view = fs.FeatureView(
+        "payments",
+        entity=item,
+        source=paid,
+        aggregations=[fs.Count("n", windows=("30d",)), fs.Sum("net", "amount", windows=("30d",))],
+        derived=[fs.Derived("p", "n_30d * 0.25", outcome=fs.Outcome("net_30d", trials=trials))],
+    )
+    amounts = {1: -7, 2: 0, 3: 1, 4: 9}
+    times = [month.interval(TIMEZONE).start_us + DAY_US for month in (Month(2020, 1), Month(2020, 2)) for _ in amounts]
+    store = FeatureStore(tmp_path / "store", timezone=TIMEZONE)
+    store.apply([item, paid, view])
+    rows = {"event_id": range(8), "event_time": pa.array(times).cast(pa.timestamp("us", "UTC"))}
+    store.ingest("paid", pa.table(rows | {"item_id": [*amounts] * 2, "amount": [*amounts.values()] * 2}))
+    store.materialize()
+    store.audit(["2020-02"])
+    (row,) = store.forecast_scores().to_pylist()
+    assert (row["trials"], row["mean_forecast"], row["observed_share"]) == (4.0, 0.25, 0.5)
 
 
 def test_a_calibration_without_events_says_what_to_do(tmp_path: Path) -> None:
