@@ -21,7 +21,7 @@ import numpy as np
 import pyarrow as pa
 
 from featurestore.compute.asof import sorted_order
-from featurestore.compute.derive import Parameters, derive
+from featurestore.compute.derive import Parameters, derive, needed_features
 from featurestore.compute.forecasts import forecast_at_us, forecast_rows
 from featurestore.compute.inflow import inflow_columns
 from featurestore.compute.keys import KeyDictionary, load_keys
@@ -119,9 +119,10 @@ class Panel:
         first = min(self._query.state.tile_digests, default=None)
         timezone = self._query.state.layout.timezone
         full = [Month.of(first.interval(timezone).start_us + hours * HOUR_US - 1, timezone)] if hours and first else []
-        for use in feature.expression.calibrated if feature.expression else ():
+        read = [each.expression for each in needed_features(self._query.view, [feature]) if each.expression]
+        for name in sorted({use.calibration for expression in read for use in expression.calibrated}):
             # Without a version the feature is NULL: that is no missing value, it does not exist yet.
-            starts = [version.start_us for version in self._parameters(use.calibration)]
+            starts = [version.start_us for version in self._parameters(name)]
             known = min((Month.of(start, timezone) for start in starts), default=month.next())
             full.append(known if known <= month else month.next())
         if full:

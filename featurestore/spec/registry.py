@@ -170,12 +170,16 @@ class Registry:
             raise UnknownNameError(str(error)) from error
 
     def calibrated_features(self, calibration: str) -> list[Feature]:
-        """List the derived features that read a calibration."""
-        return [
-            feature
-            for feature in self.all_features()
-            if feature.expression and any(use.calibration == calibration for use in feature.expression.calibrated)
-        ]
+        """List the derived features that read a calibration, themselves or through features that they read."""
+        found: dict[str, Feature] = {}
+        for feature in self.all_features():  # each stands behind those that it reads
+            if feature.expression is None:
+                continue
+            is_reader = any(use.calibration == calibration for use in feature.expression.calibrated)
+            operands = feature.expression.columns | {f"{feature.view}__{name}" for name in feature.expression.columns}
+            if is_reader or not operands.isdisjoint(found):
+                found[feature.column] = feature
+        return list(found.values())
 
     def all_features(self) -> list[Feature]:
         """List the features of all views, joined ones included."""

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from featurestore.compute.derive import ParameterVersion
 from featurestore.compute.keys import load_keys
 from featurestore.compute.materialize import materialize
 from featurestore.compute.outcomes import MonthlyInputs
@@ -18,6 +19,7 @@ from featurestore.drift.edges import fit_edges
 from featurestore.drift.sketch import sketch
 from featurestore.lake.layout import Layout, create_or_open
 from featurestore.spec import (
+    Calibration,
     Count,
     Decayed,
     Derived,
@@ -143,6 +145,20 @@ def test_a_feature_names_the_month_since_which_its_window_lies_inside_the_histor
     full = {field.name: (field.metadata or {}).get(b"full_since") for field in panel(layout).snapshot(MARCH).schema}
     assert full["activity__n_30d"] == full["activity__mean"] == b"2021-01-01"
     assert full["activity__n_1y"] == b"2021-12-01"
+
+
+def test_a_feature_begins_with_the_first_version_of_what_it_reads_itself_or_through_others(layout) -> None:
+    given = {"odds": "n_30d * calibrated('prior.a')", "score": "odds + 1", "plain": "n_30d + 1"}
+    view = make_view(derived=[Derived(*each) for each in given.items()])
+    prior = Calibration("prior", fit="beta_binomial", inputs=["activity:n_30d"])
+    (opened,) = view_queries(layout, Registry().merged([view, prior]), view)
+    february = ParameterVersion("0000", Month(2023, 2).interval(ZONE).start_us, 2**62, {"a": {"*": 0.5}})
+    for versions, begins in (([], b"2023-04-01"), ([february], b"2023-02-01")):
+        snapshot = Panel(opened, size=1000, parameters=lambda name, versions=versions: versions).snapshot(MARCH)
+        full = {field.name: (field.metadata or {}).get(b"full_since") for field in snapshot.schema}
+        found = [full[f"activity__{name}"] for name in given]
+        assert found == [begins, begins, b"2021-01-01"]
+        assert snapshot["activity__score"].null_count == (0 if versions else len(snapshot))
 
 
 def test_the_panel_holds_who_was_active_in_the_ninety_days_before(layout) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from featurestore.errors import DefinitionError, UnknownNameError
-from featurestore.spec import Calibration, Count, Derived, Entity, FeatureService, Registry, Sum
+from featurestore.spec import Calibration, Count, Derived, Entity, FeatureService, JoinedView, Registry, Sum
 from tests.spec.definitions import BUY, SCHEMA, USER, source, view, with_basket
 
 SERVICE = FeatureService("demand_v1", features=["activity:spend_30d", "other"])
@@ -152,7 +152,12 @@ def test_what_is_no_reference_is_refused(features) -> None:
         registry().resolve(features)
 
 
-def test_features_that_read_a_calibration_are_listed() -> None:
-    reader = view("v", Count("n", where=BUY), derived=[Derived("p", "n + calibrated('prior.a')"), Derived("q", "n + 1")])
-    found = registry(reader, Calibration("prior", fit="beta_binomial", inputs=["other:n"]))
-    assert [feature.column for feature in found.calibrated_features("prior")] == ["v__p"]
+def test_features_that_read_a_calibration_are_listed_and_those_that_read_them() -> None:
+    derived = {"p": "n + calibrated('prior.a')", "q": "n + 1", "r": "p / 2", "s": "n + r"}
+    reader = view("v", Count("n", where=BUY), derived=[Derived(*each) for each in derived.items()])
+    joined = JoinedView(
+        "both", views=[OTHER, reader], derived=[Derived("x", "v__s + 1"), Derived("y", "v__q"), Derived("z", "x")]
+    )
+    found = registry(reader, joined, Calibration("prior", fit="beta_binomial", inputs=["other:n"]))
+    columns = ["v__p", "v__r", "v__s", "both__x", "both__z"]
+    assert [feature.column for feature in found.calibrated_features("prior")] == columns
