@@ -26,6 +26,11 @@ class Outcome:
     successes: str
     trials: str | None = None
 
+    def __post_init__(self) -> None:
+        for name in self.features:
+            if not isinstance(name, str):
+                raise DefinitionError(f"An outcome names features of its view by text such as 'returns_1y', not by {name!r}.")
+
     @property
     def features(self) -> tuple[str, ...]:
         """The features that count it."""

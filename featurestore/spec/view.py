@@ -36,6 +36,10 @@ class Derived:
 
     def __post_init__(self) -> None:
         checked_name(self.name, "a derived feature")
+        if self.outcome is not None and not isinstance(self.outcome, Outcome):
+            raise DefinitionError(
+                f"derived {self.name!r}: outcome is {self.outcome!r}; write Outcome('returns_1y', trials=...)."
+            )
 
 
 @dataclass(frozen=True)

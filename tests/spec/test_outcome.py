@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from featurestore.errors import DefinitionError
@@ -33,6 +35,17 @@ def test_a_forecast_names_features_of_its_view() -> None:
 def test_an_outcome_that_counts_nothing_is_refused(outcome: Outcome, words: str) -> None:
     with pytest.raises(DefinitionError, match=words):
         view(**forecast(outcome))
+
+
+@pytest.mark.parametrize("names", [(None,), (3,), (["n_30d"],), ("n_30d", 3)])
+def test_an_outcome_names_features_by_text(names: tuple) -> None:
+    with pytest.raises(DefinitionError, match=f"by text such as 'returns_1y', not by {re.escape(repr(names[-1]))}"):
+        Outcome(*names)
+
+
+def test_what_is_no_outcome_is_refused() -> None:
+    with pytest.raises(DefinitionError, match=r"outcome is 'n_30d'; write Outcome\('returns_1y', trials=\.\.\.\)"):
+        Derived("p", "n_30d", outcome="n_30d")
 
 
 def test_a_forecast_is_a_number() -> None:
