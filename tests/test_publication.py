@@ -18,6 +18,7 @@ import pytest
 import featurestore as fs
 from featurestore.drift.calibrations import Challenger, record
 from featurestore.drift.recalibrate import Decision, Trigger
+from featurestore.errors import StoreError
 from tests.test_client import ACTIVITY, EVENTS, HISTORY, OBJECTS, SHANGHAI, SKUS, USER, rows, spine
 
 ROOT = Path(__file__).parents[1]
@@ -277,6 +278,18 @@ def test_old_publications_expire_and_their_files_with_them(store) -> None:
         store.get_batch_features(first.as_of, OF_USERS, versions=first)
     last = store.published("routing_v1")
     assert store.get_batch_features(last.as_of, OF_USERS, versions=last).num_rows == 2
+
+
+@pytest.mark.parametrize("content", ["[]", "null", "{}", '{"versions": {}}', '{"versions": 3}'])
+def test_a_damaged_publication_says_what_to_do(store, content: str) -> None:
+    first = store.publish("routing_v1")
+    (path,) = store.layout.publications("routing_v1").iterdir()
+    path.write_text(content)
+    for call in (store.publish, store.published):
+        with pytest.raises(StoreError, match=r"00000000\.json is no publication .* Delete it, and publish the service again"):
+            call("routing_v1")
+    path.unlink()
+    assert store.publish("routing_v1").is_same(first)
 
 
 def test_a_removed_service_is_no_longer_published(store) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from featurestore.compute.versions import ReadVersions
-from featurestore.errors import NotPublishedError, StoreError
+from featurestore.errors import NotPublishedError, StoreError, VersionError
 from featurestore.lake.layout import read_json
 from featurestore.lake.publish import publish
 from featurestore.spec.registry import Registry
@@ -155,5 +155,5 @@ def expire(folder: Path, *, keep: int) -> None:
 def _parse(path: Path, value: Any) -> Publication:
     try:
         return Publication(**{**value, "versions": ReadVersions.parse(value["versions"])})
-    except (TypeError, KeyError) as error:
+    except (TypeError, KeyError, VersionError) as error:
         raise StoreError(f"{path} is no publication ({error}). Delete it, and publish the service again.") from error

@@ -54,7 +54,8 @@ def vacuum(path: Path, *, retention_hours: int = 24 * 7, keep_versions: Sequence
     except DeltaError as error:
         kept = ", ".join(map(str, keep_versions)) or "none"
         raise StoreError(
-            f"Cannot vacuum {path}, whose versions to be kept are {kept}: {error}. Unpin what can no longer be read."
+            f"Cannot vacuum {path}, whose versions to be kept are {kept}: {error}. Unpin what can no longer be read, or publish it "
+            "anew."
         ) from error
     return sorted(deleted)
 
