@@ -2,13 +2,14 @@
 
 ``rules`` says whether a calibration may run as of a month and on which months. The last of these are held out, the rest is what
 the challenger is fitted on; ``challenge`` decides on the held-out ones, ``record`` writes the decision and, if promoted, the new
-champion together with the new baselines of the features that asked.
+champion together with the new baselines of the features that asked. A champion of another fitter, or without parameters that the
+challenger has, is of another definition: it gives way without a test.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -93,10 +94,12 @@ def recalibrate(
 
 def _decide(calibration: Calibration, rows: Rows, folder: Path, found: Outlook) -> Decision:
     old = champion(folder)
-    before = parameters(folder, old) if old else None
+    before = parameters(folder, old) if old and old.fit == calibration.fit else None
     cut = len(found.months) - found.held_out
     fit_months, held_out_months = found.months[:cut], found.months[cut:]
     fitted = fit_parameters(_rows(rows, fit_months), fit=calibration.fit, champion=before)
+    if before is not None and not set(fitted.column_names) <= set(before.column_names):
+        before = None  # it was fitted for other inputs: what reads it is NULL, so there is nothing to be worse than
     span_us = rows.end_us(fit_months[0].shift(-1)), rows.end_us(found.months[-1])
     decision = challenge(
         calibration.name,
@@ -111,6 +114,8 @@ def _decide(calibration: Calibration, rows: Rows, folder: Path, found: Outlook) 
         held_out_months=tuple(str(month) for month in held_out_months),
         data=rows.data,
     )
+    if old and before is None:
+        decision = replace(decision, reason=f"{old.name} was fitted for another definition, which features no longer read")
     resets = {episode.feature: (str(found.months[-1].next()),) for episode in found.episodes}
     record(folder, Challenger(fitted, calibration.fit, *span_us, resets=resets), decision)
     return decision

@@ -80,6 +80,31 @@ def test_a_false_alarm_is_rejected_and_answered_once_three_months_were_held_out(
     assert active_resets(tmp_path) == {}
 
 
+@pytest.mark.parametrize(("fit", "names"), [("window_choice", ("a", "b")), ("beta_binomial", ("successes", "trials"))])
+def test_a_champion_of_another_definition_gives_way_without_a_test(tmp_path, fit: str, names: tuple[str, ...]) -> None:
+    """Features read parameters that it does not have, so they are NULL until there is another."""
+
+    def given(*names: str) -> Rows:
+        def of(month: Month) -> pa.Table:
+            rng = np.random.default_rng(month.year * 100 + month.month)
+            columns = {
+                f"{kind}{name}": rng.poisson(2.0 + 4.0 * i, 300) for i, name in enumerate(names) for kind in ("", "inflow_")
+            }
+            return pa.table({"code": np.arange(300), **columns})
+
+        return Rows(of=of, first=FIRST, end_us=lambda month: month.interval("UTC").end_us)
+
+    options = {"folder": tmp_path, "months": [Month(2021, 3)], "episodes": [], "is_forced": True}
+    recalibrate(Calibration("choice", fit="window_choice", inputs=["v:a"], consumers=["demand"]), given("a"), **options)
+    changed = Calibration("choice", fit=fit, inputs=[f"v:{name}" for name in names], loss="log_loss", consumers=["demand"])
+    (decision,) = recalibrate(changed, given(*names), **options)
+    assert decision.is_promoted
+    assert decision.reason.endswith("was fitted for another definition, which features no longer read")
+    (again,) = recalibrate(changed, given(*names), **options)
+    assert not again.is_promoted
+    assert again.comparisons
+
+
 def test_a_choice_of_windows_is_reviewed_once_they_can_be_told_apart(tmp_path) -> None:
     def of(month: Month) -> pa.Table:
         rng = np.random.default_rng(month.year * 100 + month.month)
