@@ -59,11 +59,18 @@ def build_definitions(
 
 
 def build_jobs(blueprint: Blueprint) -> list[UnresolvedAssetJobDefinition]:
-    """Make the jobs: what closes a month, what answers drifts, and all assets without checks for a demo."""
-    everything = dg.AssetSelection.all()
-    current = dg.AssetSelection.key_prefixes([EVENTS], [TILES], [LEDGER], [SERVICES])
-    calibrations = dg.AssetSelection.key_prefixes([CALIBRATION])
-    jobs = [
+    """Make the jobs: what closes a month, what refreshes it, what answers drifts, and all of it for ranges of months."""
+    answers = dg.define_asset_job(
+        RECALIBRATION,
+        selection=dg.AssetSelection.key_prefixes([CALIBRATION]),
+        description="Refit the calibrations that a drift has triggered; promote a challenger only if it is better.",
+    )
+    return [*_month_jobs(blueprint), *_refresh_jobs(blueprint), *([answers] if blueprint.registry.calibrations else [])]
+
+
+def _month_jobs(blueprint: Blueprint) -> list[UnresolvedAssetJobDefinition]:
+    everything, calibrations = dg.AssetSelection.all(), dg.AssetSelection.key_prefixes([CALIBRATION])
+    return [
         dg.define_asset_job(
             MONTH_CLOSE,
             selection=everything - calibrations if blueprint.registry.calibrations else everything,
@@ -80,27 +87,23 @@ def build_jobs(blueprint: Blueprint) -> list[UnresolvedAssetJobDefinition]:
             description="All assets and checks of a range of months; the proof of the ledgers is left to the month's close.",
         ),
     ]
-    jobs.append(
+
+
+def _refresh_jobs(blueprint: Blueprint) -> list[UnresolvedAssetJobDefinition]:
+    current = dg.AssetSelection.key_prefixes([EVENTS], [TILES], [LEDGER], [SERVICES])
+    jobs = [
         dg.define_asset_job(
             DAILY_REFRESH,
             selection=current - proofs(blueprint),
             description="Ingest a month, also one in progress, and bring tiles, ledgers and services up to date.",
         )
-    )
+    ]
     if hourly := hourly_views(blueprint):
         jobs.append(
             dg.define_asset_job(
                 PEAK_REFRESH,
                 selection=_hourly(blueprint, hourly) - proofs(blueprint),
                 description="Ingest a month in progress, refresh views that count by the hour, publish the services that read them.",
-            )
-        )
-    if blueprint.registry.calibrations:
-        jobs.append(
-            dg.define_asset_job(
-                RECALIBRATION,
-                selection=calibrations,
-                description="Refit the calibrations that a drift has triggered; promote a challenger only if it is better.",
             )
         )
     return jobs

@@ -1,6 +1,6 @@
 """Schedules, in the business time zone, behind the switch ``FEATURESTORE_AUTOMATION``.
 
-daily_refresh        03:30              the month in progress: ingest, tiles, ledgers
+daily_refresh        03:30              the month of yesterday: ingest, tiles, ledgers, services
 month_close          second day, 04:00  the month before: everything, the audit and the proof of the ledgers
 peak_refresh         every two hours    on peak days of the retail calendar: the views with an hourly grain
 weekly_maintenance   Sunday, 05:00      vacuum; what training sets are pinned to stays
@@ -46,8 +46,8 @@ def build_schedules(
         status: Whether they run as soon as a daemon loads them.
         has_hourly_views: Whether there is anything to do on peak days.
     """
-    maintenance = dg.ScheduleDefinition(
-        name=f"{MAINTENANCE}_schedule",
+    every_sunday = dg.ScheduleDefinition(
+        name="every_sunday",
         job_name=MAINTENANCE,
         cron_schedule=CRONS[MAINTENANCE],
         execution_timezone=partitions.timezone,
@@ -55,7 +55,7 @@ def build_schedules(
         description="Delete the files that no version in use needs.",
     )
     months = [build_month_schedule(partitions, status), build_daily_schedule(partitions, status)]
-    return [*months, *([build_peak_schedule(partitions, status)] if has_hourly_views else []), maintenance]
+    return [*months, *([build_peak_schedule(partitions, status)] if has_hourly_views else []), every_sunday]
 
 
 def build_month_schedule(

@@ -47,8 +47,10 @@ def test_one_switch_runs_every_schedule_and_sensor():
         assert len(list(built.schedules or ())) == len(CRONS)
 
 
-def test_all_schedules_follow_the_business_time_zone():
+def test_schedules_are_named_by_when_they_are_due_and_follow_the_business_time_zone():
     built = build_definitions(OBJECTS, StoreResource(), partitions=PARTITIONS)
+    names = ["second_day_of_the_month", "every_morning", "every_two_hours_of_a_peak_day", "every_sunday"]
+    assert [each.name for each in built.schedules or ()] == names
     assert {each.execution_timezone for each in built.schedules or ()} == {"Asia/Shanghai"}
 
 
