@@ -19,8 +19,9 @@ from dagster._serdes import ConfigurableClassData
 
 CODE_SERVER_WAIT_S = 120.0
 """How long a code server may take to come back before the runs that died with it are called failed all the same."""
-CLOCK_SLACK_S = 5.0
-"""The clock of the event log and the one that a process's age is counted by may differ by less than this."""
+CLOCK_SLACK_S = 60.0
+"""By less than this the clock may have been set since a run's start. To call a living run gone is worse than to take another
+process, which got a dead one's number within a minute, for it."""
 
 
 class WatchfulRunLauncher(DefaultRunLauncher):
@@ -114,10 +115,11 @@ def is_running(pid: int, *, at_s: float) -> bool:
         pass  # somebody else's: it runs
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-        uptime_s = float(Path("/proc/uptime").read_text(encoding="utf-8").split()[0])
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # the latter when it ends while its file is read
         return not Path("/proc/self").exists()  # with a /proc, it has ended this moment
     # The name of the program stands in parentheses and may hold anything; the state and the 20th field after it are meant.
     fields = stat.rpartition(")")[2].split()
-    started_s = time.time() - uptime_s + int(fields[19]) / os.sysconf("SC_CLK_TCK")
+    # A process's start is counted by this clock, which a container shares with its host; its /proc/uptime may be its own.
+    booted_s = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+    started_s = booted_s + int(fields[19]) / os.sysconf("SC_CLK_TCK")
     return fields[0] not in "ZX" and started_s <= at_s + CLOCK_SLACK_S
