@@ -59,13 +59,16 @@ $(INSTALLED): pyproject.toml constraints.txt
 demo: $(INSTALLED) ## Ten years in one command; DATA=completejourney or movielens for real data, ROOT=, EVENTS=
 	@$(BIN)/featurestore demo --data '$(DATA)' --root '$(ROOT)' $(if $(EVENTS),--events '$(EVENTS)')
 
+# With the launcher and the pools of the services, so that two runs never write one table here either.
+ui: export DAGSTER_HOME := $(abspath $(ROOT))/.dagster
 ui: $(INSTALLED) ## Open the Dagster UI on the demo's store; DATA=, ROOT=, PORT=3000
 	@test -e '$(ROOT)/store.json' || { echo 'There is no store in $(ROOT) yet; run: make demo DATA=$(DATA)' >&2; exit 1; }
+	@mkdir -p "$$DAGSTER_HOME" && cp deploy/dagster.yaml "$$DAGSTER_HOME" && $(BIN)/python -m pipelines.prepare
 	@echo 'Dagster UI: http://127.0.0.1:$(PORT)'
 	@FEATURESTORE_ROOT='$(abspath $(ROOT))' FEATURESTORE_DEFINITIONS='$(MODULE_$(DATA))' \
 	  FEATURESTORE_FIRST_MONTH='$(FIRST_MONTH_$(DATA))' FEATURESTORE_LAST_MONTH='$(LAST_MONTH_$(DATA))' \
 	  PYTHONWARNINGS='ignore:Function `dev_command` is superseded' \
-	  DAGSTER_HOME='$(abspath $(ROOT))/.dagster' $(BIN)/dagster dev --host 127.0.0.1 --port '$(PORT)'
+	  $(BIN)/dagster dev --host 127.0.0.1 --port '$(PORT)'
 
 check: $(INSTALLED) ## Lint, formatting, types
 	@$(BIN)/ruff check .
