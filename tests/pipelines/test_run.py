@@ -14,6 +14,8 @@ from featurestore.monitoring import audited_view
 from featurestore.synth import Shop
 from featurestore.timeline import Month
 from pipelines.assets.drift import describe_month
+from pipelines.checks.ledgers import rows_match_tiles
+from pipelines.inventory import Inventory
 from tests.pipelines.operation import FIRST, LAST, NO_PICTURES, Operation, metadata_of
 
 VIEWS = ("category_demand", "sku_returns")
@@ -27,6 +29,7 @@ ASSETS = (
 )
 OF_EVENTS = {"schema", "freshness", "row_count", "uniqueness", "quarantine_share"}
 OF_LEDGERS = {"rows_match_tiles", "continuity", "verified"}
+WITHOUT_PICTURES = {"ops": {"drift_report": {"config": NO_PICTURES}}}
 BLOCKING = {"events/events": OF_EVENTS, **{f"ledger/{view}": OF_LEDGERS for view in VIEWS}}
 
 
@@ -170,6 +173,21 @@ def test_late_rows_bring_earlier_months_up_to_date_in_the_run_of_the_month_they_
     checks = [each for each in result.get_asset_check_evaluations() if each.check_name == "rows_match_tiles"]
     assert len(checks) == len(VIEWS)
     assert all(each.passed for each in checks)
+
+
+def test_a_view_whose_events_are_all_there_is_computed_a_chunk_of_months_at_a_time(small):
+    small.land("2016-01", "2016-03")
+    small.store.ingest("events")
+    for first, last, stale in (("2016-01", "2016-02", 1), ("2016-03", "2016-03", 0)):
+        result = small.definitions.resolve_job_def("backfill").execute_in_process(
+            instance=small.instance,
+            tags={"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last},
+            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}, **WITHOUT_PICTURES},
+        )
+        assert result.success
+        inventory = Inventory(small.store)
+        assert [rows_match_tiles(inventory, view, Month.parse(last))[0] for view in VIEWS] == [True, True]
+        assert [rows_match_tiles(inventory, view, None)[1]["months_stale"].value for view in VIEWS] == [stale, stale]
 
 
 def test_a_run_of_one_view_leaves_the_others_alone(small):
