@@ -20,6 +20,7 @@ import dagster as dg
 
 Found = TypeVar("Found")
 ROOT = Path(__file__).parents[2]
+LIMIT_S = 240.0
 QUICK = {"poll_interval_seconds: 30": "poll_interval_seconds: 1"}
 """The daemon looks at the processes of runs every second instead of twice a minute."""
 
@@ -41,19 +42,22 @@ class Services:
         environment: Of all processes.
         instance: On the same home.
         processes: Those that were started last, by the name of their unit.
+        groups: Of each process that was started, itself and its children: runs outlive the code server that started them.
     """
 
     home: Path
     environment: dict[str, str]
     instance: dg.DagsterInstance
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    groups: list[int] = field(default_factory=list)
 
     def start(self, name: str) -> None:
         """Run a unit's own command, in the repository."""
+        command = self.command(unit(name)["Service"]["ExecStart"])
         with (self.home / f"{name}.log").open("ab") as log:
-            self.processes[name] = subprocess.Popen(
-                self.command(unit(name)["Service"]["ExecStart"]), cwd=ROOT, env=self.environment, stdout=log, stderr=log
-            )
+            started = subprocess.Popen(command, cwd=ROOT, env=self.environment, stdout=log, stderr=log, start_new_session=True)
+        self.processes[name] = started
+        self.groups.append(started.pid)
 
     def kill(self, name: str) -> None:
         """End a unit's process as kill -9 does."""
@@ -82,6 +86,7 @@ class Services:
             env=self.environment,
             check=True,
             capture_output=True,
+            timeout=LIMIT_S,
         )
         (run_id,) = {run.run_id for run in self.instance.get_runs()} - before
         return run_id
@@ -108,7 +113,7 @@ class Services:
         return [str(Path(sys.executable).with_name(Path(program).name)), *rest]
 
 
-def wait_for(look: Callable[[], Found | None], *, what: str, most_s: float = 240.0) -> Found:
+def wait_for(look: Callable[[], Found | None], *, what: str, most_s: float = LIMIT_S) -> Found:
     """Look until something is found."""
     deadline = time.monotonic() + most_s
     while (found := look()) is None:
@@ -140,13 +145,13 @@ def services(folder: Path, *, definitions: str, months: tuple[str, str]) -> Iter
     }
     with dg.DagsterInstance.from_config(str(home)) as instance:
         made = Services(home, environment, instance)
-        subprocess.run(made.command(unit("code")["Service"]["ExecStartPre"]), cwd=ROOT, env=environment, check=True)
+        prepare = made.command(unit("code")["Service"]["ExecStartPre"])
+        subprocess.run(prepare, cwd=ROOT, env=environment, check=True, timeout=LIMIT_S)
         try:
             yield made
         finally:
-            for process in made.processes.values():
-                process.kill()
-                process.wait()
-            for run in instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])):
+            for group in made.groups:
                 with suppress(ProcessLookupError):
-                    made.kill_worker(run.run_id)
+                    os.killpg(group, signal.SIGKILL)
+            for process in made.processes.values():
+                process.wait()

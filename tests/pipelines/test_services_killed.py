@@ -60,6 +60,17 @@ def test_a_run_whose_every_process_was_killed_ends_like_one_that_was_left_alone(
     for name in ("code", "daemon"):
         running.start(name)
     wait_for(lambda: True if (running.home / "code.sock").exists() else None, what="the code server")
+    attempts = killed_at_four_points(running, store)
+    assert [run.status.value for run in attempts] == ["FAILURE", "FAILURE", "SUCCESS"]
+    assert_equal(store, untouched)
+    for _ in range(2):
+        cursor = tell(running.instance, store, remember(told), cursor)
+    failed = [f"run:{run.run_id}" for run in attempts[:-1]]
+    assert sorted(told) == sorted(failed) == [message.name for message in Outbox(store.layout.alerts).messages("sent")]
+
+
+def killed_at_four_points(running: Services, store: FeatureStore) -> list[dg.DagsterRun]:
+    """Launch a run and kill what belongs to it in each of its stages; return all attempts once the last has succeeded."""
     run_id = running.launch("backfill", FIRST, LAST)
 
     first = running.wait_for_step(run_id, "events")  # ingest: the machine restarts
@@ -84,8 +95,11 @@ def test_a_run_whose_every_process_was_killed_ends_like_one_that_was_left_alone(
         attempts = running.attempts(run_id)
         return attempts if attempts[-1].status is dg.DagsterRunStatus.SUCCESS else None
 
-    attempts = wait_for(succeeded, what="the run")
-    assert [run.status.value for run in attempts] == ["FAILURE", "FAILURE", "SUCCESS"]
+    return wait_for(succeeded, what="the run")
+
+
+def assert_equal(store: FeatureStore, untouched: FeatureStore) -> None:
+    """Compare events, scores and parameters, and each ledger with its events."""
     assert store.verify().is_equal
     assert store.status().sources[0].rows == untouched.status().sources[0].rows
     assert store.drift_history().equals(untouched.drift_history())
@@ -93,7 +107,3 @@ def test_a_run_whose_every_process_was_killed_ends_like_one_that_was_left_alone(
         folders = [each.layout.calibrations(name) for each in (store, untouched)]
         fitted = [parameters(folder, version) if (version := champion(folder)) else None for folder in folders]
         assert fitted[0] == fitted[1]
-    for _ in range(2):
-        cursor = tell(running.instance, store, remember(told), cursor)
-    failed = [f"run:{run.run_id}" for run in attempts[:-1]]
-    assert sorted(told) == sorted(failed) == [message.name for message in Outbox(store.layout.alerts).messages("sent")]
