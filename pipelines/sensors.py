@@ -12,6 +12,7 @@ from typing import Any
 
 import dagster as dg
 from dagster._core.execution.stats import RunStepKeyStatsSnapshot
+from dagster._core.storage.tags import WILL_RETRY_TAG
 
 from featurestore.client import FeatureStore
 from featurestore.lake.inputs import files_below
@@ -30,6 +31,9 @@ MOST_REPORTS_A_TICK = 240
 MOST_MONTHS_A_TICK = 12
 LOOK_BACK = timedelta(minutes=10)
 """How long it may take until a run that has failed is in the storage: the storage dates it by the failure, not by the note."""
+
+MOST_UNDECIDED = timedelta(minutes=1)
+"""How long a failed run that does not say yet whether Dagster starts it again is left to the next tick."""
 
 
 def build_sensors(blueprint: Blueprint, store: StoreResource, status: dg.DefaultSensorStatus) -> list[dg.SensorDefinition]:
@@ -145,9 +149,11 @@ def tell(instance: dg.DagsterInstance, store: FeatureStore, receivers: Send, cur
     root = store.layout.root
     messages = [alert_message(each, root=root) for each in store.alerts(since=known["since"])] if known["since"] else []
     for record in failed_runs(instance, first=_instant(known["failed_from"]), until=_instant(known["failed_until"])):
+        if not _is_decided(instance, record):
+            break
         steps = [each.step_key for each in instance.get_run_step_stats(record.dagster_run.run_id) if _has_failed(each)]
         messages.append(failure_message(record.dagster_run, steps=steps, root=root))
-        known["failed_until"] = record.update_timestamp.replace(tzinfo=timezone.utc).isoformat()
+        known["failed_until"] = _updated(record).isoformat()
     outbox = Outbox(store.layout.alerts)
     outbox.put(messages)
     outbox.deliver(receivers)
@@ -196,6 +202,16 @@ def _is_answered(instance: dg.DagsterInstance, record: dg.EventLogRecord, month:
     """Tell whether a later materialization of the calibration, such as one of the same run, has answered the report."""
     later = dg.AssetRecordsFilter(asset_key=answer, asset_partitions=[month], after_storage_id=record.storage_id)
     return bool(instance.fetch_materializations(later, limit=1).records)
+
+
+def _is_decided(instance: dg.DagsterInstance, record: dg.RunRecord) -> bool:
+    """Tell whether it is known if a failed run is started again: Dagster calls it failed first, and then notes that."""
+    is_noted = WILL_RETRY_TAG in record.dagster_run.tags or not instance.run_retries_enabled
+    return is_noted or _now() - _updated(record) > MOST_UNDECIDED
+
+
+def _updated(record: dg.RunRecord) -> datetime:
+    return record.update_timestamp.replace(tzinfo=timezone.utc)
 
 
 def _has_failed(step: RunStepKeyStatsSnapshot) -> bool:

@@ -267,3 +267,27 @@ def test_who_is_told_of_a_run_that_dagster_starts_again_need_not_do_it(tmp_path:
     texts = [body["message"] for body in webhook.bodies]
     assert ["Dagster starts it again" in text for text in texts] == [True, False]
     assert ["launch the run again" in text for text in texts] == [False, True]
+
+
+def test_a_failed_run_is_told_when_it_is_known_whether_dagster_starts_it_again(tmp_path: Path, webhook):
+    store, receivers = FeatureStore(tmp_path, timezone="UTC"), Receivers((webhook.receiver,))
+    with dg.instance_for_test(overrides={"run_retries": {"enabled": True}}, temp_dir=str(tmp_path)) as instance:
+        cursor = tell(instance, store, receivers, None)
+        fail(instance, at=datetime.now(timezone.utc) + timedelta(seconds=1))
+        cursor = tell(instance, store, receivers, cursor)
+        assert webhook.calls == 0
+        (run,) = instance.get_runs()
+        instance.add_run_tags(run.run_id, {"dagster/will_retry": "true"})
+        cursor = tell(instance, store, receivers, cursor)
+    assert ["Dagster starts it again" in body["message"] for body in webhook.bodies] == [True]
+
+
+def test_a_failed_run_that_never_says_whether_it_is_started_again_is_told_all_the_same(tmp_path: Path, webhook, monkeypatch):
+    store, receivers = FeatureStore(tmp_path, timezone="UTC"), Receivers((webhook.receiver,))
+    with dg.instance_for_test(overrides={"run_retries": {"enabled": True}}, temp_dir=str(tmp_path)) as instance:
+        cursor = tell(instance, store, receivers, None)
+        at = datetime.now(timezone.utc) + timedelta(seconds=1)
+        fail(instance, at=at)
+        monkeypatch.setattr("pipelines.sensors._now", lambda: at + timedelta(minutes=2))
+        tell(instance, store, receivers, cursor)
+    assert webhook.calls == 1
