@@ -58,6 +58,7 @@ def test_one_code_server_serves_both_the_daemon_and_the_webserver():
     code = unit("code")["Service"]
     assert "--socket ${FEATURESTORE_CODE_SOCKET} --module-name definitions" in code["ExecStart"]
     assert code["KillMode"] == "process"  # its children are the runs
+    assert code["TimeoutStopSec"] == "10"  # it would wait until the last of them has ended
     for name in ("daemon", "webserver"):
         assert "--workspace deploy/workspace.yaml" in unit(name)["Service"]["ExecStart"]
         assert "featurestore-code.service" in unit(name)["Unit"]["After"].split()
