@@ -85,17 +85,6 @@ class Service:
         events = self.ask(ERRORS, run=run["runId"])["runOrError"]["eventConnection"]["events"]
         return [str(event) for event in events if event]
 
-    def memory_bytes(self) -> dict[str, int]:
-        """Return the resident memory of each process, by its number and command (Linux)."""
-        found = {}
-        for folder in Path("/proc").glob("[0-9]*"):
-            with contextlib.suppress(OSError):
-                command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-                if os.getpgid(int(folder.name)) == self.process.pid:
-                    pages = int((folder / "statm").read_text().split()[1])
-                    found[f"{folder.name} {command[:120]}"] = pages * os.sysconf("SC_PAGE_SIZE")
-        return found
-
 
 @contextlib.contextmanager
 def running(home: Path, *, limit_s: float = 180, **settings: str) -> Iterator[Service]:
