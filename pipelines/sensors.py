@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta, timezone
+from itertools import takewhile
 from typing import Any
 
 import dagster as dg
@@ -32,6 +33,8 @@ MOST_MONTHS_A_TICK = 12
 LOOK_BACK = timedelta(minutes=10)
 """How long it may take until a run that has failed is in the storage: the storage dates it by the failure, not by the note."""
 
+MOST_UNDER_WAY = timedelta(hours=6)
+"""How long an audit waits for the end of its own run: one that died where nobody watches is never called ended."""
 MOST_UNDECIDED = timedelta(minutes=1)
 """How long a failed run that does not say yet whether Dagster starts it again is left to the next tick."""
 
@@ -56,7 +59,7 @@ def build_recalibration_sensor(
     """Make the sensor that starts a recalibration for each audited month that asks for one.
 
     Its cursor is the storage id of the last audit that was looked at; every audit is looked at exactly once, also when a run
-    wrote several months.
+    wrote several months, and when that run has ended: it may have recalibrated by itself.
     """
     answer = key_of(CALIBRATION, next(iter(registry.calibrations)))  # they are all decided by one step
 
@@ -71,8 +74,9 @@ def build_recalibration_sensor(
         after = int(context.cursor) if context.cursor else None
         report_filter = dg.AssetRecordsFilter(asset_key=AUDIT_KEY, after_storage_id=after)
         records = context.instance.fetch_materializations(report_filter, limit=MOST_REPORTS_A_TICK, ascending=True).records
-        requests = list(_requests(context.instance, records, answer))
-        cursor = str(records[-1].storage_id) if records else context.cursor
+        settled = list(takewhile(lambda record: not _is_under_way(context.instance, record), records))
+        requests = list(_requests(context.instance, settled, answer))
+        cursor = str(settled[-1].storage_id) if settled else context.cursor
         return dg.SensorResult(run_requests=requests, cursor=cursor)
 
     return drift_calls_for_recalibration
@@ -191,6 +195,12 @@ def _requests(
             continue
         if not _is_answered(instance, record, month, answer):
             yield dg.RunRequest(run_key=f"{month}:{record.run_id}", partition_key=month)
+
+
+def _is_under_way(instance: dg.DagsterInstance, record: dg.EventLogRecord) -> bool:
+    run = instance.get_run_by_id(record.run_id)
+    is_recent = _now() - datetime.fromtimestamp(record.timestamp, timezone.utc) < MOST_UNDER_WAY
+    return is_recent and run is not None and not run.is_finished
 
 
 def _asks(materialization: dg.AssetMaterialization) -> bool:

@@ -66,6 +66,16 @@ def test_one_code_server_serves_both_the_daemon_and_the_webserver():
     assert location["grpc_server"]["socket"] == {"env": "FEATURESTORE_CODE_SOCKET"}
 
 
+def test_the_ui_of_a_demo_has_the_same_launcher_and_pools():
+    (recipe,) = re.findall(
+        r"^ui: \$\(INSTALLED\).*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    copied, prepared, started = (
+        recipe.index(each) for each in ("cp deploy/dagster.yaml", "-m pipelines.prepare", "dagster dev")
+    )
+    assert copied < prepared < started
+
+
 def test_the_environment_file_sets_what_the_page_explains():
     lines = (ROOT / "deploy" / "featurestore.env").read_text(encoding="utf-8").splitlines()
     names = {line.partition("=")[0] for line in lines if line and not line.startswith("#")}

@@ -71,3 +71,20 @@ def test_the_run_that_the_sensor_asks_for_recalibrates_the_month(operation):
     )
     assert result.success
     assert not tick(operation, None).run_requests
+
+
+def test_a_report_whose_own_run_has_yet_to_recalibrate_waits_for_it(operation):
+    seen = list[dg.SensorResult]()
+
+    class Looking(list[tuple[str, str]]):
+        def append(self, unit: tuple[str, str]) -> None:
+            if unit[0] == "calibration":
+                seen.append(tick(operation, None))
+
+    operation.units = Looking()
+    operation.run("2016-01", "2016-03")
+    assert seen
+    assert not any(each.run_requests for each in seen)
+    after = tick(operation, seen[-1].cursor)
+    assert not after.run_requests
+    assert after.cursor is not None
