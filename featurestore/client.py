@@ -652,6 +652,7 @@ class FeatureStore:
                 episodes=[each for each in found if name in each.calibrations and each.month <= last],
                 policy=RECALIBRATION,
                 runs_this_month=spent(last),
+                definition=calibration.fitted_from,
             )
             for name, calibration in registry.calibrations.items()
         }

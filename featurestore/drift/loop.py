@@ -19,7 +19,7 @@ from featurestore.drift.audit import Episode
 from featurestore.drift.calibrations import Challenger, champion, parameters, record
 from featurestore.drift.fitters import fitter
 from featurestore.drift.recalibrate import Decision, Trigger, challenge, fit_parameters
-from featurestore.drift.rules import RUNS, Outlook, RecalibrationPolicy, Runs, budget_spent, outlook, running_alone
+from featurestore.drift.rules import DEFINITION, RUNS, Outlook, RecalibrationPolicy, Runs, budget_spent, outlook, running_alone
 from featurestore.spec.service import Calibration
 from featurestore.timeline import Month
 
@@ -86,6 +86,7 @@ def recalibrate(
                 policy=policy,
                 runs_this_month=counted(month),
                 is_forced=is_forced,
+                definition=calibration.fitted_from,
             )
             if found.action == RUNS:
                 decisions.append(_decide(calibration, rows, folder, found))
@@ -94,7 +95,7 @@ def recalibrate(
 
 def _decide(calibration: Calibration, rows: Rows, folder: Path, found: Outlook) -> Decision:
     old = champion(folder)
-    before = parameters(folder, old) if old and old.fit == calibration.fit else None
+    before = parameters(folder, old) if old and old.fit == calibration.fit and found.held_out else None
     cut = len(found.months) - found.held_out
     fit_months, held_out_months = found.months[:cut], found.months[cut:]
     fitted = fit_parameters(_rows(rows, fit_months), fit=calibration.fit, champion=before)
@@ -112,7 +113,7 @@ def _decide(calibration: Calibration, rows: Rows, folder: Path, found: Outlook) 
         trigger=_trigger(found),
         fitted_us=span_us,
         held_out_months=tuple(str(month) for month in held_out_months),
-        data=rows.data,
+        data={**rows.data, DEFINITION: calibration.fitted_from},
     )
     if old and before is None:
         decision = replace(decision, reason=f"{old.name} was fitted for another definition, which features no longer read")

@@ -1,6 +1,7 @@
 """When a recalibration may run: what asks for it, what it waits for, and that it runs alone.
 
-1. A calibration without a champion gets its first version from ``FIRST_MONTHS`` months of history, without a test.
+1. A calibration without a champion gets its first version from ``FIRST_MONTHS`` months of history, without a test; so does one
+   whose definition is another than that of its champion, which features no longer read.
 2. Afterwards it is asked for by episodes of the features that it is fitted from or that read it, since its last decision that
    was final. A rejection on fewer than ``MOST_HELD_OUT`` held-out months is not final: another challenger is tried when one more
    can be held out.
@@ -29,6 +30,8 @@ from featurestore.timeline import Month, months_between
 FIRST_MONTHS = 12
 MOST_HELD_OUT = 3
 NOTHING, WAITS, RUNS = "nothing", "waits", "runs"
+DEFINITION = "definition of the calibration"
+"""What a decision's data calls ``Calibration.fitted_from``."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +107,12 @@ class Runs:
         """Whether there is a version in production: the first one cannot be rolled back."""
         return any(one["is_promoted"] for one in self.decisions)
 
+    def is_of_another(self, definition: str | None) -> bool:
+        """Whether the version in production was fitted by another definition; False where the log does not say."""
+        promoted = [one for one in self.decisions if one["is_promoted"]]
+        known = promoted[-1].get("data", {}).get(DEFINITION) if promoted else None
+        return None not in (known, definition) and known != definition
+
     @property
     def last(self) -> Month | None:
         """The month as of which the last challenger was tested."""
@@ -116,16 +125,19 @@ class Runs:
             return False
         return month >= Month.parse(self.decisions[-1]["trigger"]["month"]).shift(fitter.review_months)
 
-    def is_asked_for(self, fitter: Fitter, month: Month, episodes: Sequence[Episode]) -> bool:
-        """Say whether anything asks for a run as of a month: no version yet, an unanswered episode, or a review.
+    def is_asked_for(self, fitter: Fitter, month: Month, episodes: Sequence[Episode], *, definition: str | None = None) -> bool:
+        """Say whether anything asks for a run as of a month: no version yet of the definition, an unanswered episode, or a review.
 
         Args:
             fitter: How the calibration is fitted.
             month: The audited month; no decision as of a later one is looked at.
             episodes: Episodes up to the month of the features that it depends on.
+            definition: ``Calibration.fitted_from``.
         """
         then = self.before(month.next())
-        return not then.has_champion or bool(then.unanswered(episodes)[0]) or then.is_due(fitter, month)
+        if not then.has_champion or then.is_of_another(definition):
+            return True
+        return bool(then.unanswered(episodes)[0]) or then.is_due(fitter, month)
 
     def unanswered(self, episodes: Sequence[Episode]) -> tuple[tuple[Episode, ...], int]:
         """List the episodes since the last final decision, the loudest first, and the most months a challenger was tested on."""
@@ -150,6 +162,7 @@ def outlook(
     policy: RecalibrationPolicy,
     runs_this_month: int,
     is_forced: bool = False,
+    definition: str | None = None,
 ) -> Outlook:
     """Say what would be done about a calibration as of a month.
 
@@ -162,12 +175,14 @@ def outlook(
         policy: Cool-down and budget.
         runs_this_month: Challengers that were tested as of the month, of all calibrations.
         is_forced: Whether a person asks: then without an episode too, on the last months.
+        definition: ``Calibration.fitted_from``; without it the champion's is not looked at.
     """
-    if not runs.has_champion:
+    if not runs.has_champion or runs.is_of_another(definition):
         start = month.shift(1 - FIRST_MONTHS)
         if start < first:
             return Outlook(WAITS, f"its first version needs {FIRST_MONTHS} months of history from {first} on")
-        return Outlook(RUNS, "it has no version yet", tuple(months_between(start, month)))
+        why = "its champion was fitted for another definition" if runs.has_champion else "it has no version yet"
+        return Outlook(RUNS, why, tuple(months_between(start, month)))
     pending, tried = runs.unanswered(episodes)
     is_review = not pending and not is_forced
     if is_review and not runs.is_due(fitter, month):

@@ -120,6 +120,11 @@ class Calibration:
             object.__setattr__(self, field, value)
 
     @property
+    def fitted_from(self) -> str:
+        """What its parameters mean: the fitter and what it is given."""
+        return f"{self.fit}({', '.join(self.inputs)})" + (f" by {self.by}" if self.by else "")
+
+    @property
     def views(self) -> tuple[str, ...]:
         """Names of the views that the inputs come from."""
         return tuple(

@@ -158,7 +158,7 @@ def describe_month(rows: Sequence[dict[str, Any]], entered: Sequence[Episode]) -
 
 
 def calibrations_asked_for(store: FeatureStore, months: Sequence[Month]) -> dict[Month, list[str]]:
-    """Name the calibrations that something asks for as of each month: no version yet, an unanswered episode, a review.
+    """Name the calibrations that something asks for as of each month: no version of its definition, an unanswered episode, a review.
 
     An episode asks again each month until it is answered: the first months behind it are too few to fit on.
     """
@@ -170,7 +170,10 @@ def calibrations_asked_for(store: FeatureStore, months: Sequence[Month]) -> dict
             name
             for name, calibration in registry.calibrations.items()
             if runs[name].is_asked_for(
-                fitter(calibration.fit), month, [each for each in opened if name in each.calibrations and each.month <= month]
+                fitter(calibration.fit),
+                month,
+                [each for each in opened if name in each.calibrations and each.month <= month],
+                definition=calibration.fitted_from,
             )
         ]
         for month in months

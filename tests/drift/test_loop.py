@@ -97,9 +97,10 @@ def test_a_champion_of_another_definition_gives_way_without_a_test(tmp_path, fit
     options = {"folder": tmp_path, "months": [Month(2021, 3)], "episodes": [], "is_forced": True}
     recalibrate(Calibration("choice", fit="window_choice", inputs=["v:a"], consumers=["demand"]), given("a"), **options)
     changed = Calibration("choice", fit=fit, inputs=[f"v:{name}" for name in names], loss="log_loss", consumers=["demand"])
-    (decision,) = recalibrate(changed, given(*names), **options)
+    (decision,) = recalibrate(changed, given(*names), **options | {"is_forced": False})
     assert decision.is_promoted
     assert decision.reason.endswith("was fitted for another definition, which features no longer read")
+    assert not recalibrate(changed, given(*names), **options | {"is_forced": False})
     (again,) = recalibrate(changed, given(*names), **options)
     assert not again.is_promoted
     assert again.comparisons

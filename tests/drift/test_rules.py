@@ -15,6 +15,7 @@ from featurestore.drift.audit import Episode
 from featurestore.drift.calibrations import active_resets, champion, parameter_values, parameters, record, rollback
 from featurestore.drift.fitters import FITTERS
 from featurestore.drift.rules import (
+    DEFINITION,
     NOTHING,
     RUNS,
     WAITS,
@@ -69,6 +70,18 @@ def test_a_calibration_is_asked_for_until_its_episode_has_a_final_answer() -> No
     assert asked == {0: True, 1: True, 2: True, 3: False}
     assert not Runs((FIRST_VERSION,)).is_asked_for(fitted, month, [])
     assert Runs((FIRST_VERSION, final)).is_asked_for(fitted, month.shift(-1), [EPISODE]), "that decision came later"
+
+
+def test_another_definition_asks_for_a_version_of_its_own() -> None:
+    fitted, runs = FITTERS["beta_binomial"], Runs(({**FIRST_VERSION, "data": {DEFINITION: "beta_binomial(v:a, v:b)"}},))
+    for definition, is_another in (("beta_binomial(v:a, v:b)", False), ("beta_binomial(v:a, v:c)", True), (None, False)):
+        assert runs.is_of_another(definition) == is_another
+        assert runs.is_asked_for(fitted, ONSET, [], definition=definition) == is_another
+        found = outlook(
+            runs, fitted, month=ONSET, first=FIRST, episodes=(), policy=POLICY, runs_this_month=0, definition=definition
+        )
+        assert found.action == (RUNS if is_another else NOTHING)
+    assert not Runs((FIRST_VERSION,)).is_of_another("beta_binomial(v:a, v:c)"), "an older log does not say"
 
 
 def test_without_a_drift_nothing_is_done_unless_a_person_asks() -> None:
