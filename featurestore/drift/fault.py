@@ -13,7 +13,7 @@ and is over when the record is right again.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -80,7 +80,7 @@ def feature_faults(
             found[t] = NULLS, f"missing values {np.median(share[past]):.1%} -> {share[t]:.1%} ({empty[t]:,} rows)"
             continue
         same = [s for s in sound if s < t - REFERENCE_MONTHS // 2 and seasons[s] == seasons[t]]
-        shift = _shift(logs, t, past, [_since_before(logs, s, sound, found) for s in same if s not in found])
+        shift = _shift(logs, t, past, (_since_before(logs, s, sound, found) for s in same if s not in found))
         if shift is not None and is_unit_change(*shift) and not any(found.get(s, ("",))[0] == UNIT for s in same):
             found[t] = (
                 UNIT,
@@ -89,14 +89,15 @@ def feature_faults(
     return found
 
 
-def _shift(logs: np.ndarray, t: int, past: np.ndarray, seasonal: list[np.ndarray]) -> tuple[float, float] | None:
+def _shift(logs: np.ndarray, t: int, past: np.ndarray, seasonal: Iterable[np.ndarray]) -> tuple[float, float] | None:
     """Return how far the logarithms of a month's mean and spread are from what was to be expected; ``None`` if that is unknown.
 
     Args:
         logs: [2, M] of the mean and of the spread.
         t: The month.
         past: Months before it.
-        seasonal: Per earlier month of its season, [2] how far that was from the median of the months before it.
+        seasonal: Per earlier month of its season, [2] how far that was from the median of the months before it; asked for only
+            where the months before differ.
     """
     if not np.isfinite(logs[:, [*past, t]]).all():
         return None
