@@ -19,7 +19,7 @@ from featurestore.compute.asof import LedgerReader
 from featurestore.compute.freshness import check_fresh
 from featurestore.compute.keys import count_keys
 from featurestore.compute.publication import Publication, definitions_of, expire, last_publication, write_publication
-from featurestore.compute.state import MONTH, ViewState
+from featurestore.compute.state import MONTH, STATISTICS_SLACK, ViewState
 from featurestore.compute.versions import ReadVersions, ViewVersions, features_digest
 from featurestore.drift.calibrations import champion, versions
 from featurestore.errors import CommitConflictError, DefinitionError, NotPublishedError, UnknownNameError, did_you_mean
@@ -32,8 +32,6 @@ from featurestore.timeline import GRAINS, Clock, from_us, to_us
 
 KEPT_PUBLICATIONS = 3
 _ATTEMPTS = 20
-# Delta keeps statistics in milliseconds: a maximum may be cut off by less than one.
-_STATISTICS_SLACK = timedelta(milliseconds=1)
 
 
 def publish_service(
@@ -161,7 +159,7 @@ def _newest_us(state: ViewState) -> int:
 
 def _latest_us(file: CommittedFile, column: str) -> int:
     if column in file.maximum:
-        return to_us(file.maximum[column] + _STATISTICS_SLACK)
+        return to_us(file.maximum[column] + STATISTICS_SLACK)
     # Delta keeps statistics of the first 32 columns alone.
     times = read_parquet(file.path, columns=[column])[column].cast(pa.timestamp("us", "UTC"))
     return int(pc.max(times.cast(pa.int64())).as_py())

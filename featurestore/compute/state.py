@@ -26,8 +26,8 @@ from featurestore.timeline import DAY_US, Clock, Month, local_us, months_between
 MONTH, KIND, START = "month", "kind", "start"
 LEDGER, BALANCES = "ledger", "balances"
 FORMAT = 5
-# Delta keeps statistics in milliseconds: a maximum may be cut off by less than one.
-_STATISTICS_SLACK = timedelta(milliseconds=1)
+STATISTICS_SLACK = timedelta(milliseconds=1)
+"""Delta keeps statistics in milliseconds: a maximum may be cut off by less than one."""
 # A file whose other times span more months than this is read, to know which of them it really has.
 _TRUSTED_SPAN_MONTHS = 6
 
@@ -95,7 +95,7 @@ class ViewState:
         if file.null_count.get(column) == file.rows:
             return []
         if column in file.minimum:
-            bounds = file.minimum[column], file.maximum[column] + _STATISTICS_SLACK
+            bounds = file.minimum[column], file.maximum[column] + STATISTICS_SLACK
             first, last = (Month.of(to_us(bound), self.layout.timezone) for bound in bounds)
             months = months_between(first, last)
             if len(months) <= _TRUSTED_SPAN_MONTHS:

@@ -10,20 +10,10 @@ from pathlib import Path
 import pytest
 
 from featurestore.client import FeatureStore
-from featurestore.drift.calibrations import champion, parameters
-from featurestore.synth import Shop
-from tests.pipelines import tiny_shop
 from tests.pipelines.interrupted import MONTHS, VERBS
+from tests.pipelines.left_alone import assert_equal, prepared
 
 ROOT = Path(__file__).parents[2]
-SHOP = Shop(events=20_000)
-
-
-def prepared(root: Path) -> FeatureStore:
-    store = FeatureStore(root, timezone=tiny_shop.TIMEZONE)
-    store.apply(tiny_shop.OBJECTS)
-    SHOP.write_landing(root / "landing" / "events", months=MONTHS)
-    return store
 
 
 def start(root: Path, verb: str, *, flush: int = 0, most_bytes: int = 0) -> subprocess.Popen[str]:
@@ -38,14 +28,14 @@ def wait(process: subprocess.Popen[str]) -> tuple[int, str]:
 
 @pytest.fixture(scope="module")
 def untouched(tmp_path_factory: pytest.TempPathFactory) -> FeatureStore:
-    store = prepared(tmp_path_factory.mktemp("untouched") / "store")
+    store = prepared(tmp_path_factory.mktemp("untouched") / "store", MONTHS)
     for run in VERBS.values():
         run(store)
     return store
 
 
 def test_a_store_whose_every_verb_was_killed_twice_ends_like_one_that_was_left_alone(tmp_path, untouched):
-    store, killed = prepared(tmp_path / "store"), 0
+    store, killed = prepared(tmp_path / "store", MONTHS), 0
     for verb, run in VERBS.items():
         for flush in (1, 2):
             code, told = wait(start(store.layout.root, verb, flush=flush))
@@ -54,18 +44,12 @@ def test_a_store_whose_every_verb_was_killed_twice_ends_like_one_that_was_left_a
             assert store.verify().is_equal
         run(store)
     assert killed >= 6
-    assert store.verify().is_equal
-    assert store.status().sources[0].rows == untouched.status().sources[0].rows
-    assert store.drift_history().equals(untouched.drift_history())
-    for name in store.registry.calibrations:
-        folders = [each.layout.calibrations(name) for each in (store, untouched)]
-        fitted = [parameters(folder, version) if (version := champion(folder)) else None for folder in folders]
-        assert fitted[0] == fitted[1]
+    assert_equal(store, untouched)
 
 
 @pytest.mark.parametrize("verb", ["ingest", "materialize"])
 def test_a_full_disk_is_said_and_loses_nothing(tmp_path, verb):
-    store = prepared(tmp_path / "store")
+    store = prepared(tmp_path / "store", MONTHS)
     if verb == "materialize":
         store.ingest("events")
     before = store.status()
@@ -79,7 +63,7 @@ def test_a_full_disk_is_said_and_loses_nothing(tmp_path, verb):
 
 
 def test_two_runs_of_the_same_months_at_once_leave_one_truth(tmp_path, untouched):
-    store = prepared(tmp_path / "store")
+    store = prepared(tmp_path / "store", MONTHS)
     for verb in ("ingest", "materialize"):
         outcomes = [wait(process) for process in [start(store.layout.root, verb) for _ in range(2)]]
         assert all(code == 0 or "CommitConflictError" in told for code, told in outcomes), outcomes

@@ -3,34 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import dagster as dg
 import pytest
 
 from featurestore.client import FeatureStore
-from featurestore.drift.calibrations import champion, parameters
-from featurestore.synth import Shop
 from featurestore.timeline import Month, months_between
 from pipelines.alerting.outbox import Message, Outbox, Send
 from pipelines.sensors import tell
-from tests.pipelines import tiny_shop
+from tests.pipelines.left_alone import assert_equal, prepared
 from tests.pipelines.services import Services, services, wait_for
 
 FIRST, LAST = "2016-01", "2016-12"
 MONTHS = months_between(Month.parse(FIRST), Month.parse(LAST))
 
 
-def prepared(root: Path) -> FeatureStore:
-    store = FeatureStore(root, timezone=tiny_shop.TIMEZONE)
-    store.apply(tiny_shop.OBJECTS)
-    Shop(events=20_000).write_landing(root / "landing" / "events", months=MONTHS)
-    return store
-
-
 @pytest.fixture(scope="module")
 def untouched(tmp_path_factory: pytest.TempPathFactory) -> FeatureStore:
-    store = prepared(tmp_path_factory.mktemp("untouched") / "store")
+    store = prepared(tmp_path_factory.mktemp("untouched") / "store", MONTHS)
     store.ingest("events")
     store.materialize()
     store.audit(MONTHS)
@@ -54,7 +44,7 @@ def remember(told: list[str]) -> Send:
 
 
 def test_a_run_whose_every_process_was_killed_ends_like_one_that_was_left_alone(running, untouched):
-    store = prepared(running.home.parent / "store")
+    store = prepared(running.home.parent / "store", MONTHS)
     told: list[str] = []
     cursor = tell(running.instance, store, remember(told), None)
     for name in ("code", "daemon"):
@@ -96,14 +86,3 @@ def killed_at_four_points(running: Services, store: FeatureStore) -> list[dg.Dag
         return attempts if attempts[-1].status is dg.DagsterRunStatus.SUCCESS else None
 
     return wait_for(succeeded, what="the run")
-
-
-def assert_equal(store: FeatureStore, untouched: FeatureStore) -> None:
-    """Compare events, scores and parameters, and each ledger with its events."""
-    assert store.verify().is_equal
-    assert store.status().sources[0].rows == untouched.status().sources[0].rows
-    assert store.drift_history().equals(untouched.drift_history())
-    for name in store.registry.calibrations:
-        folders = [each.layout.calibrations(name) for each in (store, untouched)]
-        fitted = [parameters(folder, version) if (version := champion(folder)) else None for folder in folders]
-        assert fitted[0] == fitted[1]
