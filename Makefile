@@ -63,7 +63,7 @@ demo: $(INSTALLED) ## Ten years in one command; DATA=completejourney or movielen
 ui: export DAGSTER_HOME := $(abspath $(ROOT))/.dagster
 ui: $(INSTALLED) ## Open the Dagster UI on the demo's store; DATA=, ROOT=, PORT=3000
 	@test -e '$(ROOT)/store.json' || { echo 'There is no store in $(ROOT) yet; run: make demo DATA=$(DATA)' >&2; exit 1; }
-	@mkdir -p "$$DAGSTER_HOME" && cp deploy/dagster.yaml "$$DAGSTER_HOME" && $(BIN)/python -m pipelines.prepare
+	@mkdir -p "$$DAGSTER_HOME" && cp deploy/dagster.yaml "$$DAGSTER_HOME" && $(BIN)/python -m featurestore_pipelines.prepare
 	@echo 'Dagster UI: http://127.0.0.1:$(PORT)'
 	@FEATURESTORE_ROOT='$(abspath $(ROOT))' FEATURESTORE_DEFINITIONS='$(MODULE_$(DATA))' \
 	  FEATURESTORE_FIRST_MONTH='$(FIRST_MONTH_$(DATA))' FEATURESTORE_LAST_MONTH='$(LAST_MONTH_$(DATA))' \
@@ -73,6 +73,7 @@ ui: $(INSTALLED) ## Open the Dagster UI on the demo's store; DATA=, ROOT=, PORT=
 check: $(INSTALLED) ## Lint, formatting, types
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@mkdir -p $(VENV)/typed && ln -sfn ../../pipelines $(VENV)/typed/featurestore_pipelines
 	@$(BIN)/mypy
 
 test: check ## Everything that must hold: check, then all tests

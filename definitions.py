@@ -10,10 +10,10 @@ FEATURESTORE_ALERT_URLS    receivers of alerts, apprise URLs separated by spaces
 
 import dagster as dg
 
-from pipelines.build import build_definitions
-from pipelines.partitions import partitions_from_environment
-from pipelines.resources import store_from_environment
-from pipelines.schedules import is_automatic
+from featurestore_pipelines.build import build_definitions
+from featurestore_pipelines.partitions import partitions_from_environment
+from featurestore_pipelines.resources import store_from_environment
+from featurestore_pipelines.schedules import is_automatic
 
 store = store_from_environment()
 defs: dg.Definitions = build_definitions(

@@ -11,7 +11,7 @@ import importlib
 import typing
 
 from featurestore.calendar import retail_season
-from featurestore.drift.policy import DriftPolicy
+from featurestore.drift.monitor.policy import DriftPolicy
 from featurestore.errors import (
     CalibrationError,
     CommitConflictError,
@@ -58,7 +58,7 @@ from featurestore.timeline import Offset
 
 if typing.TYPE_CHECKING:
     from featurestore.client import FeatureStore
-    from featurestore.drift.monitor import monitor_drift
+    from featurestore.drift.monitor.monitor import monitor_drift
 
 __version__ = "0.1.0"
 
@@ -110,7 +110,7 @@ __all__ = [
 ]
 
 # Loaded when they are first used: a module of definitions, or `--help`, needs neither.
-_ON_FIRST_USE = {"FeatureStore": "featurestore.client", "monitor_drift": "featurestore.drift.monitor"}
+_ON_FIRST_USE = {"FeatureStore": "featurestore.client", "monitor_drift": "featurestore.drift.monitor.monitor"}
 
 
 def __getattr__(name: str) -> typing.Any:

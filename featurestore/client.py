@@ -13,20 +13,17 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from featurestore.compute.batch import batch_features
-from featurestore.compute.derive import ParameterVersion
-from featurestore.compute.estimate import rebuilds
-from featurestore.compute.historical import HistoricalQuery, historical_query, stream_features, write_features
-from featurestore.compute.materialize import STAGES, MaterializeReport, materialize
-from featurestore.compute.publication import Publication
-from featurestore.compute.spine import read_table
-from featurestore.compute.verdict import VerifyReport
-from featurestore.compute.verify import verify
-from featurestore.compute.versions import ReadVersions
+from featurestore.compute.materialization.estimate import rebuilds
+from featurestore.compute.materialization.materialize import STAGES, MaterializeReport, materialize
+from featurestore.compute.retrieval.batch import batch_features
+from featurestore.compute.retrieval.historical import HistoricalQuery, historical_query, stream_features, write_features
+from featurestore.compute.retrieval.publication import Publication
+from featurestore.compute.retrieval.spine import read_table
+from featurestore.compute.verification.verdict import VerifyReport
+from featurestore.compute.verification.verify import verify
+from featurestore.compute.windows.derive import ParameterVersion
+from featurestore.compute.windows.versions import ReadVersions
 from featurestore.concurrency import each_of, one_at_a_time
-from featurestore.drift.acknowledge import Acknowledgement, acknowledge, acknowledgements
-from featurestore.drift.alert import Alert, Digest
-from featurestore.drift.alerts import Answers, alerts, digest_of, page_of
 from featurestore.drift.audit import (
     HISTORY_SCHEMA,
     AuditReport,
@@ -40,27 +37,29 @@ from featurestore.drift.audit import (
     read_sketches,
     take_snapshots,
 )
-from featurestore.drift.calibrations import rollback
-from featurestore.drift.dependence import calibrations_of
-from featurestore.drift.fitters import fitter
-from featurestore.drift.loop import DEFAULT_POLICY as RECALIBRATION
-from featurestore.drift.loop import recalibrate
-from featurestore.drift.overview import answers_of, audit_page
-from featurestore.drift.page import AuditPage, render_page, render_sheet
-from featurestore.drift.picture import draw_timeline
-from featurestore.drift.recalibrate import Decision
+from featurestore.drift.data_faults.source_audit import audit_source
+from featurestore.drift.recalibration.calibration_versions import rollback
+from featurestore.drift.recalibration.fitters import fitter
+from featurestore.drift.recalibration.loop import DEFAULT_POLICY as RECALIBRATION
+from featurestore.drift.recalibration.loop import recalibrate
+from featurestore.drift.recalibration.recalibrate import Decision
+from featurestore.drift.recalibration.rules import Outlook, Runs, budget_spent, outlook, running_alone
 from featurestore.drift.reliability import RELIABILITY_SCHEMA, reliability_table
-from featurestore.drift.report import WrittenReport
-from featurestore.drift.rules import Outlook, Runs, budget_spent, outlook, running_alone
-from featurestore.drift.source_audit import audit_source
+from featurestore.drift.reporting.acknowledge import Acknowledgement, acknowledge, acknowledgements
+from featurestore.drift.reporting.alert import Alert, Digest
+from featurestore.drift.reporting.alerts import Answers, alerts, digest_of, page_of
+from featurestore.drift.reporting.dependence import calibrations_of
+from featurestore.drift.reporting.evidently_report import WrittenReport
+from featurestore.drift.reporting.overview import answers_of, audit_page
+from featurestore.drift.reporting.page import AuditPage, render_page, render_sheet
+from featurestore.drift.reporting.timeline_picture import draw_timeline
 from featurestore.errors import CalibrationError, DefinitionError, UnknownNameError, did_you_mean
-from featurestore.lake.ingest import ingest
+from featurestore.lake.ingestion.ingest import ingest
+from featurestore.lake.ingestion.ingest_report import IngestReport
 from featurestore.lake.layout import create_or_open, read_json, write_json
 from featurestore.lake.lock import exclusive
 from featurestore.lake.publish import publish
-from featurestore.lake.report import IngestReport
-from featurestore.maintenance import RETENTION_HOURS, VacuumReport, pin, unpin, vacuum_store
-from featurestore.monitoring import (
+from featurestore.operations.monitoring import (
     POLICY,
     accepted_parameters,
     audited_view,
@@ -70,14 +69,15 @@ from featurestore.monitoring import (
     panel,
     resets,
 )
-from featurestore.serving import KEPT_PUBLICATIONS, last_good, publish_service
-from featurestore.soundness import source_faults, spoiled
+from featurestore.operations.publishing import KEPT_PUBLICATIONS, last_good, publish_service
+from featurestore.operations.spoiled_months import source_faults, spoiled
+from featurestore.operations.status import StoreStatus, store_status
+from featurestore.operations.vacuuming import RETENTION_HOURS, VacuumReport, pin, unpin, vacuum_store
 from featurestore.spec.document import Definition
 from featurestore.spec.plan import Plan
 from featurestore.spec.registry import Features, Registry
 from featurestore.spec.service import FeatureService
 from featurestore.spec.view import FeatureView
-from featurestore.status import StoreStatus, store_status
 from featurestore.timeline import HOUR_US, Interval, Month, day_start_us, length_steps, to_us
 
 Months = Month | date | str | Iterable[Month | date | str]

@@ -6,14 +6,14 @@ import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from featurestore.spec.document import Definition
-from pipelines.assets import build_assets
-from pipelines.assets.shared import CALIBRATION, EVENTS, LEDGER, SERVICES, TILES, Blueprint, key_of
-from pipelines.checks import VERIFIED, build_checks
-from pipelines.maintenance import build_maintenance
-from pipelines.partitions import monthly_partitions
-from pipelines.resources import Progress, StoreResource, ignore_progress
-from pipelines.schedules import DAILY_REFRESH, MONTH_CLOSE, PEAK_REFRESH, build_schedules
-from pipelines.sensors import RECALIBRATION, build_sensors
+from featurestore_pipelines.assets import build_assets
+from featurestore_pipelines.assets.shared import CALIBRATION, EVENTS, LEDGER, SERVICES, TILES, Blueprint, key_of
+from featurestore_pipelines.checks import VERIFIED, build_checks
+from featurestore_pipelines.maintenance import build_maintenance
+from featurestore_pipelines.partitions import monthly_partitions
+from featurestore_pipelines.resources import Progress, StoreResource, ignore_progress
+from featurestore_pipelines.schedules import DAILY_REFRESH, MONTH_CLOSE, PEAK_REFRESH, build_schedules
+from featurestore_pipelines.sensors import RECALIBRATION, build_sensors
 
 ASSETS_ONLY, BACKFILL = "assets", "backfill"
 

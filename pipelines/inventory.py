@@ -5,11 +5,11 @@ from featurestore.compute.state import KIND, LEDGER, MONTH, START, ViewState
 from featurestore.drift.audit import MONTH as AUDITED_MONTH
 from featurestore.lake.footer import read_footer
 from featurestore.lake.table import CommittedFile, Table
-from featurestore.monitoring import audited_view
+from featurestore.operations.monitoring import audited_view
 from featurestore.spec.aggregations import Count, Distinct, Sum
 from featurestore.spec.view import FeatureView
 from featurestore.timeline import Month
-from pipelines.metadata import Metadata, plot, size_of
+from featurestore_pipelines.metadata import Metadata, plot, size_of
 
 NEVER_NULL = (Count, Distinct, Sum)
 """Aggregations that are 0 without events; the values of all others can be missing."""

@@ -8,8 +8,8 @@ from featurestore.spec.expression import parse
 from featurestore.spec.registry import Registry
 from featurestore.spec.source import EventSource
 from featurestore.spec.view import Feature, FeatureView
-from pipelines.assets.shared import CALIBRATION, EVENTS, FEATURES, key_of
-from pipelines.metadata import Metadata
+from featurestore_pipelines.assets.shared import CALIBRATION, EVENTS, FEATURES, key_of
+from featurestore_pipelines.metadata import Metadata
 
 SCHEMA, LINEAGE = "dagster/column_schema", "dagster/column_lineage"
 

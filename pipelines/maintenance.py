@@ -3,11 +3,11 @@
 import dagster as dg
 from pydantic import Field
 
-from featurestore.maintenance import RETENTION_HOURS
-from pipelines.assets.shared import Blueprint
-from pipelines.failures import readable_failures
-from pipelines.resources import StoreResource
-from pipelines.schedules import MAINTENANCE
+from featurestore.operations.vacuuming import RETENTION_HOURS
+from featurestore_pipelines.assets.shared import Blueprint
+from featurestore_pipelines.failures import readable_failures
+from featurestore_pipelines.resources import StoreResource
+from featurestore_pipelines.schedules import MAINTENANCE
 
 
 class VacuumConfig(dg.Config):

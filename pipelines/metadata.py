@@ -10,7 +10,7 @@ from typing import Any
 
 import dagster as dg
 
-from featurestore.drift.markup import markdown
+from featurestore.drift.reporting.markup import markdown
 from featurestore.lake.table import CommittedFile
 
 PICTURES = {".png": "image/png", ".svg": "image/svg+xml"}

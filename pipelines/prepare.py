@@ -1,6 +1,6 @@
 """Prepare: what Dagster's storage must hold before its processes start.
 
-    python -m pipelines.prepare
+    python -m featurestore_pipelines.prepare
 
 Makes the storage below ``DAGSTER_HOME``, which several processes would spoil if each made it at once, and the pools: Dagster
 gives a pool its default limit when it first sees it in the queue, and lets the runs of that moment pass unchecked.
@@ -8,7 +8,7 @@ gives a pool its default limit when it first sees it in the queue, and lets the 
 
 import dagster as dg
 
-from pipelines.assets.shared import STAGES
+from featurestore_pipelines.assets.shared import STAGES
 
 
 def prepare(instance: dg.DagsterInstance) -> None:

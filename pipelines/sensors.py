@@ -16,16 +16,16 @@ from dagster._core.execution.stats import RunStepKeyStatsSnapshot
 from dagster._core.storage.tags import WILL_RETRY_TAG
 
 from featurestore.client import FeatureStore
-from featurestore.lake.inputs import files_below
+from featurestore.lake.ingestion.inputs import files_below
 from featurestore.spec.registry import Registry
 from featurestore.spec.source import EventSource
-from pipelines.alerting.messages import alert_message, failure_message
-from pipelines.alerting.outbox import Outbox, Send
-from pipelines.alerting.receivers import URLS_VARIABLE, receivers_from_environment
-from pipelines.assets.drift import ASKED_FOR
-from pipelines.assets.shared import AUDIT_KEY, CALIBRATION, Blueprint, key_of
-from pipelines.resources import StoreResource
-from pipelines.schedules import DAILY_REFRESH
+from featurestore_pipelines.alerting.messages import alert_message, failure_message
+from featurestore_pipelines.alerting.outbox import Outbox, Send
+from featurestore_pipelines.alerting.receivers import URLS_VARIABLE, receivers_from_environment
+from featurestore_pipelines.assets.drift import ASKED_FOR
+from featurestore_pipelines.assets.shared import AUDIT_KEY, CALIBRATION, Blueprint, key_of
+from featurestore_pipelines.resources import StoreResource
+from featurestore_pipelines.schedules import DAILY_REFRESH
 
 RECALIBRATION = "recalibration"
 MOST_REPORTS_A_TICK = 240

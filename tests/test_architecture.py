@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import tomllib
 from collections.abc import Iterator
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
@@ -21,34 +22,40 @@ STANDS_ON = {
     "featurestore.calendar": ("featurestore.timeline",),
     "featurestore.spec": ("featurestore.calendar",),
     "featurestore.lake": ("featurestore.spec", "featurestore.concurrency"),
-    "featurestore.compute": ("featurestore.lake",),
+    "featurestore.lake.ingestion": ("featurestore.lake",),
+    "featurestore.compute": ("featurestore.lake.ingestion",),
+    "featurestore.compute.search": ("featurestore.compute",),
+    "featurestore.compute.items": ("featurestore.compute.search",),
+    "featurestore.compute.folds": ("featurestore.compute.search",),
+    "featurestore.compute.forms": ("featurestore.compute.items", "featurestore.compute.folds"),
+    "featurestore.compute.materialization": ("featurestore.compute.forms",),
+    "featurestore.compute.windows": ("featurestore.compute.materialization",),
+    "featurestore.compute.as_known": ("featurestore.compute.windows",),
+    "featurestore.compute.retrieval": ("featurestore.compute.as_known",),
+    "featurestore.compute.snapshots": ("featurestore.compute.windows",),
+    "featurestore.compute.verification": ("featurestore.compute.materialization",),
     "featurestore.drift": ("featurestore.lake",),
-    "featurestore.status": ("featurestore.compute", "featurestore.drift"),
-    "featurestore.monitoring": ("featurestore.compute", "featurestore.drift"),
-    "featurestore.soundness": ("featurestore.compute", "featurestore.drift"),
-    "featurestore.maintenance": ("featurestore.compute",),
-    "featurestore.serving": ("featurestore.compute", "featurestore.drift"),
-    "featurestore.client": (
-        "featurestore.status",
-        "featurestore.monitoring",
-        "featurestore.soundness",
-        "featurestore.maintenance",
-        "featurestore.serving",
+    "featurestore.operations": (
+        "featurestore.compute.retrieval",
+        "featurestore.compute.snapshots",
+        "featurestore.compute.verification",
+        "featurestore.drift",
     ),
+    "featurestore.client": ("featurestore.operations",),
     "featurestore": ("featurestore.client",),
     "featurestore.shop": ("featurestore.spec",),
     "featurestore.synth": ("featurestore.spec",),
     "featurestore.datasets": ("featurestore.spec", "featurestore.shop"),
-    "pipelines": ("featurestore", "featurestore.shop", "featurestore.synth", "featurestore.datasets"),
-    "definitions": ("pipelines",),
-    "featurestore.cli": ("featurestore", "pipelines"),
+    "featurestore_pipelines": ("featurestore", "featurestore.shop", "featurestore.synth", "featurestore.datasets"),
+    "definitions": ("featurestore_pipelines",),
+    "featurestore.cli": ("featurestore", "featurestore_pipelines"),
 }
 
 # Library: the only places that may import it.
 DOORS = {
-    "evidently": ("featurestore.drift.report",),
-    "dagster": ("pipelines", "definitions"),
-    "apprise": ("pipelines.alerting.receivers",),
+    "evidently": ("featurestore.drift.reporting.evidently_report",),
+    "dagster": ("featurestore_pipelines", "definitions"),
+    "apprise": ("featurestore_pipelines.alerting.receivers",),
     "deltalake": ("featurestore.lake",),
     "sqlglot": ("featurestore.spec.expression",),
     "typer": ("featurestore.cli",),
@@ -66,7 +73,7 @@ MAX_MODULE_LINES = 300
 LONG_MODULES = {
     "featurestore/client.py": "a facade: one verb after the other, each documented in full and delegating in a few lines",
     "featurestore/drift/audit.py": "one audit from snapshots to report, in the order of its steps",
-    "featurestore/lake/identity.py": "one question, which version of an event counts, asked as gates and then repairs",
+    "featurestore/lake/ingestion/identity.py": "one question, which version of an event counts, asked as gates and then repairs",
 }
 MAX_FUNCTION_LINES = 60
 LONG_FUNCTIONS: dict[str, str] = {}
@@ -87,12 +94,14 @@ def _sources(*tops: str) -> list[Path]:
     return sorted(path for path in found if path.exists())
 
 
+INSTALLED_AS = {"pipelines": "featurestore_pipelines"}
 PRODUCT = _sources("featurestore", "pipelines", "definitions.py")
 
 
 def _module(path: Path) -> str:
     parts = path.relative_to(ROOT).with_suffix("").parts
-    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+    name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+    return INSTALLED_AS.get(parts[0], parts[0]) + name[len(parts[0]) :]
 
 
 MODULES = {_module(path): path for path in PRODUCT}
@@ -133,7 +142,7 @@ def test_imports_point_down_lazy_ones_included() -> None:
         f"{path.relative_to(ROOT)}:{line} imports {imported}"
         for module, path in MODULES.items()
         for imported, line in _imports(path)
-        if imported.split(".")[0] in ("featurestore", "pipelines", "definitions")
+        if imported.split(".")[0] in ("featurestore", "featurestore_pipelines", "definitions")
         if _layer(imported) not in _below(_layer(module))
     ]
     assert upward == []
@@ -150,8 +159,21 @@ def test_no_module_imports_itself_in_a_circle() -> None:
         pytest.fail(f"circle: {' -> '.join(error.args[1])}")
 
 
+def test_every_package_is_installed_and_nothing_of_a_users_is_shadowed() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
+    there = {module for module, path in MODULES.items() if path.name == "__init__.py"}
+    assert set(settings["packages"]) == there
+    assert {name.partition(".")[0] for name in there} == {"featurestore", "featurestore_pipelines"}
+    assert "py-modules" not in settings
+
+
 def test_only_one_command_reaches_the_pipelines() -> None:
-    users = {module for module, path in MODULES.items() for imported, _ in _imports(path) if _is_in(imported, "pipelines")}
+    users = {
+        module
+        for module, path in MODULES.items()
+        for imported, _ in _imports(path)
+        if _is_in(imported, "featurestore_pipelines")
+    }
     assert {module for module in users if _is_in(module, "featurestore")} <= {
         "featurestore.cli.demo",
         "featurestore.cli.demo_screen",

@@ -19,7 +19,14 @@ from featurestore.cli.app import app
 from featurestore.cli.demo_screen import show_result
 from featurestore.drift.audit import Episode
 from featurestore.timeline import Month
-from pipelines.demo.result import DemoResult, PlantedOutcome, ProbabilityError, Recalibration, StageTime, TrainingSet
+from featurestore_pipelines.demo.result import (
+    DemoResult,
+    PlantedOutcome,
+    ProbabilityError,
+    Recalibration,
+    StageTime,
+    TrainingSet,
+)
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

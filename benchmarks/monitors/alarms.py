@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 
 from benchmarks.monitors.worlds import FIRST_SCORED, MONTHS
-from featurestore.drift.fault import FAULT_KINDS
-from featurestore.drift.state import DRIFT, LATCHED
+from featurestore.drift.monitor.fault import FAULT_KINDS
+from featurestore.drift.monitor.state import DRIFT, LATCHED
 
 _INDEX = {month.first_day: t for t, month in enumerate(MONTHS)}
 

@@ -8,10 +8,10 @@ from datetime import date
 import pyarrow as pa
 
 from benchmarks.monitors.alarms import Alarms, of_table
-from featurestore.drift.fault import FAULT_KINDS
-from featurestore.drift.monitor import monitor_sketches, sketch_months
-from featurestore.drift.policy import DriftPolicy
-from featurestore.drift.state import DRIFT
+from featurestore.drift.monitor.fault import FAULT_KINDS
+from featurestore.drift.monitor.monitor import monitor_sketches, sketch_months
+from featurestore.drift.monitor.policy import DriftPolicy
+from featurestore.drift.monitor.state import DRIFT
 from featurestore.timeline import Month
 
 RECALIBRATED_AFTER_MONTHS = 3

@@ -13,8 +13,8 @@ from benchmarks.cost import peak_bytes
 from benchmarks.monitors.features import draw_features
 from benchmarks.monitors.rows import snapshots
 from benchmarks.monitors.worlds import HARD, MONTHS
-from featurestore.drift.edges import EdgeSet
-from featurestore.drift.monitor import monitor_sketches, sketch_month
+from featurestore.drift.monitor.monitor import monitor_sketches, sketch_month
+from featurestore.drift.sketches.edges import EdgeSet
 
 
 def measure_speed(features: int, rows: int, seed: int) -> dict[str, Any]:

@@ -41,7 +41,7 @@ def demo(
 
 def _load_demo() -> Callable[..., Any]:
     try:
-        from pipelines.demo import run_demo
+        from featurestore_pipelines.demo import run_demo
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         if package not in EXTRA_OF:

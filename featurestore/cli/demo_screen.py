@@ -10,7 +10,7 @@ from featurestore.cli.options import DEFAULT_ROOT
 from featurestore.cli.screen import say, show_table
 
 if TYPE_CHECKING:
-    from pipelines.demo import DemoResult, PlantedOutcome, ProbabilityError, Recalibration
+    from featurestore_pipelines.demo import DemoResult, PlantedOutcome, ProbabilityError, Recalibration
 
 
 def show_result(result: DemoResult) -> None:

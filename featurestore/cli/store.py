@@ -13,7 +13,7 @@ from featurestore.cli.opening import load_definitions, open_store
 from featurestore.cli.options import DEFAULT_ROOT, Json, Root, Views
 from featurestore.cli.rows import read_rows, write_rows, writer_for
 from featurestore.client import FeatureStore
-from featurestore.status import StoreStatus
+from featurestore.operations.status import StoreStatus
 
 
 def apply(

@@ -24,15 +24,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from featurestore.calendar import retail_season
-from featurestore.drift.course import Resets
-from featurestore.drift.edges import EdgeSet
-from featurestore.drift.fault import FAULT_KINDS
-from featurestore.drift.monitor import DRIFT_SCHEMA, NO_EDGES, monitor_sketches, sketch_month
-from featurestore.drift.policy import DriftPolicy
-from featurestore.drift.record import NOTHING_SPOILED, Spoiled
-from featurestore.drift.report import WrittenReport, write_report
-from featurestore.drift.segments import Places
-from featurestore.drift.state import DRIFT
+from featurestore.drift.monitor.course import Resets
+from featurestore.drift.monitor.fault import FAULT_KINDS
+from featurestore.drift.monitor.feature_series import NOTHING_SPOILED, Spoiled
+from featurestore.drift.monitor.monitor import DRIFT_SCHEMA, NO_EDGES, monitor_sketches, sketch_month
+from featurestore.drift.monitor.policy import DriftPolicy
+from featurestore.drift.monitor.state import DRIFT
+from featurestore.drift.reporting.evidently_report import WrittenReport, write_report
+from featurestore.drift.sketches.edges import EdgeSet
+from featurestore.drift.sketches.segments import Places
 from featurestore.errors import FeatureStoreError
 from featurestore.lake.parquet import read_parquet, write_parquet
 from featurestore.lake.table import CommittedFile, Table, commit, describe, stage

@@ -6,9 +6,9 @@ from pathlib import Path
 import dagster as dg
 from dagster._core.storage.tags import WILL_RETRY_TAG
 
-from featurestore.drift.alert import Alert
-from featurestore.drift.markup import markdown
-from pipelines.alerting.outbox import Message
+from featurestore.drift.reporting.alert import Alert
+from featurestore.drift.reporting.markup import markdown
+from featurestore_pipelines.alerting.outbox import Message
 
 NEXT = {
     True: "its process was gone, and Dagster starts it again; there is nothing to do unless no later run of it succeeds",

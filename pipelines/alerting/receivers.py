@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from featurestore.errors import DefinitionError, MissingExtraError
-from pipelines.alerting.outbox import Message
+from featurestore_pipelines.alerting.outbox import Message
 
 URLS_VARIABLE = "FEATURESTORE_ALERT_URLS"
 

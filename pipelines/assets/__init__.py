@@ -4,12 +4,12 @@ import warnings
 
 import dagster as dg
 
-from pipelines.assets.calibration import build_calibration
-from pipelines.assets.drift import build_drift_report
-from pipelines.assets.features import build_features, build_ledger, build_tiles, joined_specs
-from pipelines.assets.ingest import build_events
-from pipelines.assets.services import build_services
-from pipelines.assets.shared import Blueprint
+from featurestore_pipelines.assets.calibration import build_calibration
+from featurestore_pipelines.assets.drift import build_drift_report
+from featurestore_pipelines.assets.features import build_features, build_ledger, build_tiles, joined_specs
+from featurestore_pipelines.assets.ingest import build_events
+from featurestore_pipelines.assets.services import build_services
+from featurestore_pipelines.assets.shared import Blueprint
 
 
 def build_assets(blueprint: Blueprint) -> list[dg.AssetsDefinition | dg.AssetSpec]:

@@ -5,14 +5,23 @@ from typing import Any
 
 import dagster as dg
 
-from featurestore.drift.recalibrate import Decision
+from featurestore.drift.recalibration.recalibrate import Decision
 from featurestore.spec.document import fingerprint
 from featurestore.spec.service import Calibration
-from pipelines.assets.shared import AUDIT_KEY, CALIBRATION, FEATURES, Blueprint, key_of, owners_of, stage_asset, tags_of
-from pipelines.failures import readable_failures
-from pipelines.metadata import Metadata, name_of, plot, table_of, texts_of
-from pipelines.partitions import finished_months_of
-from pipelines.resources import Progress, StoreResource
+from featurestore_pipelines.assets.shared import (
+    AUDIT_KEY,
+    CALIBRATION,
+    FEATURES,
+    Blueprint,
+    key_of,
+    owners_of,
+    stage_asset,
+    tags_of,
+)
+from featurestore_pipelines.failures import readable_failures
+from featurestore_pipelines.metadata import Metadata, name_of, plot, table_of, texts_of
+from featurestore_pipelines.partitions import finished_months_of
+from featurestore_pipelines.resources import Progress, StoreResource
 
 DESCRIPTION = """Fitted parameters that features and consumers read, refitted when drift calls for it. {description}
 

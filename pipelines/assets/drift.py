@@ -8,17 +8,17 @@ from pydantic import Field
 
 from featurestore.client import FeatureStore
 from featurestore.drift.audit import AuditReport, Episode, episodes
-from featurestore.drift.dependence import calibrations_of
-from featurestore.drift.fault import FAULT_KINDS
-from featurestore.drift.fitters import fitter
-from featurestore.drift.report import WrittenReport
-from featurestore.drift.rules import Runs
-from featurestore.drift.state import DRIFT, LATCHED, STATES, WATCH
+from featurestore.drift.monitor.fault import FAULT_KINDS
+from featurestore.drift.monitor.state import DRIFT, LATCHED, STATES, WATCH
+from featurestore.drift.recalibration.fitters import fitter
+from featurestore.drift.recalibration.rules import Runs
+from featurestore.drift.reporting.dependence import calibrations_of
+from featurestore.drift.reporting.evidently_report import WrittenReport
 from featurestore.spec.document import digest, fingerprint
 from featurestore.spec.registry import Registry
 from featurestore.spec.view import FeatureView
 from featurestore.timeline import Month
-from pipelines.assets.shared import (
+from featurestore_pipelines.assets.shared import (
     AUDIT_KEY,
     DRIFT_REPORT,
     FEATURES,
@@ -30,10 +30,10 @@ from pipelines.assets.shared import (
     tags_of,
     units,
 )
-from pipelines.failures import readable_failures
-from pipelines.metadata import Metadata, in_short, list_of, name_of, picture_of, plot
-from pipelines.partitions import finished_months_of
-from pipelines.resources import Progress, StoreResource
+from featurestore_pipelines.failures import readable_failures
+from featurestore_pipelines.metadata import Metadata, in_short, list_of, name_of, picture_of, plot
+from featurestore_pipelines.partitions import finished_months_of
+from featurestore_pipelines.resources import Progress, StoreResource
 
 MOST_TOP_DRIFTS = 6
 ASKED_FOR = "calibrations_asked_for"

@@ -9,19 +9,19 @@ import dagster as dg
 
 from featurestore.client import FeatureStore
 from featurestore.errors import IngestError
-from featurestore.lake.inputs import files_below
-from featurestore.lake.report import IngestReport
+from featurestore.lake.ingestion.ingest_report import IngestReport
+from featurestore.lake.ingestion.inputs import files_below
 from featurestore.lake.table import Table
 from featurestore.spec.document import fingerprint
 from featurestore.spec.registry import Registry
 from featurestore.spec.source import EventSource
 from featurestore.timeline import Month
-from pipelines.assets.shared import EVENTS, Blueprint, chosen, key_of, owners_of, stage_asset, tags_of
-from pipelines.failures import readable_failures
-from pipelines.lineage import source_columns
-from pipelines.metadata import Metadata, plot, size_of, table_of
-from pipelines.partitions import months_of
-from pipelines.resources import Progress, StoreResource
+from featurestore_pipelines.assets.shared import EVENTS, Blueprint, chosen, key_of, owners_of, stage_asset, tags_of
+from featurestore_pipelines.failures import readable_failures
+from featurestore_pipelines.lineage import source_columns
+from featurestore_pipelines.metadata import Metadata, plot, size_of, table_of
+from featurestore_pipelines.partitions import months_of
+from featurestore_pipelines.resources import Progress, StoreResource
 
 DESCRIPTION = """{description}
 

@@ -6,19 +6,29 @@ from typing import Any
 import dagster as dg
 
 from featurestore.client import FeatureStore
-from featurestore.drift.calibrations import champion
+from featurestore.drift.recalibration.calibration_versions import champion
 from featurestore.errors import NotMaterializedError
 from featurestore.lake.table import Table
 from featurestore.spec.document import fingerprint
 from featurestore.spec.registry import Registry
 from featurestore.spec.service import FeatureService
 from featurestore.timeline import Month
-from pipelines.assets.shared import FEATURES, LEDGER, SERVICES, Blueprint, chosen, key_of, owners_of, stage_asset, tags_of
-from pipelines.failures import readable_failures
-from pipelines.lineage import service_columns
-from pipelines.metadata import Metadata, plot, table_of
-from pipelines.partitions import months_of
-from pipelines.resources import Progress, StoreResource
+from featurestore_pipelines.assets.shared import (
+    FEATURES,
+    LEDGER,
+    SERVICES,
+    Blueprint,
+    chosen,
+    key_of,
+    owners_of,
+    stage_asset,
+    tags_of,
+)
+from featurestore_pipelines.failures import readable_failures
+from featurestore_pipelines.lineage import service_columns
+from featurestore_pipelines.metadata import Metadata, plot, table_of
+from featurestore_pipelines.partitions import months_of
+from featurestore_pipelines.resources import Progress, StoreResource
 
 DESCRIPTION = """What `{name}` reads: {count} features of {views}. {description}
 

@@ -12,7 +12,7 @@ import dagster as dg
 from featurestore.client import FeatureStore
 from featurestore.spec.document import Definition
 from featurestore.spec.registry import Registry
-from pipelines.resources import Progress, StoreResource
+from featurestore_pipelines.resources import Progress, StoreResource
 
 OWNER = "feature-platform"
 EVENTS, TILES, LEDGER, FEATURES, SERVICES = "events", "tiles", "ledger", "features", "services"

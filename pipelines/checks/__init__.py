@@ -8,10 +8,10 @@ from collections.abc import Sequence
 
 import dagster as dg
 
-from pipelines.assets.shared import Blueprint
-from pipelines.checks.drift import build_calibration_checks, build_drift_checks, build_forecast_checks
-from pipelines.checks.events import build_event_checks
-from pipelines.checks.ledgers import VERIFIED, build_ledger_checks
+from featurestore_pipelines.assets.shared import Blueprint
+from featurestore_pipelines.checks.drift import build_calibration_checks, build_drift_checks, build_forecast_checks
+from featurestore_pipelines.checks.events import build_event_checks
+from featurestore_pipelines.checks.ledgers import VERIFIED, build_ledger_checks
 
 __all__ = ["VERIFIED", "build_checks"]
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import dagster as dg
 
-from featurestore.drift.calibrations import audit_log
+from featurestore.drift.recalibration.calibration_versions import audit_log
 from featurestore.drift.reliability import series_of
-from pipelines.assets.shared import CALIBRATION, DRIFT_REPORT, Blueprint, key_of
-from pipelines.metadata import in_short, name_of, plot, table_of, texts_of
-from pipelines.resources import StoreResource
+from featurestore_pipelines.assets.shared import CALIBRATION, DRIFT_REPORT, Blueprint, key_of
+from featurestore_pipelines.metadata import in_short, name_of, plot, table_of, texts_of
+from featurestore_pipelines.resources import StoreResource
 
 DRIFT_STATES, FORECASTS, ERROR = "drift_states", "forecasts_hold", "calibration_error"
 MOST_ERROR_GROWTH = 1.25

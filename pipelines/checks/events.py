@@ -6,16 +6,16 @@ import dagster as dg
 
 from featurestore.client import FeatureStore
 from featurestore.errors import StoreError
-from featurestore.lake.columns import arrow_schema
+from featurestore.lake.ingestion.columns import arrow_schema
 from featurestore.lake.session import connect, quote
 from featurestore.lake.table import Table, parquet_scan_sql
 from featurestore.spec.source import EventSource
 from featurestore.timeline import Month
-from pipelines.assets.ingest import ingest_month
-from pipelines.assets.shared import EVENTS, Blueprint, key_of
-from pipelines.metadata import Metadata, plot
-from pipelines.partitions import last_month_of
-from pipelines.resources import StoreResource
+from featurestore_pipelines.assets.ingest import ingest_month
+from featurestore_pipelines.assets.shared import EVENTS, Blueprint, key_of
+from featurestore_pipelines.metadata import Metadata, plot
+from featurestore_pipelines.partitions import last_month_of
+from featurestore_pipelines.resources import StoreResource
 
 MOST_QUARANTINED_SHARE, ALARMING_QUARANTINED_SHARE = 0.005, 0.05
 Verdict = tuple[bool, Metadata]

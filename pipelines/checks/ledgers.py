@@ -5,13 +5,13 @@ from collections.abc import Iterator
 import dagster as dg
 from pydantic import Field
 
-from featurestore.compute.continuity import check_continuity
+from featurestore.compute.verification.continuity import check_continuity
 from featurestore.timeline import Month
-from pipelines.assets.shared import LEDGER, Blueprint, key_of
-from pipelines.inventory import Inventory
-from pipelines.metadata import Metadata, plot, table_of
-from pipelines.partitions import last_month_of
-from pipelines.resources import StoreResource
+from featurestore_pipelines.assets.shared import LEDGER, Blueprint, key_of
+from featurestore_pipelines.inventory import Inventory
+from featurestore_pipelines.metadata import Metadata, plot, table_of
+from featurestore_pipelines.partitions import last_month_of
+from featurestore_pipelines.resources import StoreResource
 
 ROWS_MATCH, CONTINUITY, VERIFIED = "rows_match_tiles", "continuity", "verified"
 DESCRIPTIONS = {

@@ -9,12 +9,12 @@ from pathlib import Path
 from featurestore.client import FeatureStore
 from featurestore.compute.keys import load_keys
 from featurestore.drift.audit import AuditReport
-from featurestore.drift.calibrations import audit_log
+from featurestore.drift.recalibration.calibration_versions import audit_log
 from featurestore.timeline import Month
-from pipelines.demo.data import DemoData
-from pipelines.demo.result import DemoResult, Recalibration, StageTime, TrainingSet
-from pipelines.demo.score import count_unplanted, score_planted
-from pipelines.demo.truth import TRUE_MONTHS, score_return_probability
+from featurestore_pipelines.demo.data import DemoData
+from featurestore_pipelines.demo.result import DemoResult, Recalibration, StageTime, TrainingSet
+from featurestore_pipelines.demo.score import count_unplanted, score_planted
+from featurestore_pipelines.demo.truth import TRUE_MONTHS, score_return_probability
 
 
 def gather_result(

@@ -21,18 +21,24 @@ from featurestore.errors import FeatureStoreError, StoreError
 from featurestore.lake.layout import read_json, write_json
 from featurestore.spec.registry import Registry
 from featurestore.timeline import Month
-from pipelines.assets.drift import DriftReportConfig, draw_reports
-from pipelines.assets.shared import CALIBRATION, DRIFT_REPORT, EVENTS, FEATURES, LEDGER, SERVICES, TILES
-from pipelines.assets.shared import STAGES as ASSETS
-from pipelines.build import ASSETS_ONLY, BACKFILL, build_definitions
-from pipelines.demo.data import DemoData, demo_data
-from pipelines.demo.gather import gather_result
-from pipelines.demo.result import DemoResult, TrainingSet
-from pipelines.demo.spine import sample_spine
-from pipelines.demo.watch import Listener, Stopwatch
-from pipelines.event_log import open_instance
-from pipelines.partitions import FIRST_MONTH_VARIABLE, LAST_MONTH_VARIABLE, RANGE_END, RANGE_START, monthly_partitions
-from pipelines.resources import DEFINITIONS_VARIABLE, ROOT_VARIABLE, StoreResource
+from featurestore_pipelines.assets.drift import DriftReportConfig, draw_reports
+from featurestore_pipelines.assets.shared import CALIBRATION, DRIFT_REPORT, EVENTS, FEATURES, LEDGER, SERVICES, TILES
+from featurestore_pipelines.assets.shared import STAGES as ASSETS
+from featurestore_pipelines.build import ASSETS_ONLY, BACKFILL, build_definitions
+from featurestore_pipelines.demo.data import DemoData, demo_data
+from featurestore_pipelines.demo.gather import gather_result
+from featurestore_pipelines.demo.result import DemoResult, TrainingSet
+from featurestore_pipelines.demo.spine import sample_spine
+from featurestore_pipelines.demo.watch import Listener, Stopwatch
+from featurestore_pipelines.event_log import open_instance
+from featurestore_pipelines.partitions import (
+    FIRST_MONTH_VARIABLE,
+    LAST_MONTH_VARIABLE,
+    RANGE_END,
+    RANGE_START,
+    monthly_partitions,
+)
+from featurestore_pipelines.resources import DEFINITIONS_VARIABLE, ROOT_VARIABLE, StoreResource
 
 LANDING, TRAINING_SET, REPORTS = "landing", "training_set", "reports"
 STAGES = (LANDING, *ASSETS, TRAINING_SET, REPORTS)

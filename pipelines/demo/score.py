@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 from featurestore.drift.audit import AuditReport, Episode
-from featurestore.drift.state import DRIFT, LATCHED
+from featurestore.drift.monitor.state import DRIFT, LATCHED
 from featurestore.synth import PlantedDrift
 from featurestore.timeline import Month
-from pipelines.demo.result import PlantedOutcome
+from featurestore_pipelines.demo.result import PlantedOutcome
 
 FOUND_WITHIN_MONTHS, GRADUAL_FOUND_WITHIN_MONTHS = 6, 24
 """Windows of 90 days behind a delay of 45 hold nothing but new events after five months."""

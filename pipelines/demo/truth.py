@@ -7,11 +7,11 @@ import pyarrow as pa
 
 from featurestore.client import FeatureStore
 from featurestore.compute.keys import load_keys
-from featurestore.drift.calibrations import champion, parameters, versions
-from featurestore.drift.fitters.beta_binomial import shrunken_rates
+from featurestore.drift.recalibration.calibration_versions import champion, parameters, versions
+from featurestore.drift.recalibration.fitters.beta_binomial import shrunken_rates
 from featurestore.synth import Truth
 from featurestore.timeline import Month
-from pipelines.demo.result import ProbabilityError
+from featurestore_pipelines.demo.result import ProbabilityError
 
 TRUE_MONTHS = 3
 CALIBRATION = "return_prior"

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import dagster as dg
 
-from pipelines.demo.result import StageTime
+from featurestore_pipelines.demo.result import StageTime
 
 Listener = Callable[[str, int, int], None]
 CHECKS = "checks"

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta, timezone
 import numpy as np
 import pyarrow as pa
 
-from featurestore.lake.ingest import ingest
+from featurestore.lake.ingestion.ingest import ingest
 from featurestore.lake.layout import Layout
 from featurestore.spec import EventSource
 from tests.compute.oracle import first_instant, floor_step

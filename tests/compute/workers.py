@@ -9,7 +9,7 @@ from multiprocessing.synchronize import Barrier
 
 import numpy as np
 
-from featurestore.compute.materialize import materialize
+from featurestore.compute.materialization.materialize import materialize
 from featurestore.errors import CommitConflictError
 from featurestore.lake.layout import create_or_open
 from featurestore.spec import Count, Entity, FeatureView, Sum

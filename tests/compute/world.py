@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from featurestore.compute.historical import historical_query
+from featurestore.compute.retrieval.historical import historical_query
 from featurestore.lake.layout import Layout
 from featurestore.lake.table import Table, commit, describe, stage
 from featurestore.spec import EventSource, FeatureView, Registry

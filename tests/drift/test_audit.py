@@ -20,7 +20,7 @@ from featurestore.drift.audit import (
     read_snapshot,
     take_snapshots,
 )
-from featurestore.drift.policy import DriftPolicy
+from featurestore.drift.monitor.policy import DriftPolicy
 from featurestore.errors import FeatureStoreError
 from featurestore.lake.table import Table
 from featurestore.timeline import Month, months_between

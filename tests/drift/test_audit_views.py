@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from featurestore.drift.audit import AuditedView, audit_views, last_snapshot, read_sketches, take_snapshots
-from featurestore.drift.policy import DriftPolicy
+from featurestore.drift.monitor.policy import DriftPolicy
 from featurestore.errors import FeatureStoreError
 from featurestore.lake.table import Table
 from featurestore.timeline import Month, months_between

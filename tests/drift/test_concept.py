@@ -12,10 +12,10 @@ import pytest
 
 import featurestore as fs
 from featurestore.client import FeatureStore
-from featurestore.drift.calibrations import Challenger, record
-from featurestore.drift.recalibrate import Decision, Trigger
+from featurestore.drift.recalibration.calibration_versions import Challenger, record
+from featurestore.drift.recalibration.recalibrate import Decision, Trigger
 from featurestore.drift.reliability import Reliability, series_of
-from featurestore.monitoring import resets
+from featurestore.operations.monitoring import resets
 from featurestore.timeline import DAY_US, Month, months_between
 
 TIMEZONE, DELAY_DAYS, ITEMS = "Asia/Shanghai", 45, 60

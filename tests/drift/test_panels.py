@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from featurestore.drift.monitor import monitor_drift, monitor_sketches, sketch_months
-from tests.drift.test_monitor import ROWS, first, month, snapshots, states
+from featurestore.drift.monitor.monitor import monitor_drift, monitor_sketches, sketch_months
+from tests.drift.monitor.test_monitor import ROWS, first, month, snapshots, states
 
 MEMBERS = -0.95 * np.log(np.arange(1, 32))
 """Logarithms of the sizes of the members of a small panel, the same every month: a few large ones, many small ones."""

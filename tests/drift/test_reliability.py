@@ -10,10 +10,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from featurestore.drift.monitor import monitor_drift, sketch_months
-from featurestore.drift.page.reliability import reliability_figure
-from featurestore.drift.policy import DriftPolicy
-from featurestore.drift.portrait import ReliabilityPortrait
+from featurestore.drift.monitor.monitor import monitor_drift, sketch_months
+from featurestore.drift.monitor.policy import DriftPolicy
 from featurestore.drift.reliability import (
     LIMITS,
     Reliability,
@@ -22,7 +20,9 @@ from featurestore.drift.reliability import (
     reliability_table,
     with_outcomes,
 )
-from featurestore.drift.sketch import SKETCH_SCHEMA, merge_sketches
+from featurestore.drift.reporting.page.reliability import reliability_figure
+from featurestore.drift.reporting.portrait import ReliabilityPortrait
+from featurestore.drift.sketches.sketch import SKETCH_SCHEMA, merge_sketches
 from featurestore.errors import CalibrationError
 from featurestore.timeline import Month, months_between
 

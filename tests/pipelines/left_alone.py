@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from featurestore.client import FeatureStore
-from featurestore.drift.calibrations import champion, parameters
+from featurestore.drift.recalibration.calibration_versions import champion, parameters
 from featurestore.synth import Shop
 from featurestore.timeline import Month
 from tests.pipelines import tiny_shop

@@ -11,9 +11,9 @@ import dagster as dg
 
 from featurestore.client import FeatureStore
 from featurestore.synth import Shop
-from pipelines.build import build_definitions
-from pipelines.partitions import monthly_partitions
-from pipelines.resources import StoreResource
+from featurestore_pipelines.build import build_definitions
+from featurestore_pipelines.partitions import monthly_partitions
+from featurestore_pipelines.resources import StoreResource
 
 FIRST, LAST = "2016-01", "2018-06"
 NO_PICTURES = {"most_reports": 0, "draws_last_month": False, "draws_timeline": False}

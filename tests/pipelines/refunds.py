@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 
 from featurestore.synth import TIMEZONE, Shop
 from featurestore.timeline import Month, months_between
-from pipelines.event_log import open_instance
-from pipelines.resources import StoreResource
+from featurestore_pipelines.event_log import open_instance
+from featurestore_pipelines.resources import StoreResource
 from tests.pipelines.operation import Operation
 
 FIRST, CHANGED, CLOSED, OPEN = Month(2016, 1), Month(2018, 1), Month(2018, 3), Month(2018, 4)

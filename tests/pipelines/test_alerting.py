@@ -24,9 +24,9 @@ from dagster._core.utils import make_new_run_id
 from featurestore.client import FeatureStore
 from featurestore.errors import DefinitionError
 from featurestore.synth import Shop
-from pipelines.alerting.outbox import FIRST_WAIT_S, MOST_ATTEMPTS, MOST_DELIVERY_S, Message, Outbox
-from pipelines.alerting.receivers import Receiver, Receivers, receivers_from_environment
-from pipelines.sensors import tell
+from featurestore_pipelines.alerting.outbox import FIRST_WAIT_S, MOST_ATTEMPTS, MOST_DELIVERY_S, Message, Outbox
+from featurestore_pipelines.alerting.receivers import Receiver, Receivers, receivers_from_environment
+from featurestore_pipelines.sensors import tell
 from tests.pipelines.operation import Operation
 
 pytest.importorskip("apprise", reason="the extra 'alerts' is not installed")
@@ -288,6 +288,6 @@ def test_a_failed_run_that_never_says_whether_it_is_started_again_is_told_all_th
         cursor = tell(instance, store, receivers, None)
         at = datetime.now(timezone.utc) + timedelta(seconds=1)
         fail(instance, at=at)
-        monkeypatch.setattr("pipelines.sensors._now", lambda: at + timedelta(minutes=2))
+        monkeypatch.setattr("featurestore_pipelines.sensors._now", lambda: at + timedelta(minutes=2))
         tell(instance, store, receivers, cursor)
     assert webhook.calls == 1

@@ -11,12 +11,18 @@ from featurestore import shop
 from featurestore.errors import DefinitionError
 from featurestore.spec import Count, FeatureView
 from featurestore.synth import Shop
-from pipelines.assets.shared import Blueprint
-from pipelines.build import build_definitions
-from pipelines.partitions import monthly_partitions
-from pipelines.resources import StoreResource
-from pipelines.schedules import CRONS, build_daily_schedule, build_month_schedule, build_peak_schedule, is_automatic
-from pipelines.sensors import build_landing_sensor
+from featurestore_pipelines.assets.shared import Blueprint
+from featurestore_pipelines.build import build_definitions
+from featurestore_pipelines.partitions import monthly_partitions
+from featurestore_pipelines.resources import StoreResource
+from featurestore_pipelines.schedules import (
+    CRONS,
+    build_daily_schedule,
+    build_month_schedule,
+    build_peak_schedule,
+    is_automatic,
+)
+from featurestore_pipelines.sensors import build_landing_sensor
 from tests.pipelines.operation import FIRST, LAST, Operation
 
 ZONE = ZoneInfo("Asia/Shanghai")

@@ -16,10 +16,10 @@ from featurestore.errors import DefinitionError
 from featurestore.spec import Count, Entity, EventSource, FeatureView
 from featurestore.spec.document import Definition
 from featurestore.spec.registry import Registry
-from pipelines.build import build_definitions
-from pipelines.partitions import monthly_partitions, partitions_from_environment
-from pipelines.resources import StoreResource, store_from_environment
-from pipelines.schedules import build_month_schedule
+from featurestore_pipelines.build import build_definitions
+from featurestore_pipelines.partitions import monthly_partitions, partitions_from_environment
+from featurestore_pipelines.resources import StoreResource, store_from_environment
+from featurestore_pipelines.schedules import build_month_schedule
 from tests.pipelines import tiny_shop
 
 ROOT = Path(__file__).parents[2]

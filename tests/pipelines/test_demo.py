@@ -9,8 +9,8 @@ from featurestore.client import FeatureStore
 from featurestore.errors import StoreError, UnknownNameError
 from featurestore.synth import Shop
 from featurestore.timeline import Month
-from pipelines.demo import DemoResult, run_demo
-from pipelines.demo.run import STAGES
+from featurestore_pipelines.demo import DemoResult, run_demo
+from featurestore_pipelines.demo.run import STAGES
 from tests.pipelines.operation import Operation
 
 EVENTS, SPINE_ROWS, REPORTS = 300_000, 20_000, 2

@@ -9,10 +9,10 @@ import dagster as dg
 import yaml
 
 import definitions
-from pipelines.assets.shared import EVENTS, STAGES
-from pipelines.launcher import WatchfulRunLauncher
-from pipelines.prepare import prepare
-from pipelines.schedules import AUTOMATION_VARIABLE
+from featurestore_pipelines.assets.shared import EVENTS, STAGES
+from featurestore_pipelines.launcher import WatchfulRunLauncher
+from featurestore_pipelines.prepare import prepare
+from featurestore_pipelines.schedules import AUTOMATION_VARIABLE
 from tests.pipelines.services import unit
 
 ROOT = Path(__file__).parents[2]
@@ -71,7 +71,7 @@ def test_the_ui_of_a_demo_has_the_same_launcher_and_pools():
         r"^ui: \$\(INSTALLED\).*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE
     )
     copied, prepared, started = (
-        recipe.index(each) for each in ("cp deploy/dagster.yaml", "-m pipelines.prepare", "dagster dev")
+        recipe.index(each) for each in ("cp deploy/dagster.yaml", "-m featurestore_pipelines.prepare", "dagster dev")
     )
     assert copied < prepared < started
 

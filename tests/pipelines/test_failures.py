@@ -4,7 +4,7 @@ import dagster as dg
 import pytest
 
 from featurestore.errors import CommitConflictError, IngestError
-from pipelines.failures import readable_failures
+from featurestore_pipelines.failures import readable_failures
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,10 @@ import pytest
 
 from featurestore.client import FeatureStore
 from featurestore.timeline import Month, months_between
-from pipelines.assets.shared import Blueprint
-from pipelines.checks.drift import build_forecast_checks
-from pipelines.partitions import monthly_partitions
-from pipelines.resources import StoreResource
+from featurestore_pipelines.assets.shared import Blueprint
+from featurestore_pipelines.checks.drift import build_forecast_checks
+from featurestore_pipelines.partitions import monthly_partitions
+from featurestore_pipelines.resources import StoreResource
 from tests.drift import test_concept as concept
 
 

@@ -16,7 +16,7 @@ from dagster._core.events import DagsterEvent
 from dagster._core.launcher import WorkerStatus
 from dagster._core.utils import make_new_run_id
 
-from pipelines.launcher import WatchfulRunLauncher, is_running
+from featurestore_pipelines.launcher import WatchfulRunLauncher, is_running
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def process() -> Iterator[subprocess.Popen[bytes]]:
 
 @pytest.fixture
 def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
-    launcher = {"module": "pipelines.launcher", "class": "WatchfulRunLauncher"}
+    launcher = {"module": "featurestore_pipelines.launcher", "class": "WatchfulRunLauncher"}
     with dg.instance_for_test(overrides={"run_launcher": launcher}, temp_dir=str(tmp_path)) as made:
         yield made
 
@@ -75,7 +75,7 @@ def test_a_run_that_died_with_its_code_server_waits_for_it_to_be_started_again(i
     process.kill()
     process.wait()
     assert launcher.check_run_worker_health(run).status is WorkerStatus.RUNNING
-    monkeypatch.setattr("pipelines.launcher.CODE_SERVER_WAIT_S", 0.0)
+    monkeypatch.setattr("featurestore_pipelines.launcher.CODE_SERVER_WAIT_S", 0.0)
     assert launcher.check_run_worker_health(run).status is WorkerStatus.NOT_FOUND
 
 

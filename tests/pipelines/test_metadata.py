@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from pipelines.metadata import table_of
+from featurestore_pipelines.metadata import table_of
 
 
 def test_a_table_keeps_its_columns_where_a_row_has_none():

@@ -17,10 +17,10 @@ from dagster._core.errors import DagsterExecutionInterruptedError
 from featurestore.client import FeatureStore
 from featurestore.errors import NotMaterializedError
 from featurestore.spec import Count, Entity, EventSource, FeatureService, FeatureView, Sum
-from pipelines.build import build_definitions
-from pipelines.partitions import monthly_partitions
-from pipelines.resources import StoreResource
-from pipelines.schedules import PEAK_REFRESH
+from featurestore_pipelines.build import build_definitions
+from featurestore_pipelines.partitions import monthly_partitions
+from featurestore_pipelines.resources import StoreResource
+from featurestore_pipelines.schedules import PEAK_REFRESH
 from tests.pipelines.operation import metadata_of
 
 TIMEZONE = "Asia/Shanghai"

@@ -10,12 +10,12 @@ import pytest
 
 from featurestore.drift.audit import read_snapshot
 from featurestore.lake.table import Table
-from featurestore.monitoring import audited_view
+from featurestore.operations.monitoring import audited_view
 from featurestore.synth import Shop
 from featurestore.timeline import Month
-from pipelines.assets.drift import describe_month
-from pipelines.checks.ledgers import rows_match_tiles
-from pipelines.inventory import Inventory
+from featurestore_pipelines.assets.drift import describe_month
+from featurestore_pipelines.checks.ledgers import rows_match_tiles
+from featurestore_pipelines.inventory import Inventory
 from tests.pipelines.operation import FIRST, LAST, NO_PICTURES, Operation, metadata_of
 
 VIEWS = ("category_demand", "sku_returns")

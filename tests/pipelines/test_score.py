@@ -9,7 +9,7 @@ import pytest
 from featurestore.drift.audit import HISTORY_SCHEMA, AuditReport, Episode
 from featurestore.synth import PlantedDrift
 from featurestore.timeline import Month, months_between
-from pipelines.demo.score import count_unplanted, score_planted
+from featurestore_pipelines.demo.score import count_unplanted, score_planted
 
 
 def episode(feature: str, month: str, since: str | None = None, score: float = 2.0) -> Episode:

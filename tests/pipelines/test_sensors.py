@@ -7,7 +7,7 @@ import dagster as dg
 import pytest
 
 from featurestore.synth import Shop
-from pipelines.sensors import build_recalibration_sensor
+from featurestore_pipelines.sensors import build_recalibration_sensor
 from tests.pipelines.operation import Operation
 
 UNTIL_THE_AUDIT = ["events", "tiles", "ledger", "features", "drift_report"]

@@ -9,8 +9,8 @@ import pytest
 
 from featurestore.client import FeatureStore
 from featurestore.timeline import Month, months_between
-from pipelines.alerting.outbox import Message, Outbox, Send
-from pipelines.sensors import tell
+from featurestore_pipelines.alerting.outbox import Message, Outbox, Send
+from featurestore_pipelines.sensors import tell
 from tests.pipelines.left_alone import assert_equal, prepared
 from tests.pipelines.services import Services, services, wait_for
 

@@ -9,14 +9,14 @@ import pyarrow as pa
 import pytest
 
 from featurestore.client import FeatureStore
-from featurestore.drift.calibrations import Challenger, champion, parameters, record
-from featurestore.drift.recalibrate import Decision, Trigger
+from featurestore.drift.recalibration.calibration_versions import Challenger, champion, parameters, record
+from featurestore.drift.recalibration.recalibrate import Decision, Trigger
 from featurestore.shop import TIMEZONE, events
 from featurestore.shop.skus import return_prior, sku_demand, sku_returns
 from featurestore.spec import FeatureService
 from featurestore.synth import Shop
 from featurestore.timeline import Month
-from pipelines.demo.truth import score_return_probability
+from featurestore_pipelines.demo.truth import score_return_probability
 
 SHOP = Shop(seed=4, events=40_000, first_month="2016-01", last_month="2017-06", faults=False)
 MONTHS = [Month(2017, 4), Month(2017, 5)]

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from featurestore.client import FeatureStore
-from featurestore.drift.calibrations import audit_log, champion, parameters
-from featurestore.drift.fitters.order_cutoff import LEVEL
-from featurestore.drift.fitters.seasonal_index import season_of
+from featurestore.drift.recalibration.calibration_versions import audit_log, champion, parameters
+from featurestore.drift.recalibration.fitters.order_cutoff import LEVEL
+from featurestore.drift.recalibration.fitters.seasonal_index import season_of
 from featurestore.shop import CALIBRATIONS, OBJECTS
 from featurestore.synth import TIMEZONE, Shop
 from featurestore.timeline import Month, months_between
@@ -118,7 +118,7 @@ def test_rolling_back_restores_equal_features_and_an_equal_audit(store: FeatureS
 def _promote_last(folder: Path, decision) -> None:
     from dataclasses import replace
 
-    from featurestore.drift.calibrations import Challenger, record, versions
+    from featurestore.drift.recalibration.calibration_versions import Challenger, record, versions
 
     last = versions(folder)[-1]
     resets = dict(last.resets)

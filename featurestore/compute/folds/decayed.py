@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from featurestore.compute.folds.fold import InvertibleFold, Segments, Span
-from featurestore.compute.probes import Probes
+from featurestore.compute.search.probes import Probes
 
 
 @dataclass(frozen=True)

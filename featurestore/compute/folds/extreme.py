@@ -1,6 +1,6 @@
 """Minimum and maximum: not invertible, so a partition is summarised by the extremes in it, and a window's ends are looked at.
 
-A window is the rows between two bounds: ranges of rows in the partitions of its ends, answered by ``compute/ranges.py``, and
+A window is the rows between two bounds: ranges of rows in the partitions of its ends, answered by ``compute/search/ranges.py``, and
 one summary of each partition between them.
 """
 
@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from featurestore.compute.folds.fold import ScopedFold, Segments
-from featurestore.compute.probes import Stretch
-from featurestore.compute.ranges import BlockExtremes, Reduce, RowsWithValue, over_ranges
+from featurestore.compute.search.probes import Stretch
+from featurestore.compute.search.ranges import BlockExtremes, Reduce, RowsWithValue, over_ranges
 
 
 @dataclass(frozen=True)

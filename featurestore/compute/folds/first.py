@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from featurestore.compute.folds.fold import ScopedFold, Segments
-from featurestore.compute.probes import Stretch
-from featurestore.compute.ranges import RowsWithValue
+from featurestore.compute.search.probes import Stretch
+from featurestore.compute.search.ranges import RowsWithValue
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from functools import cached_property
 import numpy as np
 import pyarrow as pa
 
-from featurestore.compute.probes import Column, Probes, Stretch
+from featurestore.compute.search.probes import Column, Probes, Stretch
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from featurestore.compute.folds.fold import RunningFold, Segments, Span
-from featurestore.compute.probes import Probes
+from featurestore.compute.search.probes import Probes
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from featurestore.compute.folds.fold import AdditiveFold, Segments, Span
-from featurestore.compute.probes import Probes
+from featurestore.compute.search.probes import Probes
 from featurestore.errors import OverflowingResultError
 
 _LIMIT = 2**63

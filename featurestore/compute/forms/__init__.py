@@ -8,13 +8,13 @@ from featurestore.compute.forms.decayed import DecayedForm
 from featurestore.compute.forms.distinct import DistinctForm
 from featurestore.compute.forms.form import Form, WindowTotals
 from featurestore.compute.forms.latest import LastForm, RecencyForm
+from featurestore.compute.forms.measure import Measure, Rows
 from featurestore.compute.forms.moments import StdForm, TrendForm, VarForm
 from featurestore.compute.forms.profile import ProfileForm
 from featurestore.compute.forms.quantile import QuantileForm
 from featurestore.compute.forms.scoped import ExtremeForm, FirstForm
 from featurestore.compute.forms.sums import CountForm, MeanForm, SumForm
 from featurestore.compute.items.files import ItemFold, Items
-from featurestore.compute.measure import Measure, Rows
 from featurestore.spec.aggregations import (
     Aggregation,
     Count,

@@ -10,7 +10,7 @@ import pyarrow as pa
 from featurestore.compute.folds import DecayedFold
 from featurestore.compute.forms.form import WindowTotals
 from featurestore.compute.forms.limbs import number_of
-from featurestore.compute.measure import Measure, Rows, sum_measure
+from featurestore.compute.forms.measure import Measure, Rows, sum_measure
 from featurestore.compute.wide import DIGIT_BITS
 from featurestore.spec.aggregations import Aggregation, Decayed
 from featurestore.spec.document import digest

@@ -7,8 +7,8 @@ from typing import cast
 import pyarrow as pa
 
 from featurestore.compute.forms.form import WindowTotals
+from featurestore.compute.forms.measure import ARROW_TYPES, Measure, Rows
 from featurestore.compute.items.runs import RunsFold
-from featurestore.compute.measure import ARROW_TYPES, Measure, Rows
 from featurestore.lake.session import quote
 from featurestore.spec.aggregations import Aggregation, Distinct
 from featurestore.spec.document import digest

@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 import pyarrow as pa
 
-from featurestore.compute.measure import Measure, Rows
+from featurestore.compute.forms.measure import Measure, Rows
 from featurestore.spec.aggregations import Aggregation
 
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from featurestore.compute.forms.form import PieceTotals, WindowTotals
-from featurestore.compute.measure import ARROW_TYPES, TIME_US, Measure, Rows, last_measure
+from featurestore.compute.forms.measure import ARROW_TYPES, TIME_US, Measure, Rows, last_measure
 from featurestore.lake.session import quote
 from featurestore.spec.aggregations import Aggregation, Last
 from featurestore.timeline import DAY_US

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from featurestore.compute.forms.form import WindowTotals
-from featurestore.compute.measure import Measure, Rows, sum_measure
+from featurestore.compute.forms.measure import Measure, Rows, sum_measure
 from featurestore.compute.wide import DIGIT_BITS, Wide
 from featurestore.lake.session import quote
 from featurestore.spec.aggregations import Aggregation

@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from featurestore.compute.forms.form import WindowTotals
 from featurestore.compute.forms.limbs import Number, number_of, numbers_of, split_sum, wide_numbers
-from featurestore.compute.measure import STEP, Measure, Rows, sum_measure
+from featurestore.compute.forms.measure import STEP, Measure, Rows, sum_measure
 from featurestore.spec.aggregations import Aggregation, FixedPointAggregation
 from featurestore.timeline import DAY_US
 

@@ -7,7 +7,7 @@ from typing import cast
 import pyarrow as pa
 
 from featurestore.compute.forms.form import WindowTotals
-from featurestore.compute.measure import LOCAL_US, Measure, Rows, buckets_measure
+from featurestore.compute.forms.measure import LOCAL_US, Measure, Rows, buckets_measure
 from featurestore.spec.aggregations import Aggregation, Profile
 from featurestore.timeline import DAY_US, HOUR_US
 

@@ -7,8 +7,8 @@ from typing import cast
 import pyarrow as pa
 
 from featurestore.compute.forms.form import WindowTotals
+from featurestore.compute.forms.measure import Measure, Rows, buckets_measure
 from featurestore.compute.items.buckets import bucket_sql, bucket_values
-from featurestore.compute.measure import Measure, Rows, buckets_measure
 from featurestore.lake.session import quote
 from featurestore.spec.aggregations import Aggregation, Quantile
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from featurestore.compute.folds import ExtremeFold, FirstFold
 from featurestore.compute.forms.form import WindowTotals
-from featurestore.compute.measure import ARROW_TYPES, TIME_US, Measure, Rows
+from featurestore.compute.forms.measure import ARROW_TYPES, TIME_US, Measure, Rows
 from featurestore.lake.session import quote
 from featurestore.spec.aggregations import Aggregation, ColumnAggregation, Max
 from featurestore.spec.document import digest

@@ -20,7 +20,7 @@ from featurestore.compute.items.groups import SHIFTS, STRIDE, is_bucket
 from featurestore.compute.items.histograms import CARRIED, INSIDE
 from featurestore.compute.items.lists import ITEMS, ROWS, STEPS, TOTALS, EntityLists, joined, listed, segments
 from featurestore.compute.items.parts import Part
-from featurestore.compute.search import last_row_before
+from featurestore.compute.search.as_of_search import last_row_before
 
 # Numbers of probes that are counted at once.
 _CHUNK = 250_000

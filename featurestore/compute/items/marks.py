@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from featurestore.compute.items.occurrences import Occurrences, changes
-from featurestore.compute.search import last_row_before
+from featurestore.compute.search.as_of_search import last_row_before
 
 NEVER = -(2**62)
 

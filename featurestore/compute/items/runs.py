@@ -20,7 +20,7 @@ from featurestore.compute.items.lists import ITEMS, STEPS, TOTALS, EntityLists, 
 from featurestore.compute.items.marks import Spans, fold_marks, gone, last_before
 from featurestore.compute.items.occurrences import Occurrences, changes, occurrences
 from featurestore.compute.items.parts import Part, longest, window_name, within_reach
-from featurestore.compute.search import last_row_before
+from featurestore.compute.search.as_of_search import last_row_before
 from featurestore.spec.document import digest
 
 SPANS = "spans"

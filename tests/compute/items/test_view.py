@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from featurestore.compute.forms import view_items
-from featurestore.compute.materialize import materialize
-from featurestore.compute.panel import Panel
-from featurestore.compute.retrieve import view_queries
+from featurestore.compute.materialization.materialize import materialize
+from featurestore.compute.snapshots.panel import Panel
 from featurestore.compute.state import KIND, START, ViewState
+from featurestore.compute.windows.view_query import view_queries
 from featurestore.lake.layout import Layout, create_or_open
 from featurestore.lake.table import Table
 from featurestore.spec import Count, Distinct, Entity, FeatureView, Quantile, Registry

@@ -1,0 +1,85 @@
+"""Superseded versions with the time in which each counted.
+
+A version counts from when it is known until a version behind it, in the order of (ingested_at, content hash), is known. Of
+equal contents the earliest counts. So which version counts at t depends on the versions known at t alone.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyarrow as pa
+
+from featurestore.compute.as_known.knowledge import KNOWN_US, UNTIL_US, known_us_sql
+from featurestore.compute.state import ViewState
+from featurestore.lake.ingestion.identity import content_hash_sql
+from featurestore.lake.layout import spill_folder
+from featurestore.lake.session import connect, quote
+from featurestore.lake.table import CommittedFile, Table, parquet_scan_sql
+from featurestore.timeline import utc_offsets
+
+
+def superseded_versions(state: ViewState, superseded: Table) -> pa.Table:
+    """Read the superseded versions that once counted.
+
+    Args:
+        state: A view of the source; its snapshot of the events holds the versions that count now.
+        superseded: Snapshot of the versions that others replaced.
+
+    Returns:
+        The source's columns, ``known us`` and ``until us`` (int64 microseconds UTC), the first before the second.
+    """
+    source = state.view.source
+    columns = ", ".join(quote(column) for column in source.types)
+    event = quote(source.event_id)
+    old, new = parquet_scan_sql(superseded.files()), _near(state, superseded)
+    id_scope = f"{event}, {_month_sql(state)}" if source.id_scope == "month" else event
+    order = f"{quote(source.ingested_at or source.event_time)}, content_hash"
+    sql = f"""
+        WITH versions AS (
+            SELECT {columns}, content_hash, FALSE AS "is current" FROM {old}
+            UNION ALL
+            SELECT {columns}, {content_hash_sql(source)}, TRUE FROM {new} new SEMI JOIN {old} old USING ({event})
+        ),
+        contents AS (
+            SELECT *, {known_us_sql(source)} AS {KNOWN_US},
+                bool_or("is current") OVER (PARTITION BY {id_scope}, content_hash) AS "counts"
+            FROM versions
+            QUALIFY row_number() OVER (PARTITION BY {id_scope}, content_hash ORDER BY {order}) = 1
+        ),
+        chain AS (
+            SELECT *, min({KNOWN_US}) OVER (
+                PARTITION BY {id_scope} ORDER BY {order} ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING
+            ) AS {UNTIL_US}
+            FROM contents
+        )
+        SELECT {columns}, {KNOWN_US}, {UNTIL_US} FROM chain WHERE NOT "counts" AND {KNOWN_US} < {UNTIL_US}"""
+    with spill_folder(state.layout) as spill, connect(state.layout.root, temp_folder=spill) as session:
+        found: pa.Table = session.sql(sql).to_arrow_table()
+    return found
+
+
+def _near(state: ViewState, superseded: Table) -> str:
+    """Render a scan of the committed files that may hold an id of the superseded versions."""
+    event = state.view.source.event_id
+    bounds: list[tuple[Any, Any]] = [(file.minimum.get(event), file.maximum.get(event)) for file in superseded.files()]
+    files = state.events.files()
+    if all(low is not None and high is not None for low, high in bounds):
+        first, last = min(low for low, _ in bounds), max(high for _, high in bounds)
+        files = [file for file in files if _may_hold(file, event, first, last)] or files[:1]
+    return parquet_scan_sql(files)
+
+
+def _may_hold(file: CommittedFile, column: str, first: Any, last: Any) -> bool:
+    low, high = file.minimum.get(column), file.maximum.get(column)
+    return low is None or high is None or bool(low <= last and first <= high)
+
+
+def _month_sql(state: ViewState) -> str:
+    """Render the business month of a row's event_time, as a number."""
+    time_us = f"epoch_us({quote(state.view.source.event_time)})"
+    offsets = utc_offsets(state.layout.timezone)
+    whens = "".join(f" WHEN {time_us} >= {start} THEN {offset}" for start, offset in reversed(offsets[1:]))
+    shift = f"CASE{whens} ELSE {offsets[0][1]} END" if whens else str(offsets[0][1])
+    local = f"make_timestamp({time_us} + {shift})"
+    return f"date_trunc('month', {local})"

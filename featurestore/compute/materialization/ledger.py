@@ -1,0 +1,186 @@
+"""Ledgers and balances: running totals inside a partition, and what is carried into it.
+
+1. A partition is a business year or several, and the newest month (``partitions.py``). Its ledger has one row per
+   tile row, sorted by (code, step):
+       ledger    step int64, one column per measure: totals since the partition's start, or the step's own value
+       balances  ends int64, one column per measure: row c is entity c; its ledger rows are [ends[c - 1], ends[c]),
+                 its totals before the partition, or a summary of the partition (``compute/folds/fold.py``)
+   Both are files of one Delta table (``kind``, ``start``), so one commit replaces a ledger and all balances behind it.
+2. An entity whose code is beyond a file's balances had not been seen: zeros and NULLs.
+3. Files are named after what they are made from: a ledger after its tiles, balances after all ledgers before them. So a
+   changed tile makes its partition's ledger anew and the balances behind it, and nothing else.
+4. What no column of totals can hold lies in sub-ledgers, further files of the same table and commit (``compute/items/``).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
+from itertools import pairwise
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from featurestore.compute.folds import Span
+from featurestore.compute.forms import ledger_measures
+from featurestore.compute.forms.measure import Measure
+from featurestore.compute.items.parts import parts_of
+from featurestore.compute.materialization.folding import (
+    balances_of,
+    check_totals,
+    close_partition,
+    empty_balances,
+    fold_partition,
+    running_totals,
+)
+from featurestore.compute.materialization.partitions import LedgerPlan, plan_ledger, tile_sizes
+from featurestore.compute.materialization.staging import stage_file
+from featurestore.compute.materialization.sub_ledgers import build_sub_ledgers, sub_ledger_names
+from featurestore.compute.search.hot_copy import drop_hot
+from featurestore.compute.state import BALANCES, KIND, LEDGER, MONTH, START, ViewState
+from featurestore.errors import NotMaterializedError
+from featurestore.lake.parquet import read_parquet
+from featurestore.lake.table import StagedFile, Table, commit
+from featurestore.timeline import Month
+
+Progress = Callable[[str], None]
+_METADATA = "featurestore"
+
+
+def fold_ledger(
+    state: ViewState, *, before: Month | None = None, plan: LedgerPlan | None = None, progress: Progress | None = None
+) -> int:
+    """Bring a view's ledger up to date with its tiles, in one commit.
+
+    Changed tiles make their partition's ledger anew, and of later partitions the balances alone.
+
+    Args:
+        state: The view.
+        before: Only tiles of earlier months, and those that the ledger already holds.
+        plan: Which files to make; by default it is derived from the tiles.
+        progress: Called with the first month of each finished partition.
+
+    Returns:
+        The number of ledger rows written.
+
+    Raises:
+        NotMaterializedError: tiles are missing.
+        OverflowingResultError: an entity's running total does not fit 64 bits.
+        CommitConflictError: another writer changed the same partitions meanwhile.
+    """
+    committed, tiles = Table.open(state.ledger_path), Table.open(state.tiles_path)
+    there = {file.path.stem: file for file in committed.files()}
+    plan = plan or plan_ledger(_wanted(state, committed, tiles, before), sizes=tile_sizes(tiles), committed=_names(committed))
+    parts = parts_of(plan.ledgers, plan.months, clock=state.clock)
+    names = plan.names | set(sub_ledger_names(state.view, parts).values())
+    if names == set(there):
+        return 0
+    measures, staged, rows = ledger_measures(state.view), list[StagedFile](), 0
+    finished: tuple[pa.Table, pa.Table] | None = None
+    for previous, start in zip([None, *plan.months], plan.months, strict=False):
+        if plan.balances[start] in there:
+            continue
+        opening = _opening(state, committed, measures, previous, start, finished)
+        if plan.ledgers[start] in there:
+            ledger, balances = _moved(committed, measures, opening, start)
+        else:
+            made_from = _tiles(state, tiles, plan, start, ["code", "step", *(measure.name for measure in measures)])
+            entities = max(opening.num_rows, _entities(made_from))
+            ledger, balances = fold_partition(made_from, measures, opening, entities=entities, view=state.view.name)
+            metadata = {_METADATA: json.dumps({"months": plan.months[start]})}
+            staged.append(stage_file(state, LEDGER, start, plan.ledgers[start], ledger, metadata=metadata))
+            rows += ledger.num_rows
+        check_totals(ledger, balances, measures, view=state.view.name)
+        staged.append(stage_file(state, BALANCES, start, plan.balances[start], balances))
+        finished = ledger, balances
+        if progress:
+            progress(start)
+    staged += build_sub_ledgers(state, parts, there, tiles=partial(_tiles, state, tiles, plan))
+    commit(
+        state.ledger_path,
+        add=staged,
+        remove=[file for name, file in there.items() if name not in names],
+        partition_by=(KIND, START),
+        read_version=committed.version,
+        message=f"ledger of {state.view.name}",
+    )
+    drop_hot(state.layout.hot(state.view.name), keep=names)
+    return rows
+
+
+def _wanted(state: ViewState, committed: Table, tiles: Table, before: Month | None) -> dict[Month, str]:
+    """Return the tiles that the ledger must be made from: all up to ``before``, and those behind it that it has already."""
+    wanted = {month: name for month, name in state.tile_digests.items() if before is None or month < before}
+    if before is not None:
+        there = {Month.parse(file.partition[MONTH]): file.path.stem for file in tiles.files()}
+        folded = [Month.parse(month) for file in committed.files(**{KIND: LEDGER}) for month in months_of(file.path)]
+        wanted |= {month: there[month] for month in folded if month >= before and month in there}
+    return wanted
+
+
+def _names(committed: Table) -> dict[str, set[str]]:
+    """Map the first month of each committed partition to the names of its files."""
+    names: dict[str, set[str]] = {}
+    for file in committed.files():
+        names.setdefault(file.partition[START], set()).add(file.path.stem)
+    return names
+
+
+def _entities(tiles: pa.Table) -> int:
+    return int(tiles["code"].to_numpy().max(initial=-1)) + 1
+
+
+def _opening(
+    state: ViewState,
+    committed: Table,
+    measures: Sequence[Measure],
+    previous: str | None,
+    start: str,
+    finished: tuple[pa.Table, pa.Table] | None,
+) -> pa.Table:
+    """Return the running totals at the start of a partition.
+
+    ``finished`` is the ledger and the balances of the partition before it, unless that one stays as it is.
+    """
+    if previous is None:
+        return empty_balances(measures, 0)
+    if finished is None:
+        starts = sorted(file.partition[START] for file in committed.files(**{KIND: LEDGER}))
+        if (previous, start) in pairwise(starts):
+            return running_totals(_read(committed, BALANCES, start), measures)
+        finished = _read(committed, LEDGER, previous), _read(committed, BALANCES, previous)
+    return close_partition(*finished, measures, span=Span(state.start_step(previous), state.start_step(start)))
+
+
+def _moved(committed: Table, measures: Sequence[Measure], opening: pa.Table, start: str) -> tuple[pa.Table, pa.Table]:
+    """Return the ledger of a partition whose own tiles are unchanged, and its balances on another opening."""
+    ledger, ends = _read(committed, LEDGER, start), _read(committed, BALANCES, start)["ends"].to_numpy()
+    return ledger, balances_of(ledger, ends, opening, measures)
+
+
+def _read(committed: Table, kind: str, start: str) -> pa.Table:
+    (file,) = committed.files(**{KIND: kind, START: start})
+    return read_parquet(file.path)
+
+
+def _tiles(state: ViewState, tiles: Table, plan: LedgerPlan, start: str, columns: Sequence[str]) -> pa.Table:
+    """Read some columns of a partition's tiles, sorted by step."""
+    found = []
+    for month, name in plan.months[start].items():
+        files = [file for file in tiles.files(**{MONTH: month}) if file.path.stem == name]
+        if not files:
+            raise NotMaterializedError(
+                f"The tiles of view {state.view.name!r} for {month} are missing or out of date. Call materialize() to build them."
+            )
+        found.append(read_parquet(files[0].path, columns=columns))
+    return pa.concat_tables(found)
+
+
+@lru_cache(maxsize=4096)
+def months_of(file: Path) -> dict[str, str]:
+    """Read which tiles a ledger file was folded from: month to digest. Files never change, so the answer is kept."""
+    metadata = pq.read_metadata(file).metadata or {}
+    months: dict[str, str] = json.loads(metadata[_METADATA.encode()])["months"]
+    return months

@@ -1,0 +1,131 @@
+"""Materialize: compute and commit exactly what is missing, first tiles, then ledgers."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from featurestore.compute.materialization.bulk_load import bulk_load_notes
+from featurestore.compute.materialization.ledger import fold_ledger
+from featurestore.compute.materialization.tiles import build_tiles
+from featurestore.compute.state import ViewState
+from featurestore.concurrency import each_of, one_at_a_time
+from featurestore.errors import CommitConflictError, DefinitionError, NotMaterializedError
+from featurestore.lake.layout import Layout
+from featurestore.lake.table import Table
+from featurestore.spec.view import FeatureView
+from featurestore.timeline import Month
+
+STAGES = ("tiles", "ledger")
+Progress = Callable[[str, str, str], None]
+_ATTEMPTS = 20
+
+
+@dataclass(frozen=True)
+class ViewReport:
+    """What was computed for one view."""
+
+    view: str
+    months: tuple[Month, ...]
+    tile_rows: int
+    ledger_rows: int
+
+
+@dataclass(frozen=True)
+class MaterializeReport:
+    """What one call to ``materialize`` computed; nothing when all was up to date.
+
+    Args:
+        views: What was computed for each view.
+        elapsed_s: Wall time.
+        notes: What the sources' owners should know.
+    """
+
+    views: tuple[ViewReport, ...]
+    elapsed_s: float
+    notes: tuple[str, ...] = ()
+
+    @property
+    def tile_rows(self) -> int:
+        """Tile rows written, over all views."""
+        return sum(report.tile_rows for report in self.views)
+
+    @property
+    def ledger_rows(self) -> int:
+        """Ledger rows written, over all views."""
+        return sum(report.ledger_rows for report in self.views)
+
+    def __str__(self) -> str:
+        months = sum(len(report.months) for report in self.views)
+        if not months and not self.ledger_rows:
+            return "everything is up to date"
+        done = (
+            f"{len(self.views)} views, {months} view-months, {self.tile_rows:,} tile rows, {self.ledger_rows:,} ledger rows "
+            f"in {self.elapsed_s:.1f} s"
+        )
+        return "\n".join([done, *self.notes])
+
+
+def materialize(
+    layout: Layout,
+    views: Sequence[FeatureView],
+    *,
+    before: Month | None = None,
+    stages: Sequence[str] = STAGES,
+    progress: Progress | None = None,
+) -> MaterializeReport:
+    """Bring views up to date with the committed events.
+
+    Another process may ingest, or materialize the same views, meanwhile: what it has committed is looked at again.
+
+    Args:
+        layout: The store.
+        views: Which views.
+        before: Leave this month and later ones; ``None`` takes all.
+        stages: ``"tiles"``, ``"ledger"`` or both.
+        progress: Called, never twice at once, with view, stage and the month, or the first month of the partition, that is done.
+
+    Raises:
+        DefinitionError: there is no such stage.
+        NotMaterializedError: tiles are missing, and ``stages`` leaves them out.
+        OverflowingResultError: an exact total does not fit its type.
+        CommitConflictError: others kept committing to a view.
+    """
+    if isinstance(stages, str) or not set(stages) <= set(STAGES):
+        raise DefinitionError(f"stages is {stages!r}; give a tuple with 'tiles', 'ledger' or both.")
+    started, told = time.perf_counter(), one_at_a_time(progress or _silent)
+    reports = each_of(lambda view: _bring_up_to_date(layout, view, before, stages, told), views)
+    notes = bulk_load_notes(layout, [view.source for view in views])
+    return MaterializeReport(tuple(reports), time.perf_counter() - started, notes)
+
+
+def _bring_up_to_date(
+    layout: Layout, view: FeatureView, before: Month | None, stages: Sequence[str], progress: Progress
+) -> ViewReport:
+    tile_rows, ledger_rows = dict[Month, int](), 0
+    for attempt in range(_ATTEMPTS):
+        is_last = attempt == _ATTEMPTS - 1
+        state = ViewState(layout, view, Table.open(layout.events(view.source.name)))
+        try:
+            for month, rows in build_tiles(state, before=before) if "tiles" in stages else ():
+                tile_rows[month] = rows
+                progress(view.name, "tiles", str(month))
+            told = partial(progress, view.name, "ledger")
+            ledger_rows += fold_ledger(state, before=before, progress=told) if "ledger" in stages else 0
+        except (CommitConflictError, NotMaterializedError):
+            # Tiles that we have just built can be missing only because another process has built newer ones.
+            if "tiles" not in stages or is_last:
+                raise
+            time.sleep(random.uniform(0.0, 0.05 * (attempt + 1)))  # noqa: S311 (spreads writers, no secret)
+            continue
+        # What another process made of newer events meanwhile must not stay replaced by what we made of older ones.
+        if is_last or Table.open(state.events.path).version == state.events.version:
+            break
+    return ViewReport(view.name, tuple(sorted(tile_rows)), sum(tile_rows.values()), ledger_rows)
+
+
+def _silent(view: str, stage: str, done: str) -> None:
+    """Tell no one."""

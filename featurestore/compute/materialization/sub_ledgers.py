@@ -1,0 +1,118 @@
+"""The sub-ledgers of one view, as files of its ledger table: those it must have, building what is missing, reading them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+
+from featurestore.compute.forms import view_items
+from featurestore.compute.items.files import Files, Items, Names, Numbers
+from featurestore.compute.items.histogram_reader import Edges, HistogramReader
+from featurestore.compute.items.lists import EntityLists
+from featurestore.compute.items.parts import Part
+from featurestore.compute.items.runs import RunsReader
+from featurestore.compute.keys import extend_keys
+from featurestore.compute.materialization.staging import stage_file
+from featurestore.compute.search.hot_copy import ColumnFile
+from featurestore.compute.state import KIND, START, ViewState
+from featurestore.lake.table import CommittedFile, StagedFile, Table
+from featurestore.spec.view import FeatureView
+
+Tiles = Callable[[str, Sequence[str]], pa.Table]
+
+
+def sub_ledger_names(view: FeatureView, parts: Sequence[Part]) -> Names:
+    """Name the sub-ledger files that a view's ledger table must have beside the ledgers of its partitions."""
+    return {key: name for items, fold in view_items(view).items() for key, name in fold.names(items, parts).items()}
+
+
+def build_sub_ledgers(
+    state: ViewState, parts: Sequence[Part], there: Mapping[str, CommittedFile], *, tiles: Tiles
+) -> Iterator[StagedFile]:
+    """Write the sub-ledger files that are missing.
+
+    Args:
+        state: The view.
+        parts: The partitions of its ledger.
+        there: Name of a file to the committed file.
+        tiles: Returns the tiles of a partition, by its name, with some of their columns.
+
+    Yields:
+        Files to be committed.
+    """
+    for items, fold in view_items(state.view).items():
+        names = fold.names(items, parts)
+        files = {key: _lists(state, there[name].path.stem, there[name]) for key, name in names.items() if name in there}
+        for i, part in enumerate(parts):
+            wanted = {kind: name for (kind, start), name in names.items() if start == part.start}
+            if all(name in there for name in wanted.values()):
+                continue
+            made_from = tiles(part.start, ["code", "step", items.name])
+            tables = fold.fold(items, parts, i, files=files, tiles=made_from, numbers=_numbers(state, items))
+            for kind, name in wanted.items():
+                if name not in there:
+                    staged = stage_file(state, kind, part.start, name, tables[kind])
+                    files[kind, part.start] = _lists(state, name, staged)
+                    yield staged
+
+
+def _lists(state: ViewState, name: str, file: CommittedFile | StagedFile) -> EntityLists:
+    return EntityLists(ColumnFile(file.path, state.layout.hot(state.view.name) / f"{name}.arrow"))
+
+
+def _numbers(state: ViewState, items: Items) -> Numbers:
+    """Return what turns items into int64: texts by a dictionary of their own, the others by their value."""
+
+    def numbers(values: pa.Array) -> np.ndarray:
+        if pa.types.is_string(values.type):
+            known = extend_keys(state.layout.keys(items.name), ["string"], [values.cast(pa.large_string())])
+            return known.codes([values.cast(pa.large_string())])
+        if pa.types.is_date32(values.type):
+            values = values.cast(pa.int32())
+        return np.asarray(values.cast(pa.int64()))
+
+    return numbers
+
+
+@dataclass(frozen=True, eq=False)
+class SubLedgerReader:
+    """The sub-ledgers in one snapshot of a view's ledger table.
+
+    Args:
+        state: The view.
+        table: The snapshot.
+        parts: Its partitions.
+    """
+
+    state: ViewState
+    table: Table
+    parts: tuple[Part, ...]
+
+    @cached_property
+    def _items(self) -> dict[str, Items]:
+        return {items.name: items for items in view_items(self.state.view)}
+
+    @cached_property
+    def _files(self) -> Files:
+        kinds = tuple(f"{name}." for name in self._items)
+        return {
+            (file.partition[KIND], file.partition[START]): _lists(self.state, file.path.stem, file)
+            for file in self.table.files()
+            if file.partition[KIND].startswith(kinds)
+        }
+
+    def distinct(self, name: str, window: int | None, codes: np.ndarray, bounds: np.ndarray) -> np.ndarray:
+        """Count distinct items; see ``RunsReader.distinct``. ``name`` is the list column."""
+        return RunsReader(self._items[name], self.parts, self._files).distinct(window, codes, bounds)
+
+    def counts(self, name: str, codes: np.ndarray, edges: Edges, *, buckets: int) -> np.ndarray:
+        """Count buckets; see ``HistogramReader.counts``. ``name`` is the list column."""
+        return HistogramReader(self._items[name], self.parts, self._files).counts(codes, edges, buckets=buckets)
+
+    def ranked(self, name: str, codes: np.ndarray, edges: Edges, *, q: float) -> tuple[np.ndarray, np.ndarray]:
+        """Find buckets at ranks; see ``HistogramReader.ranked``. ``name`` is the list column."""
+        return HistogramReader(self._items[name], self.parts, self._files).ranked(codes, edges, q=q)

@@ -1,0 +1,227 @@
+"""Tiles: one row per entity and step with activity, a month a file, sorted by (step, code).
+
+Row shape of a file: ``code`` int64, ``step`` int64, one column per measure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from featurestore.compute.forms import view_measures
+from featurestore.compute.forms.measure import LOCAL_US, ORIGIN_DAY, STEP, TIME_US, Measure, rows_of
+from featurestore.compute.keys import extend_keys, key_type
+from featurestore.compute.state import MONTH, ViewState
+from featurestore.errors import ExpressionError, FeatureStoreError, OverflowingResultError
+from featurestore.lake.layout import spill_folder
+from featurestore.lake.parquet import write_parquet
+from featurestore.lake.session import connect, quote
+from featurestore.lake.table import CommittedFile, StagedFile, Table, commit, describe, stage
+from featurestore.spec.view import FeatureView
+from featurestore.timeline import DAY_US, HOUR_US, Interval, Month, from_us, utc_offsets
+
+MONTHS_AT_ONCE = 12
+
+
+def tile_sql(
+    view: FeatureView,
+    scan: str,
+    *,
+    interval: Interval,
+    timezone: str,
+    measures: Sequence[Measure] | None = None,
+    by: Sequence[str] | None = None,
+    also: str | None = None,
+) -> str:
+    """Render the query that aggregates a view's events into one row per key and step.
+
+    Args:
+        view: The view.
+        scan: SQL of the events to read.
+        interval: Only events whose time, by the view's clock column, lies in it.
+        timezone: The store's business time zone.
+        measures: What to aggregate; all of the view's by default.
+        by: SQL of the columns that make up a key; the view's key columns by default.
+        also: Condition on the events, over ``TIME_US`` and ``LOCAL_US`` too; none by default.
+
+    Returns:
+        A query with the columns ``key_0``, ``key_1`` and so on, ``step`` and one per measure, in no order.
+    """
+    rows, time = rows_of(view), quote(view.event_time)
+    measures = view_measures(view) if measures is None else measures
+    keys = [quote(column) for _, column in view.key_columns] if by is None else by
+    prepared = dict.fromkeys(column for measure in measures for column in measure.prepared)
+    conditions = [rows.condition(aggregation) for aggregation in view.aggregations]
+    where = [*(f"{key} IS NOT NULL" for key in keys), *([also] if also else [])]
+    if "TRUE" not in conditions:
+        where.append(f"({' OR '.join(dict.fromkeys(conditions))})")
+    timed = f"""SELECT *, epoch_us({time}) AS {TIME_US}, {TIME_US} + {_shift_sql(interval, timezone)} AS {LOCAL_US}
+    FROM {scan}
+    WHERE {time} >= make_timestamptz({interval.start_us}) AND {time} < make_timestamptz({interval.end_us})"""
+    columns = ",\n       ".join([f"{_STEP_SQL[view.grain]} AS {STEP}", *(f"{sql} AS {quote(name)}" for name, sql in prepared)])
+    outputs = ",\n       ".join(
+        [
+            *(f"{key} AS key_{i}" for i, key in enumerate(keys)),
+            f"{STEP} AS step",
+            *(f"{measure.sql} AS {quote(measure.name)}" for measure in measures),
+        ]
+    )
+    return (
+        f"SELECT {outputs}\nFROM (\n  SELECT *, {columns}\n  FROM (\n    {timed}\n  )\n  WHERE {' AND '.join(where)}\n)\n"
+        f"GROUP BY {', '.join([*keys, STEP])}"
+    )
+
+
+_STEP_SQL = {
+    "1d": f"{LOCAL_US} // {DAY_US} - {-ORIGIN_DAY}",
+    "1h": f"({TIME_US} + {-ORIGIN_DAY * DAY_US}) // {HOUR_US} - {-ORIGIN_DAY * 24}",
+    "event": TIME_US,
+}
+
+
+def _shift_sql(interval: Interval, timezone: str) -> str:
+    """Render the microseconds from UTC to the local clock; a CASE only where the clock changes inside the interval."""
+    shifts = [(start, offset - ORIGIN_DAY * DAY_US) for start, offset in utc_offsets(timezone)]
+    before = [shift for start, shift in shifts if start <= interval.start_us][-1]
+    inside = [(start, shift) for start, shift in shifts if interval.start_us < start < interval.end_us]
+    if not inside:
+        return str(before)
+    whens = "".join(f" WHEN {TIME_US} >= {start} THEN {shift}" for start, shift in reversed(inside))
+    return f"CASE{whens} ELSE {before} END"
+
+
+def build_tiles(state: ViewState, *, before: Month | None = None) -> Iterator[tuple[Month, int]]:
+    """Compute and commit the tiles that are missing or out of date, up to twelve consecutive months a commit.
+
+    Args:
+        state: The view.
+        before: Leave this month and later ones; ``None`` takes all.
+
+    Yields:
+        Month and number of tile rows, after their commit.
+
+    Raises:
+        OverflowingResultError: the exact sum of one entity and step does not fit 64 bits.
+        ExpressionError: a ``where`` cannot be computed for some event.
+        CommitConflictError: another writer committed tiles of the same months meanwhile.
+    """
+    committed = Table.open(state.tiles_path)
+    for run in _runs(state.stale_tiles(before, committed=committed)):
+        staged = list(_stage(state, run))
+        commit(
+            state.tiles_path,
+            add=[file for _, file in staged],
+            remove=[file for month in run for file in committed.files(**{MONTH: str(month)})],
+            partition_by=(MONTH,),
+            read_version=committed.version,
+            message=f"tiles of {state.view.name}, {run[0]} to {run[-1]}",
+        )
+        yield from ((month, file.rows) for month, file in staged)
+    # A correction may have moved the last event out of a month.
+    empty = [file for file in committed.files() if _is_empty(state, Month.parse(file.partition[MONTH]), before)]
+    if empty:
+        message = f"months of {state.view.name} without events"
+        commit(state.tiles_path, remove=empty, partition_by=(MONTH,), read_version=committed.version, message=message)
+
+
+def _is_empty(state: ViewState, month: Month, before: Month | None) -> bool:
+    return month not in state.inputs and (before is None or month < before)
+
+
+def _runs(months: Sequence[Month]) -> Iterator[list[Month]]:
+    run: list[Month] = []
+    for month in months:
+        if run and (run[-1].next() != month or len(run) == MONTHS_AT_ONCE):
+            yield run
+            run = []
+        run.append(month)
+    if run:
+        yield run
+
+
+def _stage(state: ViewState, run: Sequence[Month]) -> Iterator[tuple[Month, StagedFile]]:
+    """Write the tiles of consecutive months, one file a month."""
+    parts = _without_shared_steps(state, run)
+    tables = [aggregate(state, part) for part in parts]
+    keys = [[table[f"key_{i}"].combine_chunks() for i in range(len(state.view.key_types))] for table in tables]
+    every = [pa.concat_arrays(columns) for columns in zip(*keys, strict=True)]
+    dictionary = extend_keys(state.layout.keys(state.view.entity.name), state.view.key_types, every)
+    for part, table, columns in zip(parts, tables, keys, strict=True):
+        tiles = with_codes(state.view, table, dictionary.codes(columns))
+        for month in part:
+            yield month, _write(state, month, tiles)
+
+
+def _without_shared_steps(state: ViewState, run: Sequence[Month]) -> list[list[Month]]:
+    """Cut a run of months where two share an hour (a zone such as Asia/Kolkata): each has a row of its own for that step."""
+    parts: list[list[Month]] = []
+    for month in run:
+        edge_us = month.interval(state.layout.timezone).start_us
+        is_shared = state.clock.start_us(state.clock.step(edge_us)) != edge_us
+        if parts and not is_shared:
+            parts[-1].append(month)
+        else:
+            parts.append([month])
+    return parts
+
+
+def aggregate(state: ViewState, months: Sequence[Month], *, end_us: int | None = None) -> pa.Table:
+    """Aggregate the events of consecutive months, up to ``end_us`` if given.
+
+    Returns:
+        ``key_0``, ``key_1`` and so on in the dictionary's types, ``step``, one column per measure; in no order.
+
+    Raises:
+        OverflowingResultError: the exact sum of one entity and step does not fit 64 bits.
+        ExpressionError: a ``where`` cannot be computed for some event.
+    """
+    import duckdb
+
+    timezone = state.layout.timezone
+    start_us, behind_us = months[0].interval(timezone).start_us, months[-1].interval(timezone).end_us
+    interval = Interval(start_us, behind_us if end_us is None else min(behind_us, end_us))
+    files: dict[str, CommittedFile] = {file.name: file for month in months for file in state.inputs[month]}
+    sql = tile_sql(state.view, state.scan_sql(files.values()), interval=interval, timezone=timezone)
+    with spill_folder(state.layout) as spill, connect(state.layout.root, temp_folder=spill) as session:
+        try:
+            table = session.sql(sql).to_arrow_table()
+        except (duckdb.ConversionException, duckdb.OutOfRangeException, duckdb.InvalidInputException) as error:
+            raise _failure(state.view, interval, error) from error
+    for i, kind in enumerate(state.view.key_types):
+        table = table.set_column(i, f"key_{i}", table[f"key_{i}"].cast(key_type(kind)))
+    return table
+
+
+def _failure(view: FeatureView, interval: Interval, error: Exception) -> FeatureStoreError:
+    first = str(error).splitlines()[0]
+    where = (
+        f"view {view.name!r} between {from_us(interval.start_us):%Y-%m-%d} and {from_us(interval.end_us):%Y-%m-%d}: {first}."
+    )
+    if "out of range" in first.lower():
+        return OverflowingResultError(
+            f"A sum or product does not fit its type in {where} Declare the column in a larger unit, or lower the "
+            "resolution_bits of a double."
+        )
+    return ExpressionError(f"A condition cannot be computed for some event in {where} Use TRY_CAST, which gives NULL.")
+
+
+def with_codes(view: FeatureView, table: pa.Table, codes: np.ndarray, *, measures: Sequence[Measure] | None = None) -> pa.Table:
+    """Turn an aggregated table into tiles: ``code``, ``step`` and the measures (by default all), sorted by (step, code)."""
+    steps, measures = table["step"].to_numpy(), view_measures(view) if measures is None else measures
+    order = pa.array(np.lexsort((codes, steps)))
+    body = table.select([measure.name for measure in measures]).take(order)
+    columns = [pa.array(codes).take(order), pa.array(steps).take(order)]
+    columns += [body[measure.name].cast(measure.type) for measure in measures]
+    return pa.table(columns, names=["code", "step", *body.column_names])
+
+
+def _write(state: ViewState, month: Month, tiles: pa.Table) -> StagedFile:
+    bounds = month.interval(state.layout.timezone)
+    edges = state.clock.step(bounds.start_us), state.clock.ceil(bounds.end_us)
+    first, last = (int(edge) for edge in np.searchsorted(tiles["step"].to_numpy(), edges))
+    partition = {MONTH: str(month)}
+    file = stage(state.tiles_path, partition, state.tile_digests[month])
+    write_parquet(tiles.slice(first, last - first), file)
+    return describe(file, partition)

@@ -1,0 +1,265 @@
+"""Training sets and batches: spines of any size become tables of features, point in time correct row for row.
+
+1. The ledgers are opened once, at the newest versions or at those of an earlier answer.
+2. Keys become codes; a chunk of rows is sorted by (code, as_of) once, so that every search runs through memory forwards
+   (``compute/windows/view_query.py``).
+3. Values return to the spine's order; a NULL key or as_of gives NULL. Derived features are evaluated last.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from featurestore.compute.as_known.query import KnownOpener
+from featurestore.compute.keys import KeyDictionary, load_keys
+from featurestore.compute.retrieval.freshness import check_fresh
+from featurestore.compute.retrieval.joined import JoinedQuery, joined_queries
+from featurestore.compute.retrieval.publication import Publication
+from featurestore.compute.retrieval.spine import Spine, read_spine, spine_batches, spine_keys
+from featurestore.compute.windows.derive import Parameters, derive
+from featurestore.compute.windows.totals import sorted_order
+from featurestore.compute.windows.versions import ReadVersions, ViewVersions, features_digest
+from featurestore.compute.windows.view_query import LedgerOpener, ViewQuery
+from featurestore.errors import SpineError, did_you_mean
+from featurestore.lake.layout import Layout
+from featurestore.spec.joined import JoinedView
+from featurestore.spec.registry import Features, Registry
+from featurestore.spec.view import Feature, FeatureView
+
+CHUNK = 131_072
+# A batch of a stream holds about so many values, so that memory does not grow with the spine or with the features.
+_VALUES_AT_ONCE = 32_000_000
+_ROWS_AT_ONCE = 2 * CHUNK
+
+
+@dataclass(eq=False)
+class HistoricalQuery:
+    """Features for any number of spines, against one snapshot of the ledgers.
+
+    Args:
+        outputs: The features asked for, in order.
+        queries: One a view whose own features are asked for.
+        joins: One a joined view.
+        parameters: The versions of a calibration by name.
+        as_of: Name of the spine's as_of column.
+        join_keys: Entity key to spine column, where the names differ.
+        versions: What an earlier answer read, if that is read again.
+        publication: What is read, if it was published: it is complete up to its own as_of, and answers name it.
+    """
+
+    outputs: Sequence[Feature]
+    queries: Sequence[ViewQuery]
+    joins: Sequence[JoinedQuery]
+    parameters: Parameters
+    as_of: str = "as_of"
+    join_keys: Mapping[str, str] = field(default_factory=dict)
+    versions: ReadVersions | None = None
+    publication: Publication | None = None
+    _fresh_until_us: int | None = None
+    _dictionaries: dict[str, KeyDictionary] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        known = [key for query in self.queries for key in query.view.entity.keys]
+        known += [key for join in self.joins for key in join.view.spine_keys]
+        for key in self.join_keys:
+            if key not in known:
+                raise SpineError(f"join_keys names {key!r}, which is no key of these features.{did_you_mean(key, known)}")
+
+    def answer(self, table: pa.Table) -> pa.Table:
+        """Enrich one table of spine rows.
+
+        Raises:
+            SpineError: a key or as_of column is missing, of the wrong type, or named like an output.
+            NotMaterializedError: committed events before an as_of are not yet in a view.
+        """
+        spine = read_spine(table, as_of=self.as_of)
+        for feature in self.outputs:
+            if feature.column in spine.table.column_names:
+                raise SpineError(f"The spine already has a column {feature.column!r}, the name of an output; rename it.")
+        self._check_fresh(spine)
+        enriched = spine.table
+        columns, calibrations = dict[str, pa.ChunkedArray](), dict[str, tuple[str, ...]]()
+        for query in self.queries:
+            columns |= self._columns(query, spine, {}, calibrations)
+        for join in self.joins:
+            columns |= self._joined(join, spine, calibrations)
+        for feature in self.outputs:
+            enriched = enriched.append_column(feature.column, columns[feature.column])
+        metadata = {**(table.schema.metadata or {}), **self._versions(calibrations).metadata()}
+        metadata |= self.publication.metadata() if self.publication else {}
+        return enriched.replace_schema_metadata(metadata)
+
+    def batch_rows(self) -> int:
+        """Return the number of spine rows that a batch of a stream should have."""
+        return max(min(_ROWS_AT_ONCE, _VALUES_AT_ONCE // max(len(self.outputs), 1)), 1)
+
+    def _check_fresh(self, spine: Spine) -> None:
+        if not spine.has_as_of.any():
+            return
+        latest_us = int(spine.as_of_us[spine.has_as_of].max())
+        if self._fresh_until_us is None or latest_us > self._fresh_until_us:
+            for query in self.read:
+                if self.publication:
+                    self.publication.check(query.state.clock, latest_us)
+                else:
+                    check_fresh(query.state, query.reader, as_of_us=latest_us)
+            self._fresh_until_us = latest_us
+
+    @property
+    def read(self) -> list[ViewQuery]:
+        """All queries, those of joined views included; several may be of one view, at the same versions."""
+        return [*self.queries, *(query for join in self.joins for query in join.queries)]
+
+    def _joined(self, join: JoinedQuery, spine: Spine, calibrations: dict[str, tuple[str, ...]]) -> dict[str, pa.ChunkedArray]:
+        """Compute features of a joined view for all spine rows; the calibrations that were read are added."""
+        columns: dict[str, pa.ChunkedArray] = {}
+        for query in join.queries:
+            columns |= self._columns(query, spine, join.keys(query, columns), calibrations)
+        found, used = join.derive(columns, spine.as_of_us, self.parameters)
+        calibrations |= used
+        return found
+
+    def _columns(
+        self,
+        query: ViewQuery,
+        spine: Spine,
+        given: Mapping[str, pa.ChunkedArray],
+        calibrations: dict[str, tuple[str, ...]],
+    ) -> dict[str, pa.ChunkedArray]:
+        """Compute features of one view for all spine rows, with the keys that are given; the others are the spine's."""
+        codes, has_key = self._codes(query, spine, given)
+        pieces = []
+        for part in _parts(len(codes)):
+            is_answered = has_key[part] & spine.has_as_of[part]
+            values, used = self._chunk(query, codes[part], spine.as_of_us[part], is_answered)
+            pieces.append(values)
+            calibrations |= used
+        return {each.column: pa.chunked_array([piece[each.name] for piece in pieces]) for each in query.features}
+
+    def _codes(self, query: ViewQuery, spine: Spine, given: Mapping[str, pa.ChunkedArray]) -> tuple[np.ndarray, np.ndarray]:
+        """Return the code per spine row, and whether its key has no NULL."""
+        view, table = query.view, spine.table
+        names = [key if key in given else self.join_keys.get(key, key) for key in view.entity.keys]
+        for key, column in given.items():
+            table = table.drop_columns([key] if key in table.column_names else []).append_column(key, column)
+        keys, has_key = spine_keys(table, names, view.key_types, entity=view.entity.name)
+        if view.entity.name not in self._dictionaries:
+            path = query.state.layout.keys(view.entity.name)
+            self._dictionaries[view.entity.name] = load_keys(path, view.key_types)
+        return self._dictionaries[view.entity.name].codes(keys), has_key
+
+    def _chunk(
+        self, query: ViewQuery, codes: np.ndarray, as_of_us: np.ndarray, is_answered: np.ndarray
+    ) -> tuple[dict[str, pa.Array], dict[str, tuple[str, ...]]]:
+        """Compute all features of a view for some spine rows, in their order, and name the calibrations that were read."""
+        clock = query.state.clock
+        floor = clock.floor(as_of_us)
+        order = sorted_order(codes, floor)
+        back = np.empty(len(order), np.int64)
+        back[order] = np.arange(len(order))
+        index = pa.array(back, mask=~is_answered)
+        base = query.base_columns(codes[order], as_of_us[order])
+        values = {name: value.take(index) for name, value in base.items()}
+        return values, derive(values, query.features, as_of_us=clock.starts_us(floor), parameters=self.parameters)
+
+    def _versions(self, calibrations: Mapping[str, Sequence[str]]) -> ReadVersions:
+        views = {
+            query.view.name: ViewVersions(
+                query.state.fingerprint,
+                query.reader.table.version,
+                query.state.events.version,
+                query.superseded_version,
+                query.view.source.name,
+            )
+            for query in self.read
+        }
+        by_name: dict[str, FeatureView | JoinedView] = {query.view.name: query.view for query in self.queries}
+        by_name |= {join.view.name: join.view for join in self.joins}
+        return ReadVersions(views, calibrations, features_digest([(by_name[each.view], each) for each in self.outputs]))
+
+
+def _parts(rows: int) -> Iterator[slice]:
+    yield slice(0, min(CHUNK, rows))
+    for start in range(CHUNK, rows, CHUNK):
+        yield slice(start, start + CHUNK)
+
+
+def historical_query(
+    layout: Layout,
+    registry: Registry,
+    features: Features,
+    *,
+    as_of: str = "as_of",
+    join_keys: Mapping[str, str] | None = None,
+    parameters: Parameters,
+    as_known: bool = False,
+    versions: ReadVersions | None = None,
+    publication: Publication | None = None,
+) -> HistoricalQuery:
+    """Open what features are read from.
+
+    Args:
+        layout: The store.
+        registry: Its definitions.
+        features: A service, a view, or a list of views and references.
+        as_of: Name of the spine's as_of column.
+        join_keys: Entity key to spine column, where the names differ.
+        parameters: The versions of a calibration by name.
+        as_known: Whether a row sees only what was known before floor(as_of).
+        versions: What an earlier answer read; the newest by default.
+        publication: Instead: what was published, with the registry of then; any of its features may be asked for.
+
+    Raises:
+        VersionError: the versions do not belong to these features, or to answers of the other mode.
+    """
+    outputs = registry.resolve(features)
+    if publication:
+        versions = publication.versions
+    elif versions:
+        versions.check_features([(registry.view(feature.view), feature) for feature in outputs])
+    opener = KnownOpener(layout, versions) if as_known else LedgerOpener(layout, versions)
+    queries, joins = opener.queries(registry, outputs), joined_queries(registry, outputs, opener)
+    return HistoricalQuery(outputs, queries, joins, parameters, as_of, join_keys or {}, versions, publication)
+
+
+def stream_features(query: HistoricalQuery, rows: Any, *, batch_rows: int | None = None) -> pa.RecordBatchReader:
+    """Enrich a spine batch after batch; see ``FeatureStore.stream_historical_features``."""
+    schema, batches = spine_batches(rows, batch_rows=batch_rows or query.batch_rows())
+    answered = query.answer(schema.empty_table()).schema
+
+    def each() -> Iterator[pa.RecordBatch]:
+        for table in batches:
+            yield from query.answer(table).cast(answered).combine_chunks().to_batches()
+
+    return pa.RecordBatchReader.from_batches(answered, each())
+
+
+def write_features(reader: pa.RecordBatchReader, path: Path, *, progress: Callable[[int], None] | None = None) -> Path:
+    """Write batches to one Parquet file, aside until it is complete.
+
+    Raises:
+        SpineError: the folder does not exist.
+    """
+    if not path.parent.is_dir():
+        raise SpineError(f"There is no folder {path.parent} to write {path.name} in. Create it first.")
+    aside, rows = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp"), 0
+    try:
+        with pq.ParquetWriter(aside, reader.schema, compression="zstd") as writer:
+            for batch in reader:
+                writer.write_batch(batch)
+                rows += batch.num_rows
+                if progress:
+                    progress(rows)
+        os.replace(aside, path)
+    finally:
+        aside.unlink(missing_ok=True)
+    return path

@@ -1,0 +1,1 @@
+"""Proof that what is committed is what the events give."""

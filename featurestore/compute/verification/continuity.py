@@ -1,0 +1,64 @@
+"""Continuity: where one partition of a ledger ends, the next must begin with the same totals."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import pyarrow as pa
+
+from featurestore.compute.folds import Span
+from featurestore.compute.forms import ledger_measures
+from featurestore.compute.materialization.folding import close_partition, running_totals
+from featurestore.compute.state import BALANCES, KIND, LEDGER, START, ViewState
+from featurestore.lake.parquet import read_parquet
+from featurestore.lake.table import Table
+
+
+@dataclass(frozen=True)
+class Joint:
+    """Two neighbouring partitions of a ledger.
+
+    Attributes:
+        before: First month of the earlier one.
+        start: First month of the later one.
+        entities: Entities with an opening balance in the later one.
+        broken: Measures whose opening balances are not the closing ones of the earlier partition.
+    """
+
+    before: str
+    start: str
+    entities: int
+    broken: tuple[str, ...]
+
+
+def check_continuity(state: ViewState, *, newest: int = 1) -> tuple[Joint, ...]:
+    """Compare closing with opening balances, from the committed files alone.
+
+    Args:
+        state: The view.
+        newest: How many joints to look at, from the newest one back.
+
+    Returns:
+        Joints in order of time; none of a ledger of one partition.
+    """
+    committed, measures = Table.open(state.ledger_path), ledger_measures(state.view)
+    starts = sorted(file.partition[START] for file in committed.files(**{KIND: LEDGER}))
+    found = []
+    for before, start in list(pairwise(starts))[-newest:]:
+        span = Span(state.start_step(before), state.start_step(start))
+        closing = close_partition(_read(committed, LEDGER, before), _read(committed, BALANCES, before), measures, span=span)
+        opening = running_totals(_read(committed, BALANCES, start), measures)
+        known = opening.slice(0, closing.num_rows)
+        broken = tuple(name for name in closing.column_names if not _equal(closing[name], known[name]))
+        found.append(Joint(before, start, opening.num_rows, broken))
+    return tuple(found)
+
+
+def _equal(closing: pa.ChunkedArray, opening: pa.ChunkedArray) -> bool:
+    return bool(closing.combine_chunks().cast(opening.type).equals(opening.combine_chunks()))
+
+
+def _read(committed: Table, kind: str, start: str) -> pa.Table:
+    (file,) = committed.files(**{KIND: kind, START: start})
+    return read_parquet(file.path)

@@ -1,0 +1,84 @@
+"""One view's committed files, and what is said of each when it is put beside its rebuilt like."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+
+from featurestore.compute.forms import measures_of
+from featurestore.compute.keys import KeyDictionary
+from featurestore.compute.state import ViewState
+from featurestore.compute.verification.compare import Decoder, Rows, compare
+from featurestore.compute.verification.verdict import DAMAGED, DIFFERENT, EQUAL, EVENTS, Comparison, Difference
+from featurestore.lake.table import Table
+from featurestore.timeline import from_us
+
+
+@dataclass(eq=False)
+class Proof:
+    """A view, and what is committed of it.
+
+    Args:
+        state: The view and its committed events.
+        dictionary: The committed keys.
+        is_chosen: Whether each code's entity is in the sample (bool).
+    """
+
+    state: ViewState
+    dictionary: KeyDictionary
+    is_chosen: np.ndarray
+    decoder: Decoder = field(init=False)
+    tiles: Table = field(init=False)
+    ledger: Table = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.decoder = Decoder(self.dictionary)
+        self.tiles, self.ledger = Table.open(self.state.tiles_path), Table.open(self.state.ledger_path)
+
+    def comparison(self, kind: str, partition: str, state: str, *, rows: int = 0, note: str = "") -> Comparison:
+        """Say something of a file without hashes."""
+        return Comparison(self.state.view.name, kind, partition, rows, "-", "-", state, note)
+
+    def damaged(self, kind: str, partition: str, file: Path, error: Exception) -> Comparison:
+        """Say why a file cannot be compared, and how to mend it."""
+        folder = "/".join(file.relative_to(self.state.layout.root).parts[:3])
+        mend = (
+            "Restore it from a backup; months from it on are not compared"
+            if kind == EVENTS
+            else f"Delete {folder} and call materialize(), which builds it anew"
+        )
+        return self.comparison(kind, partition, DAMAGED, note=f"{file.name} {_problem(error, file)}. {mend}.")
+
+    def compared(self, kind: str, partition: str, file: Path, committed: Rows, recomputed: Rows) -> Comparison:
+        """Compare the sampled rows of a committed file with the rebuilt ones."""
+        committed, recomputed = committed.chosen(self.is_chosen), recomputed.chosen(self.is_chosen)
+        found = compare(committed, recomputed, self.decoder)
+        view, rows = self.state.view, len(committed.codes)
+        if found.is_equal:
+            return Comparison(view.name, kind, partition, rows, found.committed, found.recomputed, EQUAL)
+        using = [
+            each.name for each in view.aggregations if found.column in {measure.name for measure in measures_of(view, each)}
+        ]
+        at = _moment(self.state, found.step)
+        key = self.decoder.key(found.code)
+        first = Difference(view.name, kind, partition, key, at, found.column, tuple(using), *found.values)
+        note = f"{file.name} is not what the events give."
+        return Comparison(view.name, kind, partition, rows, found.committed, found.recomputed, DIFFERENT, note, first)
+
+
+def _problem(error: Exception, file: Path) -> str:
+    if not file.exists():
+        return "is missing"
+    cause = str(error.__cause__ or error).splitlines()[0].rstrip(".")
+    return f"is damaged: {cause}"
+
+
+def _moment(state: ViewState, step: int | None) -> datetime | None:
+    """Return a step's first instant; ``None`` also for a damaged step that no calendar has."""
+    try:
+        return None if step is None else from_us(state.clock.start_us(step))
+    except (OverflowError, ValueError):
+        return None

@@ -1,0 +1,1 @@
+"""One view's windows: edges become totals, totals become values, values become derived features."""

@@ -1,0 +1,94 @@
+"""Totals of one view at any step: which partition, which row, which value.
+
+The partition of a bound is the last one that starts before it; the total is the balance there plus the totals on the last
+row of the entity before the bound. A bound at or before the first partition has no history: zeros and NULLs.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+
+from featurestore.compute.items.parts import parts_of
+from featurestore.compute.materialization.ledger import months_of
+from featurestore.compute.materialization.sub_ledgers import SubLedgerReader
+from featurestore.compute.search.as_of_search import last_row_before
+from featurestore.compute.search.hot_copy import ColumnFile
+from featurestore.compute.search.probes import Landing, Partition, Probes
+from featurestore.compute.state import BALANCES, KIND, LEDGER, START, ViewState
+from featurestore.lake.table import CommittedFile, Table
+
+
+class LedgerReader:
+    """A snapshot of one view's ledger.
+
+    Args:
+        state: The view.
+        table: Snapshot of its ledger table; the newest by default.
+    """
+
+    def __init__(self, state: ViewState, *, table: Table | None = None) -> None:
+        self._state = state
+        self.table = table or Table.open(state.ledger_path)
+        self.ledgers = {file.partition[START]: file for file in self.table.files(**{KIND: LEDGER})}
+        balances = {file.partition[START]: file for file in self.table.files(**{KIND: BALANCES})}
+        hot = state.layout.hot(state.view.name)
+
+        def columns(file: CommittedFile) -> ColumnFile:
+            return ColumnFile(file.path, hot / f"{file.path.stem}.arrow")
+
+        self._partitions = tuple(
+            Partition(state.start_step(start), columns(file), columns(balances[start]))
+            for start, file in sorted(self.ledgers.items())
+        )
+        self._starts = np.array([partition.start_step for partition in self._partitions], np.int64)
+
+    def probe(self, codes: np.ndarray, bounds: np.ndarray) -> Probes:
+        """Search the last row of each entity before each bound.
+
+        Args:
+            codes: Entity per probe, sorted together with ``bounds`` for speed; negative for unknown ones.
+            bounds: Step per probe, itself not included.
+        """
+        of = np.searchsorted(self._starts, bounds, side="left") - 1
+        landings = []
+        for i in np.flatnonzero(np.bincount(of[of >= 0], minlength=len(self._partitions))):
+            partition = self._partitions[i]
+            positions = np.flatnonzero((of == i) & (codes >= 0) & (codes < len(partition.ends)))
+            mine = codes.take(positions)
+            row, found = last_row_before(partition.steps, partition.ends, mine, bounds.take(positions))
+            landings.append(Landing(partition, int(i), positions, mine, row, found))
+        return Probes(codes, bounds, self._partitions, tuple(landings))
+
+    @cached_property
+    def sub_ledgers(self) -> SubLedgerReader:
+        """The sub-ledgers of its items."""
+        names = {start: file.path.stem for start, file in self.ledgers.items()}
+        months = {start: months_of(file.path) for start, file in self.ledgers.items()}
+        return SubLedgerReader(self._state, self.table, parts_of(names, months, clock=self._state.clock))
+
+    @property
+    def entities(self) -> int:
+        """Number of entities that the newest balances know."""
+        return len(self._partitions[-1].ends) if self._partitions else 0
+
+    def active_codes(self, left: int, right: int) -> np.ndarray:
+        """List the entities that have a row with ``left <= step < right``, ascending (int64)."""
+        is_active = np.zeros(self.entities, bool)
+        for i, partition in enumerate(self._partitions):
+            ends_before = i + 1 < len(self._partitions) and self._starts[i + 1] < left
+            if partition.start_step >= right or ends_before:
+                continue
+            rows = np.flatnonzero((partition.steps >= left) & (partition.steps < right))
+            is_active[np.searchsorted(partition.ends, rows, side="right")] = True
+        return np.flatnonzero(is_active)
+
+
+def sorted_order(codes: np.ndarray, bounds: np.ndarray) -> np.ndarray:
+    """Return the order that sorts probes by (code, bound), in which the search runs through memory once."""
+    low, high = int(bounds.min(initial=0)), int(bounds.max(initial=0))
+    span = high - low + 1
+    if (int(codes.max(initial=0)) + 2) * span < 2**62:
+        return np.argsort((codes + 1) * span + (bounds - low))  # one sort of packed numbers costs half of two
+    return np.lexsort((bounds, codes))

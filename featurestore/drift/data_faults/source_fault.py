@@ -1,0 +1,277 @@
+"""Faults in the record of a source, found in its daily counts, with the days and rows concerned.
+
+Every event type is judged against its own past days: a type's nulls, sizes and hours hardly change when the mixture of
+types does (a festival has more orders among its events, and so more prices). Days that were found faulty are no reference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from math import lgamma, log
+
+import numpy as np
+import pyarrow as pa
+
+from featurestore.drift.data_faults.daily_record import DailyRecord
+from featurestore.drift.monitor.fault import CLOCK, DUPLICATES, NULLS, STOPPED, UNIT, is_unit_change
+from featurestore.timeline import Month
+
+EVENT = "rows"
+"""Name of a source's column that stands for the event as a whole."""
+LEARNED_DAYS = 28
+LEAST_ROWS = 20
+NULL_EXCESS = 0.05
+NULL_Z = 6.0
+UNIT_ERROR = 0.25
+LEAST_JUMP = 0.5
+UNIT_DEVIATIONS = 8.0
+STOPPED_SHARE = 0.1
+LEAST_DAILY_ROWS = 5
+ACCEPTED_DAYS = 90
+MOST_CHANCE = 1e-6
+LEAST_EARLY = 3
+LEAST_REDELIVERED = 10
+USUAL_REDELIVERY = 4.0
+HOUR_GAIN = 0.15
+HOUR_MISFIT = 3.0
+HOUR_ROWS = 100
+MOST_OF_USUAL = 1.5
+
+
+@dataclass(frozen=True)
+class SourceFault:
+    """Some days on which a source's record is wrong.
+
+    Attributes:
+        source: Its name.
+        column: Column that is wrong; ``rows`` for events as a whole.
+        kind: ``unit``, ``nulls``, ``clock``, ``stopped`` or ``duplicates``.
+        types: Event types concerned; none where the source has none.
+        first: First day.
+        last: Last day.
+        rows: Rows concerned; the missing ones of a source that stopped.
+        factor: By how much a row's weight is wrong: the factor of a unit that is too large, else 1.
+        daily_rows: Rows a day of these types in that month.
+        what: In words.
+    """
+
+    source: str
+    column: str
+    kind: str
+    types: tuple[str, ...]
+    first: date
+    last: date
+    rows: int
+    factor: float
+    daily_rows: float
+    what: str
+
+    @property
+    def day_count(self) -> float:
+        """Days of ordinary rows that weigh as much as what is wrong."""
+        return self.rows * max(self.factor, 1.0) / max(self.daily_rows, 1.0)
+
+    @property
+    def name(self) -> str:
+        """What the drift history calls it: ``source.column``."""
+        return f"{self.source}.{self.column}"
+
+    def __str__(self) -> str:
+        days = str(self.first) if self.first == self.last else f"{self.first} to {self.last}"
+        of = f" of {', '.join(self.types)}" if self.types else ""
+        return f"{self.what} on {days} ({self.rows:,} rows{of})"
+
+
+def find_source_faults(source: str, days: pa.Table, redelivered: Mapping[Month, int]) -> list[SourceFault]:
+    """Find the faults in a source's daily counts, each inside one month, in order of time.
+
+    Args:
+        source: Its name.
+        days: As ``lake.daily.daily_counts``, with days in any order.
+        redelivered: Month to rows that were delivered again.
+    """
+    if not days.num_rows:
+        return []
+    record = DailyRecord.of(days)
+    flags = [*_nulls(record), *_units(record), *_early(record), *_stopped(record), *_shifted(record)]
+    found = [*_joined(source, record, flags), *_duplicates(source, record, redelivered)]
+    return sorted(found, key=lambda fault: (fault.first, fault.column, fault.kind))
+
+
+@dataclass(frozen=True)
+class _Flag:
+    """One faulty day of one type and column."""
+
+    type: str | None
+    column: str
+    kind: str
+    day: int
+    rows: float
+    what: str
+    factor: float = 1.0
+
+
+def _nulls(record: DailyRecord) -> Iterator[_Flag]:
+    """Flag days on which more of a column is NULL than on any sound day before, by points and beyond chance."""
+    for (kind, column), present in record.present.items():
+        rows = record.rows[kind]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            share = np.where(rows >= LEAST_ROWS, 1 - present / rows, np.nan)
+        if np.nanmax(share, initial=0.0) - np.nanmin(share, initial=1.0) < NULL_EXCESS:
+            continue
+        most, seen, run = 0.0, 0, 0
+        for day in np.flatnonzero(~np.isnan(share)).tolist():
+            excess, n = float(share[day]) - most, float(rows[day])
+            noise = (max(most * (1 - most), 1 / n) / n) ** 0.5
+            is_fault = seen >= LEARNED_DAYS and excess > max(NULL_EXCESS, NULL_Z * noise) and run < ACCEPTED_DAYS
+            run = run + 1 if is_fault else 0
+            if is_fault:
+                yield _Flag(kind, column, NULLS, day, excess * n, "NULLs beyond what there ever were")
+            else:
+                most, seen = max(most, float(share[day])), seen + 1
+
+
+def _units(record: DailyRecord) -> Iterator[_Flag]:
+    """Flag days on which a column's sizes are a power of ten off those of the four weeks before, with the same spread.
+
+    A day between them on which too few rows leave it open is no sound one.
+    """
+    for (kind, column), means in record.log_mean.items():
+        if np.nanmax(means, initial=-np.inf) - np.nanmin(means, initial=np.inf) < LEAST_JUMP:
+            continue
+        present, spreads, sound, run = record.present[kind, column], record.log_sd[kind, column], list[int](), 0
+        for day in np.flatnonzero((present >= LEAST_ROWS // 2) & ~np.isnan(means)).tolist():
+            recent = sound[-LEARNED_DAYS:]
+            is_fault = is_open = False
+            if len(recent) == LEARNED_DAYS and abs(means[day] - means[sound[-1]]) > LEAST_JUMP:
+                shift = float(means[day] - np.median(means[recent]))
+                spread = float(np.nanmedian(spreads[recent]))
+                error = 2 * spread / float(present[day]) ** 0.5
+                is_clear = error < UNIT_ERROR and abs(shift) > UNIT_DEVIATIONS * float(np.std(means[recent]))
+                is_alike = abs(float(spreads[day]) - spread) < UNIT_ERROR
+                is_fault = is_clear and is_alike and run < ACCEPTED_DAYS
+                is_fault = is_fault and is_unit_change(shift, round(shift), tolerance=0.1 + error)
+                is_open = not is_fault and 0 < run < ACCEPTED_DAYS and abs(shift) > LEAST_JUMP
+            run = run + 1 if is_fault or is_open else 0
+            if is_fault:
+                factor = 10.0 ** round(shift)
+                yield _Flag(kind, column, UNIT, day, float(present[day]), f"values times {factor:g}, of the same shape", factor)
+            elif not is_open:
+                sound.append(day)
+
+
+def _early(record: DailyRecord) -> Iterator[_Flag]:
+    """Flag the days of a month in which more events than chance allows lie behind the instant they were recorded at."""
+    for kind, early in record.early.items():
+        if not early.any():
+            continue
+        rows, months = (
+            record.rows[kind],
+            np.array([record.month(day).year * 12 + record.month(day).month for day in range(record.size)]),
+        )
+        past_early = past_rows = 0.0
+        for month in np.unique(months):
+            own = months == month
+            count, expected = float(early[own].sum()), float(rows[own].sum()) * (past_early + 1) / max(past_rows, 1.0)
+            is_fault = past_rows >= HOUR_ROWS and count >= LEAST_EARLY and _tail(count, expected) < MOST_CHANCE
+            if is_fault:
+                for day in np.flatnonzero(own & (early > 0)).tolist():
+                    yield _Flag(
+                        kind, "event_time", CLOCK, day, float(early[day]), "event times behind the instant of their record"
+                    )
+            else:
+                past_early, past_rows = past_early + count, past_rows + float(rows[own].sum())
+
+
+def _tail(count: float, expected: float) -> float:
+    """Bound the chance of at least ``count`` events (Poisson) by its first term and a geometric series."""
+    if count <= expected:
+        return 1.0
+    first = -expected + count * log(expected) - lgamma(count + 1)
+    return float(np.exp(min(first, 0.0)) / (1 - expected / (count + 1)))
+
+
+def _stopped(record: DailyRecord) -> Iterator[_Flag]:
+    """Flag days on which hardly any event of a type came, though that never happened before."""
+    for kind, rows in record.rows.items():
+        begin, sound, least, run = int(np.flatnonzero(rows)[0]), list[int](), np.inf, 0
+        for day in range(begin, record.size):
+            may_be = len(sound) >= LEARNED_DAYS and rows[day] < least >= LEAST_DAILY_ROWS and run < ACCEPTED_DAYS
+            usual = float(np.median(rows[sound[-LEARNED_DAYS:]])) if may_be else 0.0
+            is_fault = usual >= LEAST_ROWS and rows[day] < STOPPED_SHARE * usual
+            run = run + 1 if is_fault else 0
+            if is_fault:
+                yield _Flag(kind, EVENT, STOPPED, day, usual - float(rows[day]), "events stay away")
+            else:
+                sound.append(day)
+                least = min(least, float(rows[day]))
+
+
+def _shifted(record: DailyRecord) -> Iterator[_Flag]:
+    """Flag days whose hours fit those of the four weeks before once they are moved, and do not as they are.
+
+    A day of far more events than usual has hours of its own: a festival begins at midnight. A clock moves everything that it
+    stamps, so most of the types that a day has rows enough of must have moved alike: one that moves alone works other hours.
+    """
+    judged, moves = np.zeros(record.size, int), dict[int, list[tuple[str | None, int]]]()
+    for kind, hours in record.hours.items():
+        rows = hours.sum(axis=1)
+        sums = np.cumsum(np.concatenate([np.zeros((1, 24)), hours]), axis=0)
+        days = np.flatnonzero((rows >= HOUR_ROWS) & (np.arange(record.size) >= LEARNED_DAYS))
+        days = days[rows[days] < MOST_OF_USUAL * (sums[days] - sums[days - LEARNED_DAYS]).sum(axis=1) / LEARNED_DAYS]
+        if not len(days):
+            continue
+        judged[days] += 1
+        past = sums[days] - sums[days - LEARNED_DAYS] + 0.5
+        usual = np.log(past / past.sum(axis=1, keepdims=True))
+        own = hours[days] / rows[days, None]
+        moved = np.stack([np.roll(usual, by, axis=1) for by in range(24)], axis=1)
+        fits = np.einsum("dh,dsh->ds", own, moved)
+        best = fits.argmax(axis=1)
+        entropy = (own * np.log(np.maximum(own, 1e-12))).sum(axis=1)
+        misfit, unmoved = entropy - fits.max(axis=1), entropy - fits[:, 0]
+        for i, day in enumerate(days.tolist()):
+            before = unmoved[max(0, i - LEARNED_DAYS) : i]
+            if not len(before) or best[i] == 0 or fits[i, best[i]] - fits[i, 0] < HOUR_GAIN:
+                continue
+            if misfit[i] < HOUR_MISFIT * float(np.median(before)):
+                moves.setdefault(day, []).append((kind, int(best[i]) if best[i] <= 12 else int(best[i]) - 24))
+    for day, moved_types in sorted(moves.items()):
+        middle = sorted(by for _, by in moved_types)[len(moved_types) // 2]
+        alike = [kind for kind, by in moved_types if abs(by - middle) <= 1]
+        if 2 * len(alike) > judged[day]:
+            for kind in alike:
+                yield _Flag(kind, "event_time", CLOCK, day, float(record.rows[kind][day]), f"hours moved by {middle:+d}")
+
+
+def _joined(source: str, record: DailyRecord, flags: Sequence[_Flag]) -> Iterator[SourceFault]:
+    """Join the flagged days of a column, kind and month."""
+    groups: dict[tuple[str, str, str, Month], list[_Flag]] = {}
+    for flag in flags:
+        groups.setdefault((flag.column, flag.kind, flag.what, record.month(flag.day)), []).append(flag)
+    for (column, kind, what, month), own in groups.items():
+        days = [flag.day for flag in own]
+        types = tuple(sorted({flag.type for flag in own if flag.type is not None}))
+        factor = max(flag.factor for flag in own)
+        rows = round(sum(flag.rows for flag in own))
+        of_month = [day for day in range(record.size) if record.month(day) == month]
+        daily = sum(float(record.rows[kind][of_month].mean()) for kind in {flag.type for flag in own})
+        span = record.date(min(days)), record.date(max(days))
+        yield SourceFault(source, column, kind, types, *span, rows, factor, daily, what)
+
+
+def _duplicates(source: str, record: DailyRecord, redelivered: Mapping[Month, int]) -> Iterator[SourceFault]:
+    """Find months of which much more was delivered again than of the twelve months before."""
+    rows: dict[Month, float] = {}
+    for day, count in enumerate(sum(record.rows.values(), np.zeros(record.size)).tolist()):
+        rows[record.month(day)] = rows.get(record.month(day), 0.0) + count
+    shares = {month: redelivered.get(month, 0) / max(count, 1.0) for month, count in rows.items()}
+    for month, share in shares.items():
+        usual = max((shares.get(month.shift(-back), 0.0) for back in range(1, 13)), default=0.0)
+        count = redelivered.get(month, 0)
+        if count >= LEAST_REDELIVERED and share > USUAL_REDELIVERY * usual:
+            last = month.next().first_day - timedelta(days=1)
+            what = "events delivered again; ingest dropped them"
+            yield SourceFault(source, EVENT, DUPLICATES, (), month.first_day, last, count, 1.0, rows[month] / last.day, what)

@@ -1,0 +1,239 @@
+"""The course of a monitor run, month by month: new baselines, judgements, standings, rows.
+
+begin      recalibrated, settled and released features get their new baselines
+take_over  a month that was scored before: its standings count, nothing is tested
+judge      any other: findings -> standings -> rows
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+import pyarrow as pa
+
+from featurestore.drift.monitor.fault import FAULT_KINDS, feature_faults
+from featurestore.drift.monitor.feature_series import FeatureRecord
+from featurestore.drift.monitor.judge import Judge
+from featurestore.drift.monitor.policy import DriftPolicy
+from featurestore.drift.monitor.pool import season_labels
+from featurestore.drift.monitor.state import DRIFT, LATCHED, Finding, Standing, advance
+from featurestore.drift.reliability import CALIBRATION
+from featurestore.drift.sketches.edges import UNSUPPORTED
+from featurestore.timeline import Month
+
+Resets = Mapping[str | tuple[str, str | None], Sequence[Month | date | str]]
+
+
+class Course:
+    """Where all records stand, month after month.
+
+    Args:
+        records: What is judged.
+        months: The records' months.
+        is_given: [M] whether a month was given.
+        season: Month to its season.
+        policy: Thresholds.
+        resets: Feature, or feature and segment, to the months from which it has a new baseline.
+    """
+
+    def __init__(
+        self,
+        records: Sequence[FeatureRecord],
+        months: Sequence[Month],
+        is_given: np.ndarray,
+        *,
+        season: Callable[[Month], object],
+        policy: DriftPolicy,
+        resets: Resets,
+    ) -> None:
+        self._records, self._months, self._is_given, self._policy = records, months, is_given, policy
+        self._recalibrated = {name: {Month.parse(month) for month in given} for name, given in resets.items()}
+        seasons = season_labels(months, season)
+        for record in records:
+            _find_faults(record, months, seasons, self._baselines(record), policy)
+        self._judge = Judge(records, months, season, policy)
+        self._segments = _segments_of(records)
+        self._standings = [Standing()] * len(records)
+        self._scores: list[float | None] = [None] * len(records)
+
+    def begin(self, t: int) -> None:
+        """Give new baselines to the records that take one in month ``t``."""
+        for i, record in enumerate(self._records):
+            own = self._standings[i]
+            is_released = own.is_over(t, self._policy.release_months) and bool(self._is_given[t])
+            is_reset = self._months[t] in self._baselines(record)
+            if is_reset or _has_settled(own, self._scores[i], t, self._policy, is_released=is_released):
+                # What all rows take for their level, their segments do: but for those with an episode of their own.
+                followers = [j for j in self._segments.get(i, ()) if not self._standings[j].is_latched]
+                for j in (i, *followers):
+                    self._judge.forget(j, baseline=t, since=own.since)
+            if is_reset or is_released:
+                self._standings[i] = Standing()
+
+    def take_over(self, t: int, seen: Mapping[tuple[str, str | None], Seen]) -> None:
+        """Take the standings of a month that has been scored."""
+        for i, record in enumerate(self._records):
+            found = seen.get((record.feature, record.segment))
+            if found is not None and not found.is_fault:
+                self._standings[i] = self._standings[i].followed_by(found.state, found.since, t=t)
+                self._scores[i] = found.score
+
+    def judge(self, t: int) -> list[dict[str, object]]:
+        """Judge a month -> its rows."""
+        month, first_end = self._months[t], t + 13 - self._months[t].month
+        if t and month.month == 1 and first_end > self._policy.min_months:
+            self._judge.begin_year(t, min(first_end, len(self._months)))
+        if self._judge.has_year:
+            self._judge.step(t)
+        present = [i for i, record in enumerate(self._records) if self._is_given[t] and record.first <= t < record.end]
+        wholes = {segment: i for i in present for segment in self._segments.get(i, ())}
+        return [self._judged(i, t, wholes.get(i)) for i in present]
+
+    def _judged(self, i: int, t: int, whole: int | None) -> dict[str, object]:
+        reason = insufficiency(self._records[i], t, self._policy)
+        finding = self._judge.finding(i, t) if reason is None else None
+        if finding is not None and finding.is_fault:
+            shown = Standing(DRIFT if finding.onset == t else LATCHED, finding.onset)
+            return _row(self._months, t, self._records[i], shown, finding, reason, [])
+        if finding is not None and finding.score >= 1 and whole is not None and self._is_shared(i, finding, t, whole):
+            finding = finding.shared()
+        standing = advance(self._standings[i], finding, t=t, settle_months=self._policy.settle_months)
+        self._standings[i], self._scores[i] = standing, None if finding is None else finding.score
+        members = self._judge.reference(i, t) if finding else []
+        return _row(self._months, t, self._records[i], standing, finding, reason, members)
+
+    def _is_shared(self, i: int, finding: Finding, t: int, whole: int) -> bool:
+        """Say whether a segment's change is that of all rows: they drift, or are not yet settled after it, as it does."""
+        score, standing = self._scores[whole], self._standings[whole]
+        is_settling = standing.is_latched and not standing.is_settled(finding.onset, self._policy.settle_months)
+        return (is_settling or (score is not None and score >= 1)) and self._judge.is_shared(i, whole, t)
+
+    def _baselines(self, record: FeatureRecord) -> set[Month]:
+        """Return the months from which a record has a new baseline."""
+        given = (self._recalibrated.get(key, set()) for key in (record.feature, (record.feature, record.segment)))
+        return set[Month]().union(*given)
+
+
+def _segments_of(records: Sequence[FeatureRecord]) -> dict[int, list[int]]:
+    """List the segments of each record of all rows that share months with it; all rows come first."""
+    wholes: dict[str, list[int]] = {}
+    for i, record in enumerate(records):
+        if record.segment is None:
+            wholes.setdefault(record.feature, []).append(i)
+    found: dict[int, list[int]] = {}
+    for j, record in enumerate(records):
+        for i in wholes.get(record.feature, ()) if record.segment is not None else ():
+            if record.first < records[i].end and records[i].first < record.end:
+                found.setdefault(i, []).append(j)
+    return found
+
+
+def _has_settled(standing: Standing, score: float | None, t: int, policy: DriftPolicy, *, is_released: bool) -> bool:
+    """Say whether a latched feature takes its present level for its own: once per episode, and not if it has gone back.
+
+    Args:
+        standing: After the month before.
+        score: Of the month before.
+        t: Index of the month.
+        policy: Says when.
+        is_released: Whether the episode ends this month, unanswered.
+    """
+    if standing.entered is None or t - standing.entered > policy.settle_months:
+        return False
+    is_time = t - standing.entered == policy.settle_months or is_released
+    return is_time and (score is None or score >= 1)
+
+
+def _find_faults(
+    record: FeatureRecord, months: Sequence[Month], seasons: Sequence[str], recalibrated: set[Month], policy: DriftPolicy
+) -> None:
+    """Add the data faults that a record shows of itself."""
+    baselines = [t for t, month in enumerate(months) if month in recalibrated]
+    is_sound = record.is_sufficient(policy.min_rows)
+    finite = np.maximum(record.rows - record.empty, 1)
+    found = feature_faults(
+        rows=record.rows,
+        empty=record.empty,
+        mean=record.mean,
+        sd=np.sqrt(record.m2 / finite),
+        is_sound=is_sound,
+        baselines=baselines,
+        seasons=seasons,
+    )
+    record.faults.update(found)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a month that has been scored said of a feature and segment."""
+
+    state: str
+    since: int | None
+    score: float | None
+    is_fault: bool
+
+
+def scored_states(months: Sequence[Month], scored: pa.Table | None) -> dict[Month, dict[tuple[str, str | None], Seen]]:
+    """Read what months that have been scored said of each feature and segment."""
+    places = {month: t for t, month in enumerate(months)}
+    found: dict[Month, dict[tuple[str, str | None], Seen]] = {}
+    for row in scored.to_pylist() if scored is not None else ():
+        since = None if row["since"] is None else places[Month.parse(row["since"])]
+        found.setdefault(Month.parse(row["month"]), {})[row["feature"], row["segment"]] = Seen(
+            row["state"], since, row["score"], row["kind"] in FAULT_KINDS
+        )
+    return found
+
+
+def insufficiency(record: FeatureRecord, t: int, policy: DriftPolicy) -> str | None:
+    """Say why a month cannot be judged; ``None`` when it can."""
+    if record.kind == CALIBRATION and record.rows[t] < policy.min_rows:
+        return f"labels not mature: {record.rows[t]} forecasts with a known outcome; {policy.min_rows} are needed"
+    if not record.rows[t]:
+        return "no rows in this month"
+    if not record.is_full[t]:
+        return f"window not full: its first full month is {Month.parse(record.full_since or date.max)}"
+    if t in record.spoiled:
+        return f"a data fault in its window: {record.spoiled[t]}"
+    if t in record.faults:
+        return None
+    if record.kind == UNSUPPORTED:
+        return "columns of this type are not scored"
+    if record.rows[t] < policy.min_rows:
+        return f"{record.rows[t]} rows; {policy.min_rows} are needed"
+    if not record.is_given[t]:
+        return f"{record.rows[t] - record.empty[t]} values; {policy.min_rows} are needed"
+    usable = record.is_sufficient(policy.min_rows)[: t + 1]
+    if (record.empty[: t + 1] >= record.rows[: t + 1])[usable].all():
+        return "all values have been missing from the beginning"
+    if usable.sum() <= policy.min_months:
+        return f"month {usable.sum()} of its history; it is judged after {policy.min_months}"
+    return None
+
+
+def _row(
+    months: Sequence[Month],
+    t: int,
+    record: FeatureRecord,
+    standing: Standing,
+    finding: Finding | None,
+    insufficient: str | None,
+    members: list[str],
+) -> dict[str, object]:
+    score = finding and finding.score
+    is_open = standing.state == LATCHED and standing.since is not None
+    opened = f"unanswered since {months[standing.since or 0]}; now: " if is_open and finding and not finding.is_fault else ""
+    return {
+        "month": months[t].first_day,
+        "feature": record.feature,
+        "segment": record.segment,
+        "score": score,
+        "kind": finding and finding.kind,
+        "state": standing.state,
+        "reason": f"insufficient: {insufficient}" if finding is None else opened + finding.text,
+        "reference_months": members,
+        "since": None if standing.since is None else months[standing.since].first_day,
+    }

@@ -1,0 +1,238 @@
+"""Findings: per month, feature and segment, the strongest of its statistics' alarms, in words.
+
+The change-point test decides. The pool of the same season explains, and keeps a slow watch on small changes that persist.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from featurestore.concurrency import each_of
+from featurestore.drift.monitor.changes.change import ChangeTest
+from featurestore.drift.monitor.changes.fit import Eigenbases
+from featurestore.drift.monitor.changes.noise import MonthRelations
+from featurestore.drift.monitor.changes.statistic import LOCATION, MISSING, SPREAD, SeriesSet, collect_series
+from featurestore.drift.monitor.changes.year import fit_year
+from featurestore.drift.monitor.fault import lasting
+from featurestore.drift.monitor.feature_series import FeatureRecord
+from featurestore.drift.monitor.policy import DriftPolicy
+from featurestore.drift.monitor.pool import PoolComparison, compare_with_pool, no_comparison, pool_members, season_labels
+from featurestore.drift.monitor.state import Finding
+from featurestore.drift.monitor.thresholds import MOST_SCORE, Alarms, raise_alarms
+from featurestore.drift.reliability import CALIBRATION, Reliability
+from featurestore.drift.sketches.edges import PROFILE
+from featurestore.timeline import Month
+
+SLOW_MONTHS = 3
+SHARED = 2.0
+SEASON_KEPT = 0.5
+"""A new baseline's season is as large as before, give or take all of it: the weight of what is forgotten is four."""
+
+
+class Judge:
+    """Judges the months of all records, a year at a time and in order.
+
+    Args:
+        records: What to judge.
+        months: The records' months.
+        season: Month to its season.
+        policy: Thresholds.
+    """
+
+    def __init__(
+        self,
+        records: Sequence[FeatureRecord],
+        months: Sequence[Month],
+        season: Callable[[Month], object],
+        policy: DriftPolicy,
+    ) -> None:
+        self._records, self._months, self._policy = records, months, policy
+        self._series = collect_series(records, min_rows=policy.min_rows)
+        self._relations = MonthRelations.of(months, season)
+        self._labels = season_labels(months, season)
+        self._pools = [self._compare(record, baseline=0) for record in records]
+        self._segments = np.zeros(len(records))
+        self._baselines = np.full(len(records), -np.inf)
+        self._seen_months = [np.cumsum(~np.isnan(series.values), axis=1) for series in self._series]
+        self._forgotten = _followed(self._series)
+        self._rescaled: list[list[tuple[int, np.ndarray]]] = [[] for _ in self._series]
+        self._seasons: list[np.ndarray] = []
+        self._tests: list[ChangeTest] = []
+        self._alarms: list[Alarms] = []
+        self._strongest = [(0.0, -1, -1)] * len(records)
+
+    def begin_year(self, first: int, end: int) -> None:
+        """Fit the noise on the months before ``first`` and get ready for ``[first, end)``."""
+        self._segments = _segment_counts(self._records, until=first)
+        bases = Eigenbases(self._relations)
+
+        def begin(k: int) -> tuple[np.ndarray, ChangeTest]:
+            year = fit_year(self._series[k], bases, first=first, end=end, courses=tuple(self._forgotten[k]))
+            return SEASON_KEPT * year.fit.season, year.test(np.arange(len(year.series.values)))
+
+        begun = each_of(begin, range(len(self._series)))
+        self._seasons, self._tests = [season for season, _ in begun], [test for _, test in begun]
+        for test, seasons, rescaled in zip(self._tests, self._seasons, self._rescaled, strict=True):
+            for row, step in rescaled:
+                test.forget(row, step * seasons[row])
+
+    @property
+    def has_year(self) -> bool:
+        """Whether a year has begun."""
+        return bool(self._tests)
+
+    def step(self, t: int) -> None:
+        """Test the next month of the year."""
+        self._alarms = [
+            raise_alarms(
+                test.step(),
+                series.kind,
+                segments=self._segments[series.records],
+                months=seen[:, t],
+                oldest=t - self._baselines[series.records],
+            )
+            for test, series, seen in zip(self._tests, self._series, self._seen_months, strict=True)
+        ]
+        self._strongest = [(0.0, -1, -1)] * len(self._records)
+        for k, (series, alarms) in enumerate(zip(self._series, self._alarms, strict=True)):
+            is_known = ~np.isnan(series.values[:, t]) & (self._seen_months[k][:, t] > self._policy.min_months)
+            for row in np.flatnonzero(is_known):
+                i = int(series.records[row])
+                self._strongest[i] = max(self._strongest[i], (float(alarms.score[row]), k, int(row)))
+
+    def finding(self, i: int, t: int) -> Finding:
+        """Say what the month last tested means for a record that can be judged."""
+        record, (score, k, row) = self._records[i], self._strongest[i]
+        if t in record.faults:
+            kind, text = record.faults[t]
+            return Finding(MOST_SCORE, kind, text, onset=lasting(record.faults, t), is_extreme=True, is_fault=True)
+        compared = self._compared_text(i, t)
+        if k < 0:
+            return Finding(0.0, LOCATION, f"no statistic has history enough yet{compared}", onset=t)
+        alarms, series = self._alarms[k], self._series[k]
+        age = int(alarms.age[row])
+        is_slow = bool((self._pools[i].score[max(0, t - SLOW_MONTHS + 1) : t + 1] >= 1).all())
+        is_told = score >= 1 or is_slow or record.kind == CALIBRATION
+        what = _described(record, series, alarms, row, t) if is_told else "no change"
+        course = "growing" if alarms.is_ramp[row] else "all at once"
+        when = f", {course} since {self._months[t - age]}" if score >= 1 else ""
+        slow = "; apart from its season for months, though no single change stands out" if is_slow and score < 1 else ""
+        inflow = "; scored on the month's inflow" if record.scored_on == "inflow" else ""
+        return Finding(
+            score=round(score, 6),
+            kind=series.kind,
+            text=f"{what}{when} (z {alarms.z[row]:+.1f}){slow}{compared}{inflow}",
+            onset=t - age,
+            is_confirmed=age > 0,
+            is_extreme=bool(alarms.is_extreme[row]),
+            is_slow=is_slow,
+        )
+
+    def is_shared(self, i: int, whole: int, t: int) -> bool:
+        """Say whether a segment's change in the month last tested is one of all rows: more of it than the segment brings.
+
+        A change of the segment alone moves all rows by the segment's share of them at most, since they scatter at least as much.
+        """
+        _, k, row = self._strongest[i]
+        series, sizes = self._series[k], self._alarms[k].size
+        same = [j for j in np.flatnonzero(series.records == whole) if series.labels[j] == series.labels[row]]
+        share = self._records[i].rows[t] / max(self._records[whole].rows[t], 1)
+        brought = min(SHARED * share, 0.5) * abs(sizes[row])
+        return not same or bool(sizes[same[0]] * np.sign(sizes[row]) >= brought)
+
+    def forget(self, i: int, *, baseline: int, since: int | None) -> None:
+        """Take the months from ``baseline`` on as a record's new baseline; those from ``since`` until then as neither.
+
+        Levels are forgotten, and how large the season is; its shape and the noise are kept.
+        """
+        self._baselines[i] = baseline
+        index = np.arange(len(self._months))
+        steps = [(index >= start).astype(float) for start in sorted({baseline, baseline if since is None else since})]
+        for k, series in enumerate(self._series):
+            for row in np.flatnonzero(series.records == i):
+                self._forgotten[k] += [(int(row), course) for course in steps]
+                self._rescaled[k].append((int(row), steps[0]))
+                if self._tests:
+                    for course in (*steps, steps[0] * self._seasons[k][row]):
+                        self._tests[k].forget(int(row), course)
+        self._pools[i] = self._compare(self._records[i], baseline=baseline)
+
+    def reference(self, i: int, t: int) -> list[str]:
+        """List the months of the same season that a month is compared with."""
+        return [str(self._months[int(j)]) for j in np.flatnonzero(self._pools[i].members[t])]
+
+    def _compared_text(self, i: int, t: int) -> str:
+        pool = self._pools[i]
+        if np.isnan(pool.psi[t]):
+            return ""
+        return f"; against {', '.join(self.reference(i, t))}: PSI {pool.psi[t]:.2f}, JS {pool.js[t]:.2f}, KS {pool.ks[t]:.2f}"
+
+    def _compare(self, record: FeatureRecord, *, baseline: int) -> PoolComparison:
+        is_sufficient = record.is_sufficient(self._policy.min_rows)
+        members = pool_members(self._labels, is_sufficient, baseline=baseline)
+        if record.kind == CALIBRATION:
+            return no_comparison(members, is_sufficient=is_sufficient)
+        return compare_with_pool(record.counts, members, is_sufficient=is_sufficient, psi=self._policy.psi)
+
+
+def _followed(kinds: Sequence[SeriesSet]) -> list[list[tuple[int, np.ndarray]]]:
+    """List per kind the courses of unknown size that series follow: a spread follows its record's location.
+
+    Bins and bounds couple the two: what moves towards the end of the reference's range is told apart less, a share near one
+    scatters less. So a spread has changed only by what its location does not explain.
+    """
+    courses = {
+        int(record): np.nan_to_num(values)
+        for series in kinds
+        if series.kind == LOCATION
+        for record, values in zip(series.records, series.values, strict=True)
+    }
+    return [
+        [(row, courses[int(record)]) for row, record in enumerate(series.records)] if series.kind == SPREAD else []
+        for series in kinds
+    ]
+
+
+def _segment_counts(records: Sequence[FeatureRecord], *, until: int) -> np.ndarray:
+    """Count among how many segments of its column each record is one -> [records]; 0 for all rows.
+
+    Only segments that were seen before ``until`` count, so that a month's answer does not depend on later ones.
+    """
+    keys = [(record.feature, (record.segment or "").partition("=")[0]) for record in records]
+    found = Counter(key for key, record in zip(keys, records, strict=True) if record.first < until)
+    return np.array([0.0 if record.segment is None else max(found[key], 1) for key, record in zip(keys, records, strict=True)])
+
+
+def _described(record: FeatureRecord, series: SeriesSet, alarms: Alarms, row: int, t: int) -> str:
+    """Name a change and its size in words people use."""
+    size, label = float(alarms.size[row]), series.labels[row]
+    before = slice(max(0, t - int(alarms.age[row]) - 12), t - int(alarms.age[row]))
+    if series.kind == CALIBRATION:
+        return _reliability(record, before, t)
+    if series.kind == LOCATION:
+        return f"location {size:+.2f} standard deviations"
+    if series.kind == SPREAD:
+        return f"spread times {np.exp(size):.2f}"
+    if series.kind == MISSING:
+        return (
+            f"missing values {_share(record.empty[before], record.rows[before]):.1%} -> {record.empty[t] / record.rows[t]:.1%}"
+        )
+    if record.kind == PROFILE:
+        return f"share of position {label} {'up' if size > 0 else 'down'}"
+    own, rows = record.counts[:, record.labels.index(label)], record.counts.sum(axis=1)
+    return f"share of {label!r} {_share(own[before], rows[before]):.1%} -> {_share(own[t], rows[t]):.1%}"
+
+
+def _reliability(record: FeatureRecord, before: slice, t: int) -> str:
+    now = Reliability.from_counts(int(record.rows[t]), record.counts[t])
+    old = Reliability.from_counts(int(record.rows[before].sum()), record.counts[before].sum(axis=0))
+    then = f" (before {old.observed_share:.1%} of {old.mean_forecast:.1%})" if old.forecasts else ""
+    scores = f"ECE {now.ece:.4f}, Brier {now.brier:.4f} of {now.trials.sum():.0f} trials"
+    return f"{now.observed_share:.1%} came where {now.mean_forecast:.1%} was forecast{then}; {scores}"
+
+
+def _share(part: np.ndarray, whole: np.ndarray) -> float:
+    return float(np.sum(part) / max(np.sum(whole), 1))

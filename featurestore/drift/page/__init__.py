@@ -1,8 +1,0 @@
-"""The audit's page: one HTML file without external resources; and its distributions as one picture."""
-
-from __future__ import annotations
-
-from featurestore.drift.page.page import AuditPage, render_page
-from featurestore.drift.page.sheet import render_sheet
-
-__all__ = ["AuditPage", "render_page", "render_sheet"]

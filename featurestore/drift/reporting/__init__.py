@@ -1,0 +1,1 @@
+"""What people are told: alerts, digests, pages, pictures, the Evidently report, and their answers."""

@@ -1,0 +1,90 @@
+"""A batch: valid rows of one or more parts, waiting in a session's memory for their commit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from featurestore.errors import IngestError
+from featurestore.lake.ingestion.columns import SQL_TYPES
+from featurestore.lake.ingestion.intake import ROWS, Part
+from featurestore.lake.ingestion.validate import validation_of
+from featurestore.lake.session import quote
+from featurestore.spec.source import EventSource
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+VALID = "batch"
+"""Session table of the valid rows: the schema's columns."""
+INVALID = "invalid"
+"""Session table of the others: row (JSON), reason, source_file."""
+
+
+@dataclass
+class Batch:
+    """Rows read but not yet committed, and what was noticed while reading them."""
+
+    session: DuckDBPyConnection
+    source: EventSource
+    now_us: int
+    rows_read: int = 0
+    rows_valid: int = 0
+    non_finite: int = 0
+    extra_columns: dict[str, None] = field(default_factory=dict)
+    files: list[Path] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget the rows, after their commit."""
+        columns = ", ".join(f"{quote(column)} {SQL_TYPES[kind]}" for column, kind in self.source.schema)
+        self.session.execute(f"CREATE OR REPLACE TEMP TABLE {VALID} ({columns})")
+        self.session.execute(f"CREATE OR REPLACE TEMP TABLE {INVALID} (row VARCHAR, reason VARCHAR, source_file VARCHAR)")
+        self.rows_read = self.rows_valid = self.non_finite = 0
+        self.files = []
+
+    def add(self, part: Part) -> None:
+        """Convert and validate one part.
+
+        Raises:
+            IngestError: DuckDB cannot read it.
+        """
+        import duckdb
+
+        if part.ends_file:
+            self.files.append(Path(part.label))
+            return
+        if part.table is not None:
+            self.session.register("part", part.table)
+        try:
+            self._insert(part)
+        except duckdb.Error as error:
+            raise IngestError(f"{part.label} cannot be read: {error}") from error
+        finally:
+            if part.table is not None:
+                self.session.unregister("part")
+
+    def _insert(self, part: Part) -> None:
+        relation = part.scan or "part"
+        described = self.session.sql(f"SELECT * FROM {relation}")
+        types = dict(zip(described.columns, map(str, described.types), strict=True))
+        plan = validation_of(self.source, relation, types, now_us=self.now_us)
+        valid = self._count(f"INSERT INTO {VALID} {plan.valid_sql}")
+        if valid < part.rows:
+            file = Path(part.label).name if part.label != ROWS else None
+            self.session.execute(f"INSERT INTO {INVALID} SELECT row, reason, ? FROM ({plan.invalid_sql})", [file])
+        if plan.non_finite_sql is not None:
+            self.non_finite += self._count(plan.non_finite_sql)
+        self.rows_read += part.rows
+        self.rows_valid += valid
+        self.extra_columns.update(dict.fromkeys(plan.extra_columns))
+
+    def count_invalid(self) -> dict[str, int]:
+        """Count the invalid rows by reason."""
+        return dict(self.session.execute(f"SELECT reason, count(*) FROM {INVALID} GROUP BY reason").fetchall())
+
+    def _count(self, sql: str) -> int:
+        return int(self.session.execute(sql).fetchall()[0][0])

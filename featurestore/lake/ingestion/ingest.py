@@ -1,0 +1,185 @@
+"""Ingest: from anything that holds rows to committed events, batch by batch.
+
+Of every batch, in this order: invalid rows go to the quarantine, beaten versions to the superseded table, then one
+commit adds and removes the files of all months. The first two are idempotent, the third is atomic: after a crash
+anywhere, the same call completes what is missing and repeats nothing.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from featurestore.errors import CommitConflictError, IngestError, StoreError
+from featurestore.lake.ingestion.batch import Batch
+from featurestore.lake.ingestion.columns import arrow_schema
+from featurestore.lake.ingestion.identity import Verdict, judge
+from featurestore.lake.ingestion.ingest_report import IngestReport, Tally
+from featurestore.lake.ingestion.inputs import InputFile
+from featurestore.lake.ingestion.intake import check_input, parts_of
+from featurestore.lake.ingestion.landing import new_files
+from featurestore.lake.ingestion.quarantine import CONFLICT, keep_invalid
+from featurestore.lake.ingestion.redelivered import record_redelivered
+from featurestore.lake.ingestion.rewrite import Rewrite, rewrite_months
+from featurestore.lake.ingestion.superseded import keep_superseded
+from featurestore.lake.layout import Layout, spill_folder
+from featurestore.lake.session import connect
+from featurestore.lake.table import Table, commit
+from featurestore.spec.source import EventSource
+
+BATCH_ROWS = 8_000_000
+_ATTEMPTS = 20
+_MARK = "ingest"
+
+
+def ingest(
+    layout: Layout,
+    source: EventSource,
+    rows: Any = None,
+    *,
+    replace: bool = False,
+    progress: Callable[[int], None] | None = None,
+    batch_rows: int = BATCH_ROWS,
+) -> IngestReport:
+    """Validate, de-duplicate, sort and commit rows of a source.
+
+    Identical redeliveries are dropped. Other content of a known event is a correction: the greatest ingested_at counts,
+    and the versions that it beats are kept as superseded. The result does not depend on the order of delivery. Invalid
+    rows go to the quarantine with a reason; late rows of any month are welcome.
+
+    Args:
+        layout: The store.
+        source: Whose rows they are.
+        rows: A path, a glob, a directory, a list of these (Parquet, CSV, JSON lines, the latter two also gzipped), or
+            Arrow tables and readers, Polars and pandas frames. ``None``: the new files of the source's landing folder.
+        replace: For a source without ingested_at: delivered content replaces the committed one, instead of being
+            quarantined as ``conflict``.
+        progress: Called with the rows read so far.
+        batch_rows: Rows of one commit, at most. More need more memory, fewer make more commits.
+
+    Returns:
+        What was read, committed and refused.
+
+    Raises:
+        IngestError: the input is missing, empty, damaged, of another format, or lacks a column. Nothing is committed,
+            unless a file turns out to be damaged behind its header: then whole batches before it are.
+        StoreError: the committed events have other columns than the source now declares.
+        CommitConflictError: other writers kept committing to the source.
+    """
+    started = time.monotonic()
+    if replace and source.ingested_at is not None:
+        raise IngestError(
+            f"Source {source.name!r} has {source.ingested_at!r}: the greatest one counts, and replace=True would contradict "
+            "it. Deliver the correction with a later one."
+        )
+    marks = new_files(layout, source) if rows is None else {}
+    given = check_input(list(marks) if rows is None else rows, source)
+    table = Table.open(layout.events(source.name))
+    table.check_columns(arrow_schema(source), partition_by=("month",))
+    tally = Tally(source.name, table.version)
+    with spill_folder(layout) as temp_folder, connect(layout.root, *_folders(given), temp_folder=temp_folder) as session:
+        batch = Batch(session, source, now_us=time.time_ns() // 1000)
+        for part in parts_of(given, limit=batch_rows):
+            if batch.rows_read and batch.rows_read + part.rows > batch_rows:
+                _commit_batch(layout, batch, tally, marks=marks, replace=replace)
+            batch.add(part)
+            if progress is not None:
+                progress(tally.rows_read + batch.rows_read)
+        _commit_batch(layout, batch, tally, marks=marks, replace=replace)
+    return tally.report(time.monotonic() - started)
+
+
+def _folders(given: list[InputFile] | pa.RecordBatchReader) -> set[Path]:
+    return {file.path.parent for file in given} if isinstance(given, list) else set()
+
+
+def _commit_batch(layout: Layout, batch: Batch, tally: Tally, *, marks: Mapping[Path, str], replace: bool) -> None:
+    """Commit what waits in a batch and clear it."""
+    import duckdb
+
+    try:
+        _commit_or_retry(layout, batch, tally, marks=marks, replace=replace)
+    except duckdb.Error as error:
+        raise StoreError(
+            f"A batch of {batch.rows_valid:,} rows of source {batch.source.name!r} could not be written: {error}. What was "
+            "committed before it stays. Make the call again, with a smaller batch_rows if memory or disk ran out."
+        ) from error
+
+
+def _commit_or_retry(layout: Layout, batch: Batch, tally: Tally, *, marks: Mapping[Path, str], replace: bool) -> None:
+    """Commit a batch; start over on what another writer has changed meanwhile."""
+    wanted = {marks[file] for file in batch.files if file in marks}
+    for attempt in range(_ATTEMPTS):
+        try:
+            table = Table.open(layout.events(batch.source.name))
+            verdict, rewrite = _prepare(layout, batch, table, replace)
+            new_marks = {mark: 1 for mark in sorted(wanted) if table.mark(mark) is None}
+            version = _commit_events(batch.source, table, rewrite, new_marks)
+        except CommitConflictError:
+            time.sleep(random.uniform(0.0, 0.05 * (attempt + 1)))  # noqa: S311 (spreads writers, no secret)
+            continue
+        record_redelivered(layout, batch.source.name, verdict, version=version)
+        _count_batch(tally, batch, verdict, rewrite, version)
+        batch.clear()
+        return
+    raise CommitConflictError(
+        f"Other writers committed to source {batch.source.name!r} {_ATTEMPTS} times while we tried. Make the call again: "
+        "what is committed is recognised."
+    )
+
+
+def _prepare(layout: Layout, batch: Batch, table: Table, replace: bool) -> tuple[Verdict, Rewrite]:
+    """Judge a batch against a snapshot, lay aside what does not become an event, stage the files of what does."""
+    session, source = batch.session, batch.source
+    verdict = judge(
+        session,
+        source,
+        timezone=layout.timezone,
+        committed=table.files(),
+        superseded=Table.open(layout.superseded(source.name)).files(),
+        replace=replace,
+    )
+    keep_invalid(session, layout, source, now_us=batch.now_us)
+    keep_superseded(session, layout, source)
+    return verdict, rewrite_months(session, source, table=table, verdict=verdict, timezone=layout.timezone)
+
+
+def _commit_events(source: EventSource, table: Table, rewrite: Rewrite, marks: Mapping[str, int]) -> int:
+    """Commit staged files on the snapshot that they were decided on; throw them away when that is no longer possible."""
+    if not (rewrite.add or rewrite.remove or marks):
+        return table.version
+    try:
+        return commit(
+            table.path,
+            add=rewrite.add,
+            remove=rewrite.remove,
+            partition_by=("month",),
+            marks={_MARK: (table.mark(_MARK) or 0) + 1, **marks},
+            message=f"ingest {source.name}",
+            schema=arrow_schema(source),
+        )
+    except CommitConflictError:
+        for file in rewrite.add:
+            file.path.unlink()
+        raise
+
+
+def _count_batch(tally: Tally, batch: Batch, verdict: Verdict, rewrite: Rewrite, version: int) -> None:
+    tally.rows_read += batch.rows_read
+    tally.rows_added += verdict.added
+    tally.duplicates += verdict.duplicates
+    tally.corrections += verdict.corrections
+    tally.quarantined.update(batch.count_invalid())
+    if verdict.conflicts:
+        tally.quarantined[CONFLICT] += verdict.conflicts
+    tally.non_finite += batch.non_finite
+    tally.extra_columns.update(batch.extra_columns)
+    tally.months.update(rewrite.months)
+    tally.files += len(rewrite.add)
+    tally.bytes_written += sum(file.size_bytes for file in rewrite.add)
+    tally.version = version

@@ -1,0 +1,73 @@
+"""The quarantine: every invalid row as it came, once, with its reason."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from featurestore.lake.append import append_unseen
+from featurestore.lake.ingestion.batch import INVALID
+from featurestore.lake.ingestion.identity import CONFLICTS
+from featurestore.lake.layout import Layout
+from featurestore.lake.session import connect, literal, quote
+from featurestore.lake.table import Table, parquet_scan_sql
+from featurestore.spec.source import EventSource
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+CONFLICT = "conflict"
+"""Reason of a second content in a source that cannot be corrected by plain ingest."""
+
+QUARANTINE_SCHEMA = pa.schema(
+    [
+        ("row", pa.string()),
+        ("reason", pa.string()),
+        ("source_file", pa.string()),
+        ("row_hash", pa.string()),
+        ("quarantined_at", pa.timestamp("us", "UTC")),
+    ]
+)
+
+
+def keep_invalid(session: DuckDBPyConnection, layout: Layout, source: EventSource, *, now_us: int) -> None:
+    """Append the invalid rows of the session's batch, and its conflicts, to the quarantine."""
+    fields = ", ".join(f"{literal(column)}: {quote(column)}" for column in source.types)
+    conflicts = (
+        f"SELECT to_json({{{fields}}})::VARCHAR AS row, {literal(CONFLICT)} AS reason, NULL AS source_file FROM {CONFLICTS}"
+    )
+    session.execute(
+        "CREATE OR REPLACE TEMP TABLE quarantined AS SELECT row, reason, source_file, md5(row) AS row_hash, "
+        f"make_timestamptz({now_us}) AS quarantined_at FROM (FROM {INVALID} UNION ALL {conflicts}) "
+        "QUALIFY row_number() OVER (PARTITION BY row_hash ORDER BY reason, source_file) = 1"
+    )
+    path = layout.quarantine(source.name)
+    append_unseen(session, "quarantined", path=path, same="old.row_hash = new.row_hash", order_by=("reason", "row_hash"))
+
+
+def read_quarantine(layout: Layout, source: EventSource) -> pa.Table:
+    """Read a source's invalid rows.
+
+    Returns:
+        Columns ``row`` (JSON text), ``reason``, ``source_file`` (its name; NULL for tables), ``row_hash``,
+        ``quarantined_at`` (UTC), sorted by reason and hash; each different row once.
+    """
+    path = layout.quarantine(source.name)
+    files = Table.open(path).files()
+    if not files:
+        return QUARANTINE_SCHEMA.empty_table()
+    with connect(path) as session:
+        found: pa.Table = session.sql(f"FROM {parquet_scan_sql(files)} ORDER BY reason, row_hash").to_arrow_table()
+    return found.cast(QUARANTINE_SCHEMA)
+
+
+def count_quarantined(layout: Layout, source: EventSource) -> dict[str, int]:
+    """Count a source's different invalid rows by reason, reasons ascending."""
+    path = layout.quarantine(source.name)
+    files = Table.open(path).files()
+    if not files:
+        return {}
+    with connect(path) as session:
+        scan = parquet_scan_sql(files)
+        return dict(session.sql(f"SELECT reason, count(*) FROM {scan} GROUP BY reason ORDER BY reason").fetchall())

@@ -1,0 +1,41 @@
+"""How much was delivered twice: ingest drops identical redeliveries, and what it dropped is a fact about the source.
+
+A commit with redelivered rows leaves a small file named after the version that it made. A delivery without any new event
+leaves none: it is the repetition of a call, not a fault of the source.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+
+from featurestore.errors import StoreError
+from featurestore.lake.ingestion.identity import Verdict
+from featurestore.lake.layout import Layout
+from featurestore.lake.publish import publish
+from featurestore.timeline import Month
+
+
+def record_redelivered(layout: Layout, source: str, verdict: Verdict, *, version: int) -> None:
+    """Note the rows of a committed batch that became no event, by month."""
+    if verdict.added and verdict.redelivered:
+        content = {str(month): rows for month, rows in sorted(verdict.redelivered.items())}
+        publish(_path(layout, source, version), json.dumps(content).encode(), replaces=True)
+
+
+def redelivered_rows(layout: Layout, source: str) -> dict[Month, int]:
+    """Sum up what was delivered again, by month of the events."""
+    found: Counter[Month] = Counter()
+    for path in sorted(layout.redelivered(source).glob("*.json")):
+        try:
+            found.update(
+                {Month.parse(month): int(rows) for month, rows in json.loads(path.read_text(encoding="utf-8")).items()}
+            )
+        except (OSError, ValueError, AttributeError) as error:
+            raise StoreError(f"{path} cannot be read ({error}). Restore it from a backup, or remove it.") from error
+    return dict(found)
+
+
+def _path(layout: Layout, source: str, version: int) -> Path:
+    return layout.redelivered(source) / f"{version:010d}.json"

@@ -1,0 +1,153 @@
+"""Validation: one SQL text per input that converts every column and gives every invalid row its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from featurestore.lake.ingestion.columns import Conversion, convert
+from featurestore.lake.ingestion.intake import IS_ROW, LINE
+from featurestore.lake.session import literal, literals, quote
+from featurestore.spec.source import EventSource
+from featurestore.timeline import DAY_US
+
+UNREADABLE = "unreadable line"
+_EARLIEST_EVENT = "1990-01-01"
+# A timestamp outside can only be a defect, and Python's datetime could not hold every one of them.
+_FIRST_DATE, _END_DATE = "1800-01-01", "2300-01-01"
+
+
+@dataclass(frozen=True)
+class Validation:
+    """How to read one input as rows of a source.
+
+    Args:
+        valid_sql: The valid rows, converted, in the schema's columns and order.
+        invalid_sql: ``row`` (the raw row as JSON) and ``reason`` of the others.
+        non_finite_sql: How many NaN and infinities become NULL; ``None`` when there can be none.
+        extra_columns: Columns of the input that the schema does not name.
+    """
+
+    valid_sql: str
+    invalid_sql: str
+    non_finite_sql: str | None
+    extra_columns: tuple[str, ...]
+
+
+def validation_of(source: EventSource, relation: str, types: Mapping[str, str], *, now_us: int) -> Validation:
+    """Plan how to read a relation.
+
+    A row's reason is the first that holds: a line that could not be split, a value that is not of its type, a missing
+    event_id or event_time, an absurd (before 1990) or future (later than a day from now) time, an unknown value.
+
+    Args:
+        source: Whose schema the rows must have.
+        relation: What follows FROM.
+        types: DuckDB type of each of its columns.
+        now_us: The present.
+    """
+    conversions = {column: convert(column, kind, found=types[column], timezone=_zone(source)) for column, kind in source.schema}
+    # Three levels, so that each value is computed once: convert, find what could not be converted, judge what could.
+    values = ", ".join(f"{conversion.value} AS {_converted(column)}" for column, conversion in conversions.items())
+    named = ", ".join(f"{_converted(column)} AS {quote(column)}" for column in conversions)
+    extra = tuple(column for column in types if column not in source.types and column not in (LINE, IS_ROW))
+    reasons = _Reasons()
+    broken = _broken_sql(conversions, reasons, has_lines=IS_ROW in types)
+    reason = _case([('"$broken" <> 0', '"$broken"'), *_wrong_values(source, reasons, now_us)])
+    raw = _raw_json(source, types, extra)
+    converted = f'{named}, {broken} AS "$broken", {raw} AS "$raw" FROM (SELECT *, {values} FROM {relation})'
+    return Validation(
+        valid_sql=f"SELECT {_final_columns(source)} FROM (SELECT {converted}) WHERE {reason} = 0",
+        invalid_sql=f'SELECT "$raw" AS row, {literals(reasons.texts)}[{reason}] AS reason '
+        f"FROM (SELECT {converted}) WHERE {reason} <> 0",
+        non_finite_sql=_non_finite_sql(relation, conversions),
+        extra_columns=extra,
+    )
+
+
+@dataclass
+class _Reasons:
+    """Reasons that rows can have, numbered from 1 in the order of their mention."""
+
+    texts: list[str] = field(default_factory=list)
+
+    def number(self, text: str) -> str:
+        self.texts.append(text)
+        return str(len(self.texts))
+
+
+def _case(arms: Sequence[tuple[str, str]]) -> str:
+    """Render the result of the first ``(condition, result)`` whose condition holds, 0 when none does."""
+    return f"CASE {' '.join(f'WHEN {condition} THEN {result}' for condition, result in arms)} ELSE 0 END" if arms else "0"
+
+
+def _converted(column: str) -> str:
+    return quote(f"converted {column}")
+
+
+def _broken_sql(conversions: Mapping[str, Conversion], reasons: _Reasons, *, has_lines: bool) -> str:
+    """Render the number of the reason why a row could not be converted; which one exactly is asked of broken rows only."""
+    arms = [(f"NOT {quote(IS_ROW)}", reasons.number(UNREADABLE))] if has_lines else []
+    for column, conversion in conversions.items():
+        if conversion.given is not None:
+            why = _case([(condition, reasons.number(reason)) for reason, condition in conversion.problems])
+            arms.append((f"{_converted(column)} IS NULL AND {conversion.given}", why))
+    return _case(arms)
+
+
+def _zone(source: EventSource) -> str | None:
+    return None if source.timezone in (None, "UTC") else source.timezone
+
+
+def _wrong_values(source: EventSource, reasons: _Reasons, now_us: int) -> list[tuple[str, str]]:
+    """List what converted values may violate, as ``(condition, number of the reason)``."""
+    event_id, event_time = quote(source.event_id), quote(source.event_time)
+    empty = f" OR {event_id} = ''" if source.types[source.event_id] == "string" else ""
+    found = [("missing event_id", f"{event_id} IS NULL{empty}"), ("missing event_time", f"{event_time} IS NULL")]
+    roles = {"event_time": source.event_time, "ingested_at": source.ingested_at}
+    for role, column in roles.items():
+        if column is not None:
+            found.append((f"absurd {role}", f"{quote(column)} < TIMESTAMPTZ {literal(_EARLIEST_EVENT)}"))
+            found.append((f"future {role}", f"{quote(column)} > make_timestamptz({now_us + DAY_US})"))
+    for column, kind in source.schema:
+        if kind in ("timestamp", "date") and column not in roles.values():
+            name, sql_type = quote(column), "DATE" if kind == "date" else "TIMESTAMPTZ"
+            outside = f"{name} < {sql_type} {literal(_FIRST_DATE)} OR {name} >= {sql_type} {literal(_END_DATE)}"
+            found.append((f"absurd {column}", outside))
+    for column, allowed in source.values:
+        found.append((f"unknown value of {column}", f"NOT list_contains({literals(allowed)}, {quote(column)})"))
+    return [(condition, reasons.number(reason)) for reason, condition in found]
+
+
+def _final_columns(source: EventSource) -> str:
+    """Name the schema's columns; a missing ingested_at is the event_time."""
+    return ", ".join(
+        f"coalesce({quote(column)}, {quote(source.event_time)}) AS {quote(column)}"
+        if column == source.ingested_at
+        else quote(column)
+        for column in source.types
+    )
+
+
+def _raw_json(source: EventSource, types: Mapping[str, str], extra: tuple[str, ...]) -> str:
+    """Render a raw row as JSON text, its columns in the schema's order, the others behind them by name."""
+    if LINE in types:
+        line = quote(LINE)
+        return f"CASE WHEN {quote(IS_ROW)} THEN {line} ELSE to_json({line})::VARCHAR END"
+    fields = []
+    for column in (*source.types, *sorted(extra)):
+        name = quote(column)
+        # JSON has no NaN: it is written as a text.
+        is_float = types[column] in ("FLOAT", "DOUBLE")
+        value = (
+            f"CASE WHEN isfinite({name}) THEN to_json({name}) ELSE to_json({name}::VARCHAR) END"
+            if is_float
+            else f"to_json({name})"
+        )
+        fields.append(f"{literal(column)}: {value}")
+    return f"to_json({{{', '.join(fields)}}})::VARCHAR"
+
+
+def _non_finite_sql(relation: str, conversions: Mapping[str, Conversion]) -> str | None:
+    counts = [f"count(*) FILTER ({conversion.non_finite})" for conversion in conversions.values() if conversion.non_finite]
+    return f"SELECT {' + '.join(counts)} FROM {relation}" if counts else None

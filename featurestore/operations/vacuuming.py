@@ -1,0 +1,149 @@
+"""Maintenance: delete what no reader can ask for any more, and keep what training sets were read from."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from featurestore.compute.retrieval.publication import Publication, publications
+from featurestore.compute.state import view_fingerprint
+from featurestore.compute.windows.versions import ReadVersions
+from featurestore.errors import VersionError
+from featurestore.lake.layout import Layout, read_json, write_json
+from featurestore.lake.vacuum import discard, shorten_log, vacuum
+from featurestore.spec.names import checked_name
+from featurestore.spec.registry import Registry
+
+RETENTION_HOURS = 24 * 7
+DERIVED = ("tiles", "ledger")
+"""Kinds of tables that are computed from events alone, a table for each definition."""
+
+
+@dataclass(frozen=True)
+class VacuumReport:
+    """What was deleted.
+
+    Attributes:
+        files: Table, relative to the store's lake, to the number of deleted files; tables without any are absent.
+        bytes: Their size.
+        log_entries: Number of deleted entries of the tables' logs.
+        pinned: Names of the pins whose versions were kept.
+        published: Names of the services whose publications were kept.
+    """
+
+    files: Mapping[str, int]
+    bytes: int
+    log_entries: int
+    pinned: tuple[str, ...]
+    published: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        count, names = sum(self.files.values()), (*self.pinned, *self.published)
+        kept = f"; kept {', '.join(names)}" if names else ""
+        entries = f", {self.log_entries:,} entries of logs" if self.log_entries else ""
+        return f"{count:,} files, {self.bytes / 1e6:,.1f} MB deleted from {len(self.files)} tables{entries}{kept}"
+
+
+def pin(layout: Layout, name: str, versions: Any) -> ReadVersions:
+    """Record under a name what an answer was read from, so that ``vacuum_store`` keeps it.
+
+    Args:
+        layout: The store.
+        name: Of the pin, such as that of a model; an earlier one of the name gives way.
+        versions: As in ``ReadVersions.parse``, or a publication.
+    """
+    found = ReadVersions.parse(versions.versions if isinstance(versions, Publication) else versions)
+    write_json(layout.pins / f"{checked_name(name, 'a pin')}.json", found.document())
+    return found
+
+
+def pins(layout: Layout) -> dict[str, ReadVersions]:
+    """Read all pins, by name."""
+    return {path.stem: ReadVersions.parse(read_json(path)) for path in sorted(layout.pins.glob("*.json"))}
+
+
+def unpin(layout: Layout, name: str) -> None:
+    """Forget a pin.
+
+    Raises:
+        VersionError: there is none of that name.
+    """
+    path = layout.pins / f"{checked_name(name, 'a pin')}.json"
+    if not path.exists():
+        raise VersionError(f"There is no pin {name!r}. Known: {', '.join(pins(layout)) or 'none'}.")
+    path.unlink()
+
+
+def vacuum_store(
+    layout: Layout, registry: Registry, *, retention_hours: int = RETENTION_HOURS, kinds: Iterable[str] | None = None
+) -> VacuumReport:
+    """Delete the files of the lake that no version in use needs, replaced ones and orphans of crashed writers; shorten the logs.
+
+    What pins were read from and services were published from stays readable. Tiles and ledgers of views that were removed, or
+    redefined, are no longer needed: they would be computed anew from the events. Publications of removed services are forgotten.
+
+    Args:
+        layout: The store.
+        registry: Its definitions.
+        retention_hours: Younger files stay; it must exceed the longest write.
+        kinds: Kinds of tables (``events``, ``ledger``, ...); all by default.
+    """
+    published = _published(layout, registry)
+    kept = _kept(layout, registry, [*pins(layout).values(), *(each.versions for found in published.values() for each in found)])
+    lake, files, size, entries = layout.root / "lake", dict[str, int](), 0, 0
+    for path in _tables(lake, kinds):
+        sizes = {file.relative_to(path).as_posix(): file.stat().st_size for file in path.rglob("*.parquet")}
+        if _is_abandoned(layout, registry, path) and path not in kept:
+            deleted = discard(path, retention_hours=retention_hours)
+        else:
+            versions = sorted(kept.get(path, ()))
+            deleted = vacuum(path, retention_hours=retention_hours, keep_versions=versions)
+            entries += shorten_log(path, retention_hours=retention_hours, keep_versions=versions)
+        deleted = [name for name in deleted if name in sizes]  # Delta also names those that an earlier call has deleted
+        if deleted:
+            files[path.relative_to(lake).as_posix()] = len(deleted)
+            size += sum(sizes[name] for name in deleted)
+    return VacuumReport(files, size, entries, tuple(pins(layout)), tuple(published))
+
+
+def _published(layout: Layout, registry: Registry) -> dict[str, list[Publication]]:
+    """Read the publications of each service; those of removed ones are forgotten."""
+    folders = sorted(path for path in layout.root.glob("publications/*") if path.is_dir())
+    for folder in folders:
+        if folder.name not in registry.services:
+            shutil.rmtree(folder)
+    return {folder.name: publications(folder) for folder in folders if folder.name in registry.services}
+
+
+def _kept(layout: Layout, registry: Registry, read: Iterable[ReadVersions]) -> dict[Path, set[int]]:
+    """Map each table to the versions that must stay readable."""
+    found: dict[Path, set[int]] = {}
+    for versions in read:
+        for name, of in versions.views.items():
+            view = registry.views.get(name)
+            source = of.source or (view.source.name if view else None)
+            tables: dict[Path, int | None] = {layout.ledger(name) / of.fingerprint: of.ledger}
+            if source is not None:
+                tables |= {layout.events(source): of.events, layout.superseded(source): of.superseded}
+            for path, version in tables.items():
+                if version is not None and version >= 0:
+                    found.setdefault(path, set()).add(version)
+    return found
+
+
+def _is_abandoned(layout: Layout, registry: Registry, path: Path) -> bool:
+    """Tell whether a table holds tiles or totals that no view of the registry calls for."""
+    kind, name, *rest = path.relative_to(layout.root / "lake").parts
+    if kind not in DERIVED or not rest:
+        return False
+    view = registry.views.get(name)
+    return view is None or view_fingerprint(view, layout.timezone) != rest[0]
+
+
+def _tables(lake: Path, kinds: Iterable[str] | None) -> list[Path]:
+    chosen = None if kinds is None else set(kinds)
+    logs = (path.parent for path in lake.rglob("_delta_log") if path.is_dir())
+    return sorted(path for path in logs if chosen is None or path.relative_to(lake).parts[0] in chosen)

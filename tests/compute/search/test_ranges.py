@@ -1,0 +1,29 @@
+"""Extremes and first values over ranges of rows equal a loop, however long and many the ranges are."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from featurestore.compute.search.ranges import BlockExtremes, RowsWithValue, over_ranges
+
+
+@pytest.mark.parametrize("reduce", [np.minimum, np.maximum])
+@pytest.mark.parametrize(("rows", "ranges"), [(1, 3), (40, 3), (40, 500), (5_000, 5), (5_000, 3_000), (100_000, 2_000)])
+def test_extremes_over_ranges_equal_a_loop(rows: int, ranges: int, reduce: np.ufunc) -> None:
+    rng = np.random.default_rng(rows + ranges)
+    values = rng.integers(-1000, 1000, rows) * rng.integers(1, 2**40, rows)
+    low = rng.integers(0, rows, ranges)
+    high = low + 1 + (rng.random(ranges) ** 3 * (rows - low)).astype(np.int64)
+    found = over_ranges(
+        values.take, rows, low, np.minimum(high, rows), reduce=reduce, blocks=lambda: BlockExtremes(values, reduce)
+    )
+    expected = [reduce.reduce(values[start:end]) for start, end in zip(low, np.minimum(high, rows), strict=True)]
+    assert found.tolist() == expected
+
+
+def test_the_next_row_with_a_value_is_found_or_none() -> None:
+    column = pa.array([None, 1, None, None, 2, None])
+    assert RowsWithValue.of(column).next(np.arange(6)).tolist() == [1, 1, 4, 4, 4, 6]
+    assert RowsWithValue.of(pa.array([1, 2])).next(np.arange(2)).tolist() == [0, 1]

@@ -1,0 +1,241 @@
+"""Ingest against a slow oracle: the committed events are a function of the set of delivered versions."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections import defaultdict
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from featurestore.errors import IngestError
+from featurestore.lake.ingestion.ingest import ingest
+from featurestore.lake.ingestion.quarantine import count_quarantined
+from featurestore.lake.ingestion.superseded import read_superseded
+from featurestore.lake.layout import Layout, create_or_open
+from featurestore.lake.table import Table
+from featurestore.spec.source import EventSource
+from featurestore.timeline import Month, to_us
+
+UTC = timezone.utc
+ZONE = "Asia/Shanghai"
+SCHEMA = pa.schema(
+    [
+        ("event_id", pa.int64()),
+        ("event_time", pa.timestamp("us", "UTC")),
+        ("ingested_at", pa.timestamp("us", "UTC")),
+        ("kind", pa.string()),
+        ("user_id", pa.int64()),
+        ("price", pa.float64()),
+    ]
+)
+TYPES = {
+    "event_id": "int64",
+    "event_time": "timestamp",
+    "ingested_at": "timestamp",
+    "kind": "string",
+    "user_id": "int64",
+    "price": "double",
+}
+
+
+def source(*, scope: str = "source", has_ingested_at: bool = True, id_type: str = "int64") -> EventSource:
+    types = {**TYPES, "event_id": id_type}
+    if not has_ingested_at:
+        del types["ingested_at"]
+    known_at = "ingested_at" if has_ingested_at else None
+    return EventSource(
+        "events", schema=types, event_time="event_time", event_id="event_id", ingested_at=known_at, id_scope=scope
+    )
+
+
+def table(rows: list[dict[str, Any]], events: EventSource) -> pa.Table:
+    schema = pa.schema([field for field in SCHEMA if field.name in events.types])
+    if events.types["event_id"] == "string":
+        schema = schema.set(0, pa.field("event_id", pa.string()))
+    return pa.Table.from_pylist(rows, schema=schema)
+
+
+def committed(layout: Layout, events: EventSource) -> list[dict[str, Any]]:
+    """Read what is committed with pyarrow, checking that each file is sorted and in the right month."""
+    rows: list[dict[str, Any]] = []
+    for file in Table.open(layout.events("events")).files():
+        found = pq.ParquetFile(file.path).read().to_pylist()
+        keys = [(row["event_time"], row["event_id"]) for row in found]
+        assert keys == sorted(keys)
+        assert len(found) == file.rows
+        assert {str(Month.of(to_us(row["event_time"]), ZONE)) for row in found} == {file.partition["month"]}
+        rows += found
+    return sorted(rows, key=lambda row: (str(row["event_id"]), row["event_time"]))
+
+
+def content_of(row: dict[str, Any]) -> str:
+    texts = []
+    for column in sorted(row):
+        if column != "ingested_at":
+            value = row[column]
+            text = None if value is None else str(to_us(value)) if isinstance(value, datetime) else str(value)
+            texts.append("-" if text is None else f"{len(text)}:{text}")
+    return hashlib.md5("".join(texts).encode()).hexdigest()
+
+
+def oracle(deliveries: list[dict[str, Any]], scope: str) -> tuple[list[dict[str, Any]], dict[tuple[Any, str], datetime]]:
+    """Return what must be committed, and every beaten content with its earliest ingested_at."""
+    contents: dict[Any, dict[str, dict[str, Any]]] = defaultdict(dict)
+    for row in deliveries:
+        month = str(Month.of(to_us(row["event_time"]), ZONE)) if scope == "month" else ""
+        versions, key = contents[row["event_id"], month], content_of(row)
+        if key not in versions or row["ingested_at"] < versions[key]["ingested_at"]:
+            versions[key] = row
+    rows, beaten = [], {}
+    for (event_id, _), versions in contents.items():
+        winner = max(versions, key=lambda key: (versions[key]["ingested_at"], key))
+        rows.append(versions[winner])
+        beaten |= {(event_id, key): row["ingested_at"] for key, row in versions.items() if key != winner}
+    return sorted(rows, key=lambda row: (str(row["event_id"]), row["event_time"])), beaten
+
+
+def random_deliveries(rng: random.Random, *, events: int, id_type: str) -> list[dict[str, Any]]:
+    """Draw versions with ties, corrections that move between months, and redeliveries known earlier or later."""
+    start = datetime(2024, 1, 30, tzinfo=UTC)
+    rows = []
+    for number in range(events):
+        event_id = number if id_type == "int64" else f"e{number}'\"é"
+        row = {
+            "event_id": event_id,
+            "event_time": start + timedelta(hours=rng.randrange(0, 24 * 40)),
+            "ingested_at": start + timedelta(days=50, hours=rng.randrange(24)),
+            "kind": rng.choice(["view", "buy", None]),
+            "user_id": rng.choice([1, 2, None]),
+            "price": rng.choice([0.1, 1e300, -2.5, None]),
+        }
+        rows.append(row)
+        for _ in range(rng.choice([0, 0, 0, 1, 2, 4])):
+            other = dict(rng.choice([row, rows[-1]]))
+            other["ingested_at"] = start + timedelta(days=50, hours=rng.randrange(24))
+            if rng.random() < 0.6:
+                other["user_id"] = rng.choice([1, 2, None])
+            if rng.random() < 0.3:
+                other["event_time"] = start + timedelta(hours=rng.randrange(0, 24 * 40))
+            rows.append(other)
+    return rows
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_any_order_of_delivery_in_any_batches_commits_what_the_oracle_says(tmp_path: Path, seed: int) -> None:
+    rng = random.Random(seed)
+    scope, id_type = ("source", "month")[seed % 2], ("int64", "string")[seed // 2 % 2]
+    events = source(scope=scope, id_type=id_type)
+    deliveries = random_deliveries(rng, events=60, id_type=id_type)
+    rng.shuffle(deliveries)
+    layout = create_or_open(tmp_path, timezone=ZONE)
+    cuts = sorted(rng.sample(range(len(deliveries)), 3))
+    for low, high in zip([0, *cuts], [*cuts, len(deliveries)], strict=True):
+        report = ingest(layout, events, table(deliveries[low:high], events), batch_rows=rng.choice([20, 1000]))
+        assert report.rows_read == report.rows_added + report.duplicates + report.corrections == high - low
+    expected, beaten = oracle(deliveries, scope)
+    assert committed(layout, events) == expected
+    superseded = read_superseded(layout, events).to_pylist()
+    known = {(row["event_id"], row["content_hash"]): row["ingested_at"] for row in superseded}
+    for row in superseded:
+        known[row["event_id"], row["content_hash"]] = min(known[row["event_id"], row["content_hash"]], row["ingested_at"])
+        assert content_of({column: row[column] for column in TYPES}) == row["content_hash"]
+    assert {key: known.get(key) for key in beaten} == beaten
+    again = ingest(layout, events, table(deliveries, events))
+    assert (again.rows_added, again.files, again.months) == (0, 0, ())
+    assert committed(layout, events) == expected
+
+
+def event(event_id: int = 1, *, day: int = 1, month: int = 5, known: int = 1, user_id: int = 1) -> dict[str, Any]:
+    return {
+        "event_id": event_id,
+        "event_time": datetime(2024, month, day, 12, tzinfo=UTC),
+        "ingested_at": datetime(2024, 8, known, tzinfo=UTC),
+        "kind": "buy",
+        "user_id": user_id,
+        "price": 1.5,
+    }
+
+
+def test_a_correction_moves_an_event_to_another_month_in_one_commit(tmp_path: Path) -> None:
+    layout, events = create_or_open(tmp_path, timezone=ZONE), source()
+    ingest(layout, events, table([event(), event(2)], events))
+    before = Table.open(layout.events("events")).version
+    report = ingest(layout, events, table([event(month=7, known=2)], events))
+    assert (report.corrections, report.version, [str(month) for month in report.months]) == (
+        1,
+        before + 1,
+        ["2024-05", "2024-07"],
+    )
+    assert committed(layout, events) == [event(month=7, known=2), event(2)]
+    assert [row["event_time"].month for row in read_superseded(layout, events).to_pylist()] == [5]
+
+
+def test_the_last_row_of_a_month_moving_away_leaves_no_file(tmp_path: Path) -> None:
+    layout, events = create_or_open(tmp_path, timezone=ZONE), source()
+    ingest(layout, events, table([event()], events))
+    ingest(layout, events, table([event(month=7, known=2)], events))
+    assert [file.partition["month"] for file in Table.open(layout.events("events")).files()] == ["2024-07"]
+
+
+def test_an_old_content_does_not_come_back_by_being_delivered_again(tmp_path: Path) -> None:
+    layout, events = create_or_open(tmp_path, timezone=ZONE), source()
+    for row in (event(known=1), event(known=2, user_id=2), event(known=3)):
+        ingest(layout, events, table([row], events))
+    assert committed(layout, events) == [event(known=2, user_id=2)]
+
+
+def test_a_second_content_without_ingested_at_is_a_conflict_unless_it_replaces(tmp_path: Path) -> None:
+    layout, events = create_or_open(tmp_path, timezone=ZONE), source(has_ingested_at=False)
+    first, second = table([event(), event(2)], events), table([event(user_id=9), event(2)], events)
+    ingest(layout, events, first)
+    report = ingest(layout, events, second)
+    assert (report.quarantined, report.duplicates, report.version) == ({"conflict": 1}, 1, 0)
+    assert [row["user_id"] for row in committed(layout, events)] == [1, 1]
+    replaced = ingest(layout, events, second, replace=True)
+    assert (replaced.corrections, replaced.duplicates, replaced.quarantined) == (1, 1, {})
+    assert [row["user_id"] for row in committed(layout, events)] == [9, 1]
+    assert read_superseded(layout, events)["user_id"].to_pylist() == [1]
+    assert ingest(layout, events, second, replace=True).version == replaced.version
+    assert ingest(layout, events, first).duplicates == 2
+    assert count_quarantined(layout, events) == {"conflict": 1}
+
+
+def test_two_contents_in_one_batch_without_ingested_at_keep_the_same_one_in_any_order(tmp_path: Path) -> None:
+    events = source(has_ingested_at=False)
+    rows = [event(day=2), event(day=1), event(day=1, user_id=3)]
+    kept = []
+    for number, order in enumerate((rows, rows[::-1])):
+        layout = create_or_open(tmp_path / str(number), timezone=ZONE)
+        assert ingest(layout, events, table(order, events)).quarantined == {"conflict": 2}
+        kept.append(committed(layout, events))
+    assert kept[0] == kept[1]
+    assert kept[0][0]["event_time"].day == 1
+
+
+def test_replacing_is_refused_where_ingested_at_decides(tmp_path: Path) -> None:
+    events = source()
+    with pytest.raises(IngestError, match="greatest"):
+        ingest(create_or_open(tmp_path), events, table([event()], events), replace=True)
+
+
+def test_one_id_in_two_months_is_two_events_where_ids_are_unique_by_month(tmp_path: Path) -> None:
+    layout, events = create_or_open(tmp_path, timezone=ZONE), source(scope="month")
+    ingest(layout, events, table([event()], events))
+    report = ingest(layout, events, table([event(month=7), event(user_id=5, known=9)], events))
+    assert (report.rows_added, report.corrections) == (1, 1)
+    assert [(row["event_time"].month, row["user_id"]) for row in committed(layout, events)] == [(5, 5), (7, 1)]
+
+
+def test_a_month_keeps_few_files_under_daily_deliveries(tmp_path: Path) -> None:
+    layout, events = create_or_open(tmp_path, timezone=ZONE), source()
+    for day in range(1, 17):
+        ingest(layout, events, table([event(day * 100 + i, day=day) for i in range(10)], events))
+    files = Table.open(layout.events("events")).files()
+    assert sum(file.rows for file in files) == 160
+    assert len(files) <= 4
