@@ -4,83 +4,51 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from datetime import date, datetime, timedelta
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from featurestore.compute.materialization.estimate import rebuilds
 from featurestore.compute.materialization.materialize import STAGES, MaterializeReport, materialize
 from featurestore.compute.retrieval.batch import batch_features
-from featurestore.compute.retrieval.historical import HistoricalQuery, historical_query, stream_features, write_features
+from featurestore.compute.retrieval.historical import stream_features, write_features
 from featurestore.compute.retrieval.publication import Publication
 from featurestore.compute.retrieval.spine import read_table
 from featurestore.compute.verification.verdict import VerifyReport
 from featurestore.compute.verification.verify import verify
-from featurestore.compute.windows.derive import ParameterVersion
-from featurestore.compute.windows.versions import ReadVersions
-from featurestore.concurrency import each_of, one_at_a_time
-from featurestore.drift.audit import (
-    HISTORY_SCHEMA,
-    AuditReport,
-    Episode,
-    audit_views,
-    draw_report,
-    episodes,
-    history,
-    history_of,
-    last_snapshot,
-    read_sketches,
-    take_snapshots,
-)
-from featurestore.drift.data_faults.source_audit import audit_source
-from featurestore.drift.recalibration.calibration_versions import rollback
-from featurestore.drift.recalibration.fitters import fitter
-from featurestore.drift.recalibration.loop import DEFAULT_POLICY as RECALIBRATION
-from featurestore.drift.recalibration.loop import recalibrate
+from featurestore.drift.audit import AuditReport
 from featurestore.drift.recalibration.recalibrate import Decision
-from featurestore.drift.recalibration.rules import Outlook, Runs, budget_spent, outlook, running_alone
-from featurestore.drift.reliability import RELIABILITY_SCHEMA, reliability_table
-from featurestore.drift.reporting.acknowledge import Acknowledgement, acknowledge, acknowledgements
+from featurestore.drift.recalibration.rules import Outlook
+from featurestore.drift.reporting.acknowledge import Acknowledgement
 from featurestore.drift.reporting.alert import Alert, Digest
-from featurestore.drift.reporting.alerts import Answers, alerts, digest_of, page_of
-from featurestore.drift.reporting.dependence import calibrations_of
 from featurestore.drift.reporting.evidently_report import WrittenReport
-from featurestore.drift.reporting.overview import answers_of, audit_page
-from featurestore.drift.reporting.page import AuditPage, render_page, render_sheet
-from featurestore.drift.reporting.timeline_picture import draw_timeline
-from featurestore.errors import CalibrationError, DefinitionError, UnknownNameError, did_you_mean
 from featurestore.lake.ingestion.ingest import ingest
 from featurestore.lake.ingestion.ingest_report import IngestReport
-from featurestore.lake.layout import create_or_open, read_json, write_json
-from featurestore.lake.lock import exclusive
-from featurestore.lake.publish import publish
-from featurestore.operations.monitoring import (
-    POLICY,
-    accepted_parameters,
-    audited_view,
-    calibration_rows,
-    champion_parameters,
-    column_of,
-    panel,
-    resets,
+from featurestore.lake.layout import create_or_open
+from featurestore.operations.auditing import acknowledge_drift, audit_store, drift_history, forecast_scores, snapshot_views
+from featurestore.operations.definitions import (
+    apply_definitions,
+    chosen_views,
+    plan_definitions,
+    recorded,
+    remove_definition,
+    source_named,
 )
+from featurestore.operations.pins import pin, unpin
 from featurestore.operations.publishing import KEPT_PUBLICATIONS, last_good, publish_service
-from featurestore.operations.spoiled_months import source_faults, spoiled
+from featurestore.operations.queries import batch_query, training_query
+from featurestore.operations.recalibrating import outlooks, recalibrate_store, roll_back
+from featurestore.operations.reporting import alerts_of, digest, write_distributions, write_page, write_report, write_timeline
 from featurestore.operations.status import StoreStatus, store_status
-from featurestore.operations.vacuuming import RETENTION_HOURS, VacuumReport, pin, unpin, vacuum_store
+from featurestore.operations.vacuuming import RETENTION_HOURS, VacuumReport, vacuum_store
 from featurestore.spec.document import Definition
 from featurestore.spec.plan import Plan
 from featurestore.spec.registry import Features, Registry
 from featurestore.spec.service import FeatureService
 from featurestore.spec.view import FeatureView
-from featurestore.timeline import HOUR_US, Interval, Month, day_start_us, length_steps, to_us
-
-Months = Month | date | str | Iterable[Month | date | str]
+from featurestore.timeline import Interval, Month
+from featurestore.timeline.moments import Months, instant_us, length_us, month_after, month_list
 
 
 class FeatureStore:
@@ -100,13 +68,11 @@ class FeatureStore:
     @property
     def registry(self) -> Registry:
         """All recorded definitions."""
-        path = self.layout.registry
-        return Registry.from_document(read_json(path)) if path.exists() else Registry()
+        return recorded(self.layout)
 
     def plan(self, objects: Iterable[Definition]) -> Plan:
         """Show what ``apply`` would change, and what it would rebuild at which cost, without recording it."""
-        registry = self.registry
-        return self._plan(registry, registry.merged(objects))
+        return plan_definitions(self.layout, objects)
 
     def apply(self, objects: Iterable[Definition]) -> Plan:
         """Validate definitions and record them by name; those already recorded and not given stay.
@@ -117,13 +83,7 @@ class FeatureStore:
         Raises:
             DefinitionError: they contradict each other or what is recorded; nothing is recorded then.
         """
-        with exclusive(self.layout.registry_lock):
-            before = self.registry
-            after = before.merged(objects)
-            plan = self._plan(before, after)
-            if plan.changes:
-                write_json(self.layout.registry, after.document())
-        return plan
+        return apply_definitions(self.layout, objects)
 
     def remove(self, name: str) -> Plan:
         """Forget a definition; its events stay, what was computed of them stays until ``vacuum``.
@@ -132,15 +92,7 @@ class FeatureStore:
             UnknownNameError: there is none of that name.
             DefinitionError: others refer to it.
         """
-        with exclusive(self.layout.registry_lock):
-            before = self.registry
-            after = before.without(name)
-            write_json(self.layout.registry, after.document())
-        return before.plan(after)
-
-    def _plan(self, before: Registry, after: Registry) -> Plan:
-        plan = before.plan(after)
-        return replace(plan, rebuilds=rebuilds(self.layout, [after.views[name] for name in plan.rebuilt_views]))
+        return remove_definition(self.layout, name)
 
     def ingest(
         self, source: str, rows: Any = None, *, replace: bool = False, progress: Callable[[int], None] | None = None
@@ -157,10 +109,7 @@ class FeatureStore:
         Raises:
             IngestError: the input cannot be read; nothing of it is committed. Invalid rows are quarantined instead.
         """
-        registry = self.registry
-        if source not in registry.sources:
-            raise UnknownNameError(f"There is no event source {source!r}.{did_you_mean(source, registry.sources)}")
-        return ingest(self.layout, registry.sources[source], rows, replace=replace, progress=progress)
+        return ingest(self.layout, source_named(self.registry, source), rows, replace=replace, progress=progress)
 
     def materialize(
         self,
@@ -179,8 +128,8 @@ class FeatureStore:
             stages: ``"tiles"``, ``"ledger"`` or both.
             progress: Called with view, stage and the month, or the first month of the partition, that is done.
         """
-        wanted = list(self._chosen(self.registry, names_of(views)).values())
-        before = None if interval is None else self._month_behind(interval)
+        wanted = list(chosen_views(self.registry, views).values())
+        before = None if interval is None else month_after(interval, self.layout.timezone)
         return materialize(self.layout, wanted, before=before, stages=stages, progress=progress)
 
     def verify(
@@ -206,8 +155,7 @@ class FeatureStore:
         Raises:
             DefinitionError: ``sample`` is no such share.
         """
-        wanted = list(self._chosen(self.registry, names_of(views)).values())
-        return verify(self.layout, wanted, sample=sample, progress=progress)
+        return verify(self.layout, list(chosen_views(self.registry, views).values()), sample=sample, progress=progress)
 
     def get_historical_features(
         self,
@@ -244,7 +192,10 @@ class FeatureStore:
             SpineError: a key or as_of column is missing, of the wrong type, or named like an output.
             VersionError: the versions do not belong to these features.
         """
-        return self._historical(features, as_of, join_keys, versions, as_known=as_known).answer(read_table(spine))
+        query = training_query(
+            self.layout, self.registry, features, as_of=as_of, join_keys=join_keys, versions=versions, as_known=as_known
+        )
+        return query.answer(read_table(spine))
 
     def stream_historical_features(
         self,
@@ -271,9 +222,10 @@ class FeatureStore:
         Returns:
             A reader of the rows in the spine's order. All batches are read from one snapshot of the ledgers.
         """
-        return stream_features(
-            self._historical(features, as_of, join_keys, versions, as_known=as_known), spine, batch_rows=batch_rows
+        query = training_query(
+            self.layout, self.registry, features, as_of=as_of, join_keys=join_keys, versions=versions, as_known=as_known
         )
+        return stream_features(query, spine, batch_rows=batch_rows)
 
     def write_historical_features(
         self,
@@ -299,47 +251,10 @@ class FeatureStore:
             versions: As there; the file's schema records those that were read.
             progress: Called with the number of rows written so far.
         """
-        query = self._historical(features, as_of, join_keys, versions, as_known=as_known)
+        query = training_query(
+            self.layout, self.registry, features, as_of=as_of, join_keys=join_keys, versions=versions, as_known=as_known
+        )
         return write_features(stream_features(query, spine), Path(path), progress=progress)
-
-    def _historical(
-        self,
-        features: Features,
-        as_of: str,
-        join_keys: Mapping[str, str] | None,
-        versions: Any,
-        *,
-        as_known: bool = False,
-    ) -> HistoricalQuery:
-        return self._query(
-            features, versions, as_known=as_known, parameters=accepted_parameters, as_of=as_of, join_keys=join_keys
-        )
-
-    def _query(
-        self,
-        features: Features,
-        versions: Any,
-        *,
-        parameters: Callable[..., Sequence[ParameterVersion]],
-        as_known: bool,
-        **columns: Any,
-    ) -> HistoricalQuery:
-        """Open what is read; of a publication with its own definitions and calibrations."""
-        publication = versions if isinstance(versions, Publication) else None
-        read = None if versions is None else ReadVersions.parse(publication.versions if publication else versions)
-        calibrations = read.calibrations if read else {}
-        if publication and parameters is champion_parameters:
-            calibrations = {name: (champion,) if champion else () for name, champion in publication.champions.items()}
-        return historical_query(
-            self.layout,
-            publication.registry if publication else self.registry,
-            features,
-            parameters=cache(lambda name: parameters(self.layout, name, only=calibrations.get(name, ()) if read else None)),
-            as_known=as_known,
-            versions=read,
-            publication=publication,
-            **columns,
-        )
 
     def get_batch_features(
         self,
@@ -371,7 +286,7 @@ class FeatureStore:
             SpineError: the features are about several entities.
             VersionError: the versions do not belong to these features.
         """
-        query = self._query(features, versions, as_known=as_known, parameters=champion_parameters)
+        query = batch_query(self.layout, self.registry, features, versions=versions, as_known=as_known)
         return batch_features(
             query,
             as_of_us=instant_us(as_of),
@@ -438,15 +353,7 @@ class FeatureStore:
         Raises:
             NotMaterializedError: committed events of these months are not yet in a view.
         """
-        wanted, registry, told = month_list(months), self.registry, progress and one_at_a_time(progress)
-
-        def take(view: FeatureView) -> int:
-            source = panel(self.layout, registry, view, wanted[-1])
-            known = [month for month in wanted if source.has_history(month)]
-            return take_snapshots(audited_view(self.layout, view), source, known, progress=told)
-
-        chosen = self._chosen(registry, views)
-        return dict(zip(chosen, each_of(take, chosen.values()), strict=True))
+        return snapshot_views(self.layout, self.registry, month_list(months), views=views, progress=progress)
 
     def audit(
         self,
@@ -465,33 +372,14 @@ class FeatureStore:
         Returns:
             The months' rows and the episodes that began in them. Auditing a month again gives an equal table.
         """
-        wanted, registry = month_list(months), self.registry
-        self.take_snapshots(wanted, views=views, progress=progress)
-        audited = [audited_view(self.layout, view) for view in registry.views.values()]
-        # An earlier month's audit leaves what is known of later ones as it is: a year is one file.
-        last = max(wanted[-1], last_snapshot(audited) or wanted[-1])
-        faults = source_faults(self.layout, registry, last)
-        found = audit_views(
-            audited, last, policy=POLICY, resets=resets(self.layout, registry), spoiled=spoiled(registry, faults)
-        )
-        chosen = self._chosen(registry, views)
-        tables = [found[view][month] for view in chosen for month in wanted if month in found[view]]
-        for source in registry.sources.values():
-            rows = audit_source(self.layout.faults(source.name), [f for f in faults if f.source == source.name], last)
-            tables.append(rows.filter(pc.is_in(rows["month"], pa.array([month.first_day for month in wanted], pa.date32()))))
-        table = pa.concat_tables(tables) if tables else HISTORY_SCHEMA.empty_table()
-        return AuditReport(tuple(wanted), table, episodes(table, lambda feature: calibrations_of(registry, feature)))
+        return audit_store(self.layout, self.registry, month_list(months), views=views, progress=progress)
 
     def drift_history(self, view: str | None = None) -> pa.Table:
         """Return all committed scores: ``view``, then the columns of ``monitor_drift``; of one view or of all.
 
         Of all, with the data faults in the sources' records: ``view`` is then the source, ``feature`` is ``source.column``.
         """
-        registry = self.registry
-        views = self._chosen(registry, None if view is None else [view])
-        tables = [history(audited_view(self.layout, each)) for each in views.values()]
-        faults = [history_of(self.layout.faults(source)) for source in registry.sources] if view is None else []
-        return pa.concat_tables([HISTORY_SCHEMA.empty_table(), *tables, *faults])
+        return drift_history(self.layout, self.registry, view)
 
     def forecast_scores(self, view: str | None = None) -> pa.Table:
         """Return how far the probabilities with a declared outcome were right, of one view or of all, by audited month.
@@ -500,9 +388,7 @@ class FeatureStore:
             ``drift.reliability.RELIABILITY_SCHEMA``: ``month`` (in which the outcomes became known), ``feature``, ``forecasts``,
             ``trials``, ``mean_forecast``, ``observed_share``, ``brier``, ``ece``, ``buckets``; NULL before any outcome is known.
         """
-        chosen = self._chosen(self.registry, None if view is None else [view])
-        tables = [reliability_table(read_sketches(audited_view(self.layout, each))) for each in chosen.values()]
-        return pa.concat_tables([RELIABILITY_SCHEMA.empty_table(), *tables])
+        return forecast_scores(self.layout, self.registry, view)
 
     def acknowledge(
         self, feature: str, *, month: Month | date | str | None = None, segment: str | None = None, note: str
@@ -518,8 +404,8 @@ class FeatureStore:
         Raises:
             FeatureStoreError: the feature has no open drift in that month.
         """
-        column, at = column_of(self.registry, feature), None if month is None else Month.parse(month)
-        return acknowledge(self.layout.acknowledged, self.drift_history(), column, month=at, segment=segment, note=note)
+        at = None if month is None else Month.parse(month)
+        return acknowledge_drift(self.layout, self.registry, feature, month=at, segment=segment, note=note)
 
     def write_report(self, view: str, month: Month | date | str) -> WrittenReport:
         """Draw the Evidently report of an audited view and month, against the months it was compared with.
@@ -527,8 +413,7 @@ class FeatureStore:
         Raises:
             FeatureStoreError: the month has not been audited.
         """
-        this, audited = Month.parse(month), audited_view(self.layout, self._chosen(self.registry, [view])[view])
-        return draw_report(audited, this, folder=self.layout.reports)
+        return write_report(self.layout, self.registry, view, Month.parse(month))
 
     def write_timeline(self, path: str | os.PathLike[str] | None = None, **options: Any) -> Path:
         """Draw the states of all features in all audited months as a PNG.
@@ -537,7 +422,7 @@ class FeatureStore:
             path: File to write; ``reports/timeline.png`` by default.
             **options: As in ``drift.picture.draw_timeline``: ``title``, ``planted``.
         """
-        return draw_timeline(self.drift_history(), Path(path or self.layout.reports / "timeline.png"), **options)
+        return write_timeline(self.layout, self.registry, Path(path) if path else None, **options)
 
     def alerts(self, month: Months | None = None, *, since: Month | date | str | None = None) -> tuple[Alert, ...]:
         """Derive what people should be told: one alert per episode of drift, another only when its state changes.
@@ -549,14 +434,12 @@ class FeatureStore:
         Returns:
             In order of time. The same store gives the same alerts with the same names.
         """
-        wanted = None if month is None else month_list(month)
-        first = Month.parse(since) if since is not None else wanted[0] if wanted else None
-        found = alerts(self.drift_history(), self.registry, self._answers(), since=first, until=wanted[-1] if wanted else None)
-        return tuple(alert for alert in found if wanted is None or Month.parse(alert.month) in wanted)
+        first = None if since is None else Month.parse(since)
+        return alerts_of(self.layout, self.registry, month, since=first)
 
     def digest(self, month: Month | date | str) -> Digest:
         """Sum an audited month up: features by state, what opened, what is still open, what is watched."""
-        return digest_of(self.drift_history(), Month.parse(month))
+        return digest(self.layout, self.registry, Month.parse(month))
 
     def write_page(self, month: Month | date | str, path: str | os.PathLike[str] | None = None) -> Path:
         """Write the page of an audited month: one HTML file without external resources, the same for the same store.
@@ -568,10 +451,7 @@ class FeatureStore:
         Raises:
             FeatureStoreError: the month has not been audited.
         """
-        page = self._audit_page(month)
-        target = Path(path or self.layout.root / page_of(page.month))
-        publish(target, render_page(page).encode(), replaces=True)
-        return target
+        return write_page(self.layout, self.registry, Month.parse(month), Path(path) if path else None)
 
     def write_distributions(self, month: Month | date | str, path: str | os.PathLike[str] | None = None) -> Path:
         """Draw what has drifted in an audited month as one SVG: each feature's distribution then and now, the newest first.
@@ -583,25 +463,7 @@ class FeatureStore:
         Raises:
             FeatureStoreError: the month has not been audited.
         """
-        page = self._audit_page(month)
-        target = Path(path or (self.layout.root / page_of(page.month)).with_name("distributions.svg"))
-        publish(target, render_sheet(page).encode(), replaces=True)
-        return target
-
-    def _audit_page(self, month: Month | date | str) -> AuditPage:
-        registry = self.registry
-        return audit_page(
-            month=Month.parse(month),
-            title=f"Store {self.layout.root.name}, {self.layout.timezone}",
-            history=self.drift_history(),
-            registry=registry,
-            answers=self._answers(),
-            audited=lambda name: audited_view(self.layout, registry.views[name]) if name in registry.views else None,
-        )
-
-    def _answers(self) -> Answers:
-        folders = {name: self.layout.calibrations(name) for name in self.registry.calibrations}
-        return answers_of(folders, acknowledgements(self.layout.acknowledged))
+        return write_distributions(self.layout, self.registry, Month.parse(month), Path(path) if path else None)
 
     def recalibrate(self, name: str | None = None, *, month: Months | None = None) -> list[Decision]:
         """Fit challengers for the calibrations that a drift asks for, and promote those that beat their champion.
@@ -618,23 +480,7 @@ class FeatureStore:
             UnknownNameError: there is no calibration of that name.
             CalibrationError: no month has been audited, or the inputs cannot be fitted.
         """
-        registry = self.registry
-        if name is not None and name not in registry.calibrations:
-            raise UnknownNameError(f"There is no calibration {name!r}.{did_you_mean(name, registry.calibrations)}")
-        months, found, spent = self._recalibration(month)
-        decisions: list[Decision] = []
-        for calibration in registry.calibrations.values():
-            if name in (None, calibration.name):
-                decisions += recalibrate(
-                    calibration,
-                    calibration_rows(self.layout, registry, calibration),
-                    folder=self.layout.calibrations(calibration.name),
-                    months=months,
-                    episodes=[episode for episode in found if calibration.name in episode.calibrations],
-                    is_forced=name is not None,
-                    spent=spent,
-                )
-        return decisions
+        return recalibrate_store(self.layout, self.registry, name, months=month)
 
     def outlooks(self, *, month: Month | date | str | None = None) -> dict[str, Outlook]:
         """Say what ``recalibrate()`` would do about each calibration as of an audited month, and what it waits for.
@@ -642,29 +488,7 @@ class FeatureStore:
         Raises:
             CalibrationError: no month has been audited.
         """
-        registry, ((last, *_), found, spent) = self.registry, self._recalibration(month)
-        return {
-            name: outlook(
-                Runs.of(self.layout.calibrations(name)),
-                fitter(calibration.fit),
-                month=last,
-                first=calibration_rows(self.layout, registry, calibration).first,
-                episodes=[each for each in found if name in each.calibrations and each.month <= last],
-                policy=RECALIBRATION,
-                runs_this_month=spent(last),
-                definition=calibration.fitted_from,
-            )
-            for name, calibration in registry.calibrations.items()
-        }
-
-    def _recalibration(self, month: Months | None) -> tuple[list[Month], tuple[Episode, ...], Callable[[Month], int]]:
-        """Collect what recalibrations need: months, all episodes, and the runs of a month."""
-        registry, table = self.registry, self.drift_history()
-        if not table.num_rows:
-            raise CalibrationError("No month has been audited yet. Call store.audit() for the months you have first.")
-        months = month_list(max(table["month"].to_pylist()) if month is None else month)
-        found = episodes(table, lambda feature: calibrations_of(registry, feature))
-        return months, found, budget_spent([self.layout.calibrations(each) for each in registry.calibrations])
+        return outlooks(self.layout, self.registry, month=None if month is None else Month.parse(month))
 
     def rollback(self, name: str) -> str:
         """Make a calibration's champion before the present one champion again, with its drift reference.
@@ -676,11 +500,7 @@ class FeatureStore:
             UnknownNameError: there is no calibration of that name.
             CalibrationError: there is no earlier champion.
         """
-        if name not in self.registry.calibrations:
-            raise UnknownNameError(f"There is no calibration {name!r}.{did_you_mean(name, self.registry.calibrations)}")
-        folder = self.layout.calibrations(name)
-        with running_alone(folder):
-            return rollback(folder).name
+        return roll_back(self.layout, self.registry, name)
 
     def pin(self, name: str, versions: Any) -> None:
         """Keep what an answer was read from, under a name, whatever ``vacuum`` deletes; ``unpin`` forgets it.
@@ -716,71 +536,3 @@ class FeatureStore:
     def status(self) -> StoreStatus:
         """Describe what is in the store, what is missing, which drifts are open and which calibrations are in force."""
         return store_status(self.layout, self.registry, self.drift_history())
-
-    def _chosen(self, registry: Registry, views: Sequence[str] | None) -> dict[str, FeatureView]:
-        for name in views or ():
-            if name in registry.joined_views:
-                views = ", ".join(view.name for view in registry.joined_views[name].views)
-                raise UnknownNameError(f"{name!r} is a joined view, which has no ledger of its own. Name its views: {views}.")
-            if name not in registry.views:
-                raise UnknownNameError(f"There is no view {name!r}.{did_you_mean(name, registry.views)}")
-        return {name: registry.views[name] for name in (registry.views if views is None else views)}
-
-    def _month_behind(self, interval: Interval | tuple[Any, Any]) -> Month:
-        if not isinstance(interval, Interval):
-            if not isinstance(interval, tuple | list) or len(interval) != 2:
-                raise DefinitionError(f"interval is {interval!r}; give (start, end) of months, dates or datetimes.")
-            interval = Interval(*(instant_us(edge, self.layout.timezone) for edge in interval))
-        if interval.start_us == interval.end_us:
-            raise DefinitionError(f"The interval {interval} is empty: its end is not part of it.")
-        return Month.of(interval.end_us - 1, self.layout.timezone).next()
-
-
-def names_of(views: Sequence[str | FeatureView] | None) -> list[str] | None:
-    """Return the names of views given by name or as objects; ``None`` stays."""
-    given = [views] if isinstance(views, str | FeatureView) else views
-    return None if given is None else [view.name if isinstance(view, FeatureView) else view for view in given]
-
-
-def month_list(months: Months) -> list[Month]:
-    """Read one month or several, in order, each once."""
-    given = [months] if isinstance(months, str | Month | date) else list(months)
-    if not given:
-        raise DefinitionError("No month was given. Name at least one, such as '2024-08'.")
-    return sorted({Month.parse(month) for month in given})
-
-
-def length_us(length: str | timedelta) -> int:
-    """Convert a length such as ``"6h"``, ``"2d"`` or a timedelta to microseconds.
-
-    Raises:
-        DefinitionError: it is neither.
-    """
-    if isinstance(length, timedelta):
-        return length // timedelta(microseconds=1)
-    try:
-        return length_steps(length, "1h") * HOUR_US
-    except DefinitionError as error:
-        raise DefinitionError(f"{length!r} is no length of time. Write '6h', '2d' or '1y', or give a timedelta.") from error
-
-
-def instant_us(moment: datetime | date | str | Month, timezone: str = "UTC") -> int:
-    """Convert a datetime, a date, a month or ISO text to microseconds UTC; dates and months start in ``timezone``.
-
-    Raises:
-        DefinitionError: it is none of these.
-    """
-    if isinstance(moment, str):
-        if len(moment) == 7:
-            return Month.parse(moment).interval(timezone).start_us
-        try:
-            moment = date.fromisoformat(moment) if len(moment) == 10 else datetime.fromisoformat(moment)
-        except ValueError as error:
-            raise DefinitionError(f"{moment!r} is not a moment. Write '2024-08', '2024-08-31' or an ISO timestamp.") from error
-    if isinstance(moment, Month):
-        return moment.interval(timezone).start_us
-    if isinstance(moment, datetime):
-        return to_us(moment)
-    if not isinstance(moment, date):
-        raise DefinitionError(f"{moment!r} is not a moment. Give a datetime, a date, a month or ISO text.")
-    return day_start_us((moment - date(1970, 1, 1)).days, timezone)

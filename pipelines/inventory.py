@@ -5,7 +5,7 @@ from featurestore.compute.state import KIND, LEDGER, MONTH, START, ViewState
 from featurestore.drift.audit import MONTH as AUDITED_MONTH
 from featurestore.lake.footer import read_footer
 from featurestore.lake.table import CommittedFile, Table
-from featurestore.operations.monitoring import audited_view
+from featurestore.operations.panels import audited_view
 from featurestore.spec.aggregations import Count, Distinct, Sum
 from featurestore.spec.view import FeatureView
 from featurestore.timeline import Month

@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 
 import featurestore as fs
-from featurestore.client import instant_us, month_list
 from featurestore.timeline import Interval, Month, to_us
+from featurestore.timeline.moments import instant_us, month_list
 
 UTC = timezone.utc
 SHANGHAI = ZoneInfo("Asia/Shanghai")

@@ -19,7 +19,8 @@ import featurestore as fs
 from benchmarks.monitors.alarms import Alarms, of_table
 from benchmarks.monitors.worlds import FIRST_SCORED, MONTHS
 from featurestore.drift.audit import read_snapshot
-from featurestore.operations.monitoring import POLICY, audited_view
+from featurestore.operations.auditing import POLICY
+from featurestore.operations.panels import audited_view
 from featurestore.synth import TIMEZONE
 
 WINDOWS = ("90d", "1y", "10y", "lifetime")

@@ -1,4 +1,4 @@
-"""Maintenance: delete what no reader can ask for any more, and keep what training sets were read from."""
+"""Vacuuming: delete what no reader can ask for any more."""
 
 from __future__ import annotations
 
@@ -6,15 +6,13 @@ import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from featurestore.compute.retrieval.publication import Publication, publications
 from featurestore.compute.state import view_fingerprint
 from featurestore.compute.windows.versions import ReadVersions
-from featurestore.errors import VersionError
-from featurestore.lake.layout import Layout, read_json, write_json
+from featurestore.lake.layout import Layout
 from featurestore.lake.vacuum import discard, shorten_log, vacuum
-from featurestore.spec.names import checked_name
+from featurestore.operations.pins import pins
 from featurestore.spec.registry import Registry
 
 RETENTION_HOURS = 24 * 7
@@ -45,36 +43,6 @@ class VacuumReport:
         kept = f"; kept {', '.join(names)}" if names else ""
         entries = f", {self.log_entries:,} entries of logs" if self.log_entries else ""
         return f"{count:,} files, {self.bytes / 1e6:,.1f} MB deleted from {len(self.files)} tables{entries}{kept}"
-
-
-def pin(layout: Layout, name: str, versions: Any) -> ReadVersions:
-    """Record under a name what an answer was read from, so that ``vacuum_store`` keeps it.
-
-    Args:
-        layout: The store.
-        name: Of the pin, such as that of a model; an earlier one of the name gives way.
-        versions: As in ``ReadVersions.parse``, or a publication.
-    """
-    found = ReadVersions.parse(versions.versions if isinstance(versions, Publication) else versions)
-    write_json(layout.pins / f"{checked_name(name, 'a pin')}.json", found.document())
-    return found
-
-
-def pins(layout: Layout) -> dict[str, ReadVersions]:
-    """Read all pins, by name."""
-    return {path.stem: ReadVersions.parse(read_json(path)) for path in sorted(layout.pins.glob("*.json"))}
-
-
-def unpin(layout: Layout, name: str) -> None:
-    """Forget a pin.
-
-    Raises:
-        VersionError: there is none of that name.
-    """
-    path = layout.pins / f"{checked_name(name, 'a pin')}.json"
-    if not path.exists():
-        raise VersionError(f"There is no pin {name!r}. Known: {', '.join(pins(layout)) or 'none'}.")
-    path.unlink()
 
 
 def vacuum_store(

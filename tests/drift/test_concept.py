@@ -15,7 +15,7 @@ from featurestore.client import FeatureStore
 from featurestore.drift.recalibration.calibration_versions import Challenger, record
 from featurestore.drift.recalibration.recalibrate import Decision, Trigger
 from featurestore.drift.reliability import Reliability, series_of
-from featurestore.operations.monitoring import resets
+from featurestore.operations.baselines import resets
 from featurestore.timeline import DAY_US, Month, months_between
 
 TIMEZONE, DELAY_DAYS, ITEMS = "Asia/Shanghai", 45, 60

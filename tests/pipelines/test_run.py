@@ -10,7 +10,7 @@ import pytest
 
 from featurestore.drift.audit import read_snapshot
 from featurestore.lake.table import Table
-from featurestore.operations.monitoring import audited_view
+from featurestore.operations.panels import audited_view
 from featurestore.synth import Shop
 from featurestore.timeline import Month
 from featurestore_pipelines.assets.drift import describe_month

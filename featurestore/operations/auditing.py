@@ -1,0 +1,119 @@
+"""The monthly audit of a store: snapshots taken, features and records judged, histories read, drifts acknowledged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from featurestore.concurrency import each_of, one_at_a_time
+from featurestore.drift.audit import (
+    HISTORY_SCHEMA,
+    AuditReport,
+    audit_views,
+    episodes,
+    history,
+    history_of,
+    last_snapshot,
+    read_sketches,
+    take_snapshots,
+)
+from featurestore.drift.data_faults.source_audit import audit_source
+from featurestore.drift.monitor.policy import DriftPolicy
+from featurestore.drift.reliability import RELIABILITY_SCHEMA, reliability_table, series_of
+from featurestore.drift.reporting.acknowledge import Acknowledgement, acknowledge
+from featurestore.drift.reporting.dependence import calibrations_of
+from featurestore.errors import UnknownNameError, did_you_mean
+from featurestore.lake.layout import Layout
+from featurestore.operations.baselines import resets
+from featurestore.operations.definitions import chosen_views
+from featurestore.operations.panels import audited_view, panel
+from featurestore.operations.spoiled_months import source_faults, spoiled
+from featurestore.spec.registry import Registry
+from featurestore.spec.view import FeatureView
+from featurestore.timeline import Month
+
+POLICY = DriftPolicy(min_rows=20, release_months=12)
+Views = Sequence[str | FeatureView] | None
+
+
+def snapshot_views(
+    layout: Layout,
+    registry: Registry,
+    months: Sequence[Month],
+    *,
+    views: Views = None,
+    progress: Callable[[str, Month], None] | None = None,
+) -> dict[str, int]:
+    """Commit the snapshots of some months that are missing, two views at a time; see ``FeatureStore.take_snapshots``."""
+    told = progress and one_at_a_time(progress)
+
+    def take(view: FeatureView) -> int:
+        source = panel(layout, registry, view, months[-1])
+        known = [month for month in months if source.has_history(month)]
+        return take_snapshots(audited_view(layout, view), source, known, progress=told)
+
+    chosen = chosen_views(registry, views)
+    return dict(zip(chosen, each_of(take, chosen.values()), strict=True))
+
+
+def audit_store(
+    layout: Layout,
+    registry: Registry,
+    months: Sequence[Month],
+    *,
+    views: Views = None,
+    progress: Callable[[str, Month], None] | None = None,
+) -> AuditReport:
+    """Score features and records in some months; see ``FeatureStore.audit``."""
+    snapshot_views(layout, registry, months, views=views, progress=progress)
+    audited = [audited_view(layout, view) for view in registry.views.values()]
+    # An earlier month's audit leaves what is known of later ones as it is: a year is one file.
+    last = max(months[-1], last_snapshot(audited) or months[-1])
+    faults = source_faults(layout, registry, last)
+    found = audit_views(audited, last, policy=POLICY, resets=resets(layout, registry), spoiled=spoiled(registry, faults))
+    chosen = chosen_views(registry, views)
+    tables = [found[view][month] for view in chosen for month in months if month in found[view]]
+    for source in registry.sources.values():
+        rows = audit_source(layout.faults(source.name), [f for f in faults if f.source == source.name], last)
+        tables.append(rows.filter(pc.is_in(rows["month"], pa.array([month.first_day for month in months], pa.date32()))))
+    table = pa.concat_tables(tables) if tables else HISTORY_SCHEMA.empty_table()
+    return AuditReport(tuple(months), table, episodes(table, lambda feature: calibrations_of(registry, feature)))
+
+
+def drift_history(layout: Layout, registry: Registry, view: str | None = None) -> pa.Table:
+    """Read all committed scores; see ``FeatureStore.drift_history``."""
+    views = chosen_views(registry, view)
+    tables = [history(audited_view(layout, each)) for each in views.values()]
+    faults = [history_of(layout.faults(source)) for source in registry.sources] if view is None else []
+    return pa.concat_tables([HISTORY_SCHEMA.empty_table(), *tables, *faults])
+
+
+def forecast_scores(layout: Layout, registry: Registry, view: str | None = None) -> pa.Table:
+    """Read how far forecasts were right; see ``FeatureStore.forecast_scores``."""
+    chosen = chosen_views(registry, view)
+    tables = [reliability_table(read_sketches(audited_view(layout, each))) for each in chosen.values()]
+    return pa.concat_tables([RELIABILITY_SCHEMA.empty_table(), *tables])
+
+
+def acknowledge_drift(
+    layout: Layout, registry: Registry, feature: str, *, month: Month | None, segment: str | None, note: str
+) -> Acknowledgement:
+    """Accept a real change; see ``FeatureStore.acknowledge``."""
+    history, column = drift_history(layout, registry), column_of(registry, feature)
+    return acknowledge(layout.acknowledged, history, column, month=month, segment=segment, note=note)
+
+
+def column_of(registry: Registry, feature: str) -> str:
+    """Return the column of a feature that is given as ``view:feature`` or as that column, or the name of its reliability.
+
+    Raises:
+        UnknownNameError: there is no such feature.
+    """
+    columns = [each.column for view in registry.views.values() for each in view.features]
+    columns += [series_of(each.column) for view in registry.views.values() for each in view.forecasts]
+    column = feature.replace(":", "__", 1)
+    if column not in columns:
+        raise UnknownNameError(f"There is no feature {feature!r}.{did_you_mean(column, columns)}")
+    return column

@@ -1,0 +1,82 @@
+"""Definitions: what a store has recorded, what a change of it would rebuild, and the change itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from featurestore.compute.materialization.estimate import rebuilds
+from featurestore.errors import UnknownNameError, did_you_mean
+from featurestore.lake.layout import Layout, read_json, write_json
+from featurestore.lake.lock import exclusive
+from featurestore.spec.document import Definition
+from featurestore.spec.plan import Plan
+from featurestore.spec.registry import Registry
+from featurestore.spec.source import EventSource
+from featurestore.spec.view import FeatureView
+
+
+def recorded(layout: Layout) -> Registry:
+    """Read all recorded definitions; an empty registry before the first."""
+    return Registry.from_document(read_json(layout.registry)) if layout.registry.exists() else Registry()
+
+
+def plan_definitions(layout: Layout, objects: Iterable[Definition]) -> Plan:
+    """Say what recording definitions would change and rebuild; see ``FeatureStore.plan``."""
+    before = recorded(layout)
+    return _plan(layout, before, before.merged(objects))
+
+
+def apply_definitions(layout: Layout, objects: Iterable[Definition]) -> Plan:
+    """Record definitions by name, under the lock that keeps two writers apart; see ``FeatureStore.apply``."""
+    with exclusive(layout.registry_lock):
+        before = recorded(layout)
+        after = before.merged(objects)
+        plan = _plan(layout, before, after)
+        if plan.changes:
+            write_json(layout.registry, after.document())
+    return plan
+
+
+def remove_definition(layout: Layout, name: str) -> Plan:
+    """Forget a definition; see ``FeatureStore.remove``."""
+    with exclusive(layout.registry_lock):
+        before = recorded(layout)
+        after = before.without(name)
+        write_json(layout.registry, after.document())
+    return before.plan(after)
+
+
+def source_named(registry: Registry, name: str) -> EventSource:
+    """Return a source by its name.
+
+    Raises:
+        UnknownNameError: there is none of that name.
+    """
+    if name not in registry.sources:
+        raise UnknownNameError(f"There is no event source {name!r}.{did_you_mean(name, registry.sources)}")
+    return registry.sources[name]
+
+
+def chosen_views(registry: Registry, views: Sequence[str | FeatureView] | str | FeatureView | None) -> dict[str, FeatureView]:
+    """Return recorded views by name: those that are given, by name or as objects, or all.
+
+    Raises:
+        UnknownNameError: there is none of a name, or it is a joined view, which has no ledger.
+    """
+    if views is None:
+        return dict(registry.views)
+    given = [views] if isinstance(views, str | FeatureView) else views
+    names = [view.name if isinstance(view, FeatureView) else view for view in given]
+    for name in names:
+        if name in registry.joined_views:
+            parts = ", ".join(view.name for view in registry.joined_views[name].views)
+            raise UnknownNameError(f"{name!r} is a joined view, which has no ledger of its own. Name its views: {parts}.")
+        if name not in registry.views:
+            raise UnknownNameError(f"There is no view {name!r}.{did_you_mean(name, registry.views)}")
+    return {name: registry.views[name] for name in names}
+
+
+def _plan(layout: Layout, before: Registry, after: Registry) -> Plan:
+    plan = before.plan(after)
+    return replace(plan, rebuilds=rebuilds(layout, [after.views[name] for name in plan.rebuilt_views]))

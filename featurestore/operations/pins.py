@@ -1,0 +1,41 @@
+"""Pins: what training sets were read from, kept under a name from every vacuum."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from featurestore.compute.retrieval.publication import Publication
+from featurestore.compute.windows.versions import ReadVersions
+from featurestore.errors import VersionError
+from featurestore.lake.layout import Layout, read_json, write_json
+from featurestore.spec.names import checked_name
+
+
+def pin(layout: Layout, name: str, versions: Any) -> ReadVersions:
+    """Record under a name what an answer was read from, so that ``vacuum_store`` keeps it.
+
+    Args:
+        layout: The store.
+        name: Of the pin, such as that of a model; an earlier one of the name gives way.
+        versions: As in ``ReadVersions.parse``, or a publication.
+    """
+    found = ReadVersions.parse(versions.versions if isinstance(versions, Publication) else versions)
+    write_json(layout.pins / f"{checked_name(name, 'a pin')}.json", found.document())
+    return found
+
+
+def pins(layout: Layout) -> dict[str, ReadVersions]:
+    """Read all pins, by name."""
+    return {path.stem: ReadVersions.parse(read_json(path)) for path in sorted(layout.pins.glob("*.json"))}
+
+
+def unpin(layout: Layout, name: str) -> None:
+    """Forget a pin.
+
+    Raises:
+        VersionError: there is none of that name.
+    """
+    path = layout.pins / f"{checked_name(name, 'a pin')}.json"
+    if not path.exists():
+        raise VersionError(f"There is no pin {name!r}. Known: {', '.join(pins(layout)) or 'none'}.")
+    path.unlink()

@@ -1,0 +1,71 @@
+"""Questions: what a training set or a batch is read from, now, in an earlier answer or in a publication."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+from featurestore.compute.retrieval.historical import HistoricalQuery, historical_query
+from featurestore.compute.retrieval.publication import Publication
+from featurestore.compute.windows.derive import ParameterVersion
+from featurestore.compute.windows.versions import ReadVersions
+from featurestore.lake.layout import Layout
+from featurestore.operations.parameters import accepted_parameters, champion_parameters
+from featurestore.spec.registry import Features, Registry
+
+
+def training_query(
+    layout: Layout,
+    registry: Registry,
+    features: Features,
+    *,
+    as_of: str,
+    join_keys: Mapping[str, str] | None,
+    versions: Any,
+    as_known: bool,
+) -> HistoricalQuery:
+    """Open what training rows are read from: of a calibration, the version that was accepted at each row's as_of."""
+    return _open(
+        layout,
+        registry,
+        features,
+        versions,
+        parameters=accepted_parameters,
+        as_known=as_known,
+        as_of=as_of,
+        join_keys=join_keys,
+    )
+
+
+def batch_query(layout: Layout, registry: Registry, features: Features, *, versions: Any, as_known: bool) -> HistoricalQuery:
+    """Open what a batch is read from: of a calibration, the champion."""
+    return _open(layout, registry, features, versions, parameters=champion_parameters, as_known=as_known)
+
+
+def _open(
+    layout: Layout,
+    registry: Registry,
+    features: Features,
+    versions: Any,
+    *,
+    parameters: Callable[..., Sequence[ParameterVersion]],
+    as_known: bool,
+    **columns: Any,
+) -> HistoricalQuery:
+    """Open what is read; of a publication with its own definitions and calibrations."""
+    publication = versions if isinstance(versions, Publication) else None
+    read = None if versions is None else ReadVersions.parse(publication.versions if publication else versions)
+    calibrations = read.calibrations if read else {}
+    if publication and parameters is champion_parameters:
+        calibrations = {name: (champion,) if champion else () for name, champion in publication.champions.items()}
+    return historical_query(
+        layout,
+        publication.registry if publication else registry,
+        features,
+        parameters=cache(lambda name: parameters(layout, name, only=calibrations.get(name, ()) if read else None)),
+        as_known=as_known,
+        versions=read,
+        publication=publication,
+        **columns,
+    )
