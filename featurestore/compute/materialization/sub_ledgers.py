@@ -1,25 +1,21 @@
-"""The sub-ledgers of one view, as files of its ledger table: those it must have, building what is missing, reading them."""
+"""Building the sub-ledgers of one view, further files of its ledger table: those it must have, and what is missing of them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
 
 from featurestore.compute.forms import view_items
-from featurestore.compute.items.files import Files, Items, Names, Numbers
-from featurestore.compute.items.histogram_reader import Edges, HistogramReader
+from featurestore.compute.items.files import Items, Names, Numbers
 from featurestore.compute.items.lists import EntityLists
 from featurestore.compute.items.parts import Part
-from featurestore.compute.items.runs import RunsReader
 from featurestore.compute.keys import extend_keys
 from featurestore.compute.materialization.staging import stage_file
 from featurestore.compute.search.hot_copy import ColumnFile
-from featurestore.compute.state import KIND, START, ViewState
-from featurestore.lake.table import CommittedFile, StagedFile, Table
+from featurestore.compute.state import ViewState
+from featurestore.lake.table import CommittedFile, StagedFile
 from featurestore.spec.view import FeatureView
 
 Tiles = Callable[[str, Sequence[str]], pa.Table]
@@ -46,7 +42,9 @@ def build_sub_ledgers(
     """
     for items, fold in view_items(state.view).items():
         names = fold.names(items, parts)
-        files = {key: _lists(state, there[name].path.stem, there[name]) for key, name in names.items() if name in there}
+        files = {
+            key: sub_ledger_lists(state, there[name].path.stem, there[name]) for key, name in names.items() if name in there
+        }
         for i, part in enumerate(parts):
             wanted = {kind: name for (kind, start), name in names.items() if start == part.start}
             if all(name in there for name in wanted.values()):
@@ -56,11 +54,12 @@ def build_sub_ledgers(
             for kind, name in wanted.items():
                 if name not in there:
                     staged = stage_file(state, kind, part.start, name, tables[kind])
-                    files[kind, part.start] = _lists(state, name, staged)
+                    files[kind, part.start] = sub_ledger_lists(state, name, staged)
                     yield staged
 
 
-def _lists(state: ViewState, name: str, file: CommittedFile | StagedFile) -> EntityLists:
+def sub_ledger_lists(state: ViewState, name: str, file: CommittedFile | StagedFile) -> EntityLists:
+    """Open a sub-ledger file by its name in the ledger table: its local copy where there is one."""
     return EntityLists(ColumnFile(file.path, state.layout.hot(state.view.name) / f"{name}.arrow"))
 
 
@@ -76,43 +75,3 @@ def _numbers(state: ViewState, items: Items) -> Numbers:
         return np.asarray(values.cast(pa.int64()))
 
     return numbers
-
-
-@dataclass(frozen=True, eq=False)
-class SubLedgerReader:
-    """The sub-ledgers in one snapshot of a view's ledger table.
-
-    Args:
-        state: The view.
-        table: The snapshot.
-        parts: Its partitions.
-    """
-
-    state: ViewState
-    table: Table
-    parts: tuple[Part, ...]
-
-    @cached_property
-    def _items(self) -> dict[str, Items]:
-        return {items.name: items for items in view_items(self.state.view)}
-
-    @cached_property
-    def _files(self) -> Files:
-        kinds = tuple(f"{name}." for name in self._items)
-        return {
-            (file.partition[KIND], file.partition[START]): _lists(self.state, file.path.stem, file)
-            for file in self.table.files()
-            if file.partition[KIND].startswith(kinds)
-        }
-
-    def distinct(self, name: str, window: int | None, codes: np.ndarray, bounds: np.ndarray) -> np.ndarray:
-        """Count distinct items; see ``RunsReader.distinct``. ``name`` is the list column."""
-        return RunsReader(self._items[name], self.parts, self._files).distinct(window, codes, bounds)
-
-    def counts(self, name: str, codes: np.ndarray, edges: Edges, *, buckets: int) -> np.ndarray:
-        """Count buckets; see ``HistogramReader.counts``. ``name`` is the list column."""
-        return HistogramReader(self._items[name], self.parts, self._files).counts(codes, edges, buckets=buckets)
-
-    def ranked(self, name: str, codes: np.ndarray, edges: Edges, *, q: float) -> tuple[np.ndarray, np.ndarray]:
-        """Find buckets at ranks; see ``HistogramReader.ranked``. ``name`` is the list column."""
-        return HistogramReader(self._items[name], self.parts, self._files).ranked(codes, edges, q=q)

@@ -12,11 +12,11 @@ import numpy as np
 
 from featurestore.compute.items.parts import parts_of
 from featurestore.compute.materialization.ledger import months_of
-from featurestore.compute.materialization.sub_ledgers import SubLedgerReader
 from featurestore.compute.search.as_of_search import last_row_before
 from featurestore.compute.search.hot_copy import ColumnFile
 from featurestore.compute.search.probes import Landing, Partition, Probes
 from featurestore.compute.state import BALANCES, KIND, LEDGER, START, ViewState
+from featurestore.compute.windows.sub_ledgers import SubLedgerReader
 from featurestore.lake.table import CommittedFile, Table
 
 

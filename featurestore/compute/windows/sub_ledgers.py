@@ -1,0 +1,57 @@
+"""Reading the sub-ledgers in one snapshot of a view's ledger table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from featurestore.compute.forms import view_items
+from featurestore.compute.items.files import Files, Items
+from featurestore.compute.items.histogram_reader import Edges, HistogramReader
+from featurestore.compute.items.parts import Part
+from featurestore.compute.items.runs import RunsReader
+from featurestore.compute.materialization.sub_ledgers import sub_ledger_lists
+from featurestore.compute.state import KIND, START, ViewState
+from featurestore.lake.table import Table
+
+
+@dataclass(frozen=True, eq=False)
+class SubLedgerReader:
+    """The sub-ledgers in one snapshot of a view's ledger table.
+
+    Args:
+        state: The view.
+        table: The snapshot.
+        parts: Its partitions.
+    """
+
+    state: ViewState
+    table: Table
+    parts: tuple[Part, ...]
+
+    @cached_property
+    def _items(self) -> dict[str, Items]:
+        return {items.name: items for items in view_items(self.state.view)}
+
+    @cached_property
+    def _files(self) -> Files:
+        kinds = tuple(f"{name}." for name in self._items)
+        return {
+            (file.partition[KIND], file.partition[START]): sub_ledger_lists(self.state, file.path.stem, file)
+            for file in self.table.files()
+            if file.partition[KIND].startswith(kinds)
+        }
+
+    def distinct(self, name: str, window: int | None, codes: np.ndarray, bounds: np.ndarray) -> np.ndarray:
+        """Count distinct items; see ``RunsReader.distinct``. ``name`` is the list column."""
+        return RunsReader(self._items[name], self.parts, self._files).distinct(window, codes, bounds)
+
+    def counts(self, name: str, codes: np.ndarray, edges: Edges, *, buckets: int) -> np.ndarray:
+        """Count buckets; see ``HistogramReader.counts``. ``name`` is the list column."""
+        return HistogramReader(self._items[name], self.parts, self._files).counts(codes, edges, buckets=buckets)
+
+    def ranked(self, name: str, codes: np.ndarray, edges: Edges, *, q: float) -> tuple[np.ndarray, np.ndarray]:
+        """Find buckets at ranks; see ``HistogramReader.ranked``. ``name`` is the list column."""
+        return HistogramReader(self._items[name], self.parts, self._files).ranked(codes, edges, q=q)
