@@ -10,6 +10,7 @@ from featurestore.spec.document import fingerprint, ledger_fingerprint
 from featurestore.spec.joined import JoinedView
 from featurestore.spec.registry import Registry
 from featurestore.spec.view import FeatureView
+from featurestore_pipelines.assets.lineage import joined_columns, view_columns
 from featurestore_pipelines.assets.shared import (
     EVENTS,
     FEATURES,
@@ -27,7 +28,6 @@ from featurestore_pipelines.assets.shared import (
 )
 from featurestore_pipelines.failures import readable_failures
 from featurestore_pipelines.inventory import Inventory, Snapshots
-from featurestore_pipelines.lineage import joined_columns, view_columns
 from featurestore_pipelines.metadata import plot, size_of
 from featurestore_pipelines.partitions import finished_months_of, interval_of, months_of
 from featurestore_pipelines.resources import Progress, StoreResource

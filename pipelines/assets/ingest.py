@@ -16,9 +16,9 @@ from featurestore.spec.document import fingerprint
 from featurestore.spec.registry import Registry
 from featurestore.spec.source import EventSource
 from featurestore.timeline import Month
+from featurestore_pipelines.assets.lineage import source_columns
 from featurestore_pipelines.assets.shared import EVENTS, Blueprint, chosen, key_of, owners_of, stage_asset, tags_of
 from featurestore_pipelines.failures import readable_failures
-from featurestore_pipelines.lineage import source_columns
 from featurestore_pipelines.metadata import Metadata, plot, size_of, table_of
 from featurestore_pipelines.partitions import months_of
 from featurestore_pipelines.resources import Progress, StoreResource

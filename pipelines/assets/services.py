@@ -13,6 +13,7 @@ from featurestore.spec.document import fingerprint
 from featurestore.spec.registry import Registry
 from featurestore.spec.service import FeatureService
 from featurestore.timeline import Month
+from featurestore_pipelines.assets.lineage import service_columns
 from featurestore_pipelines.assets.shared import (
     FEATURES,
     LEDGER,
@@ -25,7 +26,6 @@ from featurestore_pipelines.assets.shared import (
     tags_of,
 )
 from featurestore_pipelines.failures import readable_failures
-from featurestore_pipelines.lineage import service_columns
 from featurestore_pipelines.metadata import Metadata, plot, table_of
 from featurestore_pipelines.partitions import months_of
 from featurestore_pipelines.resources import Progress, StoreResource
