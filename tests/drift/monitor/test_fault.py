@@ -8,10 +8,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from featurestore.drift import monitor
 from featurestore.drift.audit import episodes
 from featurestore.drift.data_faults.source_audit import audit_source
 from featurestore.drift.data_faults.source_fault import find_source_faults
+from featurestore.drift.monitor import monitor
 from featurestore.lake.daily import DAY_SCHEMA
 from featurestore.timeline import Month
 from tests.drift.monitor.test_monitor import ROWS, month, snapshots

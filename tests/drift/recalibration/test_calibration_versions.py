@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from featurestore.drift import calibrations
+from featurestore.drift.recalibration import calibration_versions as calibrations
 from featurestore.drift.recalibration.calibration_versions import Challenger
 from featurestore.drift.recalibration.recalibrate import Decision, Trigger
 from featurestore.errors import CalibrationError, CommitConflictError, StoreError
