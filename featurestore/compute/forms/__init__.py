@@ -8,7 +8,7 @@ from featurestore.compute.forms.decayed import DecayedForm
 from featurestore.compute.forms.distinct import DistinctForm
 from featurestore.compute.forms.form import Form, WindowTotals
 from featurestore.compute.forms.latest import LastForm, RecencyForm
-from featurestore.compute.forms.measure import Measure, Rows
+from featurestore.compute.forms.measure import Measure, RowSql
 from featurestore.compute.forms.moments import StdForm, TrendForm, VarForm
 from featurestore.compute.forms.profile import ProfileForm
 from featurestore.compute.forms.quantile import QuantileForm
@@ -65,7 +65,7 @@ def measures_of(view: FeatureView, aggregation: Aggregation) -> tuple[Measure, .
 
 @lru_cache(maxsize=4096)
 def _measures(aggregation: Aggregation, source: EventSource, grain: str) -> tuple[Measure, ...]:
-    return FORMS[type(aggregation)].measures(aggregation, Rows(source.types, source.event_id, grain))
+    return FORMS[type(aggregation)].measures(aggregation, RowSql(source.types, source.event_id, grain))
 
 
 def view_measures(view: FeatureView) -> tuple[Measure, ...]:

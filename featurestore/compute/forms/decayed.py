@@ -10,7 +10,7 @@ import pyarrow as pa
 from featurestore.compute.folds import DecayedFold
 from featurestore.compute.forms.form import WindowTotals
 from featurestore.compute.forms.limbs import number_of
-from featurestore.compute.forms.measure import Measure, Rows, sum_measure
+from featurestore.compute.forms.measure import Measure, RowSql, sum_measure
 from featurestore.compute.wide import DIGIT_BITS
 from featurestore.spec.aggregations import Aggregation, Decayed
 from featurestore.spec.document import digest
@@ -19,7 +19,7 @@ from featurestore.spec.document import digest
 class DecayedForm:
     """Sum in which events fade with time."""
 
-    def measures(self, aggregation: Aggregation, rows: Rows) -> tuple[Measure, ...]:
+    def measures(self, aggregation: Aggregation, rows: RowSql) -> tuple[Measure, ...]:
         """The decayed sum, and the count of events that it is made of."""
         aggregation = cast(Decayed, aggregation)
         sql, count, prepared = _value(aggregation, rows)
@@ -33,7 +33,7 @@ class DecayedForm:
         return pa.array(np.where(window.difference(count) == 0, 0.0, window.difference(decayed)))
 
 
-def _value(aggregation: Decayed, rows: Rows) -> tuple[str, str, tuple[tuple[str, str], ...]]:
+def _value(aggregation: Decayed, rows: RowSql) -> tuple[str, str, tuple[tuple[str, str], ...]]:
     """Render the value and the count of a step, and the columns they need prepared.
 
     The sum of a step is exact before it is rounded to a double, so that the order of its events does not matter.

@@ -7,7 +7,7 @@ from typing import cast
 import pyarrow as pa
 
 from featurestore.compute.forms.form import WindowTotals
-from featurestore.compute.forms.measure import ARROW_TYPES, Measure, Rows
+from featurestore.compute.forms.measure import ARROW_TYPES, Measure, RowSql
 from featurestore.compute.items.runs import RunsFold
 from featurestore.lake.session import quote
 from featurestore.spec.aggregations import Aggregation, Distinct
@@ -17,7 +17,7 @@ from featurestore.spec.document import digest
 class DistinctForm:
     """Number of distinct values."""
 
-    def measures(self, aggregation: Aggregation, rows: Rows) -> tuple[Measure, ...]:
+    def measures(self, aggregation: Aggregation, rows: RowSql) -> tuple[Measure, ...]:
         """The distinct values of a step."""
         aggregation = cast(Distinct, aggregation)
         column = quote(aggregation.column)

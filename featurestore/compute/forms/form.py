@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 import pyarrow as pa
 
-from featurestore.compute.forms.measure import Measure, Rows
+from featurestore.compute.forms.measure import Measure, RowSql
 from featurestore.spec.aggregations import Aggregation
 
 
@@ -62,7 +62,7 @@ class WindowTotals(Protocol):
 class Form(Protocol):
     """The running form of one kind of aggregation (the formulas: see each module)."""
 
-    def measures(self, aggregation: Aggregation, rows: Rows) -> tuple[Measure, ...]:
+    def measures(self, aggregation: Aggregation, rows: RowSql) -> tuple[Measure, ...]:
         """List the columns it needs, in the order ``finalize`` takes them."""
         ...
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from featurestore.compute.forms.form import PieceTotals, WindowTotals
-from featurestore.compute.forms.measure import ARROW_TYPES, TIME_US, Measure, Rows, last_measure
+from featurestore.compute.forms.measure import ARROW_TYPES, TIME_US, Measure, RowSql, last_measure
 from featurestore.lake.session import quote
 from featurestore.spec.aggregations import Aggregation, Last
 from featurestore.timeline import DAY_US
@@ -18,7 +18,7 @@ from featurestore.timeline import DAY_US
 class LastForm:
     """Last value that is not NULL, by event time, ties by event_id."""
 
-    def measures(self, aggregation: Aggregation, rows: Rows) -> tuple[Measure, ...]:
+    def measures(self, aggregation: Aggregation, rows: RowSql) -> tuple[Measure, ...]:
         """The value, and the time it was seen."""
         aggregation = cast(Last, aggregation)
         column = quote(aggregation.column)
@@ -35,7 +35,7 @@ class LastForm:
 class RecencyForm:
     """Time since the last matching row."""
 
-    def measures(self, aggregation: Aggregation, rows: Rows) -> tuple[Measure, ...]:
+    def measures(self, aggregation: Aggregation, rows: RowSql) -> tuple[Measure, ...]:
         """The time of the last matching row."""
         return (_time_of(f"max({TIME_US}) FILTER (WHERE {rows.condition(aggregation)})"),)
 

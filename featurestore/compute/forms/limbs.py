@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from featurestore.compute.forms.form import WindowTotals
-from featurestore.compute.forms.measure import Measure, Rows, sum_measure
+from featurestore.compute.forms.measure import Measure, RowSql, sum_measure
 from featurestore.compute.wide import DIGIT_BITS, Wide
 from featurestore.lake.session import quote
 from featurestore.spec.aggregations import Aggregation
@@ -119,7 +119,7 @@ class Number:
         return tuple(replace(measure, prepared=self.prepared, exponent=measure.exponent + self.exponent) for measure in found)
 
 
-def number_of(column: str, aggregation: Aggregation, rows: Rows, resolution_bits: int) -> Number:
+def number_of(column: str, aggregation: Aggregation, rows: RowSql, resolution_bits: int) -> Number:
     """Return a column of the rows that count for an aggregation."""
     return Number(column, rows.types[column], rows.condition(aggregation, quote(column)), resolution_bits)
 

@@ -55,7 +55,7 @@ class Measure:
 
 
 @dataclass(frozen=True)
-class Rows:
+class RowSql:
     """What a form may say about the rows of a view when it writes SQL."""
 
     types: dict[str, str]
@@ -69,9 +69,9 @@ class Rows:
         return " AND ".join(parts) or "TRUE"
 
 
-def rows_of(view: FeatureView) -> Rows:
+def rows_of(view: FeatureView) -> RowSql:
     """Return what the forms need to know about a view's rows."""
-    return Rows(view.source.types, view.source.event_id, view.grain)
+    return RowSql(view.source.types, view.source.event_id, view.grain)
 
 
 def sum_measure(what: str, sql: str, *, prepared: tuple[tuple[str, str], ...] = (), exponent: int = 0) -> Measure:

@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from featurestore.compute.forms.form import WindowTotals
 from featurestore.compute.forms.limbs import Number, number_of, numbers_of, split_sum, wide_numbers
-from featurestore.compute.forms.measure import STEP, Measure, Rows, sum_measure
+from featurestore.compute.forms.measure import STEP, Measure, RowSql, sum_measure
 from featurestore.spec.aggregations import Aggregation, FixedPointAggregation
 from featurestore.timeline import DAY_US
 
@@ -31,7 +31,7 @@ _UNITS_PER_DAY = {1: 24, 2: DAY_US}
 class VarForm:
     """Sample variance."""
 
-    def measures(self, aggregation: Aggregation, rows: Rows) -> tuple[Measure, ...]:
+    def measures(self, aggregation: Aggregation, rows: RowSql) -> tuple[Measure, ...]:
         """The count, the limbs of the sum, those of the sum of squares."""
         count, number = _count_and_number(cast(FixedPointAggregation, aggregation), rows)
         return count, *number.totals(), *number.squares()
@@ -62,7 +62,7 @@ def _variance(measures: tuple[Measure, ...], window: WindowTotals) -> tuple[np.n
 class TrendForm:
     """Slope of the least-squares line over time."""
 
-    def measures(self, aggregation: Aggregation, rows: Rows) -> tuple[Measure, ...]:
+    def measures(self, aggregation: Aggregation, rows: RowSql) -> tuple[Measure, ...]:
         """The count, and the limbs of the sums of d, d^2, x and d * x."""
         count, number = _count_and_number(cast(FixedPointAggregation, aggregation), rows)
         n, time, limbs = f"count_if({number.condition})::HUGEINT", f"({_TIME_SQL[rows.grain]})", _TIME_LIMBS[rows.grain]
@@ -81,6 +81,6 @@ class TrendForm:
         return pa.array(np.ldexp(slope, numbers[3][0].exponent), mask=missing)
 
 
-def _count_and_number(aggregation: FixedPointAggregation, rows: Rows) -> tuple[Measure, Number]:
+def _count_and_number(aggregation: FixedPointAggregation, rows: RowSql) -> tuple[Measure, Number]:
     number = number_of(aggregation.column, aggregation, rows, aggregation.resolution_bits)
     return sum_measure("count", f"count_if({number.condition})"), number

@@ -7,7 +7,7 @@ from typing import cast
 import pyarrow as pa
 
 from featurestore.compute.forms.form import WindowTotals
-from featurestore.compute.forms.measure import LOCAL_US, Measure, Rows, buckets_measure
+from featurestore.compute.forms.measure import LOCAL_US, Measure, RowSql, buckets_measure
 from featurestore.spec.aggregations import Aggregation, Profile
 from featurestore.timeline import DAY_US, HOUR_US
 
@@ -22,7 +22,7 @@ _BUCKET_SQL = {
 class ProfileForm:
     """Counts per bucket."""
 
-    def measures(self, aggregation: Aggregation, rows: Rows) -> tuple[Measure, ...]:
+    def measures(self, aggregation: Aggregation, rows: RowSql) -> tuple[Measure, ...]:
         """The bucket of each row of a step."""
         aggregation = cast(Profile, aggregation)
         bucket = f"CASE WHEN {rows.condition(aggregation)} THEN {_BUCKET_SQL[aggregation.by]} END"

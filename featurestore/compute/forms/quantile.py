@@ -7,7 +7,7 @@ from typing import cast
 import pyarrow as pa
 
 from featurestore.compute.forms.form import WindowTotals
-from featurestore.compute.forms.measure import Measure, Rows, buckets_measure
+from featurestore.compute.forms.measure import Measure, RowSql, buckets_measure
 from featurestore.compute.items.buckets import bucket_sql, bucket_values
 from featurestore.lake.session import quote
 from featurestore.spec.aggregations import Aggregation, Quantile
@@ -16,7 +16,7 @@ from featurestore.spec.aggregations import Aggregation, Quantile
 class QuantileForm:
     """The value at a rank, within a relative error."""
 
-    def measures(self, aggregation: Aggregation, rows: Rows) -> tuple[Measure, ...]:
+    def measures(self, aggregation: Aggregation, rows: RowSql) -> tuple[Measure, ...]:
         """The bucket of each value of a step."""
         aggregation = cast(Quantile, aggregation)
         column = quote(aggregation.column)

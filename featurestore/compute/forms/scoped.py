@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from featurestore.compute.folds import ExtremeFold, FirstFold
 from featurestore.compute.forms.form import WindowTotals
-from featurestore.compute.forms.measure import ARROW_TYPES, TIME_US, Measure, Rows
+from featurestore.compute.forms.measure import ARROW_TYPES, TIME_US, Measure, RowSql
 from featurestore.lake.session import quote
 from featurestore.spec.aggregations import Aggregation, ColumnAggregation, Max
 from featurestore.spec.document import digest
@@ -24,7 +24,7 @@ class ExtremeForm:
     def __init__(self, *, is_largest: bool) -> None:
         self._is_largest = is_largest
 
-    def measures(self, aggregation: Aggregation, rows: Rows) -> tuple[Measure, ...]:
+    def measures(self, aggregation: Aggregation, rows: RowSql) -> tuple[Measure, ...]:
         """The extreme of each step."""
         column, function = cast(Max, aggregation).column, "max" if self._is_largest else "min"
         sql = f"{function}({quote(column)}) FILTER (WHERE {rows.condition(aggregation, quote(column))})"
@@ -39,7 +39,7 @@ class ExtremeForm:
 class FirstForm:
     """First value that is not NULL, by event time, ties by event_id."""
 
-    def measures(self, aggregation: Aggregation, rows: Rows) -> tuple[Measure, ...]:
+    def measures(self, aggregation: Aggregation, rows: RowSql) -> tuple[Measure, ...]:
         """The first value of each step."""
         column = cast(ColumnAggregation, aggregation).column
         matching = f"FILTER (WHERE {rows.condition(aggregation, quote(column))})"

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from featurestore.compute.forms.form import WindowTotals
 from featurestore.compute.forms.limbs import number_of
-from featurestore.compute.forms.measure import Measure, Rows, sum_measure
+from featurestore.compute.forms.measure import Measure, RowSql, sum_measure
 from featurestore.compute.wide import DIGIT_BITS
 from featurestore.lake.session import quote
 from featurestore.spec.aggregations import Aggregation, Sum
@@ -18,7 +18,7 @@ from featurestore.spec.aggregations import Aggregation, Sum
 class CountForm:
     """Number of rows."""
 
-    def measures(self, aggregation: Aggregation, rows: Rows) -> tuple[Measure, ...]:
+    def measures(self, aggregation: Aggregation, rows: RowSql) -> tuple[Measure, ...]:
         """One count."""
         return (sum_measure("count", f"count_if({rows.condition(aggregation)})"),)
 
@@ -30,7 +30,7 @@ class CountForm:
 class SumForm:
     """Sum of a column, exact."""
 
-    def measures(self, aggregation: Aggregation, rows: Rows) -> tuple[Measure, ...]:
+    def measures(self, aggregation: Aggregation, rows: RowSql) -> tuple[Measure, ...]:
         """One sum for integers; the sums of two limbs for doubles."""
         aggregation = cast(Sum, aggregation)
         number = number_of(aggregation.column, aggregation, rows, aggregation.resolution_bits)
@@ -46,7 +46,7 @@ class SumForm:
 class MeanForm(SumForm):
     """Sum divided by the number of values that are not NULL."""
 
-    def measures(self, aggregation: Aggregation, rows: Rows) -> tuple[Measure, ...]:
+    def measures(self, aggregation: Aggregation, rows: RowSql) -> tuple[Measure, ...]:
         """The sum's measures, then the count of values."""
         aggregation = cast(Sum, aggregation)
         count = sum_measure("count", f"count_if({rows.condition(aggregation, quote(aggregation.column))})")

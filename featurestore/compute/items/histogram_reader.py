@@ -190,7 +190,22 @@ def _listed(file: EntityLists, codes: np.ndarray, signs: np.ndarray, bounds: np.
 
 
 def _ranked(places: Sequence[_Place], probes: int, q: float) -> tuple[np.ndarray, np.ndarray]:
-    """Descend from groups to buckets."""
+    """Descend from groups to buckets: the bucket of the value at rank ``floor(q * (n - 1))`` of each probe's n values.
+
+    A long list holds its buckets and, as further numbers, the groups of 4, 16 and 64 of them (``items/groups.py``). A probe with
+    30 values in buckets 3, 17, 18, 21 and 90, and the median, rank 14::
+
+        level 3   groups of 64   0: 26 values    1: 4            ranks 0-25 lie in group 0: rank 14 in it
+        level 2   groups of 16   0: 2    1: 24                   ranks 2-25 lie in group 1: rank 12 in it
+        level 1   groups of 4    4: 9    5: 15                   ranks 9-23 lie in group 5: rank 3 in it
+        level 0   buckets        20: 0   21: 15                  bucket 21
+
+    Each level looks at the numbers of one group alone, 4 at the most, so a list of thousands of buckets costs a few searches. A
+    short list has no groups: its buckets are counted into the same cells at every level.
+
+    Returns:
+        ``(bucket, has_value)`` per probe.
+    """
     long = [place for place in places if place.has_groups]
     short = [place.counted(place.low, place.high) for place in places if not place.has_groups]
     buckets = joined([part[1] for part in short])

@@ -120,6 +120,23 @@ def fold_marks(
     Returns:
         ``(number of marks per entity, steps, totals)``, sorted by (code, step). An entity's first mark, at ``opens - 1``, is
         its opening where that is not 0.
+
+    One entity saw item 8 at steps 1, 3 and 9, and item 9 at step 3; the window is 4 steps::
+
+        step      1   3   5   7   9  11  13
+        item 8    x---x------|                    the run 1..3 has left the window at 3 + 4 = 7
+                                  x------|        the gap 9 - 3 exceeds 4: another run, which leaves at 13
+        item 9        x------|                    leaves at 7, too: both are one mark, -2
+        marks    +1  +1     -2  +1     -1
+        total     1   2      0   1      0         distinct items in [T - 4, T) for T behind the mark
+
+    The partition is cut at 12, so the mark at 13 is left to the next one:
+
+    >>> array = lambda *numbers: np.array(numbers, np.int64)
+    >>> seen = Occurrences(0, 1, codes=array(0, 0, 0, 0), items=array(8, 8, 8, 9), steps=array(1, 3, 9, 3))
+    >>> nothing = (array(), array())
+    >>> fold_marks(seen, array(NEVER, NEVER), nothing, array(0), window=4, opens=0, cut=12)
+    (array([4]), array([1, 3, 7, 9]), array([1, 2, 0, 1]))
     """
     gaps_from = np.empty(len(seen.steps), np.int64)
     gaps_from[1:] = seen.steps[:-1]

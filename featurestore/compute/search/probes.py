@@ -14,7 +14,7 @@ Column: TypeAlias = np.ndarray | pa.Array
 _Kept = TypeVar("_Kept")
 
 
-class Columns(Protocol):
+class LedgerColumns(Protocol):
     """Columns of a ledger or of balances."""
 
     def array(self, name: str) -> pa.Array:
@@ -31,8 +31,8 @@ class Partition:
     """One ledger file and the balances beside it."""
 
     start_step: int
-    ledger: Columns
-    balances: Columns
+    ledger: LedgerColumns
+    balances: LedgerColumns
     _kept: dict[object, object] = field(default_factory=dict, repr=False)
 
     @cached_property
@@ -138,7 +138,20 @@ def stretches(left: Probes | None, right: Probes) -> tuple[Stretch, ...]:
 
     Args:
         left: Probes at the windows' first steps; ``None`` for the beginning of time.
-        right: Probes of the same entities at the steps behind the windows.
+        right: Probes of the same entities at the steps after the windows.
+
+    One entity with two rows in each of three partitions, and a window from step 15 to step 33::
+
+        partition    0: steps 0-9     1: steps 10-19     2: steps 20-29     3: steps 30-39
+        rows         4, 8             12, 16             22, 27             31, 36
+        left                          |---->
+        right                                                               ---->|
+        stretch                       [16]               all of them        [31]
+                                      partial            whole              partial
+
+    The left probe lands in partition 1, the right one in 3. So partition 1 gives the rows from the left bound to the entity's
+    end, 3 those from the entity's start to the right bound, and 2, between them, is whole: what a partition keeps of itself (its
+    extremes, its first value) answers for it, whatever its length. A window inside one partition is one partial stretch.
     """
     first = np.full(len(right), -1, np.int64) if left is None else left._of
     begins = {landing.index: landing for landing in left.landings} if left else {}

@@ -19,7 +19,7 @@ CODE, STEP, ENDS = "code", "step", "ends"
 
 
 @dataclass(frozen=True, eq=False)
-class Rows:
+class CodedRows:
     """Rows of tiles, a ledger or balances, with the code of each row's entity.
 
     Args:
@@ -31,12 +31,12 @@ class Rows:
     values: pa.Table
 
     @classmethod
-    def of_tiles(cls, table: pa.Table) -> Rows:
+    def of_tiles(cls, table: pa.Table) -> CodedRows:
         """Read rows that carry their own code."""
         return cls(table[CODE].to_numpy(), table.drop_columns([CODE]).combine_chunks())
 
     @classmethod
-    def of_ledger(cls, table: pa.Table, ends: np.ndarray) -> Rows:
+    def of_ledger(cls, table: pa.Table, ends: np.ndarray) -> CodedRows:
         """Read rows whose entity follows from where each entity's rows end."""
         codes = np.repeat(np.arange(len(ends)), np.diff(ends, prepend=0))
         if len(codes) != table.num_rows:
@@ -44,14 +44,14 @@ class Rows:
         return cls(codes, table.drop_columns([ENDS]).combine_chunks())
 
     @classmethod
-    def of_balances(cls, table: pa.Table, neutral: pa.Table) -> Rows:
+    def of_balances(cls, table: pa.Table, neutral: pa.Table) -> CodedRows:
         """Read one row per entity, without those that say no more than an entity that is not there."""
         values = table.select(neutral.column_names).combine_chunks()
         says = np.flatnonzero(named_hash(values) != named_hash(neutral)[0])
         return cls(says, values.take(pa.array(says)))
 
     @classmethod
-    def of_sub_ledger(cls, table: pa.Table) -> Rows:
+    def of_sub_ledger(cls, table: pa.Table) -> CodedRows:
         """Read the lists of each entity that has values; columns that are not this file's own are left out."""
         own = [field.name for field in FIELDS if not table[field.name].null_count]
         columns = {name: table[name].combine_chunks() for name in own}
@@ -62,11 +62,11 @@ class Rows:
         codes = np.flatnonzero(np.any([np.diff(each, prepend=0) > 0 for each in ends.values()], axis=0))
         return cls(codes, pa.table(columns).take(pa.array(codes)))
 
-    def chosen(self, is_chosen: np.ndarray) -> Rows:
+    def chosen(self, is_chosen: np.ndarray) -> CodedRows:
         """Return the rows of some entities; codes that are not known stay."""
         known = (self.codes >= 0) & (self.codes < len(is_chosen))
         kept = ~known | is_chosen.take(self.codes, mode="clip") if len(is_chosen) else np.ones(len(self.codes), bool)
-        return self if kept.all() else Rows(self.codes[kept], self.values.filter(pa.array(kept)))
+        return self if kept.all() else CodedRows(self.codes[kept], self.values.filter(pa.array(kept)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +79,7 @@ class Decoder:
     def _hashes(self) -> np.ndarray:
         return stable_hash(self.dictionary.columns)
 
-    def hashes(self, rows: Rows) -> np.ndarray:
+    def hashes(self, rows: CodedRows) -> np.ndarray:
         """Hash each row: its key and its values by name (uint64)."""
         known = (rows.codes >= 0) & (rows.codes < len(self._hashes))
         keys = self._hashes.take(rows.codes, mode="clip") if len(self._hashes) else np.zeros(len(rows.codes), np.uint64)
@@ -95,7 +95,7 @@ class Decoder:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Difference:
     """Two hashes, and where they differ the first row that does: code, step and column with both values."""
 
     committed: str
@@ -111,24 +111,24 @@ class Outcome:
         return self.committed == self.recomputed
 
 
-def compare(committed: Rows, recomputed: Rows, decoder: Decoder) -> Outcome:
+def compare(committed: CodedRows, recomputed: CodedRows, decoder: Decoder) -> Difference:
     """Compare two sets of rows; the first difference is the one of the earliest step, then of the lowest code."""
     hashes = decoder.hashes(committed), decoder.hashes(recomputed)
     texts = f"{set_hash(hashes[0]):016x}", f"{set_hash(hashes[1]):016x}"
     if texts[0] == texts[1]:
-        return Outcome(*texts)
+        return Difference(*texts)
     first = _first(committed, recomputed, hashes)
     code, step = first
     sides = [_row(rows, code, step) for rows in (committed, recomputed)]
     if sides[0] is None or sides[1] is None or len(sides[0]) != len(sides[1]):
-        return Outcome(*texts, code, step, None, (sides[0], sides[1]))
+        return Difference(*texts, code, step, None, (sides[0], sides[1]))
     differing = [name for name in sides[0] if not _is_same(sides[0][name], sides[1].get(name))]
     column = differing[0] if differing else None
     values = (sides[0], sides[1]) if column is None else (sides[0][column], sides[1][column])
-    return Outcome(*texts, code, step, column, values)
+    return Difference(*texts, code, step, column, values)
 
 
-def _first(committed: Rows, recomputed: Rows, hashes: tuple[np.ndarray, np.ndarray]) -> tuple[int, int | None]:
+def _first(committed: CodedRows, recomputed: CodedRows, hashes: tuple[np.ndarray, np.ndarray]) -> tuple[int, int | None]:
     """Return code and step of the first row that is not as often on one side as on the other."""
     every = np.concatenate(hashes)
     _, which = np.unique(every, return_inverse=True)
@@ -143,7 +143,7 @@ def _first(committed: Rows, recomputed: Rows, hashes: tuple[np.ndarray, np.ndarr
     return int(codes[first]), int(steps[first])
 
 
-def _row(rows: Rows, code: int, step: int | None) -> dict[str, Any] | None:
+def _row(rows: CodedRows, code: int, step: int | None) -> dict[str, Any] | None:
     is_it = rows.codes == code
     if step is not None:
         is_it &= rows.values[STEP].to_numpy() == step

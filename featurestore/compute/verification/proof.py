@@ -11,7 +11,7 @@ import numpy as np
 from featurestore.compute.forms import measures_of
 from featurestore.compute.keys import KeyDictionary
 from featurestore.compute.state import ViewState
-from featurestore.compute.verification.compare import Decoder, Rows, compare
+from featurestore.compute.verification.compare import CodedRows, Decoder, compare
 from featurestore.compute.verification.verdict import DAMAGED, DIFFERENT, EQUAL, EVENTS, Comparison, Difference
 from featurestore.lake.table import Table
 from featurestore.timeline import from_us
@@ -52,7 +52,7 @@ class Proof:
         )
         return self.comparison(kind, partition, DAMAGED, note=f"{file.name} {_problem(error, file)}. {mend}.")
 
-    def compared(self, kind: str, partition: str, file: Path, committed: Rows, recomputed: Rows) -> Comparison:
+    def compared(self, kind: str, partition: str, file: Path, committed: CodedRows, recomputed: CodedRows) -> Comparison:
         """Compare the sampled rows of a committed file with the rebuilt ones."""
         committed, recomputed = committed.chosen(self.is_chosen), recomputed.chosen(self.is_chosen)
         found = compare(committed, recomputed, self.decoder)

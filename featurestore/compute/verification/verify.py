@@ -29,7 +29,7 @@ from featurestore.compute.materialization.partitions import LedgerPlan
 from featurestore.compute.materialization.tiles import build_tiles
 from featurestore.compute.search.hot_copy import read_hot
 from featurestore.compute.state import BALANCES, KIND, LEDGER, MONTH, START, ViewState
-from featurestore.compute.verification.compare import ENDS, STEP, Rows, differing_columns
+from featurestore.compute.verification.compare import ENDS, STEP, CodedRows, differing_columns
 from featurestore.compute.verification.proof import Proof
 from featurestore.compute.verification.rebuild import Sample, SampledState, rebuilding, sampled_codes
 from featurestore.compute.verification.verdict import (
@@ -150,11 +150,11 @@ def _compare_tiles(proof: Proof, aside: SampledState) -> Iterator[Comparison]:
             yield proof.comparison(TILES, str(month), NOT_MATERIALIZED)
         elif like is not None:
             try:
-                committed = Rows.of_tiles(read_parquet(file.path))
+                committed = CodedRows.of_tiles(read_parquet(file.path))
             except _UNREADABLE as error:
                 yield proof.damaged(TILES, str(month), file.path, error)
                 continue
-            yield proof.compared(TILES, str(month), file.path, committed, Rows.of_tiles(read_parquet(like.path)))
+            yield proof.compared(TILES, str(month), file.path, committed, CodedRows.of_tiles(read_parquet(like.path)))
 
 
 def _compare_ledger(proof: Proof, aside: SampledState, progress: Progress) -> Iterator[Comparison]:
@@ -190,11 +190,11 @@ def _compare_sub_ledgers(proof: Proof, start: str, rebuilt: Mapping[str, Path]) 
         if kind in (LEDGER, BALANCES):
             continue
         try:
-            committed = Rows.of_sub_ledger(read_parquet(file.path))
+            committed = CodedRows.of_sub_ledger(read_parquet(file.path))
         except _UNREADABLE as error:
             yield proof.damaged(kind, start, file.path, error)
             continue
-        yield proof.compared(kind, start, file.path, committed, Rows.of_sub_ledger(read_parquet(rebuilt[file.path.stem])))
+        yield proof.compared(kind, start, file.path, committed, CodedRows.of_sub_ledger(read_parquet(rebuilt[file.path.stem])))
 
 
 def _nothing(ledger: pa.Table, measures: Sequence[Measure]) -> pa.Table:
@@ -203,13 +203,13 @@ def _nothing(ledger: pa.Table, measures: Sequence[Measure]) -> pa.Table:
     return balances.drop_columns([ENDS, STEP])
 
 
-def _rows(tables: Mapping[str, pa.Table], neutral: pa.Table) -> dict[str, Rows]:
+def _rows(tables: Mapping[str, pa.Table], neutral: pa.Table) -> dict[str, CodedRows]:
     """Read what can be read of a partition: its ledger's rows have the codes that its balances say."""
     found = {}
     if len(tables) == len((LEDGER, BALANCES)):
-        found[LEDGER] = Rows.of_ledger(tables[LEDGER], tables[BALANCES][ENDS].to_numpy())
+        found[LEDGER] = CodedRows.of_ledger(tables[LEDGER], tables[BALANCES][ENDS].to_numpy())
     if BALANCES in tables:
-        found[BALANCES] = Rows.of_balances(tables[BALANCES], neutral)
+        found[BALANCES] = CodedRows.of_balances(tables[BALANCES], neutral)
     return found
 
 

@@ -46,7 +46,7 @@ class EdgeTotals:
 
 
 @dataclass(frozen=True, eq=False)
-class Piece:
+class PieceTotals:
     """The totals at both edges of one piece of a window."""
 
     right: EdgeTotals
@@ -83,7 +83,7 @@ class Pieces:
     """
 
     feature: str
-    pieces: tuple[Piece, ...]
+    pieces: tuple[PieceTotals, ...]
     _reader: LedgerReader
     unknown: InFlight | None = None
 
@@ -96,7 +96,7 @@ class Pieces:
             total = fold.add(total, other, what=self.feature)
         return total
 
-    def _within(self, piece: Piece, measure: Measure, fold: InvertibleFold) -> np.ndarray:
+    def _within(self, piece: PieceTotals, measure: Measure, fold: InvertibleFold) -> np.ndarray:
         total = np.asarray(piece.right.column(measure))
         right, left = piece.right.probes.bounds, piece.left.probes.bounds if piece.left else None
         if piece.left is not None:
@@ -164,14 +164,14 @@ class PieceReader:
         self._floor = floor
         self._unknown = unknown
         self._edges: dict[str, EdgeTotals] = {}
-        self._windows: dict[AnyWindow, tuple[Piece, ...]] = {}
+        self._windows: dict[AnyWindow, tuple[PieceTotals, ...]] = {}
 
     def window(self, feature: str, window: AnyWindow) -> Pieces:
         """Return the totals of a feature's window; ``feature`` is named by errors."""
         if window not in self._windows:
             pieces = window.pieces(self._state.clock, self._floor, self._state.view.delay_steps)
             self._windows[window] = tuple(
-                Piece(self._at(piece.right), self._at(piece.left) if piece.left else None) for piece in pieces
+                PieceTotals(self._at(piece.right), self._at(piece.left) if piece.left else None) for piece in pieces
             )
         return Pieces(feature, self._windows[window], self._reader, self._unknown)
 
