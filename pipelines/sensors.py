@@ -4,9 +4,8 @@ Each remembers in its cursor what it has looked at, and gives every run a key ma
 cursor set back, or a daemon killed in the middle, starts nothing twice.
 """
 
-import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta, timezone
 from itertools import takewhile
 from typing import Any
@@ -16,14 +15,14 @@ from dagster._core.execution.stats import RunStepKeyStatsSnapshot
 from dagster._core.storage.tags import WILL_RETRY_TAG
 
 from featurestore.client import FeatureStore
-from featurestore.lake.ingestion.inputs import files_below
+from featurestore.lake.ingestion.landing import landed_months
 from featurestore.spec.registry import Registry
-from featurestore.spec.source import EventSource
 from featurestore_pipelines.alerting.messages import alert_message, failure_message
 from featurestore_pipelines.alerting.outbox import Outbox, Send
 from featurestore_pipelines.alerting.receivers import URLS_VARIABLE, receivers_from_environment
 from featurestore_pipelines.assets.drift import ASKED_FOR
 from featurestore_pipelines.assets.shared import AUDIT_KEY, CALIBRATION, Blueprint, key_of
+from featurestore_pipelines.failures import readable_failures
 from featurestore_pipelines.resources import StoreResource
 from featurestore_pipelines.schedules import DAILY_REFRESH
 
@@ -87,7 +86,8 @@ def build_landing_sensor(
 ) -> dg.SensorDefinition:
     """Make the sensor that ingests a month when files of it have landed or changed.
 
-    Its cursor maps each month to a digest of the names, sizes and times of its files, over all sources.
+    Its cursor maps each month to a digest of the names, sizes and times of its files, over all sources. A folder that ingest
+    refuses fails the tick with the same words.
     """
 
     @dg.sensor(
@@ -100,7 +100,8 @@ def build_landing_sensor(
     def files_have_landed(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         known: dict[str, str] = json.loads(context.cursor) if context.cursor else {}
         months = set(blueprint.partitions.get_partition_keys())
-        landed = landed_months(blueprint.open(store), blueprint.registry.sources.values())
+        with readable_failures():
+            landed = landed_months(blueprint.open(store).layout, blueprint.registry.sources.values())
         changed = [month for month, found in sorted(landed.items()) if known.get(month) != found and month in months]
         started = changed[:MOST_MONTHS_A_TICK]
         requests = [dg.RunRequest(run_key=f"landing:{month}:{landed[month]}", partition_key=month) for month in started]
@@ -173,17 +174,6 @@ def failed_runs(instance: dg.DagsterInstance, *, first: datetime, until: datetim
     return instance.get_run_records(
         dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], updated_after=after), order_by="update_timestamp", ascending=True
     )
-
-
-def landed_months(store: FeatureStore, sources: Iterable[EventSource]) -> dict[str, str]:
-    """Map each month of which files lie in the landing folders to a digest of their names, sizes and times."""
-    listed: dict[str, list[str]] = {}
-    for source in sources:
-        folder = store.layout.landing(source)
-        for path in sorted(files_below(folder)) if folder.is_dir() else ():
-            name, status = path.relative_to(folder).as_posix(), path.stat()
-            listed.setdefault(name[:7], []).append(f"{source.name} {name} {status.st_size} {status.st_mtime_ns}")
-    return {month: hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16] for month, lines in listed.items()}
 
 
 def _requests(

@@ -2,15 +2,13 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
 from featurestore.client import FeatureStore
-from featurestore.errors import IngestError
 from featurestore.lake.ingestion.ingest_report import IngestReport
-from featurestore.lake.ingestion.inputs import files_below
+from featurestore.lake.ingestion.landing import landed_files
 from featurestore.lake.table import Table
 from featurestore.spec.document import fingerprint
 from featurestore.spec.registry import Registry
@@ -80,23 +78,8 @@ def _spec(source: EventSource, registry: Registry) -> dg.AssetSpec:
 
 def ingest_month(store: FeatureStore, month: Month, sources: Iterable[EventSource]) -> list[IngestReport]:
     """Ingest the files that landed for a month; a report for each source that has some."""
-    return [store.ingest(source.name, files) for source in sources if (files := landed_files(store, source, month))]
-
-
-def landed_files(store: FeatureStore, source: EventSource, month: Month) -> list[Path]:
-    """List the files in a source's landing folder whose path, relative to it, begins with the month.
-
-    Raises:
-        IngestError: there is no such folder, or a file is a link or lies outside.
-    """
-    folder = store.layout.landing(source)
-    if not folder.is_dir():
-        raise IngestError(f"Source {source.name!r} has no landing folder {folder}. Create it and let files land there.")
-    found = [path for path in files_below(folder) if path.relative_to(folder).as_posix().startswith(str(month))]
-    for path in found:
-        if path.is_symlink() or not path.resolve().is_relative_to(folder.resolve()):
-            raise IngestError(f"{path} is a link to {path.resolve()}. Put the file itself into the landing folder.")
-    return found
+    landed = ((source.name, landed_files(store.layout, source, month=month)) for source in sources)
+    return [store.ingest(name, [file.path for file in files]) for name, files in landed if files]
 
 
 def _describe(store: FeatureStore, name: str, reports: dict[Month, list[IngestReport]]) -> dict[Month, Metadata]:

@@ -22,7 +22,7 @@ from featurestore.lake.ingestion.identity import Verdict, judge
 from featurestore.lake.ingestion.ingest_report import IngestReport, Tally
 from featurestore.lake.ingestion.inputs import InputFile
 from featurestore.lake.ingestion.intake import check_input, parts_of
-from featurestore.lake.ingestion.landing import new_files
+from featurestore.lake.ingestion.landing import waiting_files
 from featurestore.lake.ingestion.quarantine import CONFLICT, keep_invalid
 from featurestore.lake.ingestion.redelivered import record_redelivered
 from featurestore.lake.ingestion.rewrite import Rewrite, rewrite_months
@@ -77,7 +77,7 @@ def ingest(
             f"Source {source.name!r} has {source.ingested_at!r}: the greatest one counts, and replace=True would contradict "
             "it. Deliver the correction with a later one."
         )
-    marks = new_files(layout, source) if rows is None else {}
+    marks = {file.path: file.mark for file in waiting_files(layout, source)} if rows is None else {}
     given = check_input(list(marks) if rows is None else rows, source)
     table = Table.open(layout.events(source.name))
     table.check_columns(arrow_schema(source), partition_by=("month",))

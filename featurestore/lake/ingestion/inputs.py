@@ -74,7 +74,13 @@ def find_files(rows: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) 
 
 def files_below(folder: Path) -> list[Path]:
     """List the finished files below a folder, sorted."""
-    return sorted(path for path in folder.rglob("*") if path.is_file() and _is_finished(path.relative_to(folder)))
+    return sorted(path for path in folder.rglob("*") if path.is_file() and is_finished(path.relative_to(folder)))
+
+
+def is_finished(relative: Path) -> bool:
+    """Tell whether a path below a folder of files is whole: neither hidden, nor set aside by an underscore, nor a download."""
+    hidden = any(part.startswith((".", "_")) for part in relative.parts)
+    return not hidden and not relative.name.lower().endswith(_UNFINISHED)
 
 
 def format_of(path: Path) -> str:
@@ -137,11 +143,6 @@ def _expand(text: str) -> list[Path]:
     if not found:
         raise IngestError(f"{text!r} names no file. Give an existing file, a directory with files, or a glob that matches.")
     return [each.absolute() for each in found]
-
-
-def _is_finished(relative: Path) -> bool:
-    hidden = any(part.startswith((".", "_")) for part in relative.parts)
-    return not hidden and not relative.name.lower().endswith(_UNFINISHED)
 
 
 def _check_parquet(path: Path, source: EventSource) -> InputFile:
