@@ -11,17 +11,9 @@ import numpy as np
 import pyarrow as pa
 
 from featurestore.errors import DefinitionError, MissingExtraError
-from featurestore.spec.source import EventSource
 from featurestore.timeline import Month
 
 Progress = Callable[[Month, int], None]
-_ARROW_TYPES = {
-    "int64": pa.int64(),
-    "double": pa.float64(),
-    "string": pa.string(),
-    "bool": pa.bool_(),
-    "timestamp": pa.timestamp("us", "UTC"),
-}
 
 
 def package_folder(module: str, *, distribution: str) -> Path:
@@ -41,11 +33,6 @@ def package_folder(module: str, *, distribution: str) -> Path:
             "Install the extra that brings it: pip install 'featurestore[realdata]'."
         )
     return Path(next(iter(spec.submodule_search_locations)))
-
-
-def arrow_schema(source: EventSource) -> pa.Schema:
-    """Return a source's schema as Arrow types."""
-    return pa.schema([(column, _ARROW_TYPES[kind]) for column, kind in source.schema])
 
 
 def write_months(

@@ -13,10 +13,11 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from featurestore.datasets.importer import Progress, arrow_schema, package_folder, write_months
+from featurestore.datasets.importer import Progress, package_folder, write_months
 from featurestore.errors import MissingExtraError
 from featurestore.spec import Calibration, Count, Derived, Entity, EventSource, FeatureService, FeatureView, Last, Mean, Recency
 from featurestore.spec.document import Definition
+from featurestore.spec.types import arrow_schema
 from featurestore.timeline import Month, months_between
 
 NAME = "movielens"
@@ -201,7 +202,7 @@ def write_landing(
     return write_months(
         read_events(),
         folder,
-        schema=arrow_schema(SOURCE),
+        schema=arrow_schema(SOURCE.schema),
         span=months_between(FIRST_MONTH, LAST_MONTH),
         timezone=TIMEZONE,
         months=months,
@@ -241,5 +242,5 @@ def read_events() -> pa.Table:
         "genres": genres,
         "rating": raw["rating"],
     }
-    events = pa.table(columns).cast(arrow_schema(SOURCE))
+    events = pa.table(columns).cast(arrow_schema(SOURCE.schema))
     return events.sort_by([("event_time", "ascending"), ("event_id", "ascending")])

@@ -8,9 +8,9 @@ from datetime import date, datetime
 
 from featurestore.errors import DefinitionError, did_you_mean
 from featurestore.spec.names import checked_column, checked_name
+from featurestore.spec.types import SCHEMA_TYPES
 from featurestore.timeline import zone_of
 
-SCHEMA_TYPES = ("int64", "int32", "double", "string", "bool", "timestamp", "date")
 ID_SCOPES = ("source", "month")
 # Columns that the lake adds when it writes and reads events.
 RESERVED_COLUMNS = ("month", "filename", "file_row_number")

@@ -6,10 +6,10 @@ import dagster as dg
 
 from featurestore.client import FeatureStore
 from featurestore.errors import StoreError
-from featurestore.lake.ingestion.columns import arrow_schema
 from featurestore.lake.session import connect, quote
 from featurestore.lake.table import Table, parquet_scan_sql
 from featurestore.spec.source import EventSource
+from featurestore.spec.types import arrow_schema
 from featurestore.timeline import Month
 from featurestore_pipelines.assets.ingest import ingest_month
 from featurestore_pipelines.assets.shared import EVENTS, Blueprint, key_of
@@ -56,7 +56,7 @@ def schema(store: FeatureStore, source: EventSource) -> Verdict:
     table = Table.open(store.layout.events(source.name))
     numbers: Metadata = plot(columns=len(source.schema))
     try:
-        table.check_columns(arrow_schema(source), partition_by=("month",))
+        table.check_columns(arrow_schema(source.schema), partition_by=("month",))
     except StoreError as error:
         return False, {**numbers, "difference": dg.MetadataValue.text(str(error))}
     return True, numbers

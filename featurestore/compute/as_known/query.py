@@ -24,8 +24,8 @@ from featurestore.compute.windows.in_flight import InFlight, LateRows
 from featurestore.compute.windows.pieces import PieceReader
 from featurestore.compute.windows.view_query import LedgerOpener, ViewQuery
 from featurestore.errors import VersionError
-from featurestore.lake.ingestion.columns import arrow_schema
 from featurestore.lake.table import Table
+from featurestore.spec.types import arrow_schema
 from featurestore.spec.view import Feature, FeatureView
 
 # Rows in flight that are looked at together; a spine with more of them is answered in halves.
@@ -56,7 +56,7 @@ class KnownQuery(ViewQuery):
         if self.superseded.files():
             return superseded_versions(self.state, self.superseded)
         number = [pa.field(name.strip('"'), pa.int64()) for name in (KNOWN_US, UNTIL_US)]
-        return pa.schema([*arrow_schema(self.view.source), *number]).empty_table()
+        return pa.schema([*arrow_schema(self.view.source.schema), *number]).empty_table()
 
     @cached_property
     def _dictionary(self) -> KeyDictionary:

@@ -9,9 +9,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from featurestore.compute.forms.form import PieceTotals, WindowTotals
-from featurestore.compute.forms.measure import ARROW_TYPES, TIME_US, Measure, RowSql, last_measure
+from featurestore.compute.forms.measure import TIME_US, Measure, RowSql, last_measure
 from featurestore.lake.session import quote
 from featurestore.spec.aggregations import Aggregation, Last
+from featurestore.spec.types import arrow_type
 from featurestore.timeline import DAY_US
 
 
@@ -24,7 +25,7 @@ class LastForm:
         column = quote(aggregation.column)
         matching = f"FILTER (WHERE {rows.condition(aggregation, column)})"
         value = f"max_by({column}, row({TIME_US}, {quote(rows.event_id)})) {matching}"
-        kind = ARROW_TYPES[rows.types[aggregation.column]]
+        kind = arrow_type(rows.types[aggregation.column])
         return last_measure(f"last_{aggregation.column}", value, kind), _time_of(f"max({TIME_US}) {matching}")
 
     def finalize(self, aggregation: Aggregation, measures: tuple[Measure, ...], window: WindowTotals) -> pa.Array:

@@ -19,15 +19,6 @@ from featurestore.spec.view import FeatureView
 STEP, TIME_US, LOCAL_US = '"tile step"', '"time us"', '"local us"'
 # 1601-01-01, a Monday, in days since 1970: before every event, since SQL divides towards zero.
 ORIGIN_DAY = -134_774
-ARROW_TYPES = {
-    "int64": pa.int64(),
-    "int32": pa.int32(),
-    "double": pa.float64(),
-    "string": pa.string(),
-    "bool": pa.bool_(),
-    "timestamp": pa.timestamp("us", "UTC"),
-    "date": pa.date32(),
-}
 
 
 @dataclass(frozen=True)

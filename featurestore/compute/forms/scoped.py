@@ -8,10 +8,11 @@ import pyarrow as pa
 
 from featurestore.compute.folds import ExtremeFold, FirstFold
 from featurestore.compute.forms.form import WindowTotals
-from featurestore.compute.forms.measure import ARROW_TYPES, TIME_US, Measure, RowSql
+from featurestore.compute.forms.measure import TIME_US, Measure, RowSql
 from featurestore.lake.session import quote
 from featurestore.spec.aggregations import Aggregation, ColumnAggregation, Max
 from featurestore.spec.document import digest
+from featurestore.spec.types import arrow_type
 
 
 class ExtremeForm:
@@ -28,7 +29,7 @@ class ExtremeForm:
         """The extreme of each step."""
         column, function = cast(Max, aggregation).column, "max" if self._is_largest else "min"
         sql = f"{function}({quote(column)}) FILTER (WHERE {rows.condition(aggregation, quote(column))})"
-        fold = ExtremeFold(ARROW_TYPES[rows.types[column]], self._is_largest)
+        fold = ExtremeFold(arrow_type(rows.types[column]), self._is_largest)
         return (Measure(f"{function}_{column}_{digest(sql)[:12]}", sql, fold),)
 
     def finalize(self, aggregation: Aggregation, measures: tuple[Measure, ...], window: WindowTotals) -> pa.Array:
@@ -44,7 +45,7 @@ class FirstForm:
         column = cast(ColumnAggregation, aggregation).column
         matching = f"FILTER (WHERE {rows.condition(aggregation, quote(column))})"
         sql = f"min_by({quote(column)}, row({TIME_US}, {quote(rows.event_id)})) {matching}"
-        return (Measure(f"first_{column}_{digest(sql)[:12]}", sql, FirstFold(ARROW_TYPES[rows.types[column]])),)
+        return (Measure(f"first_{column}_{digest(sql)[:12]}", sql, FirstFold(arrow_type(rows.types[column]))),)
 
     def finalize(self, aggregation: Aggregation, measures: tuple[Measure, ...], window: WindowTotals) -> pa.Array:
         """Return the column's type; NULL without values."""

@@ -12,10 +12,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from featurestore.compute.forms.measure import ARROW_TYPES
 from featurestore.errors import ExpressionError, FeatureStoreError, OverflowingResultError
 from featurestore.lake.session import connect
 from featurestore.spec.expression import CalibratedUse
+from featurestore.spec.types import arrow_type
 from featurestore.spec.view import Feature, FeatureView
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def _evaluate(features: Sequence[Feature], columns: Mapping[str, pa.Array], rows
 
 
 def _finite(feature: Feature, result: pa.Array) -> pa.Array:
-    value = result.cast(ARROW_TYPES[feature.type])
+    value = result.cast(arrow_type(feature.type))
     if feature.type != "double":
         return value
     return pc.if_else(pc.is_finite(value), value, pa.scalar(None, value.type))

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from featurestore.datasets.importer import Progress, arrow_schema, package_folder, write_months
+from featurestore.datasets.importer import Progress, package_folder, write_months
 from featurestore.spec import EventSource
+from featurestore.spec.types import arrow_schema
 from featurestore.timeline import Month, months_between
 
 NAME = "completejourney"
@@ -79,7 +80,7 @@ def write_landing(
     return write_months(
         read_events(),
         folder,
-        schema=arrow_schema(SOURCE),
+        schema=arrow_schema(SOURCE.schema),
         span=months_between(FIRST_MONTH, LAST_MONTH),
         timezone=TIMEZONE,
         months=months,
@@ -109,7 +110,7 @@ def read_events() -> pa.Table:
         for name, column in _NAMES.items():
             session.execute(f"CREATE TYPE {name} AS ENUM (SELECT DISTINCT {column} FROM products WHERE {column} IS NOT NULL)")
         rows = session.sql(_EVENTS_SQL).to_arrow_table()
-    return pa.table({field.name: _encoded(rows[field.name], field.type) for field in arrow_schema(SOURCE)})
+    return pa.table({field.name: _encoded(rows[field.name], field.type) for field in arrow_schema(SOURCE.schema)})
 
 
 def _encoded(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:

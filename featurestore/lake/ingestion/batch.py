@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from featurestore.errors import IngestError
-from featurestore.lake.ingestion.columns import SQL_TYPES
 from featurestore.lake.ingestion.intake import ROWS, Part
 from featurestore.lake.ingestion.validate import validation_of
 from featurestore.lake.session import quote
 from featurestore.spec.source import EventSource
+from featurestore.spec.types import SQL_TYPES
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

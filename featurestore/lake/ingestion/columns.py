@@ -8,30 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import pyarrow as pa
-
 from featurestore.lake.session import literal, quote
-from featurestore.spec.source import EventSource
-
-SQL_TYPES = {
-    "int64": "BIGINT",
-    "int32": "INTEGER",
-    "double": "DOUBLE",
-    "string": "VARCHAR",
-    "bool": "BOOLEAN",
-    "timestamp": "TIMESTAMPTZ",
-    "date": "DATE",
-}
-
-_ARROW_TYPES = {
-    "int64": pa.int64(),
-    "int32": pa.int32(),
-    "double": pa.float64(),
-    "string": pa.string(),
-    "bool": pa.bool_(),
-    "timestamp": pa.timestamp("us", "UTC"),
-    "date": pa.date32(),
-}
+from featurestore.spec.types import SQL_TYPES
 
 _WIDTHS = {"TINYINT": 8, "UTINYINT": 9, "SMALLINT": 16, "USMALLINT": 17, "INTEGER": 32, "UINTEGER": 33, "BIGINT": 64}
 _WIDER_INTEGERS = ("UBIGINT", "HUGEINT", "UHUGEINT")
@@ -183,8 +161,3 @@ def _timestamp(column: str, name: str, found: str, timezone: str | None) -> Conv
 def _placed(naive: str, timezone: str | None) -> str:
     """Read a wall clock in a zone: of an hour that a clock change repeats the later one, a skipped one an hour later (ICU)."""
     return f"{naive}::TIMESTAMPTZ" if timezone is None else f"timezone({literal(timezone)}, {naive})"
-
-
-def arrow_schema(source: EventSource) -> pa.Schema:
-    """Return the Arrow schema of a source's committed events (without the partition column)."""
-    return pa.schema([(column, _ARROW_TYPES[kind]) for column, kind in source.schema])

@@ -17,7 +17,6 @@ import pyarrow as pa
 
 from featurestore.errors import CommitConflictError, IngestError, StoreError
 from featurestore.lake.ingestion.batch import Batch
-from featurestore.lake.ingestion.columns import arrow_schema
 from featurestore.lake.ingestion.identity import Verdict, judge
 from featurestore.lake.ingestion.ingest_report import IngestReport, Tally
 from featurestore.lake.ingestion.inputs import InputFile
@@ -31,6 +30,7 @@ from featurestore.lake.layout import Layout, spill_folder
 from featurestore.lake.session import connect
 from featurestore.lake.table import Table, commit
 from featurestore.spec.source import EventSource
+from featurestore.spec.types import arrow_schema
 
 BATCH_ROWS = 8_000_000
 _ATTEMPTS = 20
@@ -80,7 +80,7 @@ def ingest(
     marks = {file.path: file.mark for file in waiting_files(layout, source)} if rows is None else {}
     given = check_input(list(marks) if rows is None else rows, source)
     table = Table.open(layout.events(source.name))
-    table.check_columns(arrow_schema(source), partition_by=("month",))
+    table.check_columns(arrow_schema(source.schema), partition_by=("month",))
     tally = Tally(source.name, table.version)
     with spill_folder(layout) as temp_folder, connect(layout.root, *_folders(given), temp_folder=temp_folder) as session:
         batch = Batch(session, source, now_us=time.time_ns() // 1000)
@@ -161,7 +161,7 @@ def _commit_events(source: EventSource, table: Table, rewrite: Rewrite, marks: M
             partition_by=("month",),
             marks={_MARK: (table.mark(_MARK) or 0) + 1, **marks},
             message=f"ingest {source.name}",
-            schema=arrow_schema(source),
+            schema=arrow_schema(source.schema),
         )
     except CommitConflictError:
         for file in rewrite.add:

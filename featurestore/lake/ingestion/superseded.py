@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from featurestore.lake.append import append_unseen
-from featurestore.lake.ingestion.columns import arrow_schema
 from featurestore.lake.ingestion.identity import BEATEN
 from featurestore.lake.layout import Layout
 from featurestore.lake.session import connect, quote
 from featurestore.lake.table import Table, parquet_scan_sql
 from featurestore.spec.source import EventSource
+from featurestore.spec.types import arrow_schema
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -36,7 +36,7 @@ def read_superseded(layout: Layout, source: EventSource) -> pa.Table:
     """
     path = layout.superseded(source.name)
     files = Table.open(path).files()
-    schema = arrow_schema(source).append(pa.field("content_hash", pa.string()))
+    schema = arrow_schema(source.schema).append(pa.field("content_hash", pa.string()))
     if not files:
         return schema.empty_table()
     with connect(path) as session:
