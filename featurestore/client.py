@@ -25,6 +25,7 @@ from featurestore.drift.reporting.alert import Alert, Digest
 from featurestore.drift.reporting.evidently_report import WrittenReport
 from featurestore.lake.ingestion.ingest import ingest
 from featurestore.lake.ingestion.ingest_report import IngestReport
+from featurestore.lake.ingestion.quarantine import read_quarantine
 from featurestore.lake.layout import create_or_open
 from featurestore.operations.auditing import acknowledge_drift, audit_store, drift_history, forecast_scores, snapshot_views
 from featurestore.operations.definitions import (
@@ -70,27 +71,32 @@ class FeatureStore:
         """All recorded definitions."""
         return recorded(self.layout)
 
-    def plan(self, objects: Iterable[Definition]) -> Plan:
+    def plan(self, objects: Iterable[Definition], *, prune: bool = False) -> Plan:
         """Show what ``apply`` would change, and what it would rebuild at which cost, without recording it."""
-        return plan_definitions(self.layout, objects)
+        return plan_definitions(self.layout, objects, prune=prune)
 
-    def apply(self, objects: Iterable[Definition]) -> Plan:
+    def apply(self, objects: Iterable[Definition], *, prune: bool = False) -> Plan:
         """Validate definitions and record them by name; those already recorded and not given stay.
+
+        Args:
+            objects: The definitions; views bring their entities and sources along.
+            prune: Whether those that are not given are forgotten, as by ``remove``: no event is deleted.
 
         Returns:
             What changed, and which views' ledgers must be computed anew (by ``materialize``), from how many months and events.
 
         Raises:
-            DefinitionError: they contradict each other or what is recorded; nothing is recorded then.
+            DefinitionError: they contradict each other or what is recorded, or one reads what ``prune`` would forget; nothing
+                is recorded then.
         """
-        return apply_definitions(self.layout, objects)
+        return apply_definitions(self.layout, objects, prune=prune)
 
     def remove(self, name: str) -> Plan:
         """Forget a definition; its events stay, what was computed of them stays until ``vacuum``.
 
         Raises:
             UnknownNameError: there is none of that name.
-            DefinitionError: others refer to it.
+            DefinitionError: others refer to it; all of them are named.
         """
         return remove_definition(self.layout, name)
 
@@ -110,6 +116,19 @@ class FeatureStore:
             IngestError: the input cannot be read; nothing of it is committed. Invalid rows are quarantined instead.
         """
         return ingest(self.layout, source_named(self.registry, source), rows, replace=replace, progress=progress)
+
+    def quarantine(self, source: str, *, max_per_reason: int | None = None) -> pa.Table:
+        """Return the rows of a source that ``ingest`` refused, each different one once.
+
+        Args:
+            source: Name of an applied event source.
+            max_per_reason: At most so many of each reason, the latest; all by default.
+
+        Returns:
+            ``QUARANTINE_SCHEMA``: ``row`` (JSON text, as it came), ``reason``, ``source_file`` (its name; NULL for rows that came
+            as a table), ``row_hash``, ``quarantined_at`` (UTC), by reason, the latest first.
+        """
+        return read_quarantine(self.layout, source_named(self.registry, source), max_per_reason=max_per_reason)
 
     def materialize(
         self,

@@ -21,17 +21,17 @@ def recorded(layout: Layout) -> Registry:
     return Registry.from_document(read_json(layout.registry)) if layout.registry.exists() else Registry()
 
 
-def plan_definitions(layout: Layout, objects: Iterable[Definition]) -> Plan:
+def plan_definitions(layout: Layout, objects: Iterable[Definition], *, prune: bool = False) -> Plan:
     """Say what recording definitions would change and rebuild; see ``FeatureStore.plan``."""
     before = recorded(layout)
-    return _plan(layout, before, before.merged(objects))
+    return _plan(layout, before, before.only(objects) if prune else before.merged(objects))
 
 
-def apply_definitions(layout: Layout, objects: Iterable[Definition]) -> Plan:
+def apply_definitions(layout: Layout, objects: Iterable[Definition], *, prune: bool = False) -> Plan:
     """Record definitions by name, under the lock that keeps two writers apart; see ``FeatureStore.apply``."""
     with exclusive(layout.registry_lock):
         before = recorded(layout)
-        after = before.merged(objects)
+        after = before.only(objects) if prune else before.merged(objects)
         plan = _plan(layout, before, after)
         if plan.changes:
             write_json(layout.registry, after.document())

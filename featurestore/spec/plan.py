@@ -4,6 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+_STAYS = {
+    "source": "its events stay",
+    "view": "its tiles and ledger stay until vacuum",
+    "service": "its publications stay until vacuum",
+    "calibration": "its versions stay",
+}
+"""Of what is removed: what was made of it and is not."""
+
 
 @dataclass(frozen=True)
 class Change:
@@ -15,7 +23,9 @@ class Change:
     rebuilds: bool
 
     def __str__(self) -> str:
-        return f"{self.action} {self.kind.replace('_', ' ')} {self.name}{' (its ledger is rebuilt)' if self.rebuilds else ''}"
+        stays = _STAYS.get(self.kind) if self.action == "remove" else None
+        remark = "its ledger is rebuilt" if self.rebuilds else stays
+        return f"{self.action} {self.kind.replace('_', ' ')} {self.name}{f' ({remark})' if remark else ''}"
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from featurestore.spec.document import (
 from featurestore.spec.entity import Entity
 from featurestore.spec.joined import JoinedView
 from featurestore.spec.plan import Change, Plan
+from featurestore.spec.references import references, with_parents
 from featurestore.spec.service import Calibration, FeatureService
 from featurestore.spec.source import EventSource
 from featurestore.spec.view import Feature, FeatureView
@@ -44,14 +45,8 @@ class Registry:
     calibrations: Mapping[str, Calibration] = field(default_factory=dict)
 
     def _of(self, kind: str) -> Mapping[str, Definition]:
-        return {
-            "entity": self.entities,
-            "source": self.sources,
-            "view": self.views,
-            "joined_view": self.joined_views,
-            "service": self.services,
-            "calibration": self.calibrations,
-        }[kind]  # type: ignore[return-value]
+        of = (self.entities, self.sources, self.views, self.joined_views, self.services, self.calibrations)
+        return dict(zip(KINDS, of, strict=True))[kind]  # type: ignore[return-value]
 
     def merged(self, definitions: Iterable[Definition]) -> Registry:
         """Return a registry in which these definitions replace those of the same kind and name.
@@ -64,7 +59,7 @@ class Registry:
         """
         found: dict[str, dict[str, Definition]] = {kind: dict(self._of(kind)) for kind in KINDS}
         given: dict[tuple[str, str], Definition] = {}
-        for definition in _with_parents(definitions):
+        for definition in with_parents(definitions):
             kind = KIND_OF[type(definition)]
             before = given.setdefault((kind, definition.name), definition)
             if before != definition:
@@ -84,21 +79,49 @@ class Registry:
 
         Raises:
             UnknownNameError: there is none.
-            DefinitionError: something else still refers to it.
+            DefinitionError: others still refer to it; all of them are named.
         """
         kinds = [kind for kind in KINDS if name in self._of(kind)]
         if not kinds:
             raise UnknownNameError(f"There is nothing named {name!r} to remove.{did_you_mean(name, self.names)}")
         kind = kinds[-1]
-        users = [view.name for view in self.views.values() if name in (view.entity.name, view.source.name) and kind != "view"]
-        if users and kind in ("entity", "source"):
-            raise DefinitionError(f"The {kind} {name!r} is used by {', '.join(users)}; remove those first.")
-        joins = [joined.name for joined in self.joined_views.values() if name in [view.name for view in joined.views]]
-        if joins and kind == "view":
-            raise DefinitionError(f"The view {name!r} is read by the joined view {', '.join(joins)}; remove that first.")
+        readers = self._readers(kind, name)
+        if readers:
+            raise DefinitionError(f"The {_words(kind)} {name!r} is read by {', '.join(readers)}; remove those first.")
         kept = {each: dict(self._of(each)) for each in KINDS}
         del kept[kind][name]
         return _checked(Registry(*(kept[each] for each in KINDS)))  # type: ignore[arg-type]
+
+    def only(self, definitions: Iterable[Definition]) -> Registry:
+        """Return a registry of these definitions and of what views bring along; what they do not name is gone.
+
+        Raises:
+            DefinitionError: as ``merged``; or one of them refers to what is recorded here and not given.
+        """
+        given = list(definitions)
+        try:
+            return Registry().merged(given)
+        except DefinitionError as error:
+            whole = self.merged(given)  # what is wrong in itself says so
+            named = {(KIND_OF[type(each)], each.name) for each in with_parents(given)}
+            own = {f"the {_words(kind)} {name}" for kind, name in named}
+            recorded = [(kind, name) for kind in KINDS for name in whole._of(kind) if (kind, name) not in named]
+            read = {f"the {_words(kind)} {name}": own.intersection(whole._readers(kind, name)) for kind, name in recorded}
+            told = "; ".join(f"{what}, read by {', '.join(sorted(readers))}" for what, readers in read.items() if readers)
+            raise DefinitionError(
+                f"What is recorded but not given cannot go where something given reads it: {told}. Give it too, or take out what "
+                "reads it."
+            ) from error
+
+    def _readers(self, kind: str, name: str) -> list[str]:
+        """Name what refers to an object; in the list of a service a view hides a service of its name."""
+        is_hidden = kind == "service" and (name in self.views or name in self.joined_views)
+        return [
+            f"the {_words(each)} {reader.name}"
+            for each in KINDS
+            for reader in self._of(each).values()
+            if (kind, name) in references(reader) and not (is_hidden and each == "service")
+        ]
 
     @property
     def names(self) -> list[str]:
@@ -225,22 +248,8 @@ class Registry:
         return cls(entities, sources, views, joined, services, calibrations)
 
 
-def _with_parents(definitions: Iterable[Definition]) -> Iterable[Definition]:
-    if isinstance(definitions, Definition):
-        raise DefinitionError(f"Give a list of definitions, such as [{definitions.name}], not one alone.")
-    for definition in definitions:
-        if type(definition) not in KIND_OF:
-            raise DefinitionError(
-                f"{definition!r} is not a definition; give Entity, EventSource, FeatureView, JoinedView, FeatureService or "
-                "Calibration."
-            )
-        for view in definition.views if isinstance(definition, JoinedView) else [definition]:
-            if isinstance(view, FeatureView):
-                yield view.entity
-                yield view.source
-                yield view
-        if not isinstance(definition, FeatureView):
-            yield definition
+def _words(kind: str) -> str:
+    return kind.replace("_", " ")
 
 
 def _checked(registry: Registry) -> Registry:

@@ -114,6 +114,52 @@ def test_a_calibration_keeps_the_views_and_services_that_it_reads() -> None:
     assert "prior" not in found.without("prior").names
 
 
+def test_all_that_read_an_object_are_named_when_it_cannot_be_removed() -> None:
+    joined = JoinedView("both", views=[OTHER, view()], derived=[Derived("x", "other__n + activity__spend_30d")])
+    reader = view("v", Count("n"), derived=[Derived("p", "n + calibrated('prior.a')")])
+    prior = Calibration("prior", fit="beta_binomial", inputs=["other:n"], consumers=["demand_v1"])
+    found = registry(joined, reader, prior, FeatureService("demand_v2", features=["activity:spend_30d", "both"]))
+    for name, message in {
+        "activity": "view 'activity' is read by the joined view both, the service demand_v1, the service demand_v2; remove",
+        "other": "view 'other' is read by the joined view both, the service demand_v1, the calibration prior; remove",
+        "both": "joined view 'both' is read by the service demand_v2; remove",
+        "prior": "calibration 'prior' is read by the view v; remove",
+        "demand_v1": "service 'demand_v1' is read by the calibration prior; remove",
+    }.items():
+        with pytest.raises(DefinitionError, match=f"The {message} those first"):
+            found.without(name)
+
+
+def test_only_what_is_given_is_left_with_what_it_brings_along() -> None:
+    found = registry(Calibration("prior", fit="beta_binomial", inputs=["other:n"], consumers=["demand_v1"]))
+    left = found.only([view()])
+    assert left.names == ["user", "events", "activity"]
+    assert {(change.action, change.kind, change.name) for change in found.plan(left).changes} == {
+        ("remove", "calibration", "prior"),
+        ("remove", "service", "demand_v1"),
+        ("remove", "view", "other"),
+    }
+    assert found.only(iter([view(), OTHER, SERVICE])).names == ["user", "events", "activity", "other", "demand_v1"]
+    assert found.only([]) == Registry()
+
+
+def test_what_is_given_keeps_what_it_reads_of_what_is_recorded() -> None:
+    with pytest.raises(
+        DefinitionError, match=r"reads it: the view other, read by the service demand_v1\. Give it too, or take"
+    ):
+        registry().only([view(), SERVICE])
+    with pytest.raises(DefinitionError, match=r"service 's': There is no .* named 'activty'"):
+        registry().only([view(), FeatureService("s", features=["activty"])])
+
+
+def test_a_view_may_go_together_with_the_column_that_it_alone_read() -> None:
+    found = registry()
+    narrower = source(schema={column: kind for column, kind in SCHEMA.items() if column != "amount_cents"})
+    with pytest.raises(DefinitionError, match="amount_cents"):
+        found.merged([narrower])
+    assert found.only([narrower]).names == ["events"]
+
+
 def test_features_are_resolved_from_services_views_references_and_lists_each_once() -> None:
     found = registry()
     every = ["activity__buys_30d", "activity__buys_lifetime", "activity__spend_30d"]

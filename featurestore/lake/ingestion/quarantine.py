@@ -29,6 +29,8 @@ QUARANTINE_SCHEMA = pa.schema(
         ("quarantined_at", pa.timestamp("us", "UTC")),
     ]
 )
+"""The row as it came (JSON text; of a line that could not be split the line, as a JSON text), why it is no event, the name of
+its file (NULL for rows that came as a table), its hash, and when it was first refused (UTC)."""
 
 
 def keep_invalid(session: DuckDBPyConnection, layout: Layout, source: EventSource, *, now_us: int) -> None:
@@ -46,19 +48,29 @@ def keep_invalid(session: DuckDBPyConnection, layout: Layout, source: EventSourc
     append_unseen(session, "quarantined", path=path, same="old.row_hash = new.row_hash", order_by=("reason", "row_hash"))
 
 
-def read_quarantine(layout: Layout, source: EventSource) -> pa.Table:
-    """Read a source's invalid rows.
+def read_quarantine(layout: Layout, source: EventSource, *, max_per_reason: int | None = None) -> pa.Table:
+    """Read a source's invalid rows, each different one once.
+
+    Args:
+        layout: The store.
+        source: Whose rows.
+        max_per_reason: At most so many of each reason, the latest; all by default.
 
     Returns:
-        Columns ``row`` (JSON text), ``reason``, ``source_file`` (its name; NULL for tables), ``row_hash``,
-        ``quarantined_at`` (UTC), sorted by reason and hash; each different row once.
+        ``QUARANTINE_SCHEMA``, by reason, the latest first.
     """
     path = layout.quarantine(source.name)
     files = Table.open(path).files()
     if not files:
         return QUARANTINE_SCHEMA.empty_table()
+    order = "quarantined_at DESC, row_hash"
+    most = (
+        ""
+        if max_per_reason is None
+        else f"QUALIFY row_number() OVER (PARTITION BY reason ORDER BY {order}) <= {max_per_reason:d}"
+    )
     with connect(path) as session:
-        found: pa.Table = session.sql(f"FROM {parquet_scan_sql(files)} ORDER BY reason, row_hash").to_arrow_table()
+        found: pa.Table = session.sql(f"FROM {parquet_scan_sql(files)} {most} ORDER BY reason, {order}").to_arrow_table()
     return found.cast(QUARANTINE_SCHEMA)
 
 
