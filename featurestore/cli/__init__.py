@@ -5,7 +5,9 @@ options     options that several commands share
 screen      where words, tables, JSON and progress go
 opening     modules of definitions and stores
 rows        files of rows, in and out
-store       apply, ingest, materialize, verify, get, publish, status
+definitions apply, remove
+store       ingest, materialize, verify, get, publish, status, vacuum
+quarantine  quarantine
 drift       audit, recalibrate, rollback
 demo        the whole path on a made-up or a real data set: the one command that needs the pipelines extra
 """

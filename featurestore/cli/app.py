@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 import featurestore
-from featurestore.cli import demo, drift, screen, store
+from featurestore.cli import definitions, demo, drift, quarantine, screen, store
 from featurestore.errors import FeatureStoreError
 
 app = typer.Typer(
@@ -20,10 +20,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+# Options without which a command does nothing, for its line of usage.
+REQUIRED = {"get": "--features FEATURES --out FILE [OPTIONS]", "acknowledge": "--note WHY [OPTIONS]"}
 for command in (
     demo.demo,
-    store.apply,
+    definitions.apply,
+    definitions.remove,
     store.ingest,
+    quarantine.quarantine,
     store.materialize,
     store.verify,
     store.get,
@@ -34,8 +38,9 @@ for command in (
     drift.recalibrate,
     drift.rollback,
     store.status,
+    store.vacuum,
 ):
-    app.command()(command)
+    app.command(options_metavar=REQUIRED.get(command.__name__, "[OPTIONS]"))(command)
 
 
 def _show_version(is_asked: bool) -> None:
@@ -63,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        app(given)
+        app(given, prog_name="featurestore")
     except FeatureStoreError as error:
         screen.show_error(error, as_json="--json" in given)
         sys.exit(1)

@@ -35,7 +35,8 @@ def audit(
         found = {"months": report.months, "states": report.states, "entered": report.entered, "rows": report.table}
         screen.show_json(found | ({"page": page} if page else {}))
         return
-    screen.say(str(report))
+    nothing = f"nothing to audit in {', '.join(map(str, report.months))}: no view has events before its end"
+    screen.say(str(report) if report.table.num_rows else nothing)
     for episode in report.entered:
         screen.say(f"  {episode}")
     if page:
@@ -51,9 +52,7 @@ def alerts(
 ) -> None:
     """Say what people should be told: one alert per drift and change of its state, then the month's digest."""
     store = open_store(root)
-    last = store.status().last_audit
-    if last is None:
-        raise DefinitionError("No month has been audited yet. Run `featurestore audit` first.")
+    last = _last_audit(store)
     found = store.alerts(since=since) if since else store.alerts(months or [last])
     digests = [] if since else [store.digest(month) for month in months or [last]]
     if as_json:
@@ -66,7 +65,7 @@ def alerts(
 
 
 def acknowledge(
-    feature: Annotated[str, typer.Argument(help="A feature in drift: view:feature, or its column.")],
+    feature: Annotated[str, typer.Argument(metavar="FEATURE", help="A feature in drift: view:feature, or its column.")],
     note: Annotated[str, typer.Option("--note", help="Why it needs no recalibration.")],
     month: Annotated[
         str | None, typer.Option("--month", help="Audited month in which it is open; by default the last.")
@@ -81,13 +80,17 @@ def acknowledge(
 
 
 def recalibrate(
-    name: Annotated[str | None, typer.Argument(help="A calibration; by default all that an open drift has triggered.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="A calibration; by default all that a drift has triggered.")
+    ] = None,
     month: Annotated[str | None, typer.Option("--month", help="Fit on what was known when this month ended.")] = None,
     root: Root = DEFAULT_ROOT,
     as_json: Json = False,
 ) -> None:
     """Fit challengers, back-test them against the champions, promote the better ones."""
     store = open_store(root)
+    if name is None:
+        _last_audit(store)
     decisions = store.recalibrate(name, month=month)
     if as_json:
         screen.show_json([decision.to_json() for decision in decisions])
@@ -100,13 +103,22 @@ def recalibrate(
 
 
 def rollback(
-    name: Annotated[str, typer.Argument(help="A calibration.")], root: Root = DEFAULT_ROOT, as_json: Json = False
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A calibration.")],
+    root: Root = DEFAULT_ROOT,
+    as_json: Json = False,
 ) -> None:
     """Make the earlier champion of a calibration champion again, with its drift reference."""
     champion = open_store(root).rollback(name)
     screen.show_json({"calibration": name, "champion": champion}) if as_json else screen.say(
         f"{name}: {champion} is champion again"
     )
+
+
+def _last_audit(store: FeatureStore) -> str:
+    last = store.status().last_audit
+    if last is None:
+        raise DefinitionError("No month has been audited yet. Run `featurestore audit` first.")
+    return last
 
 
 def _months(store: FeatureStore, given: list[str], *, is_all: bool) -> list[Month]:

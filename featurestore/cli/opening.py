@@ -31,12 +31,17 @@ def open_store(root: Path) -> FeatureStore:
     Raises:
         StoreError: there is no store.
     """
-    if not (root / STORE_FILE).is_file():
+    if not has_store(root):
         raise StoreError(
             f"There is no store in {root}. Create one with `featurestore apply MODULE --root {root}` or `featurestore demo`, "
             "or name another with --root or FEATURESTORE_ROOT."
         )
     return FeatureStore(root)
+
+
+def has_store(root: Path) -> bool:
+    """Tell whether a store lies in a directory."""
+    return (root / STORE_FILE).is_file()
 
 
 def load_definitions(module: str) -> Definitions:

@@ -20,11 +20,27 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
 WIDTH_IN_A_FILE = 160
+LONGEST_LINE = 400
 
 
 def say(text: str) -> None:
     """Write words for people to stdout."""
     sys.stdout.write(f"{text}\n")
+
+
+def note(text: str) -> None:
+    """Write a remark that is no result to stderr."""
+    sys.stderr.write(f"{text}\n")
+
+
+def printable(text: str, *, longest: int = LONGEST_LINE) -> str:
+    r"""Write foreign text, such as a row or a file's name, as one line that cannot steer a terminal; cut where it is long.
+
+    >>> printable("a" + chr(27) + "[2Jb"), printable("abcdef", longest=3)
+    ('a\\x1b[2Jb', 'abc...')
+    """
+    cut = text if len(text) <= longest else f"{text[:longest]}..."
+    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in cut)
 
 
 def show_json(value: Any) -> None:

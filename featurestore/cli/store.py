@@ -1,4 +1,4 @@
-"""Commands that fill a store and read from it."""
+"""Commands that fill a store, read from it and clear what it no longer needs."""
 
 from __future__ import annotations
 
@@ -9,32 +9,18 @@ from typing import Annotated
 import typer
 
 from featurestore.cli import screen
-from featurestore.cli.opening import load_definitions, open_store
+from featurestore.cli.opening import open_store
 from featurestore.cli.options import DEFAULT_ROOT, Json, Root, Views
 from featurestore.cli.rows import read_rows, write_rows, writer_for
-from featurestore.client import FeatureStore
 from featurestore.operations.status import StoreStatus
-
-
-def apply(
-    module: Annotated[
-        str, typer.Argument(help="Importable name, or path ending in .py, of a module with OBJECTS (and TIMEZONE).")
-    ],
-    root: Root = DEFAULT_ROOT,
-    is_dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change; record nothing.")] = False,
-    as_json: Json = False,
-) -> None:
-    """Record definitions in a store, creating it when missing."""
-    definitions = load_definitions(module)
-    store = open_store(root) if is_dry_run else FeatureStore(root, timezone=definitions.timezone)
-    plan = store.plan(definitions.objects) if is_dry_run else store.apply(definitions.objects)
-    screen.show_json(plan) if as_json else screen.say(str(plan))
+from featurestore.operations.vacuuming import RETENTION_HOURS
 
 
 def ingest(
-    source: Annotated[str, typer.Argument(help="Name of an event source.")],
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="Name of an event source.")],
     paths: Annotated[
-        list[str] | None, typer.Argument(help="Files or globs: Parquet, CSV, JSON lines. None: the landing folder.")
+        list[str] | None,
+        typer.Argument(metavar="PATHS", help="Files or globs: Parquet, CSV, JSON lines. None: the landing folder."),
     ] = None,
     root: Root = DEFAULT_ROOT,
     is_replacing: Annotated[bool, typer.Option("--replace", help="Let another content of a known event replace it.")] = False,
@@ -44,7 +30,12 @@ def ingest(
     store = open_store(root)
     with screen.counting_rows(f"ingest {source}") as progress:
         report = store.ingest(source, paths or None, replace=is_replacing, progress=progress)
-    screen.show_json(report) if as_json else screen.say(str(report))
+    if as_json:
+        screen.show_json(report)
+        return
+    screen.say(str(report))
+    if report.quarantined:
+        screen.say(f"  `featurestore quarantine {source}` shows what was refused")
 
 
 def materialize(root: Root = DEFAULT_ROOT, views: Views = None, as_json: Json = False) -> None:
@@ -75,7 +66,10 @@ def verify(
 
 def get(
     spine: Annotated[
-        Path, typer.Argument(help="Rows to enrich: Parquet, CSV or JSON lines with entity keys and an as_of column.")
+        Path,
+        typer.Argument(
+            metavar="SPINE", help="Rows to enrich: Parquet, CSV or JSON lines with entity keys and an as_of column."
+        ),
     ],
     features: Annotated[
         list[str], typer.Option("--features", help="A service; or views and view:feature references, repeated.")
@@ -107,7 +101,7 @@ def get(
 
 
 def publish(
-    service: Annotated[str, typer.Argument(help="Name of a service.")],
+    service: Annotated[str, typer.Argument(metavar="SERVICE", help="Name of a service.")],
     as_of: Annotated[
         str | None, typer.Option("--as-of", help="Instant up to which it is complete; as far as there are events by default.")
     ] = None,
@@ -121,6 +115,23 @@ def publish(
         screen.show_json({**found, **made.versions.document()})
     else:
         screen.say(f"{made.service} is published as of {made.as_of.isoformat()} (number {made.number})")
+
+
+def vacuum(
+    retention_hours: Annotated[
+        int, typer.Option("--retention-hours", min=1, help="Younger files stay; it must exceed the longest write.")
+    ] = RETENTION_HOURS,
+    root: Root = DEFAULT_ROOT,
+    as_json: Json = False,
+) -> None:
+    """Delete files that no version in use needs; what pins and publications were read from stays."""
+    report = open_store(root).vacuum(retention_hours=retention_hours)
+    if as_json:
+        screen.show_json(report)
+        return
+    screen.say(str(report))
+    if report.files:
+        screen.show_table("Deleted", ("table", "files"), list(report.files.items()))
 
 
 def show_status(found: StoreStatus) -> None:

@@ -1,0 +1,74 @@
+"""Commands that fill a store, read from it and clear it."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tests.cli.running import Run
+
+
+def test_the_same_file_again_adds_nothing(filled: Run) -> None:
+    report = json.loads(filled("ingest", "events", "events.parquet", "--json")[1])
+    assert report["rows_added"] == 0
+
+
+def test_status_says_what_is_there_and_what_is_missing(filled: Run) -> None:
+    found = json.loads(filled("status", "--json")[1])
+    assert [(source["name"], source["rows"]) for source in found["sources"]] == [("events", 4)]
+    assert found["views"][0]["missing_months"] == []
+    out = filled("status")[1]
+    assert "Asia/Shanghai" in out
+    assert "activity" in out
+
+
+def test_a_published_service_is_in_the_status(filled: Run) -> None:
+    assert json.loads(filled("status", "--json")[1])["services"][0]["as_of"] is None
+    made = json.loads(filled("publish", "recommendation_v1", "--json")[1])
+    (found,) = json.loads(filled("status", "--json")[1])["services"]
+    assert (found["number"], found["as_of"], found["is_redefined"]) == (0, made["as_of"], False)
+    assert made["as_of"][:10] in filled("publish", "recommendation_v1")[1]
+    assert made["as_of"] in filled("status")[1]
+    assert filled("publish", "recommendation_v1", "--as-of", "2016-01-01")[0] == 1
+
+
+def test_verify_says_equal_and_ends_with_one_where_it_is_not(filled: Run, tmp_path: Path) -> None:
+    code, out, _ = filled("verify")
+    assert code == 0
+    assert "none failed" in out
+    assert json.loads(filled("verify", "--view", "activity", "--sample", "1", "--json")[1])["is_equal"] is True
+    for file in (tmp_path / "store").rglob("month=2016-11/*.parquet"):
+        if "tiles" in str(file):
+            table = pq.read_table(file, partitioning=None)
+            pq.write_table(table.set_column(2, table.column_names[2], pa.array([9])), file)
+    code, out, _ = filled("verify")
+    assert code == 1
+    assert "committed 9, recomputed 1" in out
+    assert json.loads(filled("verify", "--json")[1])["first_difference"]["key"] == [7]
+
+
+def test_vacuum_deletes_what_no_version_needs_and_says_of_which_table(filled: Run, tmp_path: Path) -> None:
+    (committed,) = (tmp_path / "store" / "lake" / "events" / "events").glob("month=2016-11/*.parquet")
+    orphan = committed.with_name("orphan.parquet")
+    orphan.write_bytes(committed.read_bytes())
+    assert filled("vacuum")[1] == "0 files, 0.0 MB deleted from 0 tables\n"
+    two_hours_ago = time.time() - 2 * 3600
+    os.utime(orphan, (two_hours_ago, two_hours_ago))
+    code, out, _ = filled("vacuum", "--retention-hours", "1")
+    assert code == 0
+    assert out.startswith("1 files, 0.0 MB deleted from 1 tables")
+    assert "events/events" in out.split("Deleted", maxsplit=1)[1]
+    assert (orphan.exists(), committed.exists()) == (False, True)
+    found = json.loads(filled("vacuum", "--retention-hours", "1", "--json")[1])
+    assert (found["files"], found["pinned"]) == ({}, [])
+
+
+def test_vacuum_leaves_the_files_of_running_writers(filled: Run) -> None:
+    code, _, err = filled("vacuum", "--retention-hours", "0")
+    assert code == 2
+    assert "--retention-hours" in err
