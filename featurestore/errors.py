@@ -85,6 +85,15 @@ class MissingExtraError(FeatureStoreError):
     """An optional dependency is not installed."""
 
 
+def how_to_install(*extras: str) -> str:
+    """Say how an optional dependency comes, for the end of an error message: nothing is published, so from a checkout.
+
+    >>> how_to_install("drift", "alerts")
+    "Run `make install` in the checkout, or `pip install -e '.[drift,alerts]'` there."
+    """
+    return f"Run `make install` in the checkout, or `pip install -e '.[{','.join(extras)}]'` there."
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Name the nearest known names, for the end of an error message.
 

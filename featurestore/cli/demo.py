@@ -13,7 +13,7 @@ from featurestore.cli import screen
 from featurestore.cli.demo_screen import show_result
 from featurestore.cli.options import Json
 from featurestore.datasets import NAMES
-from featurestore.errors import DefinitionError, MissingExtraError, did_you_mean
+from featurestore.errors import DefinitionError, MissingExtraError, did_you_mean, how_to_install
 
 SHOP = "shop"
 EVENTS = 10_000_000
@@ -47,8 +47,7 @@ def _load_demo() -> Callable[..., Any]:
         if package not in EXTRA_OF:
             raise
         raise MissingExtraError(
-            f"The demo needs {package}, which is not installed. "
-            "Install the extras: pip install 'featurestore[pipelines,drift,realdata]'."
+            f"The demo needs {package}, which is not installed. {how_to_install('pipelines', 'drift', 'realdata')}"
         ) from error
     return run_demo
 

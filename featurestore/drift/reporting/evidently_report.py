@@ -26,7 +26,7 @@ import pyarrow as pa
 
 from featurestore.drift.monitor.state import DRIFT, INSUFFICIENT, LATCHED, OK, WATCH
 from featurestore.drift.sketches.edges import CATEGORY, NUMERIC, PROFILE, UNSUPPORTED, kind_of, numbers, texts, values_by_count
-from featurestore.errors import FeatureStoreError, MissingExtraError
+from featurestore.errors import FeatureStoreError, MissingExtraError, how_to_install
 from featurestore.timeline import Month
 
 if TYPE_CHECKING:
@@ -184,7 +184,7 @@ def _run(current: pd.DataFrame, reference: pd.DataFrame, shown: list[_Shown], *,
             from evidently import DataDefinition, Dataset, Report
             from evidently.metrics import MissingValueCount, RowCount, ValueDrift
     except ImportError as error:
-        raise MissingExtraError("Reports need evidently, which is not installed: pip install 'featurestore[drift]'.") from error
+        raise MissingExtraError(f"Reports need evidently, which is not installed. {how_to_install('drift')}") from error
     _register_scores(shown)
     # All six lists, or Evidently infers types by itself.
     definition = DataDefinition(
