@@ -27,14 +27,14 @@ from featurestore_pipelines.resources import StoreResource
 from featurestore_pipelines.schedules import DAILY_REFRESH
 
 RECALIBRATION = "recalibration"
-MOST_REPORTS_A_TICK = 240
-MOST_MONTHS_A_TICK = 12
+MAX_REPORTS_A_TICK = 240
+MAX_MONTHS_A_TICK = 12
 LOOK_BACK = timedelta(minutes=10)
 """How long it may take until a run that has failed is in the storage: the storage dates it by the failure, not by the note."""
 
-MOST_UNDER_WAY = timedelta(hours=6)
+MAX_UNDER_WAY = timedelta(hours=6)
 """How long an audit waits for the end of its own run: one that died where nobody watches is never called ended."""
-MOST_UNDECIDED = timedelta(minutes=1)
+MAX_UNDECIDED = timedelta(minutes=1)
 """How long a failed run that does not say yet whether Dagster starts it again is left to the next tick."""
 
 
@@ -72,7 +72,7 @@ def build_recalibration_sensor(
     def drift_calls_for_recalibration(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         after = int(context.cursor) if context.cursor else None
         report_filter = dg.AssetRecordsFilter(asset_key=AUDIT_KEY, after_storage_id=after)
-        records = context.instance.fetch_materializations(report_filter, limit=MOST_REPORTS_A_TICK, ascending=True).records
+        records = context.instance.fetch_materializations(report_filter, limit=MAX_REPORTS_A_TICK, ascending=True).records
         settled = list(takewhile(lambda record: not _is_under_way(context.instance, record), records))
         requests = list(_requests(context.instance, settled, answer))
         cursor = str(settled[-1].storage_id) if settled else context.cursor
@@ -103,7 +103,7 @@ def build_landing_sensor(
         with readable_failures():
             landed = landed_months(blueprint.open(store).layout, blueprint.registry.sources.values())
         changed = [month for month, found in sorted(landed.items()) if known.get(month) != found and month in months]
-        started = changed[:MOST_MONTHS_A_TICK]
+        started = changed[:MAX_MONTHS_A_TICK]
         requests = [dg.RunRequest(run_key=f"landing:{month}:{landed[month]}", partition_key=month) for month in started]
         cursor = json.dumps({**known, **{month: landed[month] for month in started}}, sort_keys=True)
         return dg.SensorResult(run_requests=requests, cursor=cursor)
@@ -189,7 +189,7 @@ def _requests(
 
 def _is_under_way(instance: dg.DagsterInstance, record: dg.EventLogRecord) -> bool:
     run = instance.get_run_by_id(record.run_id)
-    is_recent = _now() - datetime.fromtimestamp(record.timestamp, timezone.utc) < MOST_UNDER_WAY
+    is_recent = _now() - datetime.fromtimestamp(record.timestamp, timezone.utc) < MAX_UNDER_WAY
     return is_recent and run is not None and not run.is_finished
 
 
@@ -207,7 +207,7 @@ def _is_answered(instance: dg.DagsterInstance, record: dg.EventLogRecord, month:
 def _is_decided(instance: dg.DagsterInstance, record: dg.RunRecord) -> bool:
     """Tell whether it is known if a failed run is started again: Dagster calls it failed first, and then notes that."""
     is_noted = WILL_RETRY_TAG in record.dagster_run.tags or not instance.run_retries_enabled
-    return is_noted or _now() - _updated(record) > MOST_UNDECIDED
+    return is_noted or _now() - _updated(record) > MAX_UNDECIDED
 
 
 def _updated(record: dg.RunRecord) -> datetime:

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from featurestore.compute.as_known.knowledge import KNOWN_US, UNTIL_US, known_us_sql
 from featurestore.compute.state import ViewState
-from featurestore.lake.ingestion.identity import content_hash_sql
+from featurestore.lake.ingestion.contents import content_hash_sql
 from featurestore.lake.layout import spill_folder
 from featurestore.lake.session import connect, quote
 from featurestore.lake.table import CommittedFile, Table, parquet_scan_sql

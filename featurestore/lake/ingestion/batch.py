@@ -1,4 +1,4 @@
-"""A batch: valid rows of one or more parts, waiting in a session's memory for their commit."""
+"""A batch: valid rows of one or more portions, waiting in a session's memory for their commit."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from featurestore.errors import IngestError
-from featurestore.lake.ingestion.intake import ROWS, Part
+from featurestore.lake.ingestion.intake import ROWS, Portion
 from featurestore.lake.ingestion.validate import validation_of
 from featurestore.lake.session import quote
 from featurestore.spec.source import EventSource
@@ -46,39 +46,39 @@ class Batch:
         self.rows_read = self.rows_valid = self.non_finite = 0
         self.files = []
 
-    def add(self, part: Part) -> None:
-        """Convert and validate one part.
+    def add(self, portion: Portion) -> None:
+        """Convert and validate one portion.
 
         Raises:
             IngestError: DuckDB cannot read it.
         """
         import duckdb
 
-        if part.ends_file:
-            self.files.append(Path(part.label))
+        if portion.ends_file:
+            self.files.append(Path(portion.label))
             return
-        if part.table is not None:
-            self.session.register("part", part.table)
+        if portion.table is not None:
+            self.session.register("portion", portion.table)
         try:
-            self._insert(part)
+            self._insert(portion)
         except duckdb.Error as error:
-            raise IngestError(f"{part.label} cannot be read: {error}") from error
+            raise IngestError(f"{portion.label} cannot be read: {error}") from error
         finally:
-            if part.table is not None:
-                self.session.unregister("part")
+            if portion.table is not None:
+                self.session.unregister("portion")
 
-    def _insert(self, part: Part) -> None:
-        relation = part.scan or "part"
+    def _insert(self, portion: Portion) -> None:
+        relation = portion.scan or "portion"
         described = self.session.sql(f"SELECT * FROM {relation}")
         types = dict(zip(described.columns, map(str, described.types), strict=True))
         plan = validation_of(self.source, relation, types, now_us=self.now_us)
         valid = self._count(f"INSERT INTO {VALID} {plan.valid_sql}")
-        if valid < part.rows:
-            file = Path(part.label).name if part.label != ROWS else None
+        if valid < portion.rows:
+            file = Path(portion.label).name if portion.label != ROWS else None
             self.session.execute(f"INSERT INTO {INVALID} SELECT row, reason, ? FROM ({plan.invalid_sql})", [file])
         if plan.non_finite_sql is not None:
             self.non_finite += self._count(plan.non_finite_sql)
-        self.rows_read += part.rows
+        self.rows_read += portion.rows
         self.rows_valid += valid
         self.extra_columns.update(dict.fromkeys(plan.extra_columns))
 

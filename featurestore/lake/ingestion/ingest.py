@@ -20,7 +20,7 @@ from featurestore.lake.ingestion.batch import Batch
 from featurestore.lake.ingestion.identity import Verdict, judge
 from featurestore.lake.ingestion.ingest_report import IngestReport, Tally
 from featurestore.lake.ingestion.inputs import InputFile
-from featurestore.lake.ingestion.intake import check_input, parts_of
+from featurestore.lake.ingestion.intake import check_input, portions_of
 from featurestore.lake.ingestion.landing import waiting_files
 from featurestore.lake.ingestion.quarantine import CONFLICT, keep_invalid
 from featurestore.lake.ingestion.redelivered import record_redelivered
@@ -84,10 +84,10 @@ def ingest(
     tally = Tally(source.name, table.version)
     with spill_folder(layout) as temp_folder, connect(layout.root, *_folders(given), temp_folder=temp_folder) as session:
         batch = Batch(session, source, now_us=time.time_ns() // 1000)
-        for part in parts_of(given, limit=batch_rows):
-            if batch.rows_read and batch.rows_read + part.rows > batch_rows:
+        for portion in portions_of(given, limit=batch_rows):
+            if batch.rows_read and batch.rows_read + portion.rows > batch_rows:
                 _commit_batch(layout, batch, tally, marks=marks, replace=replace)
-            batch.add(part)
+            batch.add(portion)
             if progress is not None:
                 progress(tally.rows_read + batch.rows_read)
         _commit_batch(layout, batch, tally, marks=marks, replace=replace)

@@ -1,4 +1,4 @@
-"""Intake: anything a user brings becomes parts of bounded size that DuckDB can scan twice.
+"""Intake: anything a user brings becomes portions of bounded size that DuckDB can scan twice.
 
 Parquet files are scanned where they lie. CSV and JSON lines become texts, which ``columns`` parses. Frames, tables and
 readers are cut into slices.
@@ -21,17 +21,17 @@ from featurestore.lake.table import parquet_scan_sql
 from featurestore.spec.source import EventSource
 
 LINE, IS_ROW = "$line", "$is_row"
-"""Columns of parts that come from lines: the line itself, where it matters, and whether it could be split into columns."""
+"""Columns of portions that come from lines: the line itself, where it matters, and whether it could be split into columns."""
 
 ROWS = "rows"
-"""Label of parts that come from no file."""
+"""Label of portions that come from no file."""
 
 _TEXT_ROWS = 500_000
 _READER_ROWS = 1_000_000
 
 
 @dataclass(frozen=True)
-class Part:
+class Portion:
     """A bounded piece of an input.
 
     Args:
@@ -39,7 +39,7 @@ class Part:
         rows: Row count.
         table: The rows, or ``None`` when ``scan`` says where they are.
         scan: A DuckDB table function.
-        ends_file: Whether the file has been read to its end: an empty part behind all others.
+        ends_file: Whether the file has been read to its end: an empty portion after all others.
     """
 
     label: str
@@ -74,8 +74,8 @@ def check_input(rows: Any, source: EventSource) -> list[InputFile] | pa.RecordBa
     return reader
 
 
-def parts_of(given: list[InputFile] | pa.RecordBatchReader, *, limit: int) -> Iterator[Part]:
-    """Cut a checked input into parts of at most ``limit`` rows, in order.
+def portions_of(given: list[InputFile] | pa.RecordBatchReader, *, limit: int) -> Iterator[Portion]:
+    """Cut a checked input into portions of at most ``limit`` rows, in order.
 
     Raises:
         IngestError: a file turns out to be damaged beyond its header.
@@ -85,10 +85,10 @@ def parts_of(given: list[InputFile] | pa.RecordBatchReader, *, limit: int) -> It
         return
     for file in given:
         if file.format == PARQUET:
-            yield from _parquet_parts(file, limit)
+            yield from _parquet_portions(file, limit)
         else:
-            yield from _text_parts(file)
-        yield Part(str(file.path), 0, ends_file=True)
+            yield from _text_portions(file)
+        yield Portion(str(file.path), 0, ends_file=True)
 
 
 def _lazy_reader(frame: Any) -> pa.RecordBatchReader:
@@ -100,10 +100,10 @@ def _lazy_reader(frame: Any) -> pa.RecordBatchReader:
     return pa.RecordBatchReader.from_batches(schema, batches)
 
 
-def _parquet_parts(file: InputFile, limit: int) -> Iterator[Part]:
+def _parquet_portions(file: InputFile, limit: int) -> Iterator[Portion]:
     rows = file.rows or 0
     if rows <= limit:
-        yield Part(str(file.path), rows, scan=parquet_scan_sql([file.path]))
+        yield Portion(str(file.path), rows, scan=parquet_scan_sql([file.path]))
         return
     with pq.ParquetFile(file.path) as opened:
         try:
@@ -112,9 +112,9 @@ def _parquet_parts(file: InputFile, limit: int) -> Iterator[Part]:
             raise IngestError(f"{file.path} is damaged: {error}. Deliver it again.") from error
 
 
-def _tables(label: str, batches: Iterable[pa.RecordBatch], *, limit: int) -> Iterator[Part]:
+def _tables(label: str, batches: Iterable[pa.RecordBatch], *, limit: int) -> Iterator[Portion]:
     for table in _gathered(batches, rows=min(limit, _READER_ROWS)):
-        yield Part(label, table.num_rows, table=table)
+        yield Portion(label, table.num_rows, table=table)
 
 
 def _gathered(batches: Iterable[pa.RecordBatch], *, rows: int) -> Iterator[pa.Table]:
@@ -140,8 +140,8 @@ def _table(batches: list[pa.RecordBatch]) -> pa.Table:
     return table
 
 
-def _text_parts(file: InputFile) -> Iterator[Part]:
-    """Read CSV or JSON lines as texts; lines that cannot be split come as a last part of their own."""
+def _text_portions(file: InputFile) -> Iterator[Portion]:
+    """Read CSV or JSON lines as texts; lines that cannot be split come as a last portion of their own."""
     import duckdb
 
     with connect(file.path.parent) as session:
@@ -154,7 +154,7 @@ def _text_parts(file: InputFile) -> Iterator[Part]:
     if lines.num_rows:
         nothing = pa.nulls(lines.num_rows, pa.string())
         columns = {LINE: lines[LINE], IS_ROW: pa.array([False] * lines.num_rows), **dict.fromkeys(file.columns, nothing)}
-        yield Part(str(file.path), lines.num_rows, table=pa.table(columns))
+        yield Portion(str(file.path), lines.num_rows, table=pa.table(columns))
 
 
 _REJECTED = f"SELECT DISTINCT ON (line) trim(coalesce(csv_line, error_message), chr(10)) AS {quote(LINE)} FROM reject_errors"

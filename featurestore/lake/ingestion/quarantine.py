@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from featurestore.lake.append import append_unseen
 from featurestore.lake.ingestion.batch import INVALID
-from featurestore.lake.ingestion.identity import CONFLICTS
+from featurestore.lake.ingestion.contents import CONFLICTS
 from featurestore.lake.layout import Layout
 from featurestore.lake.session import connect, literal, quote
 from featurestore.lake.table import Table, parquet_scan_sql

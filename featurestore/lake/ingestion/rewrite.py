@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from featurestore.lake.ingestion.identity import REMOVED, Verdict
+from featurestore.lake.ingestion.contents import REMOVED
+from featurestore.lake.ingestion.identity import Verdict
 from featurestore.lake.months import within_sql
 from featurestore.lake.session import quote
 from featurestore.lake.table import CommittedFile, StagedFile, Table, parquet_scan_sql

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from featurestore.lake.append import append_unseen
-from featurestore.lake.ingestion.identity import BEATEN
+from featurestore.lake.ingestion.contents import BEATEN
 from featurestore.lake.layout import Layout
 from featurestore.lake.session import connect, quote
 from featurestore.lake.table import Table, parquet_scan_sql

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+import re
 from collections import defaultdict
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -14,10 +15,15 @@ import pyarrow.parquet as pq
 import pytest
 
 from featurestore.errors import IngestError
+from featurestore.lake.ingestion import identity
+from featurestore.lake.ingestion.batch import Batch
+from featurestore.lake.ingestion.identity import judge
 from featurestore.lake.ingestion.ingest import ingest
+from featurestore.lake.ingestion.intake import check_input, portions_of
 from featurestore.lake.ingestion.quarantine import count_quarantined
 from featurestore.lake.ingestion.superseded import read_superseded
 from featurestore.lake.layout import Layout, create_or_open
+from featurestore.lake.session import connect
 from featurestore.lake.table import Table
 from featurestore.spec.source import EventSource
 from featurestore.timeline import Month, to_us
@@ -239,3 +245,61 @@ def test_a_month_keeps_few_files_under_daily_deliveries(tmp_path: Path) -> None:
     files = Table.open(layout.events("events")).files()
     assert sum(file.rows for file in files) == 160
     assert len(files) <= 4
+
+
+class _Keeping:
+    """A session that drops nothing, so that the tables of a verdict can be looked at."""
+
+    def __init__(self, session: Any) -> None:
+        self._session = session
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._session, name)
+
+    def execute(self, sql: str) -> Any:
+        return None if sql.startswith("DROP TABLE") else self._session.execute(sql)
+
+
+DRAWN = {
+    "known": "id, $file",
+    "repeated": "id",
+    "remaining": "*",
+    "candidates": "id",
+    "versions": "*, $origin, $file, $row, $known_at, $hash, $month",
+    "contents": "id, $month, $hash, $since, $in_table_since, $in_table, $is_known, $in_batch, $place, $is_known_event",
+    "winners": "*",
+    "removed": "file, row",
+    "beaten": "*, content_hash",
+    "conflicts": "*",
+}
+
+
+def test_the_tables_of_a_verdict_are_those_that_its_docstring_draws_and_so_is_its_example(tmp_path: Path) -> None:
+    events, layout = source(), create_or_open(tmp_path / "store", timezone=ZONE)
+    moment = datetime(2024, 2, 3, 9, tzinfo=UTC)
+
+    def row(event_id: int, kind: str, hour: int) -> dict[str, Any]:
+        known = {"event_time": moment, "ingested_at": moment.replace(hour=hour)}
+        return {"event_id": event_id, "kind": kind, "user_id": 1, "price": 1.0, **known}
+
+    ingest(layout, events, table([row(7, "A", 9)], events))
+    with connect(layout.root) as session:
+        batch = Batch(session, events, now_us=to_us(datetime(2026, 1, 1, tzinfo=UTC)))
+        for portion in portions_of(
+            check_input(table([row(7, "A", 10), row(7, "B", 11), row(8, "C", 11)], events), events), limit=10
+        ):
+            batch.add(portion)
+        files = Table.open(layout.events("events")).files()
+        verdict = judge(_Keeping(session), events, timezone=ZONE, committed=files, superseded=[], replace=False)
+        drawn = " ".join((identity.__doc__ or "").replace("|", " ").split())
+        for name, columns in DRAWN.items():
+            there = ", ".join(session.sql(f"FROM {name}").columns).replace(", ".join(events.types), "*")
+            assert (name, there.replace("event_id", "id")) == (name, columns)
+            assert f"{name} {columns}" in drawn
+        assert set(DRAWN) | {"batch", "twice"} <= set(re.findall(r"[a-z]+", drawn))
+        told = {
+            name: session.sql(f"SELECT event_id, kind FROM {name}").fetchall() for name in ("remaining", "winners", "beaten")
+        }
+        assert told == {"remaining": [(7, "B"), (8, "C")], "winners": [(7, "B")], "beaten": [(7, "A")]}
+        assert session.sql("SELECT event_id FROM candidates").fetchall() == [(7,)]
+    assert (verdict.added, verdict.duplicates, verdict.corrections, verdict.conflicts) == (1, 1, 1, 0)

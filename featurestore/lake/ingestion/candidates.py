@@ -1,0 +1,98 @@
+"""Candidates: which ids of a batch need a decision, because they are committed already or occur more than once.
+
+Most batches have none, and a plain redelivery is found by comparing columns: hashing is for what is left. ``identity.py`` draws
+the session tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from featurestore.lake.ingestion.batch import VALID
+from featurestore.lake.months import Months
+from featurestore.lake.session import quote
+from featurestore.lake.table import CommittedFile, parquet_scan_sql
+from featurestore.spec.source import EventSource
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+REMAINING = "remaining"
+"""Session table of the batch without plain redeliveries; made only when there are some."""
+
+
+def near_files(
+    session: DuckDBPyConnection, source: EventSource, committed: Sequence[CommittedFile], months: Months
+) -> list[CommittedFile]:
+    """List the committed files that may hold an id of the batch."""
+    event_id = quote(source.event_id)
+    low, high = session.execute(f"SELECT min({event_id}), max({event_id}) FROM {VALID}").fetchall()[0]
+    if low is None:
+        return []
+    names = {str(month) for month in months.months}
+
+    def may_hold(file: CommittedFile) -> bool:
+        if source.id_scope == "month" and file.partition["month"] not in names:
+            return False
+        first, last = file.minimum.get(source.event_id), file.maximum.get(source.event_id)
+        return first is None or last is None or (first <= high and low <= last)
+
+    return [file for file in committed if may_hold(file)]
+
+
+def probe(session: DuckDBPyConnection, source: EventSource, near: Sequence[CommittedFile]) -> list[CommittedFile]:
+    """Fill the table ``known`` with the batch's ids that are committed, and list the files that hold them."""
+    event_id = quote(source.event_id)
+    if not near:
+        session.execute(f"CREATE OR REPLACE TEMP TABLE known AS SELECT {event_id} FROM {VALID} LIMIT 0")
+        return []
+    scan = parquet_scan_sql(near, options="filename = '$file'")
+    session.execute(
+        f'CREATE OR REPLACE TEMP TABLE known AS SELECT {event_id}, "$file" FROM {scan} SEMI JOIN {VALID} USING ({event_id})'
+    )
+    names = {name for (name,) in session.execute('SELECT DISTINCT "$file" FROM known').fetchall()}
+    return [file for file in near if str(file.path) in names]
+
+
+def drop_repeated(session: DuckDBPyConnection, source: EventSource, holders: Sequence[CommittedFile]) -> int:
+    """Fill the table ``remaining``: the batch without plain redeliveries, equal to a committed row and not known earlier.
+
+    Most duplicates are of this kind, and comparing columns costs a quarter of hashing them.
+
+    Returns:
+        How many rows are left out; when none is, the table is not made.
+    """
+    pairs = " AND ".join(
+        f"b.{quote(column)} {'>=' if column == source.ingested_at else 'IS NOT DISTINCT FROM'} c.{quote(column)}"
+        for column in source.types
+        if column != source.event_id
+    )
+    event_id = quote(source.event_id)
+    (count,) = session.execute(
+        f"CREATE OR REPLACE TEMP TABLE repeated AS SELECT b.rowid AS id FROM {VALID} b "
+        f"JOIN {parquet_scan_sql(holders)} c ON b.{event_id} = c.{event_id} AND {pairs}"
+    ).fetchall()[0]
+    if count:
+        session.execute(
+            f"CREATE OR REPLACE TEMP TABLE {REMAINING} AS SELECT b.* FROM {VALID} b ANTI JOIN repeated r ON b.rowid = r.id"
+        )
+    return int(count)
+
+
+def mark_candidates(session: DuckDBPyConnection, source: EventSource, rest: str) -> bool:
+    """Fill the table ``candidates`` with the remaining ids that occur more than once; say whether there are any."""
+    event_id = quote(source.event_id)
+    # Ids that are texts are compared by hash first; a collision only makes a candidate that turns out to be innocent.
+    key = event_id if source.types[source.event_id] == "int64" else f"hash({event_id})"
+    keys = np.sort(session.sql(f"SELECT {key} AS key FROM {rest}").fetchnumpy()["key"])
+    session.register("twice", pa.table({"key": np.unique(keys[1:][keys[1:] == keys[:-1]])}))
+    (count,) = session.execute(
+        f"CREATE OR REPLACE TEMP TABLE candidates AS SELECT {event_id} FROM {rest} SEMI JOIN twice ON {key} = twice.key "
+        f"UNION SELECT {event_id} FROM {rest} SEMI JOIN known USING ({event_id})"
+    ).fetchall()[0]
+    session.unregister("twice")
+    return bool(count)
