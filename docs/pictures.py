@@ -2,6 +2,8 @@
 
 featurestore demo --root data/shop
 python -m docs.pictures data/shop
+
+The peak day has a store of its own: ``python -m docs.peak_day``.
 """
 
 from __future__ import annotations

@@ -53,6 +53,7 @@ from featurestore.spec import (
     Sum,
     Trend,
     Var,
+    YearBefore,
 )
 from featurestore.timeline import Offset
 
@@ -104,6 +105,7 @@ __all__ = [
     "UnknownNameError",
     "Var",
     "VersionError",
+    "YearBefore",
     "__version__",
     "monitor_drift",
     "retail_season",

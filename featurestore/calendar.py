@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
 
+import numpy as np
+
 from featurestore.errors import DefinitionError
 from featurestore.timeline import Month
 
@@ -87,6 +89,41 @@ def retail_season(month: Month | date | str) -> Season:
     if this == festival.next():
         return Season(AFTER_SPRING_FESTIVAL)
     return Season({6: MID_YEAR, 11: DOUBLE_11}.get(this.month, ORDINARY))
+
+
+def year_before(days: np.ndarray) -> np.ndarray:
+    """Return the day of the year before with which each day is compared (int64 days since 1970-01-01 in and out).
+
+    From 39 days before a Spring Festival to 16 days after its first day, it is the day that lies as far from the Spring
+    Festival before; on all other days it is the same date, of 29 February the 28th. The span is as wide as 12 December and
+    8 March leave it, so that each festival of a fixed date is compared with itself, and no ordinary day with the weeks before
+    or the holidays of the festival. Where the library knows no Spring Festival (see ``spring_festival``) dates alone count.
+
+    >>> days = np.array(["2024-11-11", "2024-02-10", "2024-02-29"], "datetime64[D]")
+    >>> year_before(days.astype(np.int64)).astype("datetime64[D]").tolist()
+    [datetime.date(2023, 11, 11), datetime.date(2023, 1, 22), datetime.date(2023, 2, 28)]
+    """
+    dates = days.astype("datetime64[D]")
+    months = dates.astype("datetime64[M]")
+    of_month = (dates - months.astype("datetime64[D]")).astype(np.int64)
+    lengths = ((months - 11).astype("datetime64[D]") - (months - 12).astype("datetime64[D]")).astype(np.int64)
+    same_date = (months - 12).astype("datetime64[D]").astype(np.int64) + np.minimum(of_month, lengths - 1)
+    festivals = _spring_festivals()
+    nth = np.searchsorted(festivals - _DAYS_COMPARED[0], days, side="right") - 1
+    since = days - festivals[np.maximum(nth, 1)]
+    by_moon: np.ndarray = festivals[np.maximum(nth, 1) - 1] + since
+    return np.where((nth >= 1) & (since <= _DAYS_COMPARED[1]), by_moon, same_date)
+
+
+@lru_cache(maxsize=1)
+def _spring_festivals() -> np.ndarray:
+    """Return all that the library knows, ascending, in days since 1970-01-01."""
+    days = [spring_festival(year) for year in range(FIRST_YEAR, LAST_YEAR + 1)]
+    return np.array(days, "datetime64[D]").astype(np.int64)
+
+
+# Days before the festival's first day and behind it that are compared by their distance from it.
+_DAYS_COMPARED = (39, 16)
 
 
 def is_peak_day(day: date) -> bool:

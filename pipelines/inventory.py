@@ -70,10 +70,14 @@ class Snapshots:
         found = {**size_of(files), **plot(features=len(features))}
         for file in files:
             nulls = read_footer(file.path).null_count  # the table's log counts those of the first 32 columns alone
-            shares = {feature.name: nulls.get(feature.column, 0) / max(file.rows, 1) for feature in features}
+            shares = {f.name: nulls[f.column] / max(file.rows, 1) for f in features if f.column in nulls}
             found |= plot(null_rate=sum(shares.values()) / max(len(shares), 1))
             found |= plot(
-                **{f"null_rate {f.name}": shares[f.name] for f in features if not isinstance(f.aggregation, NEVER_NULL)}
+                **{
+                    f"null_rate {f.name}": shares[f.name]
+                    for f in features
+                    if f.name in shares and not isinstance(f.aggregation, NEVER_NULL)
+                }
             )
         return found
 

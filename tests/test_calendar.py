@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 
+import numpy as np
 import pytest
 
 from featurestore.calendar import (
@@ -18,6 +19,7 @@ from featurestore.calendar import (
     days_to_spring_festival,
     retail_season,
     spring_festival,
+    year_before,
 )
 from featurestore.errors import DefinitionError
 from featurestore.timeline import Month, months_between
@@ -57,3 +59,37 @@ def test_a_season_is_a_value_that_knows_whether_it_is_festive() -> None:
 def test_a_month_whose_lunar_year_is_unknown_is_refused_with_the_range() -> None:
     with pytest.raises(DefinitionError, match="1900 to 2099"):
         retail_season("2150-01")
+
+
+def before(*days: date) -> list[date]:
+    return year_before(np.array(days, "datetime64[D]").astype(np.int64)).astype("datetime64[D]").tolist()
+
+
+def test_a_day_near_the_spring_festival_is_compared_by_its_distance_from_it_and_any_other_by_its_date() -> None:
+    eve, first, lanterns = date(2024, 2, 9), date(2024, 2, 10), date(2024, 2, 24)
+    assert before(eve, first, lanterns) == [date(2023, 1, 21), date(2023, 1, 22), date(2023, 2, 5)]
+    assert before(first - timedelta(days=39), first - timedelta(days=40)) == [date(2022, 12, 14), date(2023, 1, 1)]
+    assert before(first + timedelta(days=16), first + timedelta(days=17)) == [date(2023, 2, 7), date(2023, 2, 27)]
+    assert before(date(2024, 11, 11), date(2024, 2, 29), date(2024, 3, 1)) == [
+        date(2023, 11, 11),
+        date(2023, 2, 28),
+        date(2023, 3, 1),
+    ]
+
+
+def test_festivals_are_compared_with_themselves_and_no_ordinary_day_with_the_weeks_around_a_spring_festival() -> None:
+    for year in range(2001, 2050):
+        fixed = [date(year, month, day) for month, day in ((3, 8), (6, 18), (11, 11), (12, 12))]
+        assert before(*fixed) == [day.replace(year=year - 1) for day in fixed]
+        for day in (date(year, 1, 1) + timedelta(days=i) for i in range(365)):
+            ahead = days_to_spring_festival(day)
+            if -6 <= ahead <= 18:
+                assert days_to_spring_festival(before(day)[0]) == ahead
+            elif not -16 <= ahead <= 39:
+                assert not -4 <= days_to_spring_festival(before(day)[0]) <= 18, day
+
+
+def test_the_year_before_lies_353_to_385_days_back_whatever_the_day() -> None:
+    days = np.arange(np.datetime64("1890-01-01"), np.datetime64("2110-01-01")).astype(np.int64)
+    back = days - year_before(days)
+    assert (back.min(), back.max()) == (353, 385)

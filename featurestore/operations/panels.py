@@ -11,7 +11,7 @@ from functools import cache
 import pyarrow as pa
 
 from featurestore.compute.retrieval.freshness import check_fresh
-from featurestore.compute.snapshots.panel import Panel
+from featurestore.compute.snapshots.panel import Panel, scored_features
 from featurestore.compute.windows.view_query import view_queries
 from featurestore.drift.audit import AuditedView
 from featurestore.drift.reliability import with_outcomes
@@ -46,7 +46,7 @@ class AuditPanel:
 
 def audited_view(layout: Layout, view: FeatureView) -> AuditedView:
     """Name a view's drift tables; a view with other features has others."""
-    shape = digest([[feature.name, feature.type] for feature in view.features])
+    shape = digest([[feature.name, feature.type] for feature in scored_features(view)])
     segments = tuple((name, name if name in view.entity.keys else f"{view.name}__{name}") for name in view.segments)
     return AuditedView(
         view.name,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from featurestore.shop.assortment import sku_in_category
 from featurestore.shop.categories import category_demand
+from featurestore.shop.hours import region_hours, warehouse_hours
 from featurestore.shop.regions import region_cutoff, region_service
 from featurestore.shop.skus import sku_demand, sku_places
 from featurestore.shop.users import user_activity, user_taste
@@ -32,7 +33,13 @@ demand = FeatureService(
 )
 routing = FeatureService(
     "routing_v1",
-    features=[region_service, region_cutoff, sku_places, RETURN_PROBABILITY],
+    features=[region_service, region_cutoff, region_hours, sku_places, RETURN_PROBABILITY],
     owner="fulfilment",
     description="Chooses warehouses, promises and cutoffs: spine of sku_id and region_id.",
+)
+warehousing = FeatureService(
+    "warehousing_v1",
+    features=[warehouse_hours],
+    owner="fulfilment",
+    description="Plans shifts and waves, every two hours of a peak day: spine of warehouse_id.",
 )

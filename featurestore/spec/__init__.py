@@ -28,7 +28,7 @@ from featurestore.spec.registry import Registry
 from featurestore.spec.service import Calibration, FeatureService
 from featurestore.spec.source import EventSource
 from featurestore.spec.view import Derived, Feature, FeatureView
-from featurestore.spec.windows import SeasonWindow
+from featurestore.spec.windows import SeasonWindow, YearBefore
 
 __all__ = [
     "Aggregation",
@@ -60,4 +60,5 @@ __all__ = [
     "Sum",
     "Trend",
     "Var",
+    "YearBefore",
 ]

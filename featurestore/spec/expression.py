@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from featurestore.errors import ExpressionError
 from featurestore.spec.functions import FUNCTION_RULES, FUNCTIONS
@@ -57,10 +58,17 @@ def parse(text: str, types: Mapping[str, str], *, allow_calibrated: bool = False
     Raises:
         ExpressionError: it does not parse, uses something not on the allow list, an unknown column or a wrong type.
     """
+    # Each opening of a store checks all its expressions again: parsed once, they are looked up.
+    check = _checked if isinstance(text, str) else _checked.__wrapped__
+    return check(text, tuple(types.items()), allow_calibrated, expected)
+
+
+@lru_cache(maxsize=4096)
+def _checked(text: str, types: tuple[tuple[str, str], ...], allow_calibrated: bool, expected: str | None) -> Expression:
     import sqlglot
     from sqlglot.errors import SqlglotError
 
-    families = {column: FAMILY_OF_TYPE[kind] for column, kind in types.items()}
+    families = {column: FAMILY_OF_TYPE[kind] for column, kind in types}
     scope = Scope(text, families, _RULES, tuple(sorted(FUNCTIONS)), allow_calibrated)
     if not isinstance(text, str) or not text.strip():
         raise scope.fail("it is empty. Write a SQL expression over the columns.")

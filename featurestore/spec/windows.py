@@ -1,4 +1,4 @@
-"""Windows as they are declared: texts, offsets and retail seasons, and their JSON form."""
+"""Windows as they are declared: texts, offsets, retail seasons, a year before by the calendar; and their JSON form."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from itertools import groupby
 
 import numpy as np
 
-from featurestore.calendar import FIRST_YEAR, LAST_YEAR, ORDINARY, SEASONS, retail_season
+from featurestore.calendar import FIRST_YEAR, LAST_YEAR, ORDINARY, SEASONS, retail_season, year_before
 from featurestore.errors import DefinitionError, did_you_mean
 from featurestore.timeline import AnyWindow, Clock, Edge, Month, Offset, Piece, months_between, parse_window
 
 MOST_YEARS = 100
+LONGEST_YEAR_DAYS = 385
+"""Between a Spring Festival and the next: 12 or 13 months of the moon."""
 
 
 @dataclass(frozen=True)
@@ -97,22 +99,79 @@ def _first_step(month: Month, clock: Clock) -> int:
     return clock.day_step((month.first_day - date(1970, 1, 1)).days)
 
 
-DeclaredWindow = str | Offset | SeasonWindow
+@dataclass(frozen=True)
+class YearBefore:
+    """A window as it lay a year before by the retail calendar: ``YearBefore("2h")`` is the same two hours of the same day.
+
+    The day that holds the window's last step decides: ``featurestore.calendar.year_before`` names its counterpart, which is the
+    same date, and around the Spring Festival the day as far from the festival before. Both edges move by the steps between the
+    first steps of the two days, so 10:00 of 11.11 is compared with 10:00 of 11.11, and the festival's eve with its eve, 353 to
+    385 days before. Since days decide, windows of neighbouring days may overlap where one festival is nearer than the other.
+
+    Args:
+        window: A length, ``"lifetime"``, ``"ytd"`` or ``"mtd"``; the last two begin with the counterpart's year or month.
+
+    >>> YearBefore("24h").text
+    '24h_year_before'
+    """
+
+    window: str
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.window, str):
+            raise DefinitionError(f"A YearBefore takes a length, 'lifetime', 'ytd' or 'mtd', not {self.window!r}.")
+        parse_window(self.window)
+
+    @property
+    def text(self) -> str:
+        """End of the names of its features."""
+        return f"{self.window}_year_before"
+
+    @property
+    def length_hours(self) -> int | None:
+        """Hours that the inner window holds."""
+        return parse_window(self.window).length_hours
+
+    @property
+    def look_back_hours(self) -> int | None:
+        """Hours from its first instant to ``floor(as_of)``, of the longest year."""
+        inner = parse_window(self.window).look_back_hours
+        return None if inner is None else inner + 24 * LONGEST_YEAR_DAYS
+
+    def check(self, grain: str) -> None:
+        """Refuse a grain of which the inner window is no whole multiple, with a ``DefinitionError``."""
+        parse_window(self.window).check(grain)
+
+    def pieces(self, clock: Clock, floor: np.ndarray, delay: int) -> tuple[Piece, ...]:
+        """Return the inner window's piece, both edges moved back by the same number of steps at each as_of."""
+        day = clock.days(floor - delay - 1)
+        back = clock.day_steps(day) - clock.day_steps(year_before(day))
+        found = parse_window(self.window).pieces(clock, floor - back, delay)
+        return tuple(Piece(_renamed(piece.right), _renamed(piece.left) if piece.left else None) for piece in found)
+
+
+def _renamed(edge: Edge) -> Edge:
+    return Edge(f"year before: {edge.name}", edge.steps)
+
+
+DeclaredWindow = str | Offset | SeasonWindow | YearBefore
 
 
 def read_window(declared: DeclaredWindow) -> AnyWindow:
-    """Read a window as it is declared: a text, an ``Offset`` or a ``SeasonWindow``.
+    """Read a window as it is declared: a text, an ``Offset``, a ``SeasonWindow`` or a ``YearBefore``.
 
     Raises:
         DefinitionError: it is none of these, or a text that is no window.
     """
-    return declared if isinstance(declared, Offset | SeasonWindow) else parse_window(declared)
+    return declared if isinstance(declared, Offset | SeasonWindow | YearBefore) else parse_window(declared)
 
 
 def window_document(declared: DeclaredWindow) -> str | dict[str, object]:
     """Write a declared window as a JSON value."""
     if isinstance(declared, Offset):
         return {"offset": declared.window, "by": declared.by}
+    if isinstance(declared, YearBefore):
+        return {"year_before": declared.window}
     return {"season": declared.season, "years": declared.years} if isinstance(declared, SeasonWindow) else declared
 
 
@@ -122,6 +181,8 @@ def window_from(value: str | Mapping[str, object]) -> DeclaredWindow:
         return value
     if "offset" in value:
         return Offset(str(value["offset"]), by=str(value["by"]))
+    if "year_before" in value:
+        return YearBefore(str(value["year_before"]))
     years = value["years"]
     assert isinstance(years, int)
     return SeasonWindow(str(value["season"]), years=years)

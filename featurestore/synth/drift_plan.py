@@ -128,7 +128,8 @@ _ROWS: tuple[tuple[int, str, str, str, str, str | None, float, str | None, int |
 )
 
 
-_ORDERS = ("category_demand__orders_28d", "region_service__orders_28d", "sku_demand__orders_28d")
+_HOURS = ("region_hours__orders_lifetime", "region_hours__shipped_lifetime")  # scored on the month
+_ORDERS = ("category_demand__orders_28d", "region_service__orders_28d", "sku_demand__orders_28d", *_HOURS)
 _DELIVERY = (
     "region_service__on_time_rate_28d",
     "region_service__on_time_rate_28d.calibration",
@@ -177,6 +178,7 @@ _FEATURES: dict[str, tuple[str, ...]] = {
         "region_service__orders_28d",
         "region_service__shipments_28d",  # what is not ordered is neither shipped nor delivered
         "region_service__deliveries_28d",
+        *_HOURS,
         "sku_places__units_28d[region_id=1]",
     ),
     "lockdown_delay": _DELIVERY,

@@ -49,7 +49,7 @@ class AnyWindow(Protocol):
 
     @property
     def look_back_hours(self) -> int | None:
-        """Hours from its first instant to ``floor(as_of)``; ``None`` as for ``length_hours``."""
+        """Hours from its first instant to ``floor(as_of)``, at most; ``None`` where that has no bound."""
         ...
 
     def check(self, grain: str) -> None:
@@ -126,6 +126,14 @@ class Clock:
     def day_step(self, day: int) -> int:
         """Return the first step that starts on a local day, or after it where none does."""
         return day if self.grain == "1d" else self.ceil(day_start_us(day, self.timezone))
+
+    def day_steps(self, days: np.ndarray) -> np.ndarray:
+        """Return the first step that starts on each local day, or after it where none does (int64 in, int64 out)."""
+        if self.grain == "1d":
+            return days
+        starts_us = day_starts_us(days, self.timezone)
+        steps = self.floor(starts_us)
+        return np.where(self.starts_us(steps) == starts_us, steps, steps + 1)
 
     def window(self, as_of_us: np.ndarray, window: AnyWindow, *, delay: int = 0) -> tuple[Piece, ...]:
         """Return the steps that a window holds at each as_of, as disjoint pieces, the latest first.

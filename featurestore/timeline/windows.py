@@ -41,7 +41,7 @@ class Window:
         if not found:
             raise DefinitionError(
                 f"{text!r} is not a window. Write a whole number of hours, days or years ('6h', '30d', '10y') or 'lifetime'; "
-                "windows= also takes 'ytd', 'mtd', Offset and SeasonWindow."
+                "windows= also takes 'ytd', 'mtd', Offset, SeasonWindow and YearBefore."
             )
         return cls(text, int(found[1]) * _HOURS[found[2]])
 

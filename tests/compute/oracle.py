@@ -6,15 +6,19 @@ import math
 from datetime import date, datetime, timedelta, timezone
 from fractions import Fraction
 from functools import cache
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
-from featurestore.spec import SeasonWindow
+from featurestore.spec import SeasonWindow, YearBefore
 from featurestore.timeline import Offset
 
 UTC = timezone.utc
-Window = str | Offset | SeasonWindow
-# Month of the Spring Festival's first day.
-FESTIVAL_MONTHS = {2015: 2, 2016: 2, 2017: 1, 2018: 2, 2019: 2, 2020: 1, 2021: 2, 2022: 2, 2023: 1, 2024: 2}
+Window = str | Offset | SeasonWindow | YearBefore
+# First days of Spring Festivals, as published.
+FESTIVALS = [
+    date(2015, 2, 19), date(2016, 2, 8), date(2017, 1, 28), date(2018, 2, 16), date(2019, 2, 5), date(2020, 1, 25),
+    date(2021, 2, 12), date(2022, 2, 1), date(2023, 1, 22), date(2024, 2, 10), date(2025, 1, 29),
+]  # fmt: skip
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -79,6 +83,8 @@ def holds(window: Window, step, floor, delay_hours: int, grain: str, zone: str) 
     """Whether a window, moved back by a delay, holds a step."""
     if isinstance(window, Offset):
         return holds(window.window, step, floor, delay_hours + hours_of(window.by), grain, zone)
+    if isinstance(window, YearBefore):
+        return holds(window.window, step, a_year_before(floor, delay_hours, grain, zone), delay_hours, grain, zone)
     right = back(floor, delay_hours, grain)
     if isinstance(window, SeasonWindow):
         month, now = (year_month(first_instant(each, grain, zone), zone) for each in (step, right))
@@ -91,6 +97,32 @@ def holds(window: Window, step, floor, delay_hours: int, grain: str, zone: str) 
         return month[:parts] == now[:parts]
     hours = hours_of(window)
     return hours is None or step >= back(right, hours, grain)
+
+
+@cache
+def a_year_before(floor, delay_hours: int, grain: str, zone: str):
+    """The floor as far behind the counterpart of the day that holds the window's last step as it is behind that day."""
+    smallest = {"1d": timedelta(days=1), "1h": 1, "event": timedelta(microseconds=1)}[grain]
+    last = first_instant(back(floor, delay_hours, grain) - smallest, grain, zone)
+    day = last.astimezone(ZoneInfo(zone)).date()
+    return floor - (first_step(day, grain, zone) - first_step(counterpart(day), grain, zone))
+
+
+def counterpart(day: date) -> date:
+    """The day of the year before by the distance from the Spring Festival if that is near, else of the same date."""
+    for before, festival in pairwise(FESTIVALS):
+        if -39 <= (day - festival).days <= 16:
+            return before + (day - festival)
+    is_leap_day = (day.month, day.day) == (2, 29)
+    return date(day.year - 1, day.month, 28 if is_leap_day else day.day)
+
+
+def first_step(day: date, grain: str, zone: str):
+    """The first step that starts on a day, found by trying."""
+    step = floor_step(datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(zone)), grain, zone)
+    if grain == "1h" and first_instant(step, grain, zone).astimezone(ZoneInfo(zone)).date() < day:
+        return step + 1
+    return step
 
 
 @cache
@@ -108,7 +140,7 @@ def complete_seasons(season: str, now: tuple[int, int]) -> list[tuple[int, int]]
 
 def season_of(month: tuple[int, int]) -> str:
     """The season of a month, by the published months of the Spring Festival."""
-    index, festivals = month[0] * 12 + month[1], {year * 12 + m for year, m in FESTIVAL_MONTHS.items()}
+    index, festivals = month[0] * 12 + month[1], {day.year * 12 + day.month for day in FESTIVALS}
     for label, shift in (("spring_festival", 0), ("before_spring_festival", 1), ("after_spring_festival", -1)):
         if index + shift in festivals:
             return label

@@ -23,6 +23,7 @@ from featurestore_pipelines.schedules import (
     is_automatic,
 )
 from featurestore_pipelines.sensors import build_landing_sensor
+from tests.pipelines import tiny_shop
 from tests.pipelines.operation import FIRST, LAST, Operation
 
 ZONE = ZoneInfo("Asia/Shanghai")
@@ -33,7 +34,7 @@ HOURLY = FeatureView(
     grain="1h",
     aggregations=[Count("seen", windows=("2h",))],
 )
-OBJECTS = [*shop.OBJECTS, HOURLY]
+OBJECTS = [*tiny_shop.OBJECTS, HOURLY]
 PARTITIONS = monthly_partitions("Asia/Shanghai", last="2024-11")
 
 
@@ -54,7 +55,7 @@ def test_one_switch_runs_every_schedule_and_sensor():
 
 
 def test_schedules_are_named_by_when_they_are_due_and_follow_the_business_time_zone():
-    built = build_definitions(OBJECTS, StoreResource(), partitions=PARTITIONS)
+    built = build_definitions(shop.OBJECTS, StoreResource(), partitions=PARTITIONS)
     names = ["second_day_of_the_month", "every_morning", "every_two_hours_of_a_peak_day", "every_sunday"]
     assert [each.name for each in built.schedules or ()] == names
     assert {each.execution_timezone for each in built.schedules or ()} == {"Asia/Shanghai"}
@@ -84,7 +85,7 @@ def test_peak_days_have_a_refresh_every_two_hours_each_within_a_time_bound():
 
 
 def test_without_hourly_views_there_is_nothing_to_refresh_on_peak_days():
-    built = build_definitions(shop.OBJECTS, StoreResource(), partitions=PARTITIONS)
+    built = build_definitions(tiny_shop.OBJECTS, StoreResource(), partitions=PARTITIONS)
     dg.Definitions.validate_loadable(built)
     assert "every_two_hours_of_a_peak_day" not in {each.name for each in built.schedules or ()}
 

@@ -6,9 +6,9 @@ import json
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import dagster as dg
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -22,6 +22,7 @@ from featurestore_pipelines.partitions import monthly_partitions
 from featurestore_pipelines.resources import StoreResource
 from featurestore_pipelines.schedules import PEAK_REFRESH
 from tests.pipelines.operation import metadata_of
+from tests.pipelines.peak_day import DAY, KILLED, REFRESHES, SERVICES, PeakDay, shop_of
 
 TIMEZONE = "Asia/Shanghai"
 SCHEMA = {"event_id": "int64", "event_time": "timestamp", "region_id": "int64", "units": "int64"}
@@ -34,11 +35,11 @@ days = FeatureView("region_days", entity=region, source=orders, aggregations=[Co
 other = FeatureView("region_units", entity=region, source=orders, aggregations=[Sum("units", "units", windows=("7d",))])
 routing = FeatureService("routing_v1", features=[hours, days])
 OBJECTS = [orders, hours, days, other, routing]
-PEAK = datetime(2024, 11, 11, tzinfo=ZoneInfo(TIMEZONE))
+PEAK = DAY
 VIEWS = ["region_hours", "region_days"]
 
 
-class PeakDay:
+class Planners:
     """A store, and a clock that the schedule and the orders follow."""
 
     def __init__(self, root: Path, instance: dg.DagsterInstance) -> None:
@@ -92,9 +93,9 @@ class PeakDay:
 
 
 @pytest.fixture
-def peak(tmp_path: Path) -> Iterator[PeakDay]:
+def peak(tmp_path: Path) -> Iterator[Planners]:
     with dg.DagsterInstance.ephemeral() as instance:
-        yield PeakDay(tmp_path, instance)
+        yield Planners(tmp_path, instance)
 
 
 def told(table: pa.Table) -> dict:
@@ -148,3 +149,75 @@ def test_a_peak_refresh_brings_all_that_its_services_read_and_nothing_else(peak)
     made = {key.to_user_string() for key in job.asset_layer.executable_asset_keys}
     stages = {f"{stage}/{view}" for stage in ("tiles", "ledger") for view in VIEWS}
     assert made == {"events/orders", "services/routing_v1", *stages}
+
+
+def recounted(events: pd.DataFrame, key: str, as_of: datetime) -> pd.DataFrame:
+    """Count what a view by the hour holds, from the events that were known."""
+    happened = events[events.event_time < as_of]
+
+    def count(event_type: str, since: datetime | None = None, *, is_late: bool = False) -> pd.Series:
+        chosen = happened[happened.event_type == event_type]
+        chosen = chosen[chosen.event_time > chosen.promised_at] if is_late else chosen
+        return (chosen if since is None else chosen[chosen.event_time >= since]).groupby(key).size()
+
+    columns = {f"orders_{hours}h": count("buy", as_of - timedelta(hours=hours)) for hours in (2, 6, 24)}
+    columns |= {f"shipped_{hours}h": count("ship", as_of - timedelta(hours=hours)) for hours in (2, 6, 24)}
+    columns["delivered_24h"] = count("deliver", as_of - timedelta(hours=24))
+    columns["late_24h"] = count("deliver", as_of - timedelta(hours=24), is_late=True)
+    columns |= {"orders_lifetime": count("buy"), "shipped_lifetime": count("ship")}
+    found = pd.DataFrame(columns).fillna(0).astype("int64")
+    return found.assign(backlog=found.orders_lifetime - found.shipped_lifetime)
+
+
+def test_on_a_peak_day_of_twelve_refreshes_planners_read_whole_publications_also_after_one_was_killed(tmp_path):
+    day = PeakDay(tmp_path / "store", shop_of(60_000))
+    day.prepare()
+    history, eve = day.history().to_pandas(), DAY
+    read = {service: day.read(service) for service in SERVICES}
+    with dg.DagsterInstance.ephemeral() as instance:
+        for due in REFRESHES:
+            day.land(eve, due)
+            if due == KILLED:
+                day.refresh_and_die(due)
+            else:
+                assert day.refresh(due, instance)
+            eve, before = due, read
+            read = {service: day.read(service) for service in SERVICES}
+            for service, place in (("routing_v1", "region"), ("warehousing_v1", "warehouse")):
+                publication, table = read[service]
+                if due == KILLED:
+                    assert publication == before[service][0]
+                    assert table.equals(before[service][1])
+                    continue
+                assert publication.as_of == due
+                known = pd.concat([history, day.arrived(None, due).to_pandas()])
+                check(table, f"{place}_hours", recounted(known, f"{place}_id", due), "")
+                # 2024 has a 29 February: 11.11 lies 366 days after 11.11.
+                year_before = recounted(known, f"{place}_id", due - timedelta(days=366))
+                check(table, f"{place}_hours", year_before, "_year_before")
+    untouched = PeakDay(tmp_path / "untouched", shop_of(60_000))
+    store = untouched.prepare(until=REFRESHES[-1])
+    assert day.resource.store().verify().is_equal
+    for service in SERVICES:
+        assert day.read(service)[1].equals(untouched.read(service)[1])
+        assert store.published(service).as_of == REFRESHES[-1]
+
+
+def check(table: pa.Table, view: str, expected: pd.DataFrame, suffix: str) -> None:
+    """Compare what a planner has read with what was counted; who had nothing yet has zeros."""
+    found = table.to_pandas().set_index(expected.index.name)
+    for name in expected.columns.difference(["orders_lifetime", "shipped_lifetime"]):
+        column = found[f"{view}__{name}{suffix}"].astype("int64")
+        assert column.to_dict() == expected[name].reindex(column.index, fill_value=0).to_dict(), (name, suffix)
+    share = (expected.late_24h / expected.delivered_24h).reindex(found.index)
+    pd.testing.assert_series_equal(found[f"{view}__late_share_24h{suffix}"], share, check_names=False)
+
+
+def test_the_shop_has_a_schedule_of_peak_days_that_publishes_what_is_read_by_the_hour(tmp_path):
+    definitions = PeakDay(tmp_path, shop_of(60_000)).definitions
+    assert "every_two_hours_of_a_peak_day" in {each.name for each in definitions.schedules or ()}
+    job = definitions.resolve_job_def(PEAK_REFRESH)
+    made = {key.to_user_string() for key in job.asset_layer.executable_asset_keys}
+    read = {"region_hours", "warehouse_hours", "region_service", "region_cutoff", "sku_places", "sku_returns"}
+    stages = {f"{stage}/{view}" for stage in ("tiles", "ledger") for view in read}
+    assert made == {"events/events", *(f"services/{name}" for name in SERVICES), *stages}

@@ -34,12 +34,13 @@ def test_every_view_has_an_owner_and_says_what_it_is(view: FeatureView | JoinedV
     assert view.description.endswith(".")
 
 
-def test_the_views_are_about_six_kinds_of_entities() -> None:
+def test_the_views_are_about_seven_kinds_of_entities() -> None:
     assert {view.entity.keys for view in VIEWS} == {
         ("user_id",),
         ("sku_id",),
         ("category",),
         ("region_id",),
+        ("warehouse_id",),
         ("user_id", "category"),
         ("sku_id", "region_id"),
     }
@@ -58,11 +59,21 @@ def test_every_planted_local_drift_names_a_declared_segment() -> None:
     assert {(column.partition("__")[0], segment.partition("=")[0]) for column, _, segment in local} == declared
 
 
-def test_the_three_consumers_share_features_instead_of_repeating_them() -> None:
+def test_the_consumers_share_features_instead_of_repeating_them() -> None:
     read = {service.name: {feature.column for feature in REGISTRY.resolve(service)} for service in SERVICES}
+    planners = read.pop("warehousing_v1")
     assert set.intersection(*read.values()) == {"sku_returns__return_probability"}
     assert read["recommendation_v1"] & read["demand_v1"] >= {"sku_demand__units_28d"}
     assert read["demand_v1"] & read["routing_v1"] >= {"sku_places__units_28d", "region_service__order_profile_182d"}
+    assert {column.partition("__")[0] for column in planners} == {"warehouse_hours"}
+
+
+def test_regions_and_warehouses_answer_by_the_hour_the_same_questions() -> None:
+    names = [[feature.name for feature in view.features] for view in VIEWS if view.grain == "1h"]
+    assert len(names) == 2
+    assert names[0] == names[1]
+    now = {name for name in names[0] if not name.endswith("_year_before")}
+    assert {f"{name}_year_before" for name in now} == set(names[0]) - now
 
 
 def test_the_return_prior_is_read_by_the_return_probability_alone() -> None:

@@ -4,18 +4,28 @@ from __future__ import annotations
 
 import json
 from datetime import datetime, timezone
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
 
 from featurestore.calendar import SEASONS
 from featurestore.errors import DefinitionError
-from featurestore.spec import Count, SeasonWindow
+from featurestore.spec import Count, Distinct, SeasonWindow, YearBefore
 from featurestore.spec.aggregations import aggregation_document, aggregation_from
 from featurestore.timeline import GRAINS, Clock, Offset, from_us, to_us
 from tests.spec.definitions import view
 
-SHAPES = ("30d", "lifetime", "ytd", "mtd", Offset("30d", by="1y"), Offset("ytd", by="1y"), SeasonWindow("618", years=2))
+SHAPES = (
+    "30d",
+    "lifetime",
+    "ytd",
+    "mtd",
+    Offset("30d", by="1y"),
+    Offset("ytd", by="1y"),
+    SeasonWindow("618", years=2),
+    YearBefore("30d"),
+)
 
 
 def months_of(window: SeasonWindow, day: str, *, delay: int = 0) -> list[str]:
@@ -72,6 +82,33 @@ def test_occurrences_lie_about_a_year_apart_and_do_not_overlap(season: str, grai
     assert days.max() < 400
 
 
+def hours_of(window: YearBefore, as_of: str, *, delay: int = 0, zone: str = "Asia/Shanghai") -> str:
+    """The first and the last hour that a window holds, on the clock of a zone."""
+    clock = Clock("1h", zone)
+    instant = to_us(datetime.fromisoformat(as_of).replace(tzinfo=ZoneInfo(zone)))
+    (piece,) = clock.window(np.array([instant]), window, delay=delay)
+    assert piece.left
+    edges = [clock.start_us(int(steps[0])) for steps in (piece.left.steps, piece.right.steps)]
+    return " to ".join(f"{from_us(edge).astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M}" for edge in edges)
+
+
+def test_a_year_before_holds_the_same_hours_of_the_festivals_day() -> None:
+    assert hours_of(YearBefore("2h"), "2024-11-11T10:30") == "2023-11-11 08:00 to 2023-11-11 10:00"
+    # The day of the last hour decides: at midnight it is the day that has ended.
+    assert hours_of(YearBefore("24h"), "2024-11-12T00:00") == "2023-11-11 00:00 to 2023-11-12 00:00"
+    assert hours_of(YearBefore("24h"), "2024-02-10T00:00") == "2023-01-21 00:00 to 2023-01-22 00:00"
+    assert hours_of(YearBefore("24h"), "2024-03-01T00:00") == "2023-02-28 00:00 to 2023-03-01 00:00"
+    assert hours_of(YearBefore("2h"), "2024-11-12T10:30", delay=24) == "2023-11-11 08:00 to 2023-11-11 10:00"
+    # Clocks changed on 31 March 2024 and on 26 March 2023: the day after each is compared hour by hour.
+    assert hours_of(YearBefore("2h"), "2024-04-01T10:00", zone="Europe/Berlin") == "2023-04-01 08:00 to 2023-04-01 10:00"
+    assert hours_of(YearBefore("2h"), "2024-03-27T10:00", zone="Europe/Berlin") == "2023-03-27 08:00 to 2023-03-27 10:00"
+
+
+def test_a_year_before_knows_how_far_it_looks_back_at_most() -> None:
+    assert (YearBefore("24h").length_hours, YearBefore("24h").look_back_hours) == (24, 24 + 385 * 24)
+    assert YearBefore("lifetime").look_back_hours is None
+
+
 def test_windows_survive_their_json_form() -> None:
     declared = Count("n", windows=SHAPES)
     text = json.dumps(aggregation_document(declared))
@@ -84,6 +121,7 @@ def test_windows_survive_their_json_form() -> None:
         "n_30d_offset_1y",
         "n_ytd_offset_1y",
         "n_618_2y",
+        "n_30d_year_before",
     ]
 
 
@@ -108,3 +146,11 @@ def test_windows_that_the_grain_or_the_aggregation_cannot_take_are_refused() -> 
         Count("n", windows=(Offset("30d", by="1y"), Offset("30d", by="1y")))
     with pytest.raises(DefinitionError, match="'ytd'"):
         Count("n", windows=("qtd",))
+    with pytest.raises(DefinitionError, match="grain='1h'"):
+        view("activity", Count("n", windows=(YearBefore("2h"),)))
+    with pytest.raises(DefinitionError, match="not a window"):
+        YearBefore("2 hours")
+    with pytest.raises(DefinitionError, match=r"YearBefore takes a length.*Offset"):
+        YearBefore(Offset("2h", by="1y"))  # type: ignore[arg-type]
+    with pytest.raises(DefinitionError, match="one length"):
+        Distinct("n", "category", windows=(YearBefore("ytd"),))

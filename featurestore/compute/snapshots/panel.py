@@ -5,10 +5,14 @@ panel, whoever joins or leaves. Sums over more than a year are taken over the mo
 from longer ago than a year are not seen: as a history grows, these levels move by construction, what enters them does not.
 A value that forgets is a level as far as it remembers: a decayed sum of up to 36 days of half-life, whatever its window.
 
-Windows of another shape: an ``Offset`` of up to a year is scored as it is, from the month on whose whole look-back, offset
-included, lies inside the history. The others are taken over the month like long ones: at a month's end ``"mtd"`` is always
-empty and ``"ytd"`` is in December, and a season's level stands still until the next occurrence moves it, while the month in
-which a measure changes shows it at once.
+Windows of another shape: an ``Offset`` or ``YearBefore`` of up to a year is scored as it is, from the month on whose whole
+look-back, offset included, lies inside the history. The others are taken over the month like long ones: at a month's end
+``"mtd"`` is always empty and ``"ytd"`` is in December, and a season's level stands still until the next occurrence moves it,
+while the month in which a measure changes shows it at once.
+
+What is planned with from hour to hour has no monthly level: in a view that counts by the hour or by the event, windows of up to
+a day are left out, since the last hours of a month say nothing of it, and so is each ``YearBefore``, which was the present
+once. A derived feature is left out where all that it reads is.
 """
 
 from __future__ import annotations
@@ -28,7 +32,8 @@ from featurestore.compute.windows.derive import Parameters, derive, needed_featu
 from featurestore.compute.windows.totals import sorted_order
 from featurestore.compute.windows.view_query import ViewQuery
 from featurestore.spec.document import digest, fingerprint
-from featurestore.spec.view import Feature
+from featurestore.spec.view import Feature, FeatureView
+from featurestore.spec.windows import YearBefore
 from featurestore.timeline import DAY_US, HOUR_US, Month, Window
 
 ACTIVE_DAYS = 90
@@ -61,6 +66,10 @@ class Panel:
     def _hash(self) -> np.ndarray:
         return stable_hash(self._dictionary.columns)
 
+    @cached_property
+    def _scored(self) -> list[Feature]:
+        return scored_features(self._query.view)
+
     def has_history(self, month: Month) -> bool:
         """Whether the view has events in or before a month."""
         return any(first <= month for first in self._query.state.tile_digests)
@@ -73,6 +82,8 @@ class Panel:
         uses = {use.calibration for f in state.view.features if f.expression for use in f.expression.calibrated}
         versions = [v.version for name in sorted(uses) for v in self._parameters(name) if v.start_us < at_us <= v.end_us]
         made_from = [FORMAT, fingerprint(state.view), state.layout.timezone, str(month), self._size, tiles, versions]
+        if len(self._scored) < len(state.view.features):
+            made_from += [[feature.name for feature in self._scored]]
         if state.view.forecasts:
             made_us = forecast_at_us(state.view, state.clock, month)
             made_from += [
@@ -85,8 +96,9 @@ class Panel:
         """Compute the features of the month's panel at the first instant of the next month.
 
         Returns:
-            The key columns, then one column per feature named ``view__feature``; field metadata ``full_since`` (first month
-            whose window lies inside the history) and ``scored_on`` (``inflow`` where the window is the month).
+            The key columns, then one column per feature that has a monthly level, named ``view__feature``; field metadata
+            ``full_since`` (first month whose window lies inside the history) and ``scored_on`` (``inflow`` where the window is
+            the month).
         """
         query, state = self._query, self._query.state
         interval = month.interval(state.layout.timezone)
@@ -94,18 +106,20 @@ class Panel:
         active = query.reader.active_codes(left, right)
         chosen = active[np.argsort(self._hash[active], kind="stable")[: self._size]]
         as_of_us = np.full(len(chosen), interval.end_us)
-        features = [_monthly(feature, month.window(state.clock)) for feature in query.view.features]
+        needed = needed_features(query.view, self._scored)
+        features = [_monthly(feature, month.window(state.clock)) for feature in needed]
         levels = replace(query, features=tuple(feature for feature in features if not _is_inflow(feature)))
         order = sorted_order(chosen, as_of_us)
         values = levels.base_columns(chosen[order], as_of_us)
-        inflows = [own for own, feature in zip(query.view.features, features, strict=True) if _is_inflow(feature)]
+        inflows = [own for own, feature in zip(needed, features, strict=True) if _is_inflow(feature)]
         values |= inflow_columns(query, inflows, chosen[order], month)
         # A decision about this month's audit comes behind it: the snapshot reads what was in force just before.
         derive(values, features, as_of_us=as_of_us - 1, parameters=self._parameters)
         keys = [column.take(pa.array(chosen[order])) for column in self._dictionary.columns]
         fields = [pa.field(name, key.type) for name, key in zip(query.view.entity.keys, keys, strict=True)]
-        fields += [self._field(feature, values[feature.name].type, features, month) for feature in features]
-        return pa.table([*keys, *(values[feature.name] for feature in features)], schema=pa.schema(fields))
+        scored = [feature for own, feature in zip(needed, features, strict=True) if own in self._scored]
+        fields += [self._field(feature, values[feature.name].type, features, month) for feature in scored]
+        return pa.table([*keys, *(values[feature.name] for feature in scored)], schema=pa.schema(fields))
 
     def forecasts(self, month: Month) -> dict[str, pa.Table]:
         """Compute the forecasts whose outcomes became known within the month: column to rows, as ``forecast_rows``."""
@@ -128,6 +142,22 @@ class Panel:
         if full:
             metadata["full_since"] = max(full).first_day.isoformat()
         return pa.field(feature.column, kind, metadata=metadata)
+
+
+def scored_features(view: FeatureView) -> list[Feature]:
+    """List the features of a view that have a monthly level, in the view's order."""
+    return [feature for feature in view.features if _is_scored(feature, view)]
+
+
+def _is_scored(feature: Feature, view: FeatureView) -> bool:
+    """Whether a feature has a monthly level, which what is read from hour to hour has not."""
+    if feature.expression:
+        read = feature.expression.columns
+        return not read or any(_is_scored(view.feature(name), view) for name in read)
+    if view.grain == "1d" or feature.window is None:
+        return True
+    hours = feature.window.length_hours
+    return not isinstance(feature.window, YearBefore) and (hours is None or hours > 24)
 
 
 def _monthly(feature: Feature, month: Window) -> Feature:

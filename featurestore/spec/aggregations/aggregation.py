@@ -9,7 +9,7 @@ from typing import ClassVar
 from featurestore.errors import DefinitionError, did_you_mean
 from featurestore.spec.expression import parse
 from featurestore.spec.names import checked_name
-from featurestore.spec.windows import DeclaredWindow, SeasonWindow, read_window
+from featurestore.spec.windows import DeclaredWindow, SeasonWindow, YearBefore, read_window
 from featurestore.timeline import AnyWindow, Offset, ToDate, Window
 
 
@@ -20,11 +20,11 @@ class Aggregation:
     Args:
         name: Start of the feature names; ``buys`` over ``30d`` becomes ``buys_30d``.
         windows: Lengths such as ``"30d"`` or ``"lifetime"``, ``"ytd"`` and ``"mtd"`` (the business year or month to date),
-            ``Offset`` and ``SeasonWindow`` objects. None given: lifetime, and no suffix.
+            ``Offset``, ``SeasonWindow`` and ``YearBefore`` objects. None given: lifetime, and no suffix.
         where: SQL condition over the source's columns; rows for which it is not true do not count.
     """
 
-    ACCEPTED_WINDOWS: ClassVar[tuple[type, ...]] = (Window, ToDate, Offset, SeasonWindow)
+    ACCEPTED_WINDOWS: ClassVar[tuple[type, ...]] = (Window, ToDate, Offset, SeasonWindow, YearBefore)
     # What only reading depends on: the running totals stay when it changes.
     FIELDS_READ_LATER: ClassVar[frozenset[str]] = frozenset({"name", "windows"})
 

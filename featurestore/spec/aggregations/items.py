@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from featurestore.errors import DefinitionError
 from featurestore.spec.aggregations.aggregation import ColumnAggregation
+from featurestore.spec.windows import YearBefore
 from featurestore.timeline import Offset, ToDate, Window, parse_window
 
 # Below it, buckets are finer than a float of 32 bits is worth; above it, neighbouring ones differ by a factor of three.
@@ -20,13 +21,13 @@ class Distinct(ColumnAggregation):
     Its running totals are made for the windows that it declares: another window computes the view anew.
     """
 
-    ACCEPTED_WINDOWS = (Window, Offset)
+    ACCEPTED_WINDOWS = (Window, Offset, YearBefore)
     FIELDS_READ_LATER = frozenset({"name"})
 
     def __post_init__(self) -> None:
         super().__post_init__()
         for _, window in self.outputs():
-            if isinstance(window, Offset) and isinstance(parse_window(window.window), ToDate):
+            if isinstance(window, Offset | YearBefore) and isinstance(parse_window(window.window), ToDate):
                 raise DefinitionError(
                     f"Distinct {self.name!r} cannot look back over {window!r}: it takes windows of one length, such as '30d'."
                 )

@@ -35,6 +35,7 @@ from featurestore.spec import (
     Sum,
     Trend,
     Var,
+    YearBefore,
 )
 from featurestore.timeline import Clock, Month, Offset, from_us
 from tests.compute.world import SOURCE, ask, at, commit_events, event
@@ -111,7 +112,7 @@ def test_windows_over_a_year_are_taken_over_the_month_and_say_so(layout) -> None
 
 
 def test_windows_of_other_shapes_are_levels_with_their_whole_look_back_or_the_months_inflow(layout) -> None:
-    windows = (Offset("30d", by="1y"), Offset("2y", by="30d"), "ytd", "mtd", SeasonWindow("618", years=1))
+    windows = (Offset("30d", by="1y"), Offset("2y", by="30d"), "ytd", "mtd", SeasonWindow("618", years=1), YearBefore("30d"))
     view = make_view(
         aggregations=[
             Count("n", windows=("30d", *windows)),
@@ -123,7 +124,8 @@ def test_windows_of_other_shapes_are_levels_with_their_whole_look_back_or_the_mo
     snapshot = panel(layout, view).snapshot(MARCH)
     users = snapshot["user_id"].to_pylist()
     expected = answer_at(layout, view, users, MARCH.interval(ZONE).end_us)
-    assert snapshot["activity__growth"].to_pylist() == expected["activity__growth"].to_pylist()
+    for name in ("growth", "n_30d_year_before"):
+        assert snapshot[f"activity__{name}"].to_pylist() == expected[f"activity__{name}"].to_pylist()
     inflow = snapshot["activity__n_mtd"].to_pylist()
     assert any(inflow)
     assert not any(expected["activity__n_mtd"].to_pylist())
@@ -134,11 +136,22 @@ def test_windows_of_other_shapes_are_levels_with_their_whole_look_back_or_the_mo
         **{f"n_{text}": b"inflow" for text in ("2y_offset_30d", "ytd", "mtd", "618_1y")},
         "category_mtd": b"within a year",
     }
-    assert [metadata[name][b"full_since"] for name in ("n_30d", "n_30d_offset_1y", "growth")] == [
+    assert [metadata[name][b"full_since"] for name in ("n_30d", "n_30d_offset_1y", "n_30d_year_before", "growth")] == [
         b"2021-01-01",
         b"2022-01-01",
+        b"2022-02-01",
         b"2022-01-01",
     ]
+
+
+def test_what_is_planned_with_by_the_hour_has_no_monthly_level(layout) -> None:
+    counts = Count("n", windows=("2h", "24h", "25h", "lifetime", YearBefore("2h"), YearBefore("30d")))
+    derived = [Derived("now", "n_2h / nullif(n_2h_year_before, 0)"), Derived("rush", "n_2h / nullif(n_lifetime, 0)")]
+    snapshot = panel(layout, make_view(grain="1h", aggregations=[counts], derived=derived)).snapshot(MARCH)
+    assert snapshot.column_names == ["user_id", *(f"activity__{name}" for name in ("n_25h", "n_lifetime", "rush"))]
+    last_day = Count("n", windows=("1d", YearBefore("1d")))
+    daily = panel(layout, make_view(aggregations=[last_day], derived=[])).snapshot(MARCH)
+    assert daily.column_names == ["user_id", "activity__n_1d", "activity__n_1d_year_before"]
 
 
 def test_a_feature_names_the_month_since_which_its_window_lies_inside_the_history(layout) -> None:

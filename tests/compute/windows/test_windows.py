@@ -32,6 +32,7 @@ from featurestore.spec import (
     Sum,
     Trend,
     Var,
+    YearBefore,
 )
 from featurestore.timeline import Offset
 from tests.compute import oracle
@@ -50,6 +51,10 @@ WINDOWS: tuple[oracle.Window, ...] = (
     SeasonWindow("spring_festival", years=2),
     SeasonWindow("after_spring_festival", years=9),
     SeasonWindow("618", years=1),
+    YearBefore("30d"),
+    YearBefore("1d"),
+    YearBefore("lifetime"),
+    YearBefore("ytd"),
 )
 
 
@@ -76,7 +81,7 @@ FORMS: dict[Aggregation, Callable] = {
 
 
 MEDIAN = Quantile("median", "amount_cents", q=0.5, error=0.02, windows=WINDOWS)
-KINDS = Distinct("kinds", "category", windows=("1y", Offset("30d", by="1y"), Offset("lifetime", by="90d")))
+KINDS = Distinct("kinds", "category", windows=("1y", Offset("30d", by="1y"), Offset("lifetime", by="90d"), YearBefore("30d")))
 
 
 def make_view(grain: str = "1d", *more: Aggregation, **options) -> FeatureView:
@@ -92,7 +97,7 @@ def make_spine(seed: int, zone: str) -> list[dict]:
     edges = [
         datetime(year, month, day, tzinfo=ZoneInfo(zone)) + timedelta(microseconds=int(shift))
         for year in (2020, 2021, 2022, 2023)
-        for month, day in [(1, 1), (2, 1), (3, 1), (6, 15), (7, 1), (11, 11), (12, 1)]
+        for month, day in [(1, 1), (1, 25), (2, 1), (2, 15), (3, 1), (6, 15), (7, 1), (11, 11), (12, 1), (12, 25)]
         for shift in [rng.choice([-1, 0, 1, 3_600_000_000])]
     ]
     leap = [datetime(2020, 2, 29, 13, tzinfo=ZoneInfo(zone)), datetime(2021, 2, 28, 13, tzinfo=ZoneInfo(zone))]
