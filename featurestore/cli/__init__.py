@@ -7,6 +7,7 @@ opening     modules of definitions and stores
 rows        files of rows, in and out
 store       apply, ingest, materialize, verify, get, publish, status
 drift       audit, recalibrate, rollback
+upgrade     upgrade
 demo        the whole path on a made-up or a real data set: the one command that needs the pipelines extra
 """
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 import featurestore
-from featurestore.cli import demo, drift, screen, store
+from featurestore.cli import demo, drift, screen, store, upgrade
 from featurestore.errors import FeatureStoreError
 
 app = typer.Typer(
@@ -34,6 +34,7 @@ for command in (
     drift.recalibrate,
     drift.rollback,
     store.status,
+    upgrade.upgrade,
 ):
     app.command()(command)
 
