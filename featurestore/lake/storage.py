@@ -98,16 +98,17 @@ class LocalStorage:
     """Files on a local disk, or on a file system that is mounted like one and has locks and hard links."""
 
     def __init__(self) -> None:
-        self._closed: dict[Path, str] = {}
+        self._closed: dict[Path, tuple[str, Path]] = {}
 
-    def close_for_writing(self, root: Path, why: str) -> None:
+    def close_for_writing(self, root: Path, why: str, *, but: Path) -> None:
         """Refuse to write below a folder from now on.
 
         Args:
             root: The folder.
             why: What the error says, with what to do.
+            but: A folder below it that stays open: what readers lay aside.
         """
-        self._closed[root] = why
+        self._closed[root] = why, but
 
     def open_for_writing(self, root: Path) -> None:
         """Take back ``close_for_writing``."""
@@ -115,8 +116,8 @@ class LocalStorage:
 
     def check_open(self, path: Path) -> None:
         """Raise StoreError if nothing may be written at an address."""
-        for root, why in self._closed.items():
-            if path.is_relative_to(root):
+        for root, (why, but) in self._closed.items():
+            if path.is_relative_to(root) and not path.is_relative_to(but):
                 raise StoreError(why)
 
     def get(self, path: Path) -> Stored:
