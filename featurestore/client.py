@@ -42,6 +42,7 @@ from featurestore.operations.queries import batch_query, training_query
 from featurestore.operations.recalibrating import outlooks, recalibrate_store, roll_back
 from featurestore.operations.reporting import alerts_of, digest, write_distributions, write_page, write_report, write_timeline
 from featurestore.operations.status import StoreStatus, store_status
+from featurestore.operations.upgrading import UpgradeReport, upgrade
 from featurestore.operations.vacuuming import RETENTION_HOURS, VacuumReport, vacuum_store
 from featurestore.spec.document import Definition
 from featurestore.spec.plan import Plan
@@ -551,6 +552,22 @@ class FeatureStore:
             kinds: Kinds of tables (``events``, ``ledger``, ...); all by default.
         """
         return vacuum_store(self.layout, self.registry, retention_hours=retention_hours, kinds=kinds)
+
+    def upgrade(self, *, dry_run: bool = False) -> UpgradeReport:
+        """Bring the store to the newest version of the format that this featurestore writes; idempotent.
+
+        Nothing else may write to the store meanwhile. Programs that do not know the new version refuse the store afterwards, or
+        only read it, and say which featurestore to install. Without it the store stays as it is and is read and written all the
+        same. Killed in the middle, the store is one of the old version, and the same call goes on.
+
+        Args:
+            dry_run: Whether only to tell which migrations apply, and why.
+
+        Raises:
+            CommitConflictError: another process is upgrading it.
+            StoreError: a newer featurestore changed the store so that this one must not write to it.
+        """
+        return upgrade(self.layout, dry_run=dry_run)
 
     def status(self) -> StoreStatus:
         """Describe what is in the store, what is missing, which drifts are open and which calibrations are in force."""

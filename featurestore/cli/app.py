@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 import featurestore
-from featurestore.cli import definitions, demo, drift, quarantine, screen, store
+from featurestore.cli import definitions, demo, drift, quarantine, screen, store, upgrade
 from featurestore.errors import FeatureStoreError
 
 app = typer.Typer(
@@ -39,6 +39,7 @@ for command in (
     drift.rollback,
     store.status,
     store.vacuum,
+    upgrade.upgrade,
 ):
     app.command(options_metavar=REQUIRED.get(command.__name__, "[OPTIONS]"))(command)
 

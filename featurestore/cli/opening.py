@@ -12,9 +12,8 @@ from types import ModuleType
 
 from featurestore.client import FeatureStore
 from featurestore.errors import DefinitionError, StoreError
+from featurestore.lake.layout import STORE_FILE
 from featurestore.spec.document import Definition
-
-STORE_FILE = "store.json"
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -10,6 +9,7 @@ from typing import TypeVar
 import pyarrow as pa
 
 from featurestore.errors import SpineError, did_you_mean
+from featurestore.lake.whole_file import atomic_file
 
 Action = TypeVar("Action")
 
@@ -36,13 +36,11 @@ def write_rows(table: pa.Table, path: Path) -> None:
         SpineError: the ending is another, or CSV was asked for a list column.
     """
     write = writer_for(path)
-    staged = path.with_name(f".{path.name}.part")
-    path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        write(table, staged)
+        with atomic_file(path) as aside:
+            write(table, aside)
     except pa.ArrowInvalid as error:
         raise SpineError(f"{path} cannot be written: {error}. Parquet holds every type.") from error
-    os.replace(staged, path)
 
 
 def writer_for(path: Path) -> Callable[[pa.Table, Path], None]:

@@ -19,11 +19,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from featurestore.errors import CommitConflictError, StoreError
-from featurestore.lake.parquet import read_parquet, write_parquet
+from featurestore.lake.arrow_parquet import read_parquet, write_parquet
+from featurestore.lake.retry import retried
+from featurestore.lake.storage import STORAGE
 from featurestore.lake.table import Table, commit, describe, stage
 
 UNKNOWN = -1
-_ATTEMPTS = 20
 
 
 class _Ranks:
@@ -163,7 +164,8 @@ def extend_keys(path: Path, types: Sequence[str], keys: Sequence[pa.Array]) -> K
         CommitConflictError: other writers were faster again and again.
     """
     place = _table_path(path, types)
-    for _ in range(_ATTEMPTS):
+
+    def step() -> KeyDictionary:
         table = Table.open(place)
         before = load_keys(path, types, table=table)
         after = before.extended(keys)
@@ -176,10 +178,11 @@ def extend_keys(path: Path, types: Sequence[str], keys: Sequence[pa.Array]) -> K
         try:
             commit(place, add=[describe(file, {})], read_version=table.version, message=f"{added.num_rows} keys")
         except CommitConflictError:
-            file.unlink()
-            continue
+            STORAGE.delete(file)
+            raise
         return after
-    raise CommitConflictError(f"Other writers kept extending the keys in {path}. Make the call again.")
+
+    return retried(step, gave_up=f"Other writers kept extending the keys in {path}. Make the call again.")
 
 
 def _table_path(path: Path, types: Sequence[str]) -> Path:

@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from featurestore.lake.arrow_parquet import read_parquet
 from featurestore.lake.layout import Layout
-from featurestore.lake.parquet import read_parquet
 from featurestore.lake.table import CommittedFile, Table, parquet_scan_sql
 from featurestore.spec.document import digest, ledger_fingerprint
 from featurestore.spec.view import FeatureView

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from featurestore.errors import DefinitionError, MissingExtraError, how_to_install
+from featurestore.lake.whole_file import atomic_file
 from featurestore.timeline import Month
 
 Progress = Callable[[Month, int], None]
@@ -76,7 +76,6 @@ def write_months(
         )
     rows = {month: events.slice(start, end - start) for month, start, end in zip(span, edges[:-1], edges[1:], strict=True)}
     target = Path(folder)
-    target.mkdir(parents=True, exist_ok=True)
     paths = []
     for month in wanted:
         paths.append(_write(rows[month].cast(schema), target / f"{month}.parquet"))
@@ -88,7 +87,6 @@ def write_months(
 def _write(table: pa.Table, path: Path) -> Path:
     import pyarrow.parquet as pq
 
-    aside = path.with_name(f".{path.name}.tmp")
-    pq.write_table(table, aside, compression="zstd", compression_level=3, data_page_version="2.0")
-    os.replace(aside, path)
+    with atomic_file(path) as aside:
+        pq.write_table(table, aside, compression="zstd", compression_level=3, data_page_version="2.0")
     return path

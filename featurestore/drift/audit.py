@@ -34,7 +34,7 @@ from featurestore.drift.reporting.evidently_report import WrittenReport, write_r
 from featurestore.drift.sketches.edges import EdgeSet
 from featurestore.drift.sketches.segments import Places
 from featurestore.errors import FeatureStoreError
-from featurestore.lake.parquet import read_parquet, write_parquet
+from featurestore.lake.arrow_parquet import read_parquet, write_parquet
 from featurestore.lake.table import CommittedFile, Table, commit, describe, stage
 from featurestore.spec.document import digest
 from featurestore.timeline import Month

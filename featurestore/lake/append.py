@@ -5,14 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from featurestore.errors import CommitConflictError
+from featurestore.lake.query_parquet import absorbed, write_sorted
+from featurestore.lake.retry import retried
 from featurestore.lake.table import Table, commit, parquet_scan_sql
-from featurestore.lake.write import absorbed, write_sorted
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-_ATTEMPTS = 20
 _MARK = "append"
 
 
@@ -32,9 +31,8 @@ def append_unseen(session: DuckDBPyConnection, rows: str, *, path: Path, same: s
     Raises:
         CommitConflictError: others kept committing.
     """
-    if not _count(session, rows):
-        return
-    for _ in range(_ATTEMPTS):
+
+    def step() -> None:
         table = Table.open(path)
         files = table.files()
         known = f" ANTI JOIN {parquet_scan_sql(files)} old ON {same}" if files else ""
@@ -45,12 +43,10 @@ def append_unseen(session: DuckDBPyConnection, rows: str, *, path: Path, same: s
         merged = absorbed(files, count)
         sql = f"FROM unseen UNION ALL BY NAME FROM {parquet_scan_sql(merged)}" if merged else "FROM unseen"
         staged = write_sorted(session, sql, table=path, partition={}, order_by=order_by)
-        try:
-            commit(path, add=[staged] if staged else [], remove=merged, marks={_MARK: (table.mark(_MARK) or 0) + 1})
-        except CommitConflictError:
-            continue
-        return
-    raise CommitConflictError(f"{path} was committed to by others {_ATTEMPTS} times in a row. Make the call again.")
+        commit(path, add=[staged] if staged else [], remove=merged, marks={_MARK: (table.mark(_MARK) or 0) + 1})
+
+    if _count(session, rows):
+        retried(step)
 
 
 def _count(session: DuckDBPyConnection, table: str) -> int:

@@ -13,8 +13,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from featurestore.lake.arrow_parquet import read_parquet, write_parquet
 from featurestore.lake.layout import Layout
-from featurestore.lake.parquet import read_parquet, write_parquet
 from featurestore.lake.session import connect, quote
 from featurestore.lake.table import CommittedFile, Table, commit, describe, parquet_scan_sql, stage
 from featurestore.spec.document import digest

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import uuid
 from collections.abc import Iterable, Mapping
@@ -17,6 +16,7 @@ import pyarrow as pa
 from featurestore.errors import StoreError
 from featurestore.lake.footer import read_footer
 from featurestore.lake.session import literals
+from featurestore.lake.storage import STORAGE
 
 _PARTITION_VALUE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
@@ -109,17 +109,7 @@ def stage(path: Path, partition: Mapping[str, str], name: str | None = None) -> 
                 f"{value!r} cannot be a value of the partition column {column!r}: use letters, digits, '_', '.', '-'."
             )
         folder = folder / f"{column}={value}"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder / f"{name or uuid.uuid4().hex}.parquet"
-
-
-def sync(path: Path) -> None:
-    """Flush a file to the disk: a commit must not name bytes that a power cut can still lose."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    return STORAGE.place(folder / f"{name or uuid.uuid4().hex}.parquet")
 
 
 def describe(file_path: Path, partition: Mapping[str, str]) -> StagedFile:

@@ -1,6 +1,6 @@
 """A store's directories: the only place that knows where things lie.
 
-store.json            format and business time zone, written once
+store.json            versions of the format and business time zone, written once and by ``upgrade``
 registry.json         definitions
 landing/<source>/     files that wait for ``ingest()``, unless the source names another folder
 lake/<kind>/<name>/   Delta tables: events, superseded, quarantine, keys, tiles, ledger, snapshots, sketches, scores,
@@ -17,26 +17,23 @@ known/<view>/         late rows, for as-known answers; derived, may be deleted a
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
-import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from featurestore.errors import StoreError
+from featurestore.errors import CommitConflictError, StoreError
+from featurestore.lake.json_files import json_bytes, read_json
+from featurestore.lake.storage import STORAGE
+from featurestore.lake.store_format import NEW, StoreRecord
+from featurestore.lake.whole_file import scratch_folder
 from featurestore.spec.names import checked_name
 from featurestore.spec.source import EventSource
 from featurestore.timeline import zone_of
 
-FORMAT = 1
 DEFAULT_TIMEZONE = "UTC"
-_SPILL_KEPT_S = 2 * 24 * 3600
-_STORE_FILE = "store.json"
+STORE_FILE = "store.json"
 _WELCOME_BEFORE_A_STORE = {"README.md", ".gitignore", "landing"}
 
 
@@ -162,113 +159,65 @@ class Layout:
 def create_or_open(root: str | os.PathLike[str], *, timezone: str | None = None) -> Layout:
     """Open the store in a directory, or create one there.
 
+    A store that a newer featurestore changed so that this one must not write to it is opened for reading: every call that would
+    change it raises StoreError.
+
     Args:
         root: Directory; created when missing. It may hold a README.md, a .gitignore and a landing folder before.
         timezone: Business time zone. ``None`` means the recorded one, UTC for a new store.
 
     Raises:
-        StoreError: the directory holds something else, its store.json is damaged, or the store has another time zone.
+        StoreError: the directory holds something else, its store.json is damaged, the store has another time zone, or a newer
+            featurestore changed it so that this one cannot read it.
         DefinitionError: the time zone is unknown.
     """
     folder = Path(root).expanduser().resolve()
-    record = folder / _STORE_FILE
+    path = folder / STORE_FILE
     if timezone is not None:
         zone_of(timezone)
-    if not record.exists():
+    if not path.exists():
         _check_free(folder)
         _create(folder, timezone or DEFAULT_TIMEZONE)
-    found = read_json(record)
-    if not isinstance(found, dict) or found.get("format") != FORMAT or not isinstance(found.get("timezone"), str):
+    record = StoreRecord.parse(path, read_json(path))
+    record.check_readable(path)
+    if timezone is not None and timezone != record.timezone:
         raise StoreError(
-            f"{record} says {found!r}; this version reads {{'format': {FORMAT}, 'timezone': ...}}. "
-            "Restore the file, or open the store with the version that wrote it."
-        )
-    if timezone is not None and timezone != found["timezone"]:
-        raise StoreError(
-            f"The store {folder} was created with timezone={found['timezone']!r} and cannot be opened with {timezone!r}: "
+            f"The store {folder} was created with timezone={record.timezone!r} and cannot be opened with {timezone!r}: "
             "its months and days are cut in that zone. Open it without timezone=, or create another store."
         )
-    return Layout(folder, found["timezone"])
+    layout, refusal = Layout(folder, record.timezone), record.refuses_writing(path)
+    if refusal is None:
+        STORAGE.open_for_writing(folder)
+    else:
+        STORAGE.close_for_writing(folder, refusal, but=layout.spill)
+    return layout
 
 
 @contextmanager
 def spill_folder(layout: Layout) -> Iterator[Path]:
     """Make a folder for one session's overflow, and remove it afterwards, together with those of crashed sessions."""
-    layout.spill.mkdir(exist_ok=True)
-    for left in layout.spill.iterdir():
-        with suppress(FileNotFoundError):  # another session was faster
-            if time.time() - left.stat().st_mtime > _SPILL_KEPT_S:
-                shutil.rmtree(left, ignore_errors=True)
-    with tempfile.TemporaryDirectory(dir=layout.spill, ignore_cleanup_errors=True) as folder:
-        yield Path(folder)
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Replace a JSON file atomically: a reader sees the old content or the new one, also after a crash."""
-    staged = _write_aside(path, value)
-    os.replace(staged, path)
-    _sync_folder(path.parent)
-
-
-def read_json(path: Path) -> Any:
-    """Read a JSON file.
-
-    Raises:
-        StoreError: it is missing or is not JSON.
-    """
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise StoreError(f"{path} is missing. Restore it from a backup.") from error
-    except (ValueError, OSError) as error:
-        raise StoreError(f"{path} cannot be read as JSON ({error}). Restore it from a backup.") from error
+    with scratch_folder(layout.spill) as folder:
+        yield folder
 
 
 def _create(folder: Path, timezone: str) -> None:
-    """Write store.json unless another process was faster: the link fails when the name exists."""
-    record = folder / _STORE_FILE
-    staged = _write_aside(record, {"format": FORMAT, "timezone": timezone})
-    try:
-        os.link(staged, record)
-    except FileExistsError:
-        return
-    finally:
-        staged.unlink()
-    _sync_folder(folder)
+    """Write store.json unless another process was faster."""
+    with suppress(CommitConflictError):
+        STORAGE.create(folder / STORE_FILE, json_bytes(NEW.document() | {"timezone": timezone}))
 
 
 def _check_free(folder: Path) -> None:
     if not folder.exists():
-        folder.mkdir(parents=True, exist_ok=True)
         return
     if not folder.is_dir():
         raise StoreError(f"{folder} is a file. Give the store a directory.")
     foreign = sorted(
         entry.name
         for entry in folder.iterdir()
-        if entry.name not in _WELCOME_BEFORE_A_STORE and not entry.name.startswith(f".{_STORE_FILE}")
+        if entry.name not in _WELCOME_BEFORE_A_STORE and not entry.name.startswith(f".{STORE_FILE}")
     )
     if foreign:
         raise StoreError(
-            f"{folder} is not a store: it has no {_STORE_FILE} but holds {', '.join(foreign[:5])}. "
+            f"{folder} is not a store: it has no {STORE_FILE} but holds {', '.join(foreign[:5])}. "
             "Give the store an empty directory, or one that does not exist."
         )
-
-
-def _write_aside(path: Path, value: Any) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        json.dump(value, file, indent=2, ensure_ascii=False, allow_nan=False)
-        file.write("\n")
-        file.flush()
-        os.fsync(file.fileno())
-    return Path(name)
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

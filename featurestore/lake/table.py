@@ -11,22 +11,23 @@ two first-time writers of the same partition both succeed.
 from __future__ import annotations
 
 import json
-import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 
 from featurestore.errors import CommitConflictError, StoreError
-from featurestore.lake.files import CommittedFile, StagedFile, committed_files, describe, parquet_scan_sql, stage, sync
+from featurestore.lake.files import CommittedFile, StagedFile, committed_files, describe, parquet_scan_sql, stage
 from featurestore.lake.newest import NewestVersions
+from featurestore.lake.retry import retried
+from featurestore.lake.storage import STORAGE
 
 __all__ = ["CommittedFile", "StagedFile", "Table", "commit", "describe", "parquet_scan_sql", "stage"]
 
-_ATTEMPTS = 30
 _READABLE_FEATURES = {"timestampNtz"}
+_Result = TypeVar("_Result")
 
 
 class Table:
@@ -143,17 +144,36 @@ def commit(
         CommitConflictError: another writer took a mark, removed a file that we remove, or changed a partition.
         StoreError: a file's columns differ from the table's.
     """
-    for attempt in range(_ATTEMPTS):
+
+    def step() -> int:
         table = Table._read(path, None)  # its own: committing moves it on
         _check_marks(table, marks or {})
         _check_partitions(table, read_version, [*(file.partition for file in add), *(file.partition for file in remove)])
         new, gone = _difference(table, add, remove)
         if not new and not gone and not marks:
             return table.version
-        if _try_commit(table, new, gone, partition_by, marks or {}, message, schema):
-            return table.version + 1
-        time.sleep(random.uniform(0.0, 0.02 * 2 ** min(attempt, 5)))  # noqa: S311 (spreads writers, no secret)
-    raise CommitConflictError(f"{path} was committed to by others {_ATTEMPTS} times in a row. Make the call again.")
+        _commit_on(table, new, gone, partition_by, marks or {}, message, schema)
+        return table.version + 1
+
+    STORAGE.check_open(path)
+    return retried(step, on=_OvertakenError, gave_up=f"{path} was committed to by others again and again. Make the call again.")
+
+
+def in_log(path: Path, write: Callable[[], _Result]) -> _Result:
+    """Let deltalake write to a table's log: every entry and every checkpoint of a store is written inside this call.
+
+    deltalake flushes neither an entry nor its folder, so after a power cut the last commits may be missing, each as a whole.
+
+    Args:
+        path: The table's folder; made when missing.
+        write: Calls deltalake.
+    """
+    STORAGE.place(path / "_delta_log")
+    return write()
+
+
+class _OvertakenError(CommitConflictError):
+    """Another writer committed between reading and committing; what was decided may still hold."""
 
 
 def leave_log() -> dict[str, Any]:
@@ -206,7 +226,7 @@ def _difference(
     return [(name, file) for name, file in wanted.items() if name not in committed], gone
 
 
-def _try_commit(
+def _commit_on(
     table: Table,
     new: Sequence[tuple[str, StagedFile]],
     gone: Sequence[CommittedFile],
@@ -214,8 +234,8 @@ def _try_commit(
     marks: Mapping[str, int],
     message: str,
     schema: pa.Schema | None,
-) -> bool:
-    """Commit on exactly this snapshot; ``False`` when another writer was faster."""
+) -> None:
+    """Commit on exactly this snapshot, or raise _OvertakenError when another writer was faster."""
     from deltalake import CommitProperties, Transaction
     from deltalake.exceptions import CommitFailedError, DeltaError
     from deltalake.transaction import AddAction, RemoveAction, create_table_with_add_actions
@@ -224,37 +244,32 @@ def _try_commit(
     delta_schema = _delta_schema(table, [file.schema for _, file in new] or [schema], partition_by)
     adds = [AddAction(name, file.size_bytes, dict(file.partition), now_ms, True, file.stats_json()) for name, file in new]
     for _, file in new:
-        sync(file.path)
+        STORAGE.sync(file.path)
     properties = CommitProperties(
         custom_metadata={"userMetadata": message} if message else None,
         max_commit_retries=0,
         app_transactions=[Transaction(app_id, number) for app_id, number in marks.items()],
     )
-    columns = list(partition_by)
+    options = {"partition_by": list(partition_by), "commit_properties": properties, **leave_log()}
+    removes = [RemoveAction(file.name, True, now_ms, file.size_bytes, file.partition) for file in gone]
+    overtaken = f"Another writer committed to {table.path} meanwhile. Make the call again."
     try:
         if table.version < 0:
-            table.path.mkdir(parents=True, exist_ok=True)
-            create_table_with_add_actions(
-                str(table.path),
-                delta_schema,
-                adds,
-                mode="error",
-                partition_by=columns,
-                commit_properties=properties,
-                **leave_log(),
+            in_log(
+                table.path,
+                lambda: create_table_with_add_actions(str(table.path), delta_schema, adds, mode="error", **options),
             )
         else:
-            removes = [RemoveAction(file.name, True, now_ms, file.size_bytes, file.partition) for file in gone]
-            table._delta.create_write_transaction(
-                [*removes, *adds], "append", delta_schema, partition_by=columns, commit_properties=properties, **leave_log()
+            in_log(
+                table.path,
+                lambda: table._delta.create_write_transaction([*removes, *adds], "append", delta_schema, **options),
             )
-    except CommitFailedError:
-        return False
+    except CommitFailedError as error:
+        raise _OvertakenError(overtaken) from error
     except DeltaError as error:
         if table.version < 0 and Table.open(table.path).version >= 0:
-            return False
+            raise _OvertakenError(overtaken) from error
         raise StoreError(f"Cannot commit to {table.path}: {error}") from error
-    return True
 
 
 def _delta_schema(table: Table, schemas: Sequence[pa.Schema | None], partition_by: Sequence[str]) -> Any:

@@ -7,14 +7,13 @@ alone (``table.py``), and it is shortened here, where the versions to be kept ar
 
 from __future__ import annotations
 
-import shutil
 import time
-import uuid
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from featurestore.errors import StoreError
-from featurestore.lake.table import Table, leave_log
+from featurestore.lake.storage import STORAGE, Listed
+from featurestore.lake.table import Table, in_log, leave_log
 
 COMMITS_UNTIL_CHECKPOINT = 10
 
@@ -42,15 +41,12 @@ def vacuum(path: Path, *, retention_hours: int = 24 * 7, keep_versions: Sequence
         )
     if Table.open(path).version < 0:
         return []
+    STORAGE.check_open(path)
+    options = {"dry_run": False, "enforce_retention_duration": False, "full": True, **leave_log()}
+    keep = list(keep_versions) or None
     try:
-        deleted = DeltaTable(str(path)).vacuum(
-            retention_hours=retention_hours,
-            dry_run=False,
-            enforce_retention_duration=False,
-            full=True,
-            keep_versions=list(keep_versions) or None,
-            **leave_log(),
-        )
+        table = DeltaTable(str(path))
+        deleted: list[str] = in_log(path, lambda: table.vacuum(retention_hours=retention_hours, keep_versions=keep, **options))
     except DeltaError as error:
         kept = ", ".join(map(str, keep_versions)) or "none"
         raise StoreError(
@@ -79,7 +75,7 @@ def shorten_log(path: Path, *, retention_hours: int, keep_versions: Iterable[int
         return 0
     newest = max(commits)
     if newest - max(checkpoints, default=-1) > COMMITS_UNTIL_CHECKPOINT:
-        DeltaTable(str(path)).create_checkpoint()
+        in_log(path, DeltaTable(str(path)).create_checkpoint)
         checkpoints = _versions(log, ".checkpoint.parquet")
     since_s = time.time() - retention_hours * 3600
     # A version was the newest one until the next was committed.
@@ -90,14 +86,14 @@ def shorten_log(path: Path, *, retention_hours: int, keep_versions: Iterable[int
     start = max((version for version in checkpoints if version <= oldest), default=0)
     gone = [entry for found in (checkpoints, commits) for version, entry in sorted(found.items()) if version < start]
     for entry in gone:
-        entry.unlink(missing_ok=True)
+        STORAGE.delete(entry.path)
     return len(gone)
 
 
 def discard(path: Path, *, retention_hours: int) -> list[str]:
     """Delete a whole table, unless it was written to lately.
 
-    It is renamed first: a reader finds all of it or none, and what a crash leaves is deleted by the next call for its new name.
+    A reader finds all of it or none.
 
     Args:
         path: The table's folder.
@@ -106,21 +102,18 @@ def discard(path: Path, *, retention_hours: int) -> list[str]:
     Returns:
         The names of the deleted Parquet files, relative to the folder.
     """
-    newest_s = max((file.stat().st_mtime for file in path.rglob("*") if file.is_file()), default=0.0)
-    if newest_s > time.time() - retention_hours * 3600:
+    files = STORAGE.list_files(path)
+    if max((file.modified_s for file in files), default=0.0) > time.time() - retention_hours * 3600:
         return []
-    names = sorted(file.relative_to(path).as_posix() for file in path.rglob("*.parquet"))
-    aside = path.with_name(f".{uuid.uuid4().hex}.discarded")
-    path.rename(aside)
-    shutil.rmtree(aside)
-    return names
+    STORAGE.delete_all(path)
+    return [file.path.relative_to(path).as_posix() for file in files if file.path.suffix == ".parquet"]
 
 
-def _versions(log: Path, ending: str) -> dict[int, Path]:
+def _versions(log: Path, ending: str) -> dict[int, Listed]:
     """Map versions to their files of one kind."""
-    found = {path.name.removesuffix(ending): path for path in log.glob(f"*{ending}")}
-    return {int(version): path for version, path in found.items() if version.isdecimal()}
+    found = {file.path.name.removesuffix(ending): file for file in STORAGE.list_files(log, ending=ending)}
+    return {int(version): file for version, file in found.items() if version.isdecimal()}
 
 
-def _is_since(entry: Path | None, since_s: float) -> bool:
-    return entry is not None and entry.stat().st_mtime >= since_s
+def _is_since(entry: Listed | None, since_s: float) -> bool:
+    return entry is not None and entry.modified_s >= since_s

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from featurestore.compute.materialization.estimate import rebuilds
 from featurestore.errors import UnknownNameError, did_you_mean
-from featurestore.lake.layout import Layout, read_json, write_json
+from featurestore.lake.json_files import read_json, write_json
+from featurestore.lake.layout import Layout
 from featurestore.lake.lock import exclusive
 from featurestore.spec.document import Definition
 from featurestore.spec.plan import Plan

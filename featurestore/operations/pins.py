@@ -7,7 +7,9 @@ from typing import Any
 from featurestore.compute.retrieval.publication import Publication
 from featurestore.compute.windows.versions import ReadVersions
 from featurestore.errors import VersionError
-from featurestore.lake.layout import Layout, read_json, write_json
+from featurestore.lake.json_files import read_json, write_json
+from featurestore.lake.layout import Layout
+from featurestore.lake.storage import STORAGE
 from featurestore.spec.names import checked_name
 
 
@@ -26,7 +28,8 @@ def pin(layout: Layout, name: str, versions: Any) -> ReadVersions:
 
 def pins(layout: Layout) -> dict[str, ReadVersions]:
     """Read all pins, by name."""
-    return {path.stem: ReadVersions.parse(read_json(path)) for path in sorted(layout.pins.glob("*.json"))}
+    files = STORAGE.list_files(layout.pins, ending=".json")
+    return {file.path.stem: ReadVersions.parse(read_json(file.path)) for file in files}
 
 
 def unpin(layout: Layout, name: str) -> None:
@@ -38,4 +41,4 @@ def unpin(layout: Layout, name: str) -> None:
     path = layout.pins / f"{checked_name(name, 'a pin')}.json"
     if not path.exists():
         raise VersionError(f"There is no pin {name!r}. Known: {', '.join(pins(layout)) or 'none'}.")
-    path.unlink()
+    STORAGE.delete(path)

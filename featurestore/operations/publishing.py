@@ -22,16 +22,16 @@ from featurestore.compute.state import MONTH, STATISTICS_SLACK, ViewState
 from featurestore.compute.windows.totals import LedgerReader
 from featurestore.compute.windows.versions import ReadVersions, ViewVersions, features_digest
 from featurestore.drift.recalibration.calibration_versions import champion, versions
-from featurestore.errors import CommitConflictError, DefinitionError, NotPublishedError, UnknownNameError, did_you_mean
+from featurestore.errors import DefinitionError, NotPublishedError, UnknownNameError, did_you_mean
+from featurestore.lake.arrow_parquet import read_parquet
 from featurestore.lake.layout import Layout
-from featurestore.lake.parquet import read_parquet
+from featurestore.lake.retry import retried
 from featurestore.lake.table import CommittedFile, Table
 from featurestore.spec.registry import Registry
 from featurestore.spec.service import FeatureService
 from featurestore.timeline import GRAINS, Clock, from_us, to_us
 
 KEPT_PUBLICATIONS = 3
-_ATTEMPTS = 20
 
 
 def publish_service(
@@ -55,18 +55,17 @@ def publish_service(
     if keep < 1:
         raise DefinitionError(f"keep={keep} would forget the publication that is being made; give at least 1.")
     folder = layout.publications(name)
-    for _ in range(_ATTEMPTS):
+
+    def step() -> Publication:
         last = last_publication(folder)
         made = _publication(layout, registry.part(name), name, as_of_us, last)
         if last is not None and made.is_same(last):
             return last
-        try:
-            write_publication(folder, made)
-        except FileExistsError:
-            continue
+        write_publication(folder, made)
         expire(folder, keep=keep)
         return made
-    raise CommitConflictError(f"{name!r} was published by others {_ATTEMPTS} times in a row. Make the call again.")
+
+    return retried(step, gave_up=f"{name!r} was published by others again and again. Make the call again.")
 
 
 def last_good(

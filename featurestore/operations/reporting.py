@@ -14,7 +14,7 @@ from featurestore.drift.reporting.overview import answers_of, audit_page
 from featurestore.drift.reporting.page import AuditPage, render_page, render_sheet
 from featurestore.drift.reporting.timeline_picture import draw_timeline
 from featurestore.lake.layout import Layout
-from featurestore.lake.publish import publish
+from featurestore.lake.whole_file import write_atomically
 from featurestore.operations.auditing import drift_history
 from featurestore.operations.definitions import chosen_views
 from featurestore.operations.panels import audited_view
@@ -42,14 +42,14 @@ def digest(layout: Layout, registry: Registry, month: Month) -> Digest:
 def write_page(layout: Layout, registry: Registry, month: Month, path: Path | None = None) -> Path:
     """Write the page of an audited month; see ``FeatureStore.write_page``."""
     target = path or _page_path(layout, month)
-    publish(target, render_page(_page(layout, registry, month)).encode(), replaces=True)
+    write_atomically(target, render_page(_page(layout, registry, month)).encode())
     return target
 
 
 def write_distributions(layout: Layout, registry: Registry, month: Month, path: Path | None = None) -> Path:
     """Draw what has drifted in a month as one SVG; see ``FeatureStore.write_distributions``."""
     target = path or _page_path(layout, month).with_name("distributions.svg")
-    publish(target, render_sheet(_page(layout, registry, month)).encode(), replaces=True)
+    write_atomically(target, render_sheet(_page(layout, registry, month)).encode())
     return target
 
 

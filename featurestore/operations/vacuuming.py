@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,9 @@ from featurestore.compute.retrieval.publication import Publication, publications
 from featurestore.compute.state import view_fingerprint
 from featurestore.compute.windows.versions import ReadVersions
 from featurestore.lake.layout import Layout
+from featurestore.lake.storage import STORAGE
 from featurestore.lake.vacuum import discard, shorten_log, vacuum
+from featurestore.lake.whole_file import sweep
 from featurestore.operations.pins import pins
 from featurestore.spec.registry import Registry
 
@@ -63,7 +64,9 @@ def vacuum_store(
     kept = _kept(layout, registry, [*pins(layout).values(), *(each.versions for found in published.values() for each in found)])
     lake, files, size, entries = layout.root / "lake", dict[str, int](), 0, 0
     for path in _tables(lake, kinds):
-        sizes = {file.relative_to(path).as_posix(): file.stat().st_size for file in path.rglob("*.parquet")}
+        sizes = {
+            file.path.relative_to(path).as_posix(): file.size_bytes for file in STORAGE.list_files(path, ending=".parquet")
+        }
         if _is_abandoned(layout, registry, path) and path not in kept:
             deleted = discard(path, retention_hours=retention_hours)
         else:
@@ -74,15 +77,16 @@ def vacuum_store(
         if deleted:
             files[path.relative_to(lake).as_posix()] = len(deleted)
             size += sum(sizes[name] for name in deleted)
+    sweep(layout.root, older_than_s=retention_hours * 3600)
     return VacuumReport(files, size, entries, tuple(pins(layout)), tuple(published))
 
 
 def _published(layout: Layout, registry: Registry) -> dict[str, list[Publication]]:
     """Read the publications of each service; those of removed ones are forgotten."""
-    folders = sorted(path for path in layout.root.glob("publications/*") if path.is_dir())
+    folders = sorted({file.path.parent for file in STORAGE.list_files(layout.root / "publications")})
     for folder in folders:
         if folder.name not in registry.services:
-            shutil.rmtree(folder)
+            STORAGE.delete_all(folder)
     return {folder.name: publications(folder) for folder in folders if folder.name in registry.services}
 
 
@@ -113,5 +117,6 @@ def _is_abandoned(layout: Layout, registry: Registry, path: Path) -> bool:
 
 def _tables(lake: Path, kinds: Iterable[str] | None) -> list[Path]:
     chosen = None if kinds is None else set(kinds)
-    logs = (path.parent for path in lake.rglob("_delta_log") if path.is_dir())
-    return sorted(path for path in logs if chosen is None or path.relative_to(lake).parts[0] in chosen)
+    logs = (file.path.parent for file in STORAGE.list_files(lake))
+    tables = {log.parent for log in logs if log.name == "_delta_log"}
+    return sorted(path for path in tables if chosen is None or path.relative_to(lake).parts[0] in chosen)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -11,6 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from featurestore.errors import DefinitionError
+from featurestore.lake.whole_file import atomic_file
 from featurestore.synth.chance import Stream, generator
 from featurestore.synth.demand import MonthDemand
 from featurestore.synth.events import decoded_table, encoded_table, number_events, stack_rows
@@ -101,7 +101,6 @@ class Shop:
             DefinitionError: a month is not one of the shop's.
         """
         target = Path(folder)
-        target.mkdir(parents=True, exist_ok=True)
         wanted = self.months if months is None else [Month.parse(month) for month in months]
         paths = [target / f"{month}.parquet" for month in wanted]
         for month, path in zip(wanted, paths, strict=True):
@@ -146,16 +145,15 @@ def _orders(shop: Shop, month: Month) -> Orders:
 def _write_parquet(table: pa.Table, path: Path) -> None:
     import pyarrow.parquet as pq
 
-    staged = path.with_suffix(".part")
     delta = ["event_id", "event_time", "ingested_at", "order_id", "ordered_at"]
-    pq.write_table(
-        table,
-        staged,
-        compression="zstd",
-        compression_level=3,
-        data_page_version="2.0",
-        store_schema=False,  # readers see plain strings, whatever the table's own encoding
-        use_dictionary=[name for name in table.column_names if name not in delta],
-        column_encoding=dict.fromkeys(delta, "DELTA_BINARY_PACKED"),
-    )
-    os.replace(staged, path)
+    with atomic_file(path) as aside:
+        pq.write_table(
+            table,
+            aside,
+            compression="zstd",
+            compression_level=3,
+            data_page_version="2.0",
+            store_schema=False,  # readers see plain strings, whatever the table's own encoding
+            use_dictionary=[name for name in table.column_names if name not in delta],
+            column_encoding=dict.fromkeys(delta, "DELTA_BINARY_PACKED"),
+        )

@@ -7,7 +7,6 @@ alerts/dead/<name>.json       given up after ``MOST_ATTEMPTS``; move a file back
 
 import hashlib
 import json
-import os
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -15,9 +14,9 @@ from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from featurestore.lake.layout import read_json
+from featurestore.lake.json_files import read_json
 from featurestore.lake.lock import exclusive
-from featurestore.lake.publish import publish
+from featurestore.lake.storage import STORAGE
 
 PENDING, SENT, DEAD = "pending", "sent", "dead"
 MOST_ATTEMPTS = 6
@@ -92,7 +91,7 @@ class Outbox:
 
     def messages(self, box: str) -> list[Message]:
         """List the messages of ``pending``, ``sent`` or ``dead``, sorted by name."""
-        found = [_message(read_json(path)) for path in (self.folder / box).glob("*.json")]
+        found = [_message(read_json(file.path)) for file in STORAGE.list_files(self.folder / box, ending=".json")]
         return sorted(found, key=lambda message: message.name)
 
     def deliver(self, send: Send) -> Delivery:
@@ -101,6 +100,9 @@ class Outbox:
         with self._locked():
             began_s = self.clock()
             for message in self.messages(PENDING):
+                if any(self._path(box, message.name).exists() for box in (SENT, DEAD)):
+                    STORAGE.delete(self._path(PENDING, message.name))  # a delivery was killed while it moved the message
+                    continue
                 now_s = self.clock()
                 if now_s - began_s > MOST_DELIVERY_S:
                     break
@@ -135,20 +137,18 @@ class Outbox:
         return tried
 
     def _move(self, box: str, message: Message) -> None:
-        target = self._path(box, message.name)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        os.replace(self._path(PENDING, message.name), target)  # in one step: it is never in two boxes
+        self._write(box, message)
+        STORAGE.delete(self._path(PENDING, message.name))
 
     def _write(self, box: str, message: Message) -> None:
         text = json.dumps(asdict(message), indent=2, ensure_ascii=False)
-        publish(self._path(box, message.name), text.encode(), replaces=True)
+        STORAGE.overwrite(self._path(box, message.name), text.encode())
 
     def _path(self, box: str, name: str) -> Path:
         readable = re.sub(r"[^A-Za-z0-9._-]+", "-", name)[:100]
         return self.folder / box / f"{readable}.{hashlib.sha256(name.encode()).hexdigest()[:12]}.json"
 
     def _locked(self) -> AbstractContextManager[None]:
-        self.folder.mkdir(parents=True, exist_ok=True)
         return exclusive(self.folder / "lock")
 
 

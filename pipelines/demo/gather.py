@@ -10,6 +10,7 @@ from featurestore.client import FeatureStore
 from featurestore.compute.keys import load_keys
 from featurestore.drift.audit import AuditReport
 from featurestore.drift.recalibration.calibration_versions import audit_log
+from featurestore.lake.storage import STORAGE
 from featurestore.timeline import Month
 from featurestore_pipelines.demo.data import DemoData
 from featurestore_pipelines.demo.result import DemoResult, Recalibration, StageTime, TrainingSet
@@ -50,7 +51,7 @@ def gather_result(
         unplanted_episodes=count_unplanted(planted, audit),
         recalibrations=tuple(sorted(decisions, key=lambda decision: decision.month)),
         return_error=score_return_probability(store, given.truth, given.months[-TRUE_MONTHS:]) if given.truth else None,
-        reports=tuple(sorted(store.layout.reports.rglob("*.html"))),
+        reports=tuple(file.path for file in STORAGE.list_files(store.layout.reports, ending=".html")),
         timeline=timeline,
         stages=stages,
         elapsed_s=elapsed_s,
@@ -61,7 +62,7 @@ def gather_result(
 
 def _committed_bytes(store: FeatureStore) -> int:
     """Measure all that lies in the store's tables, their logs and replaced files included."""
-    return sum(path.stat().st_size for path in (store.layout.root / "lake").rglob("*") if path.is_file())
+    return sum(file.size_bytes for file in STORAGE.list_files(store.layout.root / "lake"))
 
 
 def _entity_counts(store: FeatureStore) -> Mapping[str, int]:

@@ -18,7 +18,8 @@ import dagster as dg
 
 from featurestore.client import FeatureStore
 from featurestore.errors import FeatureStoreError, StoreError
-from featurestore.lake.layout import read_json, write_json
+from featurestore.lake.json_files import read_json, write_json
+from featurestore.lake.whole_file import write_atomically
 from featurestore.spec.registry import Registry
 from featurestore.timeline import Month
 from featurestore_pipelines.assets.drift import DriftReportConfig, draw_reports
@@ -113,7 +114,7 @@ def _claim(store: FeatureStore, asked: Mapping[str, Any]) -> None:
         if any(source.rows for source in store.status().sources):
             raise StoreError(f"{store.layout.root} holds events that are not a demo's. Give the demo a directory of its own.")
         write_json(record, asked)
-        record.with_name("dagster.yaml").write_text("telemetry:\n  enabled: false\n", encoding="utf-8")
+        write_atomically(record.with_name("dagster.yaml"), b"telemetry:\n  enabled: false\n")
     if (found := read_json(record)) != asked:
         raise StoreError(
             f"{store.layout.root} holds the demo {found}; asked for was {dict(asked)}. Give it another directory, or remove this."

@@ -73,6 +73,7 @@ NEEDS_A_STORE = {
     "acknowledge": ["x", "--note", "y"],
     "recalibrate": [],
     "rollback": ["x"],
+    "upgrade": [],
     "status": [],
     "vacuum": [],
 }

@@ -10,7 +10,7 @@ import pytest
 
 from featurestore.compute.keys import UNKNOWN, KeyDictionary, extend_keys, key_type, load_keys
 from featurestore.errors import StoreError
-from featurestore.lake.parquet import write_parquet
+from featurestore.lake.arrow_parquet import write_parquet
 from featurestore.lake.table import commit, describe, stage
 
 INTEGERS = [0, -1, 2**63 - 1, -(2**63), 7, 2**53 + 1]

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from featurestore.errors import DefinitionError, StoreError
-from featurestore.lake.layout import create_or_open, read_json, write_json
+from featurestore.lake.json_files import read_json, write_json
+from featurestore.lake.layout import create_or_open
 
 
 def test_a_new_store_records_its_time_zone_and_opens_again_without_it(tmp_path: Path) -> None:

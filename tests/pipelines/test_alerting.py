@@ -189,6 +189,24 @@ def test_a_crash_between_the_note_and_the_move_sends_nothing_twice(outbox, webho
     assert not outbox.messages("pending")
 
 
+def test_a_crash_in_the_middle_of_the_move_sends_nothing_twice(outbox, webhook, monkeypatch):
+    outbox.put([MESSAGE])
+
+    def killed(path: Path) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("featurestore.lake.storage.STORAGE.delete", killed)
+        with pytest.raises(KeyboardInterrupt):
+            outbox.deliver(Receivers((webhook.receiver,)))
+    assert [len(outbox.messages(box)) for box in ("pending", "sent")] == [1, 1]
+    again = Outbox(outbox.folder)
+    assert not again.put([MESSAGE])
+    assert again.deliver(Receivers((webhook.receiver,))).sent == ()
+    assert webhook.calls == 1
+    assert [len(outbox.messages(box)) for box in ("pending", "sent")] == [0, 1]
+
+
 def test_a_delivery_that_takes_long_leaves_the_rest_to_the_next(outbox, now):
     messages = [replace(MESSAGE, name=f"run:{number}") for number in range(3)]
 

@@ -138,25 +138,30 @@ def fold_marks(
     >>> fold_marks(seen, array(NEVER, NEVER), nothing, array(0), window=4, opens=0, cut=12)
     (array([4]), array([1, 3, 7, 9]), array([1, 2, 0, 1]))
     """
-    gaps_from = np.empty(len(seen.steps), np.int64)
-    gaps_from[1:] = seen.steps[:-1]
-    gaps_from[seen.first] = before
-    codes, steps = [], []
-    if window is None:
-        starts = gaps_from == NEVER
-        codes, steps, signs = [seen.codes[starts]], [seen.steps[starts]], [1]
-    else:
-        starts = seen.steps - gaps_from > window
-        ends = starts & (gaps_from + window >= opens)
-        final = seen.last[seen.steps[seen.last] + window < cut]
-        codes = [seen.codes[starts], seen.codes[ends], seen.codes[final], left[0]]
-        steps = [seen.steps[starts], gaps_from[ends] + window, seen.steps[final] + window, left[1]]
-        signs = [1, -1, -1, -1]
+    codes, steps, signs = _edges(seen, before, left, window=window, opens=opens, cut=cut)
     opened = np.flatnonzero(opening)
     codes.append(opened + seen.low)
     steps.append(np.full(len(opened), opens - 1))
     changed = [*(np.full(len(part), sign) for part, sign in zip(codes[:-1], signs, strict=True)), opening[opened]]
     return _running(np.concatenate(codes) - seen.low, np.concatenate(steps), np.concatenate(changed), seen.high - seen.low)
+
+
+def _edges(
+    seen: Occurrences, before: np.ndarray, left: tuple[np.ndarray, np.ndarray], *, window: int | None, opens: int, cut: int
+) -> tuple[list[np.ndarray], list[np.ndarray], list[int]]:
+    """List ``(codes, steps)`` where runs begin, end inside the partition, end with it, or had ended, and the sign of each list."""
+    gaps_from = np.empty(len(seen.steps), np.int64)
+    gaps_from[1:] = seen.steps[:-1]
+    gaps_from[seen.first] = before
+    if window is None:
+        starts = gaps_from == NEVER
+        return [seen.codes[starts]], [seen.steps[starts]], [1]
+    starts = seen.steps - gaps_from > window
+    ends = starts & (gaps_from + window >= opens)
+    final = seen.last[seen.steps[seen.last] + window < cut]
+    codes = [seen.codes[starts], seen.codes[ends], seen.codes[final], left[0]]
+    steps = [seen.steps[starts], gaps_from[ends] + window, seen.steps[final] + window, left[1]]
+    return codes, steps, [1, -1, -1, -1]
 
 
 def _running(

@@ -41,7 +41,7 @@ from featurestore.compute.materialization.sub_ledgers import build_sub_ledgers, 
 from featurestore.compute.search.hot_copy import drop_hot
 from featurestore.compute.state import BALANCES, KIND, LEDGER, MONTH, START, ViewState
 from featurestore.errors import NotMaterializedError
-from featurestore.lake.parquet import read_parquet
+from featurestore.lake.arrow_parquet import read_parquet
 from featurestore.lake.table import StagedFile, Table, commit
 from featurestore.timeline import Month
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
@@ -15,13 +15,13 @@ from featurestore.compute.state import ViewState
 from featurestore.concurrency import each_of, one_at_a_time
 from featurestore.errors import CommitConflictError, DefinitionError, NotMaterializedError
 from featurestore.lake.layout import Layout
+from featurestore.lake.retry import retried
 from featurestore.lake.table import Table
 from featurestore.spec.view import FeatureView
 from featurestore.timeline import Month
 
 STAGES = ("tiles", "ledger")
 Progress = Callable[[str, str, str], None]
-_ATTEMPTS = 20
 
 
 @dataclass(frozen=True)
@@ -105,26 +105,32 @@ def materialize(
 def _bring_up_to_date(
     layout: Layout, view: FeatureView, before: Month | None, stages: Sequence[str], progress: Progress
 ) -> ViewReport:
-    tile_rows, ledger_rows = dict[Month, int](), 0
-    for attempt in range(_ATTEMPTS):
-        is_last = attempt == _ATTEMPTS - 1
+    tile_rows, ledger_rows, told = dict[Month, int](), 0, partial(progress, view.name, "ledger")
+
+    def step() -> None:
+        nonlocal ledger_rows
         state = ViewState(layout, view, Table.open(layout.events(view.source.name)))
+        for month, rows in build_tiles(state, before=before) if "tiles" in stages else ():
+            tile_rows[month] = rows
+            progress(view.name, "tiles", str(month))
         try:
-            for month, rows in build_tiles(state, before=before) if "tiles" in stages else ():
-                tile_rows[month] = rows
-                progress(view.name, "tiles", str(month))
-            told = partial(progress, view.name, "ledger")
             ledger_rows += fold_ledger(state, before=before, progress=told) if "ledger" in stages else 0
-        except (CommitConflictError, NotMaterializedError):
-            # Tiles that we have just built can be missing only because another process has built newer ones.
-            if "tiles" not in stages or is_last:
+        except NotMaterializedError as error:
+            if "tiles" not in stages:
                 raise
-            time.sleep(random.uniform(0.0, 0.05 * (attempt + 1)))  # noqa: S311 (spreads writers, no secret)
-            continue
+            # Tiles that we have just built can be missing only because another process has built newer ones.
+            raise CommitConflictError(f"Another process has built newer tiles of {view.name!r} meanwhile.") from error
         # What another process made of newer events meanwhile must not stay replaced by what we made of older ones.
-        if is_last or Table.open(state.events.path).version == state.events.version:
-            break
+        if Table.open(state.events.path).version != state.events.version:
+            raise _NewerEventsError(f"Events of {view.name!r} were committed meanwhile. Make the call again.")
+
+    with suppress(_NewerEventsError):  # even after the last attempt: what was computed is right for the events of its time
+        retried(step)
     return ViewReport(view.name, tuple(sorted(tile_rows)), sum(tile_rows.values()), ledger_rows)
+
+
+class _NewerEventsError(CommitConflictError):
+    """Events were committed while their view was computed."""
 
 
 def _silent(view: str, stage: str, done: str) -> None:

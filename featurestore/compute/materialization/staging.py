@@ -10,7 +10,7 @@ from featurestore.compute.forms import ledger_measures, view_items
 from featurestore.compute.items.lists import FIELDS
 from featurestore.compute.search.hot_copy import write_hot
 from featurestore.compute.state import KIND, START, ViewState
-from featurestore.lake.parquet import write_parquet
+from featurestore.lake.arrow_parquet import write_parquet
 from featurestore.lake.table import StagedFile, describe, stage
 from featurestore.spec.view import FeatureView
 

@@ -15,8 +15,8 @@ from featurestore.compute.forms.measure import LOCAL_US, ORIGIN_DAY, STEP, TIME_
 from featurestore.compute.keys import extend_keys, key_type
 from featurestore.compute.state import MONTH, ViewState
 from featurestore.errors import ExpressionError, FeatureStoreError, OverflowingResultError
+from featurestore.lake.arrow_parquet import write_parquet
 from featurestore.lake.layout import spill_folder
-from featurestore.lake.parquet import write_parquet
 from featurestore.lake.session import connect, quote
 from featurestore.lake.table import CommittedFile, StagedFile, Table, commit, describe, stage
 from featurestore.spec.view import FeatureView

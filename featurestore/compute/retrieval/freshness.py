@@ -18,7 +18,8 @@ from featurestore.compute.materialization.tiles import aggregate, with_codes
 from featurestore.compute.state import ViewState
 from featurestore.compute.windows.totals import LedgerReader
 from featurestore.errors import NotMaterializedError
-from featurestore.lake.parquet import read_parquet
+from featurestore.lake.arrow_parquet import read_parquet
+from featurestore.lake.storage import STORAGE
 from featurestore.timeline import Month, Window
 
 
@@ -62,7 +63,7 @@ def _is_equal(state: ViewState, reader: LedgerReader, month: Month, floor: int) 
     """Whether a stale month's events before a step give the very tiles that were folded."""
     name = _folded(reader).get(month)
     # By name: an answer that is read again may need tiles that have been replaced since.
-    made = list(state.tiles_path.rglob(f"{name}.parquet"))
+    made = [file.path for file in STORAGE.list_files(state.tiles_path, ending=f"{name}.parquet")]
     if name is not None and not made:
         return False
     before = [tiles.filter(pc.less(tiles["step"], floor)) for tiles in (read_parquet(file) for file in made)]

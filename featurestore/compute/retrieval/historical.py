@@ -8,8 +8,6 @@
 
 from __future__ import annotations
 
-import os
-import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +29,7 @@ from featurestore.compute.windows.versions import ReadVersions, ViewVersions, fe
 from featurestore.compute.windows.view_query import LedgerOpener, ViewQuery
 from featurestore.errors import SpineError, did_you_mean
 from featurestore.lake.layout import Layout
+from featurestore.lake.whole_file import atomic_file
 from featurestore.spec.joined import JoinedView
 from featurestore.spec.registry import Features, Registry
 from featurestore.spec.view import Feature, FeatureView
@@ -251,15 +250,11 @@ def write_features(reader: pa.RecordBatchReader, path: Path, *, progress: Callab
     """
     if not path.parent.is_dir():
         raise SpineError(f"There is no folder {path.parent} to write {path.name} in. Create it first.")
-    aside, rows = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp"), 0
-    try:
-        with pq.ParquetWriter(aside, reader.schema, compression="zstd") as writer:
-            for batch in reader:
-                writer.write_batch(batch)
-                rows += batch.num_rows
-                if progress:
-                    progress(rows)
-        os.replace(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)
+    rows = 0
+    with atomic_file(path) as aside, pq.ParquetWriter(aside, reader.schema, compression="zstd") as writer:
+        for batch in reader:
+            writer.write_batch(batch)
+            rows += batch.num_rows
+            if progress:
+                progress(rows)
     return path

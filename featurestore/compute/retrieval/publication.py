@@ -19,8 +19,8 @@ from typing import Any
 
 from featurestore.compute.windows.versions import ReadVersions
 from featurestore.errors import NotPublishedError, StoreError, VersionError
-from featurestore.lake.layout import read_json
-from featurestore.lake.publish import publish
+from featurestore.lake.json_files import read_json
+from featurestore.lake.storage import STORAGE
 from featurestore.spec.registry import Registry
 from featurestore.timeline import Clock, from_us
 
@@ -113,10 +113,10 @@ def write_publication(folder: Path, publication: Publication) -> None:
     """Make a publication the last good one of its service.
 
     Raises:
-        FileExistsError: another writer took its number.
+        CommitConflictError: another writer took its number.
     """
     content = json.dumps(publication.document(), ensure_ascii=False, sort_keys=True).encode()
-    publish(folder / f"{publication.number:08d}.json", content)
+    STORAGE.create(folder / f"{publication.number:08d}.json", content)
 
 
 def publications(folder: Path) -> list[Publication]:
@@ -126,7 +126,7 @@ def publications(folder: Path) -> list[Publication]:
         StoreError: one is damaged.
     """
     found = []
-    for path in sorted(folder.glob("[0-9]*.json")):
+    for path in _files(folder):
         try:
             found.append(_parse(path, read_json(path)))
         except StoreError:
@@ -148,8 +148,13 @@ def definitions_of(registry: Registry, service: str) -> dict[str, Any]:
 
 def expire(folder: Path, *, keep: int) -> None:
     """Forget all but the last publications of a service; ``vacuum`` may then delete what only they were read from."""
-    for path in sorted(folder.glob("[0-9]*.json"))[:-keep]:
-        path.unlink(missing_ok=True)
+    for path in _files(folder)[:-keep]:
+        STORAGE.delete(path)
+
+
+def _files(folder: Path) -> list[Path]:
+    """List the files of a service's publications, oldest first."""
+    return [file.path for file in STORAGE.list_files(folder, ending=".json")]
 
 
 def _parse(path: Path, value: Any) -> Publication:

@@ -6,49 +6,29 @@ deleted at any time: a missing or broken copy means reading the Parquet file.
 
 from __future__ import annotations
 
-import os
-import time
-import uuid
 from collections.abc import Collection
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
-from featurestore.errors import StoreError
-from featurestore.lake.parquet import read_parquet
+from featurestore.compute.search.local_cache import cache_file, drop_others
+from featurestore.lake.arrow_parquet import read_parquet
 
-_ABANDONED_S = 24 * 3600
+ENDING = ".arrow"
 
 
 def write_hot(file: Path, table: pa.Table) -> None:
     """Write the hot copy of a ledger or balances table, atomically: no crash leaves half of one under its name."""
     narrow = pa.table({name: _narrowed(table[name].combine_chunks()) for name in table.column_names})
-    file.parent.mkdir(parents=True, exist_ok=True)
-    aside = file.with_name(f".{uuid.uuid4().hex}.tmp")
-    try:
-        with aside.open("wb") as sink:
-            with pa.ipc.new_file(sink, narrow.schema) as writer:
-                for batch in narrow.to_batches():
-                    writer.write_batch(batch)
-            # A power cut after the rename must not leave a file of the right length with other bytes: nothing would notice.
-            os.fsync(sink.fileno())
-        os.replace(aside, file)
-    except OSError as error:
-        aside.unlink(missing_ok=True)
-        raise StoreError(f"{file} cannot be written ({error}). Make room, and make the call again.") from error
+    with cache_file(file) as aside, pa.ipc.new_file(str(aside), narrow.schema) as writer:
+        for batch in narrow.to_batches():
+            writer.write_batch(batch)
 
 
 def drop_hot(folder: Path, *, keep: Collection[str]) -> None:
     """Delete the hot copies that no committed file of these names needs; who still maps one keeps reading it."""
-    for file in folder.glob("*.arrow"):
-        if file.stem not in keep:
-            file.unlink(missing_ok=True)
-    for left in folder.glob(".*.tmp"):  # by a writer that was killed
-        with suppress(FileNotFoundError):
-            if time.time() - left.stat().st_mtime > _ABANDONED_S:
-                left.unlink()
+    drop_others(folder, ending=ENDING, keep=keep)
 
 
 def _narrowed(column: pa.Array) -> pa.Array:

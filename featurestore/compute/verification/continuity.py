@@ -11,7 +11,7 @@ from featurestore.compute.folds import Span
 from featurestore.compute.forms import ledger_measures
 from featurestore.compute.materialization.folding import close_partition, running_totals
 from featurestore.compute.state import BALANCES, KIND, LEDGER, START, ViewState
-from featurestore.lake.parquet import read_parquet
+from featurestore.lake.arrow_parquet import read_parquet
 from featurestore.lake.table import Table
 
 

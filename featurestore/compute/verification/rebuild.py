@@ -6,7 +6,6 @@ partition. So a new kind of fold, or of file in a ledger, is rebuilt without a w
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from featurestore.compute.state import ViewState
 from featurestore.lake.layout import Layout, spill_folder
 from featurestore.lake.session import connect, quote
 from featurestore.lake.table import CommittedFile
+from featurestore.lake.whole_file import copy_folder
 
 _REBUILT = ("keys", "tiles", "ledger")
 
@@ -90,7 +90,7 @@ def rebuilding(state: ViewState, sample: Sample) -> Iterator[SampledState]:
         aside = AsideLayout(layout.root, layout.timezone, folder)
         for name in (state.view.entity.name, *(items.name for items in view_items(state.view))):
             if layout.keys(name).exists():
-                shutil.copytree(layout.keys(name), aside.keys(name))
+                copy_folder(layout.keys(name), aside.keys(name))
         yield SampledState(aside, state.view, state.events, sample)
 
 

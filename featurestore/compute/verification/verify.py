@@ -45,8 +45,8 @@ from featurestore.compute.verification.verdict import (
     VerifyReport,
 )
 from featurestore.errors import DefinitionError, FeatureStoreError, StoreError
+from featurestore.lake.arrow_parquet import read_parquet
 from featurestore.lake.layout import Layout
-from featurestore.lake.parquet import read_parquet
 from featurestore.lake.table import CommittedFile, Table
 from featurestore.spec.view import FeatureView
 from featurestore.timeline import Month

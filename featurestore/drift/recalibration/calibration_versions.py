@@ -26,7 +26,8 @@ import pyarrow.parquet as pq
 
 from featurestore.drift.recalibration.recalibrate import Decision
 from featurestore.errors import CalibrationError, CommitConflictError, StoreError
-from featurestore.lake.publish import publish
+from featurestore.lake.json_files import read_json
+from featurestore.lake.storage import STORAGE
 
 PROMOTED, REJECTED, ROLLED_BACK = "promoted", "rejected", "rolled_back"
 MOST_LOGGED_ROWS = 1_000
@@ -204,13 +205,7 @@ def _champion(log: list[dict[str, Any]]) -> str | None:
 
 
 def _log(folder: Path) -> list[dict[str, Any]]:
-    entries = []
-    for path in sorted((folder / "log").glob("[0-9]*.json")):
-        try:
-            entries.append(json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError) as error:
-            raise StoreError(f"{path} of the audit log cannot be read ({error}). Restore it from a backup.") from error
-    return entries
+    return [read_json(file.path) for file in STORAGE.list_files(folder / "log", ending=".json")]
 
 
 def _write_version(folder: Path, challenger: Challenger, number: int) -> CalibrationVersion:
@@ -218,7 +213,7 @@ def _write_version(folder: Path, challenger: Challenger, number: int) -> Calibra
     pq.write_table(challenger.parameters.combine_chunks(), sink)
     content = sink.getvalue()
     name = f"{number:04d}-{_digest(content)}"
-    publish(folder / "versions" / f"{name}.parquet", content, replaces=True)
+    STORAGE.overwrite(folder / "versions" / f"{name}.parquet", content)
     resets = tuple((feature, tuple(months)) for feature, months in sorted((challenger.resets or {}).items()))
     return CalibrationVersion(
         name, challenger.fit, challenger.fitted_from_us, challenger.fitted_until_us, challenger.reference, resets
@@ -230,8 +225,8 @@ def _append(folder: Path, number: int, event: str, entry: dict[str, Any], *, cha
     whole = {"number": number, "at_us": at_us, "event": event, "champion": champion, **entry}
     path = folder / "log" / f"{number:08d}.json"
     try:
-        publish(path, json.dumps(whole, indent=1, sort_keys=True).encode(), replaces=False)
-    except FileExistsError as error:
+        STORAGE.create(path, json.dumps(whole, indent=1, sort_keys=True).encode())
+    except CommitConflictError as error:
         raise CommitConflictError(
             f"Calibration {folder.name!r} was decided about by another writer meanwhile. Make the call again."
         ) from error

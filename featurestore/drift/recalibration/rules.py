@@ -206,7 +206,6 @@ def running_alone(folder: Path) -> Iterator[None]:
     Raises:
         CommitConflictError: another run is under way; the same call may be made again.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     busy = f"Calibration {folder.name!r} is being recalibrated or rolled back right now. Make the call again afterwards."
     with exclusive(folder / "run.lock", wait_s=0, busy=busy):
         yield

@@ -18,7 +18,8 @@ import pyarrow.compute as pc
 
 from featurestore.drift.monitor.state import DRIFT, LATCHED
 from featurestore.errors import CommitConflictError, DefinitionError, FeatureStoreError, StoreError, did_you_mean
-from featurestore.lake.publish import publish
+from featurestore.lake.json_files import read_json
+from featurestore.lake.storage import STORAGE
 from featurestore.timeline import Month
 
 
@@ -88,8 +89,8 @@ def acknowledge(
             return each
     new = Acknowledgement(feature, segment, str(at), note, time.time_ns() // 1000 if now_us is None else now_us)
     try:
-        publish(folder / f"{len(known):08d}.json", json.dumps(asdict(new), indent=1, sort_keys=True).encode())
-    except FileExistsError as error:
+        STORAGE.create(folder / f"{len(known):08d}.json", json.dumps(asdict(new), indent=1, sort_keys=True).encode())
+    except CommitConflictError as error:
         raise CommitConflictError("Another drift was acknowledged at the same time. Make the call again.") from error
     return new
 
@@ -97,11 +98,11 @@ def acknowledge(
 def acknowledgements(folder: Path) -> list[Acknowledgement]:
     """Read all acknowledgements, oldest first; none without a folder."""
     found = []
-    for path in sorted(folder.glob("[0-9]*.json")):
+    for file in STORAGE.list_files(folder, ending=".json"):
         try:
-            found.append(Acknowledgement(**json.loads(path.read_text(encoding="utf-8"))))
-        except (OSError, ValueError, TypeError) as error:
-            raise StoreError(f"{path}, an acknowledgement, cannot be read ({error}). Restore it from a backup.") from error
+            found.append(Acknowledgement(**read_json(file.path)))
+        except TypeError as error:
+            raise StoreError(f"{file.path}, an acknowledgement, cannot be read ({error}). Restore it from a backup.") from error
     return found
 
 

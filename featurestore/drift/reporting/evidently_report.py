@@ -27,6 +27,7 @@ import pyarrow as pa
 from featurestore.drift.monitor.state import DRIFT, INSUFFICIENT, LATCHED, OK, WATCH
 from featurestore.drift.sketches.edges import CATEGORY, NUMERIC, PROFILE, UNSUPPORTED, kind_of, numbers, texts, values_by_count
 from featurestore.errors import FeatureStoreError, MissingExtraError, how_to_install
+from featurestore.lake.whole_file import make_folder, write_atomically
 from featurestore.timeline import Month
 
 if TYPE_CHECKING:
@@ -108,10 +109,9 @@ def write_report(
     shown = _choose(sides[0], sides[1], scores)
     month = Month.parse(scores["month"][0].as_py()) if len(scores) else None
     snapshot = _run(_frame(sides[0], shown), _frame(sides[1], shown), shown, title=title, month=month)
-    folder.mkdir(parents=True, exist_ok=True)
     html, json = folder / f"{name}.html", folder / f"{name}.json"
-    _write(html, _with_heading(snapshot.get_html_str(as_iframe=False), title, shown))
-    _write(json, snapshot.json())
+    write_atomically(html, _with_heading(snapshot.get_html_str(as_iframe=False), title, shown).encode())
+    write_atomically(json, snapshot.json().encode())
     if workspace is not None and month is not None:
         _keep(snapshot, workspace, project=name, month=month)
     return WrittenReport(html, json, tuple(one.feature for one in shown))
@@ -216,7 +216,7 @@ def _keep(snapshot: Any, folder: Path, *, project: str, month: Month) -> None:
         from evidently.sdk.panels import line_plot_panel
         from evidently.ui.workspace import Workspace
 
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     workspace = Workspace.create(str(folder))
     own = uuid5(NAMESPACE_URL, f"featurestore:{project}")
     if workspace.get_project(own) is None:
@@ -258,10 +258,3 @@ def _with_heading(html: str, title: str, shown: list[_Shown]) -> str:
     style = ".verdicts{font:14px sans-serif;margin:24px} .verdicts td,.verdicts th{padding:4px 16px 4px 0;text-align:left}"
     heading = f'<style>{style}</style><div class="verdicts"><h1>{escape(title)}</h1><table><tr>{head}</tr>{body}</table></div>'
     return html.replace("<body>", f"<body>{heading}", 1)
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)

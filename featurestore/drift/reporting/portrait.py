@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from featurestore.drift.audit import AT, EDGES, YEAR, AuditedView
 from featurestore.drift.reliability import CALIBRATION, Reliability
 from featurestore.drift.sketches.edges import CATEGORY, NUMERIC, EdgeSet
-from featurestore.lake.parquet import read_parquet
+from featurestore.lake.arrow_parquet import read_parquet
 from featurestore.lake.table import Table
 from featurestore.timeline import Month
 

@@ -13,6 +13,7 @@ import pyarrow as pa
 from featurestore.calendar import retail_season
 from featurestore.drift.monitor.state import DRIFT, INSUFFICIENT, LATCHED, OK, STATES, WATCH
 from featurestore.errors import FeatureStoreError
+from featurestore.lake.whole_file import atomic_file
 from featurestore.timeline import Month, months_between
 
 if TYPE_CHECKING:
@@ -64,10 +65,8 @@ def draw_timeline(
     _draw_planted(axes, labels, months, planted or {})
     axes.set_title(_plain(title), loc="left", fontsize=11, pad=8)
     _draw_legend(axes, has_planted=bool(planted), inches=ROW_INCHES * len(labels))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    figure.savefig(partial, format="png")
-    partial.replace(path)
+    with atomic_file(path) as aside:
+        figure.savefig(aside, format="png")
     return path
 
 

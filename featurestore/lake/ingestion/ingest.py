@@ -7,7 +7,6 @@ anywhere, the same call completes what is missing and repeats nothing.
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -27,13 +26,14 @@ from featurestore.lake.ingestion.redelivered import record_redelivered
 from featurestore.lake.ingestion.rewrite import Rewrite, rewrite_months
 from featurestore.lake.ingestion.superseded import keep_superseded
 from featurestore.lake.layout import Layout, spill_folder
+from featurestore.lake.retry import retried
 from featurestore.lake.session import connect
+from featurestore.lake.storage import STORAGE
 from featurestore.lake.table import Table, commit
 from featurestore.spec.source import EventSource
 from featurestore.spec.types import arrow_schema
 
 BATCH_ROWS = 8_000_000
-_ATTEMPTS = 20
 _MARK = "ingest"
 
 
@@ -114,23 +114,20 @@ def _commit_batch(layout: Layout, batch: Batch, tally: Tally, *, marks: Mapping[
 def _commit_or_retry(layout: Layout, batch: Batch, tally: Tally, *, marks: Mapping[Path, str], replace: bool) -> None:
     """Commit a batch; start over on what another writer has changed meanwhile."""
     wanted = {marks[file] for file in batch.files if file in marks}
-    for attempt in range(_ATTEMPTS):
-        try:
-            table = Table.open(layout.events(batch.source.name))
-            verdict, rewrite = _prepare(layout, batch, table, replace)
-            new_marks = {mark: 1 for mark in sorted(wanted) if table.mark(mark) is None}
-            version = _commit_events(batch.source, table, rewrite, new_marks)
-        except CommitConflictError:
-            time.sleep(random.uniform(0.0, 0.05 * (attempt + 1)))  # noqa: S311 (spreads writers, no secret)
-            continue
-        record_redelivered(layout, batch.source.name, verdict, version=version)
-        _count_batch(tally, batch, verdict, rewrite, version)
-        batch.clear()
-        return
-    raise CommitConflictError(
-        f"Other writers committed to source {batch.source.name!r} {_ATTEMPTS} times while we tried. Make the call again: "
-        "what is committed is recognised."
+
+    def step() -> tuple[Verdict, Rewrite, int]:
+        table = Table.open(layout.events(batch.source.name))
+        verdict, rewrite = _prepare(layout, batch, table, replace)
+        new_marks = {mark: 1 for mark in sorted(wanted) if table.mark(mark) is None}
+        return verdict, rewrite, _commit_events(batch.source, table, rewrite, new_marks)
+
+    gave_up = (
+        f"Other writers kept committing to source {batch.source.name!r}. Make the call again: what is committed is recognised."
     )
+    verdict, rewrite, version = retried(step, gave_up=gave_up)
+    record_redelivered(layout, batch.source.name, verdict, version=version)
+    _count_batch(tally, batch, verdict, rewrite, version)
+    batch.clear()
 
 
 def _prepare(layout: Layout, batch: Batch, table: Table, replace: bool) -> tuple[Verdict, Rewrite]:
@@ -165,7 +162,7 @@ def _commit_events(source: EventSource, table: Table, rewrite: Rewrite, marks: M
         )
     except CommitConflictError:
         for file in rewrite.add:
-            file.path.unlink()
+            STORAGE.delete(file.path)
         raise
 
 

@@ -12,8 +12,9 @@ from pathlib import Path
 
 from featurestore.errors import StoreError
 from featurestore.lake.ingestion.identity import Verdict
+from featurestore.lake.json_files import read_json
 from featurestore.lake.layout import Layout
-from featurestore.lake.publish import publish
+from featurestore.lake.storage import STORAGE
 from featurestore.timeline import Month
 
 
@@ -21,19 +22,17 @@ def record_redelivered(layout: Layout, source: str, verdict: Verdict, *, version
     """Note the rows of a committed batch that became no event, by month."""
     if verdict.added and verdict.redelivered:
         content = {str(month): rows for month, rows in sorted(verdict.redelivered.items())}
-        publish(_path(layout, source, version), json.dumps(content).encode(), replaces=True)
+        STORAGE.overwrite(_path(layout, source, version), json.dumps(content).encode())
 
 
 def redelivered_rows(layout: Layout, source: str) -> dict[Month, int]:
     """Sum up what was delivered again, by month of the events."""
     found: Counter[Month] = Counter()
-    for path in sorted(layout.redelivered(source).glob("*.json")):
+    for file in STORAGE.list_files(layout.redelivered(source), ending=".json"):
         try:
-            found.update(
-                {Month.parse(month): int(rows) for month, rows in json.loads(path.read_text(encoding="utf-8")).items()}
-            )
-        except (OSError, ValueError, AttributeError) as error:
-            raise StoreError(f"{path} cannot be read ({error}). Restore it from a backup, or remove it.") from error
+            found.update({Month.parse(month): int(rows) for month, rows in read_json(file.path).items()})
+        except (ValueError, AttributeError) as error:
+            raise StoreError(f"{file.path} cannot be read ({error}). Restore it from a backup, or remove it.") from error
     return dict(found)
 
 

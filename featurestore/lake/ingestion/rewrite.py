@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from featurestore.lake.ingestion.contents import REMOVED
 from featurestore.lake.ingestion.identity import Verdict
 from featurestore.lake.months import within_sql
+from featurestore.lake.query_parquet import absorbed, write_sorted
 from featurestore.lake.session import quote
 from featurestore.lake.table import CommittedFile, StagedFile, Table, parquet_scan_sql
-from featurestore.lake.write import absorbed, write_sorted
 from featurestore.spec.source import EventSource
 from featurestore.timeline import Interval, Month
 

@@ -11,8 +11,8 @@ import pytest
 from featurestore.compute.materialization.materialize import materialize
 from featurestore.compute.state import ViewState
 from featurestore.errors import DefinitionError, NotMaterializedError, OverflowingResultError
+from featurestore.lake.arrow_parquet import read_parquet
 from featurestore.lake.layout import Layout, create_or_open
-from featurestore.lake.parquet import read_parquet
 from featurestore.lake.table import Table
 from featurestore.spec import Count, Derived, Entity, FeatureView, Last, Recency, Sum
 from featurestore.timeline import Month

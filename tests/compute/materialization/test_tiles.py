@@ -11,8 +11,8 @@ from featurestore.compute.materialization.materialize import materialize
 from featurestore.compute.materialization.tiles import tile_sql
 from featurestore.compute.state import ViewState
 from featurestore.errors import ExpressionError, OverflowingResultError
+from featurestore.lake.arrow_parquet import read_parquet
 from featurestore.lake.layout import create_or_open
-from featurestore.lake.parquet import read_parquet
 from featurestore.lake.table import Table
 from featurestore.spec import Count, Entity, EventSource, FeatureView, Last, Mean, Profile, Recency, Sum
 from featurestore.timeline import Interval, Month

@@ -11,8 +11,8 @@ import pytest
 
 from featurestore.compute.materialization.materialize import materialize
 from featurestore.compute.search.hot_copy import ColumnFile, drop_hot, write_hot
+from featurestore.lake.arrow_parquet import write_parquet
 from featurestore.lake.layout import create_or_open
-from featurestore.lake.parquet import write_parquet
 from featurestore.spec import Count, Entity, FeatureView, Last, Profile
 from tests.compute.world import SOURCE, answers, at, commit_events, event
 

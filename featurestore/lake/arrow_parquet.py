@@ -1,9 +1,10 @@
-"""Small Parquet files of the store's own: written whole or not at all, read without guessing partitions from their path."""
+"""Arrow tables as Parquet files of a Delta table: tiles, ledgers, keys, snapshots, sketches, scores, daily counts; and reading any.
+
+What DuckDB writes from a query (events, superseded versions, quarantine) is in ``query_parquet.py``.
+"""
 
 from __future__ import annotations
 
-import os
-import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -11,10 +12,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from featurestore.errors import StoreError
+from featurestore.lake.whole_file import atomic_file
 
 
 def write_parquet(table: pa.Table, file: Path, *, metadata: Mapping[str, str] | None = None) -> None:
-    """Write a table under a content-addressed name: aside first, so that two writers never share a half file.
+    """Write a table under a content-addressed name, whole or not at all; the commit that names it flushes it.
 
     Args:
         table: What to write; field metadata is kept.
@@ -24,16 +26,8 @@ def write_parquet(table: pa.Table, file: Path, *, metadata: Mapping[str, str] | 
     Raises:
         StoreError: it cannot be written: the disk is full, or the folder is not ours.
     """
-    aside = file.with_name(f".{uuid.uuid4().hex}.tmp")
-    try:
+    with atomic_file(file) as aside:
         pq.write_table(table.replace_schema_metadata(dict(metadata) if metadata else None), aside, compression="zstd")
-        os.replace(aside, file)
-    except OSError as error:
-        aside.unlink(missing_ok=True)
-        raise StoreError(
-            f"{file} cannot be written ({error}). Nothing of it was committed: make room, or give the right to write, and make "
-            "the call again."
-        ) from error
 
 
 def read_parquet(file: Path, *, columns: Sequence[str] | None = None) -> pa.Table:

@@ -1,4 +1,7 @@
-"""Writing Parquet: the files of a month, and appends to small tables, each sorted and with few files."""
+"""The rows of a DuckDB query as Parquet files of a Delta table: events, superseded versions, quarantine; sorted, and few.
+
+What is computed with Arrow (tiles, ledgers, keys) is written by ``arrow_parquet.py``.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from featurestore.lake.session import literal
+from featurestore.lake.storage import STORAGE
 from featurestore.lake.table import CommittedFile, StagedFile, describe, stage
 
 if TYPE_CHECKING:
@@ -35,7 +39,7 @@ def write_sorted(
     order = f" ORDER BY {', '.join(order_by)}" if order_by else ""
     (count,) = session.execute(f"COPY ({sql}{order}) TO {literal(str(file))} ({_PARQUET})").fetchall()[0]
     if not count:
-        file.unlink()
+        STORAGE.delete(file)
         return None
     return describe(file, partition)
 

@@ -1,0 +1,43 @@
+"""The door to local caches: files that are derived from what is committed, may be deleted at any time and are then made again.
+
+They are atomic and not durable: after a power cut one may be missing, which costs the time to make it again. Their content is flushed
+before their name appears all the same, since nobody compares a copy with what it was made from: a file of the right length with
+other bytes would be believed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from featurestore.lake.whole_file import ABANDONED_S, atomic_file
+
+
+@contextmanager
+def cache_file(path: Path) -> Iterator[Path]:
+    """Give a path to write to, and make it appear under its name when the block ends.
+
+    Raises:
+        StoreError: it cannot be written.
+    """
+    with atomic_file(path, syncs_content=True) as aside:
+        yield aside
+
+
+def drop_others(folder: Path, *, ending: str, keep: Collection[str]) -> None:
+    """Delete the cached files that no one needs, and what killed writers have left; who still maps one keeps reading it.
+
+    Args:
+        folder: The cache's own.
+        ending: Of its files' names.
+        keep: Names that stay, without the ending.
+    """
+    for file in folder.glob(f"*{ending}"):
+        if file.name.removesuffix(ending) not in keep:
+            file.unlink(missing_ok=True)
+    for left in folder.glob(".*.tmp"):
+        with suppress(FileNotFoundError):
+            if time.time() - left.stat().st_mtime > ABANDONED_S:
+                left.unlink()

@@ -1,0 +1,202 @@
+"""The door to what is true: every byte that a store must not lose is written, listed and deleted here.
+
+Three ways to write are the whole vocabulary, as object stores have them:
+
+    overwrite   whatever is there gives way
+    create      only if nothing is there: of two writers one gets CommitConflictError
+    update      only if what is there is still the version that was read: compare and swap
+
+There is no rename, no append and no partial write. An address is a path that only this door follows: code above builds it
+(``folder / name``), compares it and sorts it, and knows nothing of the disk. So an object store can be a second implementation of
+``Storage``; ``StorageContract`` in the tests is what it must pass, and ``STORAGE`` the one place that would choose between them.
+
+What ``create``, ``update``, ``overwrite`` and ``delete_all`` did is durable when they return (``whole_file.py`` says what that
+costs). Data files of Delta tables are written by DuckDB and Arrow at a ``place`` and named by nobody until a commit; ``commit``
+flushes their content first (``sync``). Not flushed: the folders of data files, and the entries of Delta's own log with their folder,
+which deltalake writes (``table.in_log`` is the one function through which each of them passes).
+Derived copies (``compute/search/local_cache.py``) and what people look at do not pass this door: they are made again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from featurestore.errors import CommitConflictError, StoreError
+from featurestore.lake.lock import exclusive
+from featurestore.lake.whole_file import delete_folder, durable_file, make_folder, sync, translating
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What was read at an address.
+
+    Attributes:
+        content: All of it.
+        version: Changes whenever the content does; for ``update``, compared and never parsed.
+    """
+
+    content: bytes
+    version: str
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A file that was listed.
+
+    Attributes:
+        path: Its address.
+        size_bytes: Its size.
+        modified_s: When it was written, seconds since 1970, by the clock of the disk.
+    """
+
+    path: Path
+    size_bytes: int
+    modified_s: float
+
+
+class Storage(Protocol):
+    """Where the bytes of stores lie. Every error is a StoreError that says what to do; a conflict is a CommitConflictError."""
+
+    def get(self, path: Path) -> Stored:
+        """Read all of a file, with the version to update it from."""
+
+    def read_range(self, path: Path, *, start: int, length: int) -> bytes:
+        """Read ``[start, start + length)`` of a file; fewer bytes where it ends earlier."""
+
+    def list_files(self, folder: Path, *, ending: str = "") -> list[Listed]:
+        """List the files below a folder whose names end so, by address; none where there is no folder.
+
+        What is being written is not listed.
+        """
+
+    def overwrite(self, path: Path, content: bytes) -> str:
+        """Write a file, whatever is there, and return its version. An address that is updated is never overwritten."""
+
+    def create(self, path: Path, content: bytes) -> str:
+        """Write a file where nothing is, and return its version."""
+
+    def update(self, path: Path, content: bytes, *, version: str) -> str:
+        """Write a file where that version is, and return the new one."""
+
+    def delete(self, path: Path) -> None:
+        """Delete a file; one that is not there is no error."""
+
+    def delete_all(self, folder: Path) -> None:
+        """Delete all files below a folder. A reader finds all of it or nothing, and so does one after a crash."""
+
+    def place(self, path: Path) -> Path:
+        """Return where a library may write a new file itself; nobody may know its address before it is whole and flushed."""
+
+    def sync(self, path: Path) -> None:
+        """Flush a file that was written at its place."""
+
+
+class LocalStorage:
+    """Files on a local disk, or on a file system that is mounted like one and has locks and hard links."""
+
+    def __init__(self) -> None:
+        self._closed: dict[Path, tuple[str, Path]] = {}
+
+    def close_for_writing(self, root: Path, why: str, *, but: Path) -> None:
+        """Refuse to write below a folder from now on.
+
+        Args:
+            root: The folder.
+            why: What the error says, with what to do.
+            but: A folder below it that stays open: what readers lay aside.
+        """
+        self._closed[root] = why, but
+
+    def open_for_writing(self, root: Path) -> None:
+        """Take back ``close_for_writing``."""
+        self._closed.pop(root, None)
+
+    def check_open(self, path: Path) -> None:
+        """Raise StoreError if nothing may be written at an address."""
+        for root, (why, but) in self._closed.items():
+            if path.is_relative_to(root) and not path.is_relative_to(but):
+                raise StoreError(why)
+
+    def get(self, path: Path) -> Stored:
+        """Read all of a file; see ``Storage``."""
+        with translating(path, "read"):
+            content = path.read_bytes()
+        return Stored(content, _version(content))
+
+    def read_range(self, path: Path, *, start: int, length: int) -> bytes:
+        """Read a part of a file; see ``Storage``."""
+        with translating(path, "read"), path.open("rb") as file:
+            file.seek(start)
+            return file.read(length)
+
+    def list_files(self, folder: Path, *, ending: str = "") -> list[Listed]:
+        """List files below a folder; see ``Storage``."""
+        with translating(folder, "read"):
+            below = [(path, path.relative_to(folder).parts) for path in folder.rglob(f"*{ending}")]
+        found = [path for path, parts in below if not any(part.startswith(".") for part in parts)]
+        listed = []
+        for path in sorted(found):
+            try:
+                status = path.stat()
+            except FileNotFoundError:
+                continue  # deleted since
+            if path.is_file():
+                listed.append(Listed(path, status.st_size, status.st_mtime))
+        return listed
+
+    def overwrite(self, path: Path, content: bytes) -> str:
+        """Write a file durably; see ``Storage``."""
+        return self._write(path, content, replaces=True)
+
+    def create(self, path: Path, content: bytes) -> str:
+        """Write a file durably where nothing is; see ``Storage``."""
+        return self._write(path, content, replaces=False)
+
+    def update(self, path: Path, content: bytes, *, version: str) -> str:
+        """Write a file durably where a version is, one writer after the other; see ``Storage``."""
+        self.check_open(path)
+        with exclusive(path.with_name(f".{path.name}.lock")):
+            if not path.exists() or self.get(path).version != version:
+                raise CommitConflictError(f"Another writer has changed {path} meanwhile. Read it, and decide again.")
+            return self._write(path, content, replaces=True)
+
+    def delete(self, path: Path) -> None:
+        """Delete a file; see ``Storage``."""
+        self.check_open(path)
+        with translating(path, "deleted"):
+            path.unlink(missing_ok=True)
+
+    def delete_all(self, folder: Path) -> None:
+        """Rename a folder to one that nobody lists, then delete that: ``sweep`` does if we are killed. See ``Storage``."""
+        self.check_open(folder)
+        with translating(folder, "deleted"):
+            delete_folder(folder)
+
+    def place(self, path: Path) -> Path:
+        """Make the folder of a new file and return its path; see ``Storage``."""
+        self.check_open(path)
+        with translating(path, "written"):
+            make_folder(path.parent)
+        return path
+
+    def sync(self, path: Path) -> None:
+        """Flush a file's content; see ``Storage``."""
+        with translating(path, "written"):
+            sync(path)
+
+    def _write(self, path: Path, content: bytes, *, replaces: bool) -> str:
+        self.check_open(path)
+        with durable_file(path, replaces=replaces) as aside:
+            aside.write_bytes(content)
+        return _version(content)
+
+
+STORAGE = LocalStorage()
+
+
+def _version(content: bytes) -> str:
+    """Name a content: the same bytes are the same version, and a decision that was made from them holds."""
+    return hashlib.sha256(content).hexdigest()

@@ -1,0 +1,256 @@
+"""Files that appear whole, and the few other calls that change a disk: a reader sees none of a file or all of it.
+
+Two words, which are not the same:
+
+- *atomic*: the name leads to the old content or to the new one, never to half of one, whatever process is killed. Enough for what
+  can be made again: caches, pictures, pages, exports, files that only a later commit will name.
+- *durable*: atomic, and still there after a power cut once the call has returned. For what is true. It costs a flush of the
+  content, one of the folder that holds its name, and one of each folder above that was made for it. POSIX promises none of this
+  with less: a name that was not flushed may be lost, and one that was flushed may lead to bytes that were not.
+
+Under another name first, in the same folder, with random letters: two writers never share a half file, and what a killed one
+leaves begins with a dot and ends in ``.tmp`` (``sweep`` removes it). Rights follow the umask. Only regular files are ever
+replaced: whoever gives ``/dev/null`` as a file to write keeps it.
+
+Here and in ``storage.py`` alone is an OSError turned into a StoreError that says what to do.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import shutil
+import stat
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from featurestore.errors import CommitConflictError, StoreError
+
+ABANDONED_S = 24 * 3600
+"""A temporary file that nobody has written to for so long belongs to a writer that was killed."""
+_MOST_LETTERS = 40
+_DISCARDED = ".discarded"
+_OURS = re.compile(r"\.[0-9a-f]{32}(\.tmp|\.discarded)$")
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
+
+
+@contextmanager
+def atomic_file(path: Path, *, syncs_content: bool = False) -> Iterator[Path]:
+    """Give a path to write to, and make it appear under its name when the block ends; nothing is left when the block fails.
+
+    Args:
+        path: Where; missing folders are made, a regular file of that name gives way.
+        syncs_content: Whether the content is flushed first, so that a power cut cannot leave a file of the right length with other
+            bytes. The name itself may still be lost.
+
+    Yields:
+        An empty file in the same folder.
+
+    Raises:
+        StoreError: the disk is full, the rights are missing, or what lies there is no regular file.
+    """
+    with _appearing(path) as aside:
+        yield aside
+        if syncs_content:
+            sync(aside)
+        os.replace(aside, path)
+
+
+@contextmanager
+def durable_file(path: Path, *, replaces: bool) -> Iterator[Path]:
+    """As ``atomic_file``, and a power cut after the block loses nothing of it.
+
+    Args:
+        path: Where; missing folders are made, durably too.
+        replaces: Whether a file of that name gives way.
+
+    Raises:
+        CommitConflictError: there is one, and it may not be replaced: of two writers one fails.
+        StoreError: the disk is full, the rights are missing, or what lies there is no regular file.
+    """
+    with translating(path, "written"):
+        make_folder(path.parent, is_durable=True)
+    with _appearing(path) as aside:
+        yield aside
+        sync(aside)
+        if replaces:
+            os.replace(aside, path)
+        else:
+            try:
+                os.link(aside, path)  # fails when the name exists, in one step
+            except FileExistsError as error:
+                raise CommitConflictError(f"Another writer has made {path} meanwhile. Read it, and decide again.") from error
+            aside.unlink()
+        _sync_folder(path.parent)
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all; see ``atomic_file``."""
+    with atomic_file(path) as aside:
+        aside.write_bytes(content)
+
+
+def check_replaceable(path: Path) -> None:
+    """Refuse to replace a device, a pipe, a link or a folder.
+
+    Raises:
+        StoreError: it is one.
+    """
+    try:
+        mode = path.lstat().st_mode
+    except OSError:
+        return
+    if not stat.S_ISREG(mode):
+        kinds = ((stat.S_ISDIR, "a folder"), (stat.S_ISLNK, "a link"), (stat.S_ISFIFO, "a pipe"), (stat.S_ISSOCK, "a socket"))
+        kind = next((name for is_such, name in kinds if is_such(mode)), "a device")
+        raise StoreError(
+            f"{path} is {kind} and would be replaced by a file. Give the path of a file, or one that does not exist."
+        )
+
+
+def make_folder(folder: Path, *, is_durable: bool = False) -> None:
+    """Make a folder and those above it, if they are missing.
+
+    Args:
+        folder: Which.
+        is_durable: Whether the names of those that were made are flushed, up to the first that existed.
+    """
+    missing = []
+    for place in (folder, *folder.parents):
+        if place.is_dir():
+            break
+        missing.append(place)
+    folder.mkdir(parents=True, exist_ok=True)
+    if is_durable:
+        for place in reversed(missing):
+            _sync_folder(place.parent)
+
+
+def sync(path: Path) -> None:
+    """Flush a file's content to the disk; its name is flushed with its folder (``durable_file``)."""
+    handle = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
+    try:
+        _flush(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def scratch_folder(parent: Path) -> Iterator[Path]:
+    """Make a folder for what one process lays aside, and remove it afterwards, with those older than two days: of killed ones."""
+    with translating(parent, "written"):
+        make_folder(parent)
+        for left in parent.iterdir():
+            with suppress(FileNotFoundError):  # another process was faster
+                if time.time() - left.stat().st_mtime > 2 * ABANDONED_S:
+                    shutil.rmtree(left, ignore_errors=True)
+        folder = tempfile.TemporaryDirectory(dir=parent, ignore_cleanup_errors=True)
+    with folder as name:
+        yield Path(name)
+
+
+def copy_folder(source: Path, target: Path) -> None:
+    """Copy all that lies below a folder; nothing is flushed."""
+    with translating(target, "written"):
+        shutil.copytree(source, target)
+
+
+def delete_folder(folder: Path) -> None:
+    """Delete a folder, if there is one: it is renamed first, so that it is there as a whole or not at all."""
+    aside = folder.with_name(f".{uuid.uuid4().hex}{_DISCARDED}")
+    if folder.exists():
+        folder.rename(aside)
+        _sync_folder(folder.parent)
+        shutil.rmtree(aside)
+
+
+def sweep(folder: Path, *, older_than_s: float = ABANDONED_S) -> int:
+    """Delete what killed writers have left below a folder.
+
+    Args:
+        folder: Searched with all folders below it.
+        older_than_s: Younger files may belong to a writer that lives.
+
+    Returns:
+        The number of files and folders that were deleted.
+    """
+    swept = 0
+    for left in (path for path in folder.rglob(".*") if _OURS.search(path.name)):
+        with suppress(FileNotFoundError):  # another process was faster
+            if left.name.endswith(_DISCARDED):
+                shutil.rmtree(left, ignore_errors=True)
+            elif time.time() - left.stat().st_mtime > older_than_s:
+                left.unlink()
+            else:
+                continue
+            swept += 1
+    return swept
+
+
+@contextmanager
+def translating(path: Path, done: str) -> Iterator[None]:
+    """Turn an OSError of the block into a StoreError that says what to do.
+
+    Args:
+        path: What the block works on.
+        done: What cannot be done with it: "written", "read", "deleted".
+    """
+    try:
+        yield
+    except OSError as error:
+        what = f"{path} cannot be {done} ({error.strerror or error})."
+        if error.errno in _FULL:
+            mend = "The disk, or what you may use of it, is full: make room, and make the call again."
+        elif error.errno in _FORBIDDEN:
+            mend = "Give this user the right to it, or have the store's owner make the call."
+        elif error.errno == errno.ENOENT:
+            mend = "It, or a folder above it, is missing: restore it from a backup, and make the call again."
+        else:
+            mend = "Look at the disk, and make the call again."
+        raise StoreError(f"{what} Nothing of it was committed. {mend}" if done == "written" else f"{what} {mend}") from error
+
+
+@contextmanager
+def _appearing(path: Path) -> Iterator[Path]:
+    """Give an empty file beside a path, for the block to rename or link; it is removed if it is still there."""
+    check_replaceable(path)
+    aside = path.with_name(f".{path.name[:_MOST_LETTERS]}.{uuid.uuid4().hex}.tmp")
+    try:
+        with translating(path, "written"):
+            make_folder(path.parent)
+            os.close(os.open(aside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+            yield aside
+    finally:
+        with suppress(OSError):
+            aside.unlink(missing_ok=True)
+
+
+def _flush(handle: int) -> None:
+    if sys.platform == "darwin":
+        import fcntl
+
+        with suppress(OSError):  # not every file system has it; then the plain flush is the most there is
+            fcntl.fcntl(handle, fcntl.F_FULLFSYNC)
+            return
+    os.fsync(handle)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Flush the names in a folder; some file systems have no such flush and say EINVAL, Windows opens no folders."""
+    if os.name == "nt":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        _flush(handle)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+    finally:
+        os.close(handle)

@@ -1,0 +1,214 @@
+"""Stores outlive versions: what older code wrote is read, upgraded and continued; what newer code wrote is refused by name."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+import featurestore as fs
+from featurestore.errors import CommitConflictError, StoreError
+from featurestore.lake.layout import create_or_open
+from featurestore.lake.lock import exclusive
+from featurestore.lake.store_format import NEW, READ_VERSION, RELEASES, WRITE_VERSION, StoreRecord
+from featurestore.operations import upgrading
+from featurestore.operations.upgrading import MIGRATIONS, Migration, upgrade
+from tests.lake.fixtures.store_0_1 import delivered
+from tests.lake.older_stores import OLDER, OlderStore, unpack
+
+
+@pytest.fixture(params=OLDER)
+def older(request, tmp_path: Path) -> OlderStore:
+    return unpack(request.param, tmp_path)
+
+
+def record_of(root: Path) -> dict:
+    return json.loads((root / "store.json").read_text())
+
+
+def forge(root: Path, **changes: object) -> None:
+    (root / "store.json").write_text(json.dumps(record_of(root) | changes))
+
+
+def assert_answers(older: OlderStore, store: fs.FeatureStore) -> None:
+    """Everything that was answered then is answered the same, with the versions it was read from."""
+    assert older.answers_of(store).equals(older.answers, check_metadata=True)
+    assert older.answers_of(store, as_known=True).equals(older.as_known, check_metadata=True)
+    first = older.published
+    assert older.answers_of(store, versions=first).equals(first)
+    assert store.verify().is_equal
+
+
+@pytest.mark.parametrize("is_upgraded", [False, True], ids=["as it was", "upgraded"])
+def test_an_older_store_answers_as_it_did(older: OlderStore, is_upgraded: bool) -> None:
+    store = fs.FeatureStore(older.root)
+    if is_upgraded:
+        assert store.upgrade().steps
+    assert store.layout.timezone == "Asia/Shanghai"
+    assert_answers(older, store)
+    status = store.status()
+    assert (status.sources[0].rows, status.sources[0].quarantined) == (250, 2)
+    assert [each.champion is not None for each in status.calibrations] == [True]
+    assert len(store.drift_history()) == 60
+    assert store.published("recommendation_v1").number == 1
+    assert store.audit(["2023-06"]).entered is not None
+
+
+@pytest.mark.parametrize("is_upgraded", [False, True], ids=["as it was", "upgraded"])
+def test_an_older_store_goes_on(older: OlderStore, is_upgraded: bool) -> None:
+    store = fs.FeatureStore(older.root)
+    if is_upgraded:
+        store.upgrade()
+    later = delivered(datetime(2023, 7, 1, tzinfo=ZoneInfo("Asia/Shanghai")), 31, seed=9, rows=60, first_id=9_000)
+    assert store.ingest("events", later).rows_added == 60
+    assert store.materialize().views
+    store.audit(["2023-07"])
+    assert store.publish("recommendation_v1").number == 2
+    store.unpin("model_1")
+    assert store.verify().is_equal
+    assert older.answers_of(store, versions=older.published).equals(older.published)
+    store.vacuum()
+    assert older.answers_of(store).equals(older.answers)
+
+
+def test_an_upgrade_tells_first_what_it_would_do_and_does_it_once(older: OlderStore) -> None:
+    store, before = fs.FeatureStore(older.root), record_of(older.root)
+    told = store.upgrade(dry_run=True)
+    assert record_of(older.root) == before
+    assert [step.name for step in told.steps] == [migration.name for migration in MIGRATIONS]
+    assert all(step.reason and step.description for step in told.steps)
+    assert "would" in str(told)
+    done = store.upgrade()
+    assert (done.steps, done.is_dry_run) == (told.steps, False)
+    assert record_of(older.root) == NEW.document() | {"timezone": "Asia/Shanghai"}
+    again = store.upgrade()
+    assert (again.steps, again.read_version, again.write_version) == ((), READ_VERSION, WRITE_VERSION)
+    assert "Nothing to upgrade" in str(again)
+
+
+def test_a_new_store_needs_no_upgrade_and_says_its_versions(tmp_path: Path) -> None:
+    store = fs.FeatureStore(tmp_path / "store")
+    assert record_of(tmp_path / "store") == {
+        "read_version": READ_VERSION,
+        "write_version": WRITE_VERSION,
+        "read_since": RELEASES[READ_VERSION],
+        "write_since": RELEASES[WRITE_VERSION],
+        "timezone": "UTC",
+    }
+    assert store.upgrade().steps == ()
+
+
+def test_every_version_names_the_release_that_knows_it() -> None:
+    assert list(RELEASES) == list(range(1, max(READ_VERSION, WRITE_VERSION) + 1))
+    assert READ_VERSION <= WRITE_VERSION
+    assert (MIGRATIONS[-1].read_version, MIGRATIONS[-1].write_version) == (READ_VERSION, WRITE_VERSION)
+
+
+def test_a_store_with_a_newer_read_version_is_refused_with_the_release_to_install(tmp_path: Path) -> None:
+    create_or_open(tmp_path)
+    forge(tmp_path, read_version=READ_VERSION + 1, write_version=WRITE_VERSION + 1, read_since="7.8.9", write_since="7.8.9")
+    with pytest.raises(StoreError, match=rf"read version {READ_VERSION + 1}; .* 1 to {READ_VERSION}\. .* 7\.8\.9"):
+        fs.FeatureStore(tmp_path)
+
+
+def test_a_store_with_a_newer_write_version_is_read_and_every_verb_that_writes_is_refused(older: OlderStore) -> None:
+    fs.FeatureStore(older.root).upgrade()
+    forge(older.root, write_version=WRITE_VERSION + 1, write_since="7.8.9")
+    store, rows = (
+        fs.FeatureStore(older.root),
+        delivered(datetime(2023, 8, 1, tzinfo=ZoneInfo("UTC")), 9, seed=3, first_id=5_000),
+    )
+    assert_answers(older, store)
+    writes = {
+        "apply": lambda: store.apply(
+            [fs.EventSource("more", schema={"at": "timestamp", "id": "int64"}, event_time="at", event_id="id")]
+        ),
+        "remove": lambda: store.remove("recommendation_v1"),
+        "ingest": lambda: store.ingest("events", rows),
+        "publish": lambda: store.publish(
+            "recommendation_v1", as_of=store.published("recommendation_v1").as_of + timedelta(hours=1)
+        ),
+        "pin": lambda: store.pin("other", store.published("recommendation_v1")),
+        "unpin": lambda: store.unpin("model_1"),
+        "vacuum": lambda: store.vacuum(retention_hours=1),
+        "upgrade": lambda: store.upgrade(),
+    }
+    for write in writes.values():
+        with pytest.raises(StoreError, match=rf"write version {WRITE_VERSION + 1}; .*only read .*Install featurestore 7\.8\.9"):
+            write()
+    assert store.upgrade(dry_run=True).steps == ()
+    forge(older.root, write_version=WRITE_VERSION)
+    fs.FeatureStore(older.root).pin("other", store.published("recommendation_v1"))
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {},
+        [],
+        {"timezone": "UTC"},
+        {"format": "1", "timezone": "UTC"},
+        {"format": 0, "timezone": "UTC"},
+        {"format": 1},
+        NEW.document() | {"timezone": 3},
+        NEW.document() | {"timezone": "UTC", "read_version": True},
+        NEW.document() | {"timezone": "UTC", "read_version": 2},
+    ],
+)
+def test_a_damaged_record_is_no_newer_version(tmp_path: Path, record: object) -> None:
+    (tmp_path / "store.json").write_text(json.dumps(record))
+    with pytest.raises(StoreError, match="Restore the file"):
+        create_or_open(tmp_path)
+
+
+def test_what_a_record_says_besides_is_kept(tmp_path: Path) -> None:
+    (tmp_path / "store.json").write_text(json.dumps({"format": 1, "timezone": "UTC", "color": "red"}))
+    upgrade(create_or_open(tmp_path))
+    assert record_of(tmp_path)["color"] == "red"
+
+
+def rewriting(name: str, *, version: int, calls: list[str], fails: bool = False) -> Migration:
+    """A migration of a file beside store.json, as a later one may be."""
+
+    def apply(layout, record) -> dict:
+        calls.append(name)
+        (layout.root / f"{name}.json").write_text("rewritten")
+        if fails:
+            raise KeyboardInterrupt
+        return {name: "recorded"}
+
+    def reason(layout, record: StoreRecord) -> str | None:
+        return f"it has write version {record.write_version}" if record.write_version < version else None
+
+    return Migration(name, "a file is rewritten", 1, version, reason, apply)
+
+
+def test_an_upgrade_that_is_killed_leaves_the_old_version_and_the_same_call_goes_on(older: OlderStore, monkeypatch) -> None:
+    monkeypatch.setattr("featurestore.lake.store_format.WRITE_VERSION", 3)
+    monkeypatch.setattr("featurestore.lake.store_format.RELEASES", {1: "0.1.0", 2: "0.2.0", 3: "0.3.0"})
+    layout, calls = create_or_open(older.root), list[str]()
+    second, third = (rewriting(name, version=version, calls=calls) for name, version in (("second", 2), ("third", 3)))
+    killed = rewriting("third", version=3, calls=calls, fails=True)
+    with pytest.raises(KeyboardInterrupt):
+        upgrade(layout, migrations=[*MIGRATIONS, second, killed])
+    found = record_of(older.root)
+    assert (found["read_version"], found["write_version"], found["write_since"]) == (1, 2, "0.2.0")
+    assert (found["second"], found.get("third")) == ("recorded", None)
+    assert_answers(older, fs.FeatureStore(older.root))
+    told = upgrade(layout, migrations=[*MIGRATIONS, second, third], dry_run=True)
+    assert [(step.name, step.reason) for step in told.steps] == [("third", "it has write version 2")]
+    done = upgrade(layout, migrations=[*MIGRATIONS, second, third])
+    assert (done.steps, done.read_version, done.write_version) == (told.steps, 1, 3)
+    assert calls == ["second", "third", "third"]
+    assert record_of(older.root)["third"] == "recorded"
+
+
+def test_two_upgrades_at_once_are_one(older: OlderStore) -> None:
+    layout = create_or_open(older.root)
+    with exclusive(layout.root / "upgrade.lock"), pytest.raises(CommitConflictError, match="being upgraded"):
+        upgrade(layout)
+    assert upgrade(layout).steps
+    assert upgrading.upgrade(layout).steps == ()

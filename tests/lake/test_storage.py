@@ -1,0 +1,61 @@
+"""The door to what is true, on local files."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from featurestore.errors import StoreError
+from featurestore.lake.storage import LocalStorage, Storage
+from tests.lake.storage_contract import StorageContract
+
+
+class TestLocalStorage(StorageContract):
+    @pytest.fixture
+    def storage(self) -> Storage:
+        return LocalStorage()
+
+    @pytest.fixture
+    def root(self, tmp_path: Path) -> Path:
+        return tmp_path
+
+
+def test_what_is_closed_for_writing_is_read_and_its_neighbour_is_written(tmp_path: Path) -> None:
+    storage = LocalStorage()
+    version = storage.overwrite(tmp_path / "store" / "a", b"1")
+    storage.close_for_writing(tmp_path / "store", "Install something newer.", but=tmp_path / "store" / "spill")
+    writes = (
+        lambda: storage.overwrite(tmp_path / "store" / "a", b"2"),
+        lambda: storage.create(tmp_path / "store" / "b", b"2"),
+        lambda: storage.update(tmp_path / "store" / "a", b"2", version=version),
+        lambda: storage.delete(tmp_path / "store" / "a"),
+        lambda: storage.delete_all(tmp_path / "store"),
+        lambda: storage.place(tmp_path / "store" / "c" / "d"),
+    )
+    for write in writes:
+        with pytest.raises(StoreError, match="newer"):
+            write()
+    storage.overwrite(tmp_path / "store2" / "a", b"2")
+    storage.delete(storage.place(tmp_path / "store" / "spill" / "x"))
+    assert [(file.path.parent.name, file.size_bytes) for file in storage.list_files(tmp_path)] == [("store", 1), ("store2", 1)]
+    storage.open_for_writing(tmp_path / "store")
+    storage.overwrite(tmp_path / "store" / "a", b"2")
+
+
+def test_a_write_is_synced_with_its_folder_and_those_that_were_made_for_it(tmp_path: Path, monkeypatch) -> None:
+    synced, real = list[Path](), os.fsync
+
+    def fsync(handle: int) -> None:
+        synced.append(Path(os.readlink(f"/proc/self/fd/{handle}")))
+        real(handle)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    LocalStorage().create(tmp_path / "a" / "b" / "c.json", b"1")
+    assert synced[:2] == [tmp_path, tmp_path / "a"]
+    assert synced[2].parent == tmp_path / "a" / "b"
+    assert synced[3:] == [tmp_path / "a" / "b"]
+    synced.clear()
+    LocalStorage().overwrite(tmp_path / "a" / "b" / "c.json", b"2")
+    assert len(synced) == 2
