@@ -28,10 +28,11 @@ from featurestore.compute.keys import KeyDictionary, load_keys
 from featurestore.compute.search.row_hash import stable_hash
 from featurestore.compute.snapshots.forecasts import forecast_at_us, forecast_rows
 from featurestore.compute.snapshots.inflow import inflow_columns
-from featurestore.compute.windows.derive import Parameters, derive, needed_features
+from featurestore.compute.windows.derive import Parameters, derive
 from featurestore.compute.windows.totals import sorted_order
 from featurestore.compute.windows.view_query import ViewQuery
 from featurestore.spec.document import digest, fingerprint
+from featurestore.spec.lineage import calibrations_read, needed_features
 from featurestore.spec.view import Feature, FeatureView
 from featurestore.spec.windows import YearBefore
 from featurestore.timeline import DAY_US, HOUR_US, Month, Window
@@ -79,7 +80,7 @@ class Panel:
         state = self._query.state
         tiles = {str(m): name for m, name in state.tile_digests.items() if m <= month}
         at_us = month.interval(state.layout.timezone).end_us
-        uses = {use.calibration for f in state.view.features if f.expression for use in f.expression.calibrated}
+        uses = calibrations_read(state.view, state.view.features)
         versions = [v.version for name in sorted(uses) for v in self._parameters(name) if v.start_us < at_us <= v.end_us]
         made_from = [FORMAT, fingerprint(state.view), state.layout.timezone, str(month), self._size, tiles, versions]
         if len(self._scored) < len(state.view.features):
@@ -133,8 +134,7 @@ class Panel:
         first = min(self._query.state.tile_digests, default=None)
         timezone = self._query.state.layout.timezone
         full = [Month.of(first.interval(timezone).start_us + hours * HOUR_US - 1, timezone)] if hours and first else []
-        read = [each.expression for each in needed_features(self._query.view, [feature]) if each.expression]
-        for name in sorted({use.calibration for expression in read for use in expression.calibrated}):
+        for name in sorted(calibrations_read(self._query.view, [feature])):
             # Without a version the feature is NULL: that is no missing value, it does not exist yet.
             starts = [version.start_us for version in self._parameters(name)]
             known = min((Month.of(start, timezone) for start in starts), default=month.next())
