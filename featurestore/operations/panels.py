@@ -13,7 +13,7 @@ import pyarrow as pa
 from featurestore.compute.retrieval.freshness import check_fresh
 from featurestore.compute.snapshots.panel import Panel, scored_features
 from featurestore.compute.windows.view_query import view_queries
-from featurestore.drift.audit import AuditedView
+from featurestore.drift.audit_tables import AuditedView
 from featurestore.drift.reliability import with_outcomes
 from featurestore.lake.layout import Layout
 from featurestore.operations.parameters import accepted_parameters

@@ -46,12 +46,12 @@ def spoiled(registry: Registry, faults: Sequence[SourceFault]) -> dict[str, dict
                 span, read = _longest_scored_days(view, feature.name), _columns_read(view, feature.name)
                 if fault.column == EVENT or fault.column in read:
                     for month in _reached(fault, delay, span_days=span):
-                        found.setdefault(feature.column, {}).setdefault(month, f"{fault.name}: {fault}")
+                        found.setdefault(feature.column, {}).setdefault(month, f"{fault.place}: {fault}")
                 read = read.union(*(_columns_read(view, name) for name in outcomes))
                 if outcomes and (fault.column == EVENT or fault.column in read):
                     behind = [month.shift(1) for month in _reached(fault, 2 * delay, span_days=span)]
                     for month in (*_reached(fault, delay, span_days=0), *behind):
-                        found.setdefault(series_of(feature.column), {}).setdefault(month, f"{fault.name}: {fault}")
+                        found.setdefault(series_of(feature.column), {}).setdefault(month, f"{fault.place}: {fault}")
     return found
 
 

@@ -74,8 +74,8 @@ class SourceFault:
         return self.rows * max(self.factor, 1.0) / max(self.daily_rows, 1.0)
 
     @property
-    def name(self) -> str:
-        """What the drift history calls it: ``source.column``."""
+    def place(self) -> str:
+        """Where it is: ``source.column``."""
         return f"{self.source}.{self.column}"
 
     def __str__(self) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from featurestore.drift.audit import Episode
+from featurestore.drift.episode import Episode
 from featurestore.drift.recalibration.calibration_versions import Challenger, champion, parameters, record
 from featurestore.drift.recalibration.fitters import fitter
 from featurestore.drift.recalibration.recalibrate import Decision, Trigger, challenge, fit_parameters

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from featurestore.drift.audit import AT, EDGES, YEAR, AuditedView
+from featurestore.drift.audit_tables import AT, EDGES, YEAR, AuditedView
 from featurestore.drift.reliability import CALIBRATION, Reliability
 from featurestore.drift.sketches.edges import CATEGORY, NUMERIC, EdgeSet
 from featurestore.lake.parquet import read_parquet

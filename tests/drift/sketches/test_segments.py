@@ -9,7 +9,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from featurestore.drift.audit import AuditedView, Episode, audit_views, episodes, history, take_snapshots
+from featurestore.drift.audit import audit_views, take_snapshots
+from featurestore.drift.audit_tables import AuditedView, history
+from featurestore.drift.episode import Episode, episodes
 from featurestore.drift.monitor.policy import DriftPolicy
 from featurestore.drift.reporting.acknowledge import acknowledge, acknowledgements
 from featurestore.drift.reporting.alerts import Answers, alerts
