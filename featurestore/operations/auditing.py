@@ -64,7 +64,8 @@ def audit_store(
     # An earlier month's audit leaves what is known of later ones as it is: a year is one file.
     last = max(months[-1], last_snapshot(audited) or months[-1])
     faults = source_faults(layout, registry, last)
-    found = audit_views(audited, last, policy=POLICY, resets=resets(layout, registry), spoiled=spoiled(registry, faults))
+    unsound = spoiled(registry, faults, last, timezone=layout.timezone)
+    found = audit_views(audited, last, policy=POLICY, resets=resets(layout, registry), spoiled=unsound)
     chosen = chosen_views(registry, views)
     tables = [found[view][month] for view in chosen for month in months if month in found[view]]
     table = pa.concat_tables(tables) if tables else HISTORY_SCHEMA.empty_table()
