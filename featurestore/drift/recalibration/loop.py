@@ -29,7 +29,7 @@ from featurestore.drift.recalibration.rules import (
     outlook,
     running_alone,
 )
-from featurestore.spec.service import Calibration
+from featurestore.spec.calibration import Calibration
 from featurestore.timeline import Month
 
 DEFAULT_POLICY = RecalibrationPolicy()
