@@ -9,6 +9,11 @@ from featurestore.errors import DefinitionError
 from featurestore.spec.names import checked_name
 from featurestore.spec.service import FeatureService, checked_references
 
+INFLOW_PREFIX = "inflow_"
+"""Begins the names of the columns that say what came in of an input during a month."""
+ANY_GROUP = "*"
+"""The group of parameters that serves every group without its own."""
+
 Consumers = Sequence[str | FeatureService] | Mapping[str, str | None] | Mapping[FeatureService, str | None]
 
 

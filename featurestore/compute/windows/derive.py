@@ -14,14 +14,13 @@ import pyarrow.compute as pc
 
 from featurestore.errors import ExpressionError, FeatureStoreError, OverflowingResultError
 from featurestore.lake.session import connect
+from featurestore.spec.calibration import ANY_GROUP
 from featurestore.spec.expression import CalibratedUse
 from featurestore.spec.types import arrow_type
 from featurestore.spec.view import Feature
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
-
-ANY_GROUP = "*"
 
 
 @dataclass(frozen=True)
