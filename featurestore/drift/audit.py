@@ -17,26 +17,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from featurestore.calendar import retail_season
-from featurestore.drift.audit_tables import (
-    AT,
-    EDGES,
-    HISTORY_SCHEMA,
-    MONTH,
-    PLACES,
-    YEAR,
-    AuditedView,
-    by_partition,
-    commit_years,
-    split_months,
-)
+from featurestore.drift.audit_tables import AT, EDGES, HISTORY_SCHEMA, MONTH, PLACES, AuditedView, split_months
 from featurestore.drift.data_faults.data_fault import DataFault
 from featurestore.drift.episode import Episode
-from featurestore.drift.monitor.course import Resets
-from featurestore.drift.monitor.feature_series import NOTHING_SPOILED, Spoiled
 from featurestore.drift.monitor.monitor import NO_EDGES, monitor_sketches, sketch_month
 from featurestore.drift.monitor.policy import DriftPolicy
+from featurestore.drift.monitor.run import Resets
 from featurestore.drift.sketches.edges import EdgeSet
-from featurestore.drift.sketches.segments import Places
+from featurestore.drift.sketches.feature_series import NOTHING_SPOILED, Spoiled
+from featurestore.drift.sketches.places import Places
+from featurestore.drift.year_files import YEAR, by_partition, commit_years
 from featurestore.lake.parquet import read_parquet, write_parquet
 from featurestore.lake.table import CommittedFile, Table, commit, describe, stage
 from featurestore.spec.document import digest
@@ -47,7 +37,7 @@ SEGMENT_ROWS = 2
 _Sketched = dict[str, tuple[str, dict[Month, pa.Table]]]  # year to name and months
 
 
-class Snapshots(Protocol):
+class SnapshotSource(Protocol):
     """Where a view's snapshots come from; handed in, since drift does not know how features are computed."""
 
     def name(self, month: Month) -> str:
@@ -90,7 +80,11 @@ class AuditReport:
 
 
 def take_snapshots(
-    audited: AuditedView, source: Snapshots, months: Sequence[Month], *, progress: Callable[[str, Month], None] | None = None
+    audited: AuditedView,
+    source: SnapshotSource,
+    months: Sequence[Month],
+    *,
+    progress: Callable[[str, Month], None] | None = None,
 ) -> int:
     """Compute and commit the snapshots of some months that are missing or out of date.
 

@@ -8,7 +8,7 @@ scores      a file a year    a row per month, feature and segment: the monitor's
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -17,11 +17,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from featurestore.drift.monitor.monitor import DRIFT_SCHEMA
-from featurestore.lake.parquet import read_parquet, write_parquet
-from featurestore.lake.table import CommittedFile, Table, commit, describe, stage
+from featurestore.drift.year_files import YEAR, by_partition, read_years
+from featurestore.lake.parquet import read_parquet
+from featurestore.lake.table import Table
 from featurestore.timeline import Month
 
-MONTH, YEAR, AT = "audit_month", "audit_year", "month"
+MONTH, AT = "audit_month", "month"
 HISTORY_SCHEMA = pa.schema([("view", pa.string()), *DRIFT_SCHEMA])
 EDGES, PLACES = b"edges", b"places"
 
@@ -70,41 +71,7 @@ def history(audited: AuditedView) -> pa.Table:
     return pa.concat_tables([HISTORY_SCHEMA.empty_table(), *read_years(audited.scores)])
 
 
-def read_years(path: Path) -> list[pa.Table]:
-    """Read the files of a table that is partitioned by year, in order of time."""
-    return [read_parquet(file.path) for _, file in sorted(by_partition(Table.open(path), YEAR).items())]
-
-
-def commit_years(path: Path, years: Mapping[str, tuple[str, pa.Table]], message: str, *, removes_others: bool = False) -> None:
-    """Replace the files of some years by named tables, in one commit; those whose name is there already stay.
-
-    Args:
-        path: Delta table, partitioned by year.
-        years: Year to name and rows.
-        message: For the table's log.
-        removes_others: Whether files of other years go.
-    """
-    table = Table.open(path)
-    committed, added = by_partition(table, YEAR), []
-    removed = [file for year, file in committed.items() if removes_others and year not in years]
-    for year, (name, rows) in years.items():
-        old = committed.get(year)
-        if old is not None and old.path.stem == name:
-            continue
-        file = stage(path, {YEAR: year}, name)
-        write_parquet(rows, file, metadata=rows.schema.metadata)
-        added.append(describe(file, {YEAR: year}))
-        removed += [old] if old else []
-    if added or removed:
-        commit(path, add=added, remove=removed, partition_by=(YEAR,), read_version=table.version, message=message)
-
-
 def split_months(table: pa.Table) -> dict[Month, pa.Table]:
     """Split a table in order of its months by them."""
     days: Iterable[date] = pc.unique(table[AT]).to_pylist()
     return {Month.parse(day): table.filter(pc.equal(table[AT], pa.scalar(day))) for day in days}
-
-
-def by_partition(table: Table, column: str) -> dict[str, CommittedFile]:
-    """Return a table's files by the value of a partition column; each value has one."""
-    return {file.partition[column]: file for file in table.files()}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from featurestore.drift.monitor.fault import FAULT_KINDS
+from featurestore.drift.data_faults.feature_fault import FAULT_KINDS
 from featurestore.drift.monitor.state import DRIFT
 from featurestore.timeline import Month
 

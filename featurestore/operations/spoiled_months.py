@@ -9,8 +9,8 @@ from functools import cached_property
 
 import numpy as np
 
+from featurestore.drift.data_faults.feature_fault import DUPLICATES
 from featurestore.drift.data_faults.source_fault import EVENT, SourceFault, find_source_faults
-from featurestore.drift.monitor.fault import DUPLICATES
 from featurestore.drift.reliability import series_of
 from featurestore.lake.daily import daily_counts
 from featurestore.lake.ingestion.redelivered import redelivered_rows

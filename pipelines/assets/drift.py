@@ -9,8 +9,8 @@ from pydantic import Field
 from featurestore.client import FeatureStore
 from featurestore.drift.audit import AuditReport
 from featurestore.drift.data_faults.data_fault import DataFault
+from featurestore.drift.data_faults.feature_fault import FAULT_KINDS
 from featurestore.drift.episode import Episode, episodes
-from featurestore.drift.monitor.fault import FAULT_KINDS
 from featurestore.drift.monitor.state import DRIFT, LATCHED, STATES, WATCH
 from featurestore.drift.recalibration.fitters import fitter
 from featurestore.drift.recalibration.rules import Runs

@@ -9,9 +9,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from featurestore.drift.audit_tables import commit_years, read_years
 from featurestore.drift.data_faults.data_fault import FAULT_SCHEMA
 from featurestore.drift.data_faults.source_fault import SourceFault
+from featurestore.drift.year_files import commit_years, read_years
 from featurestore.spec.document import digest
 from featurestore.timeline import Month
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from featurestore.drift.data_faults.source_fault import EVENT
-from featurestore.drift.reliability import column_of
+from featurestore.drift.reliability import feature_column
 from featurestore.spec.lineage import aggregations_read, columns_read
 from featurestore.spec.registry import Registry
 from featurestore.spec.view import FeatureView
@@ -34,7 +34,7 @@ def dependants_of(registry: Registry, column: str) -> Dependants:
 
     On how reliable a forecast is depends whoever depends on the forecast.
     """
-    column = column_of(column)
+    column = feature_column(column)
     view = registry.views.get(column.partition("__")[0])
     if view is None or column not in {feature.column for feature in view.features}:
         return Dependants()
@@ -75,7 +75,7 @@ def dependants_of_column(registry: Registry, source: str, column: str) -> Depend
 
 def calibrations_of(registry: Registry, column: str) -> tuple[str, ...]:
     """List the calibrations that a feature column concerns: it reads them, or is computed from what they are fitted from."""
-    column = column_of(column)
+    column = feature_column(column)
     view, _, name = column.partition("__")
     found = []
     for calibration in registry.calibrations.values():

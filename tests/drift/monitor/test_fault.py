@@ -8,11 +8,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from featurestore.drift.audit_tables import HISTORY_SCHEMA, commit_years
+from featurestore.drift.audit_tables import HISTORY_SCHEMA
 from featurestore.drift.data_faults.data_fault import data_faults
 from featurestore.drift.data_faults.source_audit import audit_source, read_faults
 from featurestore.drift.data_faults.source_fault import find_source_faults
 from featurestore.drift.monitor import monitor
+from featurestore.drift.year_files import commit_years
 from featurestore.lake.daily import DAY_SCHEMA
 from featurestore.timeline import Month
 from tests.drift.monitor.test_monitor import ROWS, month, snapshots

@@ -16,7 +16,7 @@ from featurestore.drift.monitor.policy import DriftPolicy
 from featurestore.drift.reporting.acknowledge import acknowledge, acknowledgements
 from featurestore.drift.reporting.alerts import Answers, alerts
 from featurestore.drift.reporting.portrait import portrait
-from featurestore.drift.sketches.segments import PLACES, Places
+from featurestore.drift.sketches.places import PLACES, Places
 from featurestore.lake.table import Table
 from featurestore.spec import Count, Entity, EventSource, FeatureView, Last, Registry
 from featurestore.timeline import Month, months_between

@@ -50,7 +50,7 @@ class NoiseFit:
         noise: [S, 4] the fields of ``Noise``.
         effect: [S] index into ``EFFECTS``.
         amplitude: [S] variation of the season's size.
-        season: [S, M] the season's course, zero in its median month.
+        season: [S, M] the season month by month, zero in its median month.
     """
 
     noise: np.ndarray

@@ -22,11 +22,11 @@ from featurestore.drift.reporting.alerts import anchor_of
 from featurestore.drift.reporting.markup import html
 from featurestore.drift.reporting.page.figure import figure
 from featurestore.drift.reporting.page.reliability import reliability_figure
-from featurestore.drift.reporting.page.timeline import timeline
+from featurestore.drift.reporting.page.states import states_figure
 from featurestore.drift.reporting.portrait import Portrait, ReliabilityPortrait
 from featurestore.timeline import Month
 
-POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+CONTENT_SECURITY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 MOST_DECISIONS = 40
 
 
@@ -63,7 +63,7 @@ def render_page(page: AuditPage) -> str:
     body = "".join(
         (
             f"<header><h1>{html(heading)}</h1><p class=soft>{html(page.title)}</p>{_chips(page.digest)}</header>",
-            _section("The years", f"{_legend()}<div class=wide>{timeline(page.history, page.faults, page.month)}</div>"),
+            _section("The years", f"{_legend()}<div class=wide>{states_figure(page.history, page.faults, page.month)}</div>"),
             _section("What is open", "".join(_episode(story, page) for story in page.stories) or "<p>Nothing is open.</p>"),
             _section("Data faults in the sources", "".join(map(_fault, page.fault_stories))) if page.fault_stories else "",
             _section("Watched", _watched(page.digest)) if page.digest.watched else "",
@@ -72,7 +72,7 @@ def render_page(page: AuditPage) -> str:
     )
     head = (
         '<meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">'
-        f'<meta http-equiv="Content-Security-Policy" content="{html(POLICY)}">'
+        f'<meta http-equiv="Content-Security-Policy" content="{html(CONTENT_SECURITY)}">'
         f"<title>{html(heading)}, {html(page.title)}</title><style>{_style()}</style>"
     )
     return f'<!doctype html><html lang="en"><head>{head}</head><body><main>{body}</main></body></html>\n'

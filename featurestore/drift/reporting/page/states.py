@@ -20,7 +20,7 @@ MARKS = {"spring_festival": "S", "618": "6", "double11": "11"}
 _States = Mapping[Month, str]
 
 
-def timeline(history: pa.Table, faults: Sequence[DataFault], month: Month) -> str:
+def states_figure(history: pa.Table, faults: Sequence[DataFault], month: Month) -> str:
     """Draw the states of all features up to a month; segments only where something entered drift; data faults below them.
 
     Args:
