@@ -18,16 +18,24 @@ from featurestore.compute.retrieval.spine import read_table
 from featurestore.compute.verification.verdict import VerifyReport
 from featurestore.compute.verification.verify import verify
 from featurestore.drift.audit import AuditReport
+from featurestore.drift.data_faults.data_fault import data_faults
 from featurestore.drift.recalibration.recalibrate import Decision
 from featurestore.drift.recalibration.rules import Outlook
 from featurestore.drift.reporting.acknowledge import Acknowledgement
-from featurestore.drift.reporting.alert import Alert, Digest
+from featurestore.drift.reporting.alert import AnyAlert, Digest
 from featurestore.drift.reporting.evidently_report import WrittenReport
 from featurestore.lake.ingestion.ingest import ingest
 from featurestore.lake.ingestion.ingest_report import IngestReport
 from featurestore.lake.ingestion.quarantine import read_quarantine
 from featurestore.lake.layout import create_or_open
-from featurestore.operations.auditing import acknowledge_drift, audit_store, drift_history, forecast_scores, snapshot_views
+from featurestore.operations.auditing import (
+    acknowledge_drift,
+    audit_store,
+    drift_history,
+    fault_history,
+    forecast_scores,
+    snapshot_views,
+)
 from featurestore.operations.definitions import (
     apply_definitions,
     chosen_views,
@@ -397,9 +405,21 @@ class FeatureStore:
     def drift_history(self, view: str | None = None) -> pa.Table:
         """Return all committed scores: ``view``, then the columns of ``monitor_drift``; of one view or of all.
 
-        Of all, with the data faults in the sources' records: ``view`` is then the source, ``feature`` is ``source.column``.
+        What is wrong in the sources' own records is no drift of a feature: ``data_faults`` tells of it.
         """
         return drift_history(self.layout, self.registry, view)
+
+    def data_faults(self, source: str | None = None) -> pa.Table:
+        """Return what audits found wrong in the records of the sources, of one or of all: a row per month and column.
+
+        Returns:
+            ``drift.data_faults.data_fault.FAULT_SCHEMA``: ``month``, ``source``, ``column`` (``rows`` for events as a whole),
+            ``kind`` (``unit``, ``nulls``, ``clock``, ``stopped``, ``duplicates``), ``reason`` (with days and rows), ``since``.
+
+        Raises:
+            UnknownNameError: there is no such source.
+        """
+        return fault_history(self.layout, self.registry, source)
 
     def forecast_scores(self, view: str | None = None) -> pa.Table:
         """Return how far the probabilities with a declared outcome were right, of one view or of all, by audited month.
@@ -444,8 +464,10 @@ class FeatureStore:
         """
         return write_timeline(self.layout, self.registry, Path(path) if path else None, **options)
 
-    def alerts(self, month: Months | None = None, *, since: Month | date | str | None = None) -> tuple[Alert, ...]:
+    def alerts(self, month: Months | None = None, *, since: Month | date | str | None = None) -> tuple[AnyAlert, ...]:
         """Derive what people should be told: one alert per episode of drift, another only when its state changes.
+
+        An ``Alert`` is about a feature of a view, a ``FaultAlert`` about a column of a source.
 
         Args:
             month: One audited month, or several; every one by default.
@@ -571,4 +593,4 @@ class FeatureStore:
 
     def status(self) -> StoreStatus:
         """Describe what is in the store, what is missing, which drifts are open and which calibrations are in force."""
-        return store_status(self.layout, self.registry, self.drift_history())
+        return store_status(self.layout, self.registry, self.drift_history(), data_faults(self.data_faults()))

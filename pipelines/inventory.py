@@ -2,7 +2,7 @@
 
 from featurestore.client import FeatureStore
 from featurestore.compute.state import KIND, LEDGER, MONTH, START, ViewState
-from featurestore.drift.audit import MONTH as AUDITED_MONTH
+from featurestore.drift.audit_tables import MONTH as AUDITED_MONTH
 from featurestore.lake.footer import read_footer
 from featurestore.lake.table import CommittedFile, Table
 from featurestore.operations.panels import audited_view

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from benchmarks.monitors.worlds import FIRST_SCORED, MONTHS
-from featurestore.drift.monitor.fault import FAULT_KINDS
+from featurestore.drift.data_faults.feature_fault import FAULT_KINDS
 from featurestore.drift.monitor.state import DRIFT, LATCHED
 
 _INDEX = {month.first_day: t for t, month in enumerate(MONTHS)}

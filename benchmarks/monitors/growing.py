@@ -18,7 +18,7 @@ import pyarrow as pa
 import featurestore as fs
 from benchmarks.monitors.alarms import Alarms, of_table
 from benchmarks.monitors.worlds import FIRST_SCORED, MONTHS
-from featurestore.drift.audit import read_snapshot
+from featurestore.drift.audit_tables import read_snapshot
 from featurestore.operations.auditing import POLICY
 from featurestore.operations.panels import audited_view
 from featurestore.synth import TIMEZONE

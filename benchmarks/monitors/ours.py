@@ -8,7 +8,7 @@ from datetime import date
 import pyarrow as pa
 
 from benchmarks.monitors.alarms import Alarms, of_table
-from featurestore.drift.monitor.fault import FAULT_KINDS
+from featurestore.drift.data_faults.feature_fault import FAULT_KINDS
 from featurestore.drift.monitor.monitor import monitor_sketches, sketch_months
 from featurestore.drift.monitor.policy import DriftPolicy
 from featurestore.drift.monitor.state import DRIFT

@@ -48,7 +48,8 @@ def measured(result: DemoResult) -> dict[str, str]:
         "size": f"{result.bytes_per_event:.1f} bytes per event; the whole store {result.store_bytes / 1e6:,.0f} MB",
         "features": f"{result.features} in {result.views} views ({entities} keys)",
         "training set": f"{training.rows:,} rows x {training.features} features of {training.service} in {training.elapsed_s:.2f} s",
-        "drift": f"{result.scores:,} feature-months scored, {len(result.episodes)} entered drift",
+        "drift": f"{result.scores:,} feature-months scored, {len(result.episodes)} entered drift; "
+        f"data faults that began in the sources: {len(result.faults)}",
         "time": stages,
         "memory": f"{result.peak_memory_bytes / 2**30:.1f} GiB at most",
     }

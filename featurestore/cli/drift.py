@@ -33,12 +33,16 @@ def audit(
     page = store.write_page(report.months[-1]) if writes_page else None
     if as_json:
         found = {"months": report.months, "states": report.states, "entered": report.entered, "rows": report.table}
+        found |= {"faults": report.faults}
         screen.show_json(found | ({"page": page} if page else {}))
         return
     nothing = f"nothing to audit in {', '.join(map(str, report.months))}: no view has events before its end"
     screen.say(str(report) if report.table.num_rows else nothing)
     for episode in report.entered:
         screen.say(f"  {episode}")
+    for fault in report.faults:
+        if fault.is_new:
+            screen.say(f"  {fault}")
     if page:
         screen.say(f"page: {page}")
 

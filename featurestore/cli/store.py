@@ -149,6 +149,8 @@ def show_status(found: StoreStatus) -> None:
     screen.show_table("Calibrations", ("calibration", "champion", "versions"), calibrations)
     drifts = [(d.feature, d.segment, d.since, d.reason) for d in found.open_drifts]
     screen.show_table("Open drifts", ("feature", "segment", "since", "reason"), drifts)
+    faults = [(f.source, f.column, f.since, f.reason) for f in found.open_faults]
+    screen.show_table("Open data faults", ("source", "column", "since", "reason"), faults)
 
 
 def status(root: Root = DEFAULT_ROOT, as_json: Json = False) -> None:

@@ -24,7 +24,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from featurestore.drift.recalibration.fitters.fitter import checked_column
+from featurestore.drift.rows import checked_column
 from featurestore.timeline import Month
 
 CALIBRATION = "calibration"
@@ -71,10 +71,10 @@ def series_of(column: str) -> str:
     return column + SUFFIX
 
 
-def column_of(series: str) -> str:
+def feature_column(series: str) -> str:
     """Return the feature column that a record is about: of a forecast's reliability, the forecast.
 
-    >>> column_of("sku_returns__return_probability.calibration"), column_of("user__buys_30d")
+    >>> feature_column("sku_returns__return_probability.calibration"), feature_column("user__buys_30d")
     ('sku_returns__return_probability', 'user__buys_30d')
     """
     return series.removesuffix(SUFFIX)
@@ -213,7 +213,7 @@ def reliability_table(sketches: Mapping[Month, pa.Table]) -> pa.Table:
         for row in table.filter(pc.equal(table["kind"], CALIBRATION)).to_pylist():
             day: date = month.first_day
             found = Reliability.from_counts(row["rows"], row["counts"])
-            rows.append({"month": day, "feature": column_of(row["feature"]), **found.document()})
+            rows.append({"month": day, "feature": feature_column(row["feature"]), **found.document()})
     return pa.Table.from_pylist(rows, schema=RELIABILITY_SCHEMA)
 
 

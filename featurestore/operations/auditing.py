@@ -5,21 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from featurestore.concurrency import each_of, one_at_a_time
-from featurestore.drift.audit import (
-    HISTORY_SCHEMA,
-    AuditReport,
-    audit_views,
-    episodes,
-    history,
-    history_of,
-    last_snapshot,
-    read_sketches,
-    take_snapshots,
-)
-from featurestore.drift.data_faults.source_audit import audit_source
+from featurestore.drift.audit import AuditReport, audit_views, take_snapshots
+from featurestore.drift.audit_tables import HISTORY_SCHEMA, history, last_snapshot, read_sketches
+from featurestore.drift.data_faults.data_fault import FAULT_SCHEMA, data_faults
+from featurestore.drift.data_faults.source_audit import audit_source, read_faults
+from featurestore.drift.episode import episodes
 from featurestore.drift.monitor.policy import DriftPolicy
 from featurestore.drift.reliability import RELIABILITY_SCHEMA, reliability_table, series_of
 from featurestore.drift.reporting.acknowledge import Acknowledgement, acknowledge
@@ -27,7 +19,7 @@ from featurestore.drift.reporting.dependence import calibrations_of
 from featurestore.errors import UnknownNameError, did_you_mean
 from featurestore.lake.layout import Layout
 from featurestore.operations.baselines import resets
-from featurestore.operations.definitions import chosen_views
+from featurestore.operations.definitions import chosen_views, source_named
 from featurestore.operations.panels import audited_view, panel
 from featurestore.operations.spoiled_months import source_faults, spoiled
 from featurestore.spec.registry import Registry
@@ -72,22 +64,34 @@ def audit_store(
     # An earlier month's audit leaves what is known of later ones as it is: a year is one file.
     last = max(months[-1], last_snapshot(audited) or months[-1])
     faults = source_faults(layout, registry, last)
-    found = audit_views(audited, last, policy=POLICY, resets=resets(layout, registry), spoiled=spoiled(registry, faults))
+    unsound = spoiled(registry, faults, last, timezone=layout.timezone)
+    found = audit_views(audited, last, policy=POLICY, resets=resets(layout, registry), spoiled=unsound)
     chosen = chosen_views(registry, views)
     tables = [found[view][month] for view in chosen for month in months if month in found[view]]
-    for source in registry.sources.values():
-        rows = audit_source(layout.faults(source.name), [f for f in faults if f.source == source.name], last)
-        tables.append(rows.filter(pc.is_in(rows["month"], pa.array([month.first_day for month in months], pa.date32()))))
     table = pa.concat_tables(tables) if tables else HISTORY_SCHEMA.empty_table()
-    return AuditReport(tuple(months), table, episodes(table, lambda feature: calibrations_of(registry, feature)))
+    wrong = [
+        audit_source(layout.faults(source), [fault for fault in faults if fault.source == source], last)
+        for source in registry.sources
+    ]
+    return AuditReport(
+        months=tuple(months),
+        table=table,
+        entered=episodes(table, lambda feature: calibrations_of(registry, feature)),
+        faults=tuple(fault for rows in wrong for fault in data_faults(rows) if fault.month in months),
+    )
 
 
 def drift_history(layout: Layout, registry: Registry, view: str | None = None) -> pa.Table:
     """Read all committed scores; see ``FeatureStore.drift_history``."""
     views = chosen_views(registry, view)
     tables = [history(audited_view(layout, each)) for each in views.values()]
-    faults = [history_of(layout.faults(source)) for source in registry.sources] if view is None else []
-    return pa.concat_tables([HISTORY_SCHEMA.empty_table(), *tables, *faults])
+    return pa.concat_tables([HISTORY_SCHEMA.empty_table(), *tables])
+
+
+def fault_history(layout: Layout, registry: Registry, source: str | None = None) -> pa.Table:
+    """Read what audits found wrong in the sources' records; see ``FeatureStore.data_faults``."""
+    names = list(registry.sources) if source is None else [source_named(registry, source).name]
+    return pa.concat_tables([FAULT_SCHEMA.empty_table(), *(read_faults(layout.faults(name)) for name in names)])
 
 
 def forecast_scores(layout: Layout, registry: Registry, view: str | None = None) -> pa.Table:

@@ -12,8 +12,8 @@ from featurestore.drift.recalibration.loop import Rows
 from featurestore.errors import CalibrationError, NotMaterializedError
 from featurestore.lake.layout import Layout
 from featurestore.lake.table import Table
+from featurestore.spec.calibration import Calibration
 from featurestore.spec.registry import Registry
-from featurestore.spec.service import Calibration
 from featurestore.spec.view import Feature
 from featurestore.timeline import HOUR_US, Month
 

@@ -11,13 +11,14 @@ from functools import cache
 import pyarrow as pa
 
 from featurestore.compute.retrieval.freshness import check_fresh
-from featurestore.compute.snapshots.panel import Panel, scored_features
+from featurestore.compute.snapshots.panel import Panel
 from featurestore.compute.windows.view_query import view_queries
-from featurestore.drift.audit import AuditedView
+from featurestore.drift.audit_tables import AuditedView
 from featurestore.drift.reliability import with_outcomes
 from featurestore.lake.layout import Layout
 from featurestore.operations.parameters import accepted_parameters
 from featurestore.spec.document import digest
+from featurestore.spec.look_back import scored_features
 from featurestore.spec.registry import Registry
 from featurestore.spec.view import FeatureView
 from featurestore.timeline import Month

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from featurestore.drift.audit import Episode, episodes
+from featurestore.drift.episode import Episode, episodes
 from featurestore.drift.recalibration.calibration_versions import rollback
 from featurestore.drift.recalibration.fitters import fitter
 from featurestore.drift.recalibration.loop import DEFAULT_POLICY, recalibrate

@@ -5,17 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from featurestore.drift.audit import draw_report
+from featurestore.drift.data_faults.data_fault import data_faults
 from featurestore.drift.reporting.acknowledge import acknowledgements
-from featurestore.drift.reporting.alert import Alert, Digest
-from featurestore.drift.reporting.alerts import Answers, alerts, digest_of, page_of
+from featurestore.drift.reporting.alert import AnyAlert, Digest
+from featurestore.drift.reporting.alerts import Answers, digest_of, page_of
 from featurestore.drift.reporting.evidently_report import WrittenReport
-from featurestore.drift.reporting.overview import answers_of, audit_page
+from featurestore.drift.reporting.overview import answers_of, audit_page, told
 from featurestore.drift.reporting.page import AuditPage, render_page, render_sheet
 from featurestore.drift.reporting.timeline_picture import draw_timeline
+from featurestore.drift.reporting.view_report import draw_report
 from featurestore.lake.layout import Layout
 from featurestore.lake.whole_file import write_atomically
-from featurestore.operations.auditing import drift_history
+from featurestore.operations.auditing import drift_history, fault_history
 from featurestore.operations.definitions import chosen_views
 from featurestore.operations.panels import audited_view
 from featurestore.spec.registry import Registry
@@ -25,18 +26,19 @@ from featurestore.timeline.moments import Months, month_list
 
 def alerts_of(
     layout: Layout, registry: Registry, months: Months | None = None, *, since: Month | None = None
-) -> tuple[Alert, ...]:
+) -> tuple[AnyAlert, ...]:
     """Derive what people should be told, in order of time; see ``FeatureStore.alerts``."""
     wanted = None if months is None else month_list(months)
     first = since or (wanted[0] if wanted else None)
-    history, answers = drift_history(layout, registry), _answers(layout, registry)
-    found = alerts(history, registry, answers, since=first, until=wanted[-1] if wanted else None)
+    history, faults = drift_history(layout, registry), data_faults(fault_history(layout, registry))
+    until = wanted[-1] if wanted else None
+    found = told(history, faults, registry, _answers(layout, registry), since=first, until=until)
     return tuple(alert for alert in found if wanted is None or Month.parse(alert.month) in wanted)
 
 
 def digest(layout: Layout, registry: Registry, month: Month) -> Digest:
     """Sum an audited month up; see ``FeatureStore.digest``."""
-    return digest_of(drift_history(layout, registry), month)
+    return digest_of(drift_history(layout, registry), data_faults(fault_history(layout, registry)), month)
 
 
 def write_page(layout: Layout, registry: Registry, month: Month, path: Path | None = None) -> Path:
@@ -61,7 +63,8 @@ def write_report(layout: Layout, registry: Registry, view: str, month: Month) ->
 
 def write_timeline(layout: Layout, registry: Registry, path: Path | None = None, **options: Any) -> Path:
     """Draw the states of all features in all audited months; see ``FeatureStore.write_timeline``."""
-    return draw_timeline(drift_history(layout, registry), path or layout.reports / "timeline.png", **options)
+    faults = data_faults(fault_history(layout, registry))
+    return draw_timeline(drift_history(layout, registry), path or layout.reports / "timeline.png", faults=faults, **options)
 
 
 def _page(layout: Layout, registry: Registry, month: Month) -> AuditPage:
@@ -69,9 +72,10 @@ def _page(layout: Layout, registry: Registry, month: Month) -> AuditPage:
         month=month,
         title=f"Store {layout.root.name}, {layout.timezone}",
         history=drift_history(layout, registry),
+        faults=data_faults(fault_history(layout, registry)),
         registry=registry,
         answers=_answers(layout, registry),
-        audited=lambda name: audited_view(layout, registry.views[name]) if name in registry.views else None,
+        audited=lambda name: audited_view(layout, registry.views[name]),
     )
 
 

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
 
-from featurestore.compute.snapshots.panel import LONGEST_LEVEL_HOURS
+import numpy as np
+
+from featurestore.drift.data_faults.feature_fault import DUPLICATES
 from featurestore.drift.data_faults.source_fault import EVENT, SourceFault, find_source_faults
-from featurestore.drift.monitor.fault import DUPLICATES
 from featurestore.drift.reliability import series_of
 from featurestore.lake.daily import daily_counts
 from featurestore.lake.ingestion.redelivered import redelivered_rows
 from featurestore.lake.layout import Layout
-from featurestore.spec.expression import parse
+from featurestore.spec.lineage import columns_read, needed_features
+from featurestore.spec.look_back import LookBack, look_backs, scored_features
 from featurestore.spec.registry import Registry
-from featurestore.spec.view import FeatureView
-from featurestore.timeline import Month, Window
+from featurestore.spec.view import Feature, FeatureView
+from featurestore.timeline import Clock, Month, months_between
 
 SPOILED_SHARE = 0.02
 
@@ -29,8 +33,17 @@ def source_faults(layout: Layout, registry: Registry, last: Month) -> list[Sourc
     return found
 
 
-def spoiled(registry: Registry, faults: Sequence[SourceFault]) -> dict[str, dict[Month, str]]:
-    """Name the features and months whose windows hold a fault that weighs ``SPOILED_SHARE`` of their rows or more.
+def spoiled(registry: Registry, faults: Sequence[SourceFault], last: Month, *, timezone: str) -> dict[str, dict[Month, str]]:
+    """Name the features and months in whose score a fault has ``SPOILED_SHARE`` of the weight or more.
+
+    What a score looks at is ``spec.look_back``'s to say. How reliable a forecast is looks at the month's outcomes, and at what the
+    forecast was made from.
+
+    Args:
+        registry: The definitions.
+        faults: Of all sources.
+        last: Last month to name.
+        timezone: Business zone of the store.
 
     Returns:
         Feature column to month to the fault in words.
@@ -38,53 +51,64 @@ def spoiled(registry: Registry, faults: Sequence[SourceFault]) -> dict[str, dict
     found: dict[str, dict[Month, str]] = {}
     for view in registry.views.values():
         concerned = [fault for fault in faults if fault.source == view.source.name and fault.kind != DUPLICATES]
-        delay = timedelta(hours=Window.parse(view.delay).length_hours or 0) if view.delay else timedelta()
-        for feature in view.features:
-            # A forecast and its outcomes: their month, and what was looked back upon before it.
-            outcomes = feature.outcome.features if feature.outcome else ()
+        if not concerned:
+            continue
+        months = months_between(min(Month.parse(fault.first) for fault in concerned), last)
+        scores = _Scores(view, Clock(view.grain, timezone), months)
+        for feature in scored_features(view):
             for fault in concerned:
-                span, read = _longest_scored_days(view, feature.name), _columns_read(view, feature.name)
-                if fault.column == EVENT or fault.column in read:
-                    for month in _reached(fault, delay, span_days=span):
-                        found.setdefault(feature.column, {}).setdefault(month, f"{fault.name}: {fault}")
-                read = read.union(*(_columns_read(view, name) for name in outcomes))
-                if outcomes and (fault.column == EVENT or fault.column in read):
-                    behind = [month.shift(1) for month in _reached(fault, 2 * delay, span_days=span)]
-                    for month in (*_reached(fault, delay, span_days=0), *behind):
-                        found.setdefault(series_of(feature.column), {}).setdefault(month, f"{fault.name}: {fault}")
+                for column, is_spoiled in scores.spoiled(feature, fault):
+                    for t in np.flatnonzero(is_spoiled).tolist():
+                        found.setdefault(column, {})[months[t]] = f"{fault.place}: {fault}"
     return found
 
 
-def _reached(fault: SourceFault, delay: timedelta, *, span_days: int) -> Iterator[Month]:
-    """Yield the months whose window, of so many days or the month itself, holds enough of a fault."""
-    month = Month.parse(fault.first)
-    while month.next().first_day - delay - timedelta(days=span_days or _days_of(month)) <= fault.last:
-        is_reached = month.next().first_day - delay > fault.first
-        if is_reached and fault.day_count >= SPOILED_SHARE * (span_days or _days_of(month)):
-            yield month
-        month = month.next()
+@dataclass(frozen=True)
+class _Scores:
+    """The scores of a view in some months, next to each other."""
 
+    view: FeatureView
+    clock: Clock
+    months: Sequence[Month]
 
-def _days_of(month: Month) -> int:
-    return (month.next().first_day - month.first_day).days
+    def spoiled(self, feature: Feature, fault: SourceFault) -> Iterator[tuple[str, np.ndarray]]:
+        """Yield each series that is scored of a feature, and which of its months a fault spoils [M]."""
+        yield feature.column, self._holds(feature, fault, self._edges[1:-1], self._edges[2:])
+        if feature.outcome:
+            # Forecasts are made at the month's first instant, less the delay, and look back from there.
+            at = self._edges - self.view.delay_steps
+            held = self._holds(feature, fault, at[:-2], at[1:-1])
+            for name in feature.outcome.features:
+                held = held | self._came_in(self.view.feature(name), fault)
+            yield series_of(feature.column), held
 
+    @cached_property
+    def _edges(self) -> np.ndarray:
+        """First step of the month before the first, of each month, and of the one behind the last [M + 2]."""
+        months = [self.months[0].shift(-1), *self.months, self.months[-1].next()]
+        return self.clock.floor(np.array([month.interval(self.clock.timezone).start_us for month in months], np.int64))
 
-def _longest_scored_days(view: FeatureView, name: str) -> int:
-    """Return the days that a feature's monthly score looks back; 0 for the month itself."""
-    feature = view.feature(name)
-    if feature.expression:
-        return max((_longest_scored_days(view, each) for each in feature.expression.columns), default=0)
-    hours = feature.window.look_back_hours if feature.window else None
-    return 0 if hours is None or hours > LONGEST_LEVEL_HOURS else hours // 24
+    def _holds(self, feature: Feature, fault: SourceFault, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
+        """Say in which months one of the aggregations that a feature is computed from holds enough of a fault."""
+        held = np.zeros(len(starts), bool)
+        for each in needed_features(self.view, [feature]):
+            if each.aggregation is not None and self._reads(each, fault):
+                for look_back in look_backs(each, self.clock, starts=starts, ends=ends, delay=self.view.delay_steps):
+                    held |= self._weighs(look_back, fault)
+        return held
 
+    def _came_in(self, feature: Feature, fault: SourceFault) -> np.ndarray:
+        """Say in which months a fault lies in what came in of an aggregation."""
+        if not self._reads(feature, fault):
+            return np.zeros(len(self.months), bool)
+        at = self._edges - self.view.delay_steps
+        return self._weighs(LookBack(((at[1:-1], at[2:]),)), fault)
 
-def _columns_read(view: FeatureView, name: str) -> set[str]:
-    """Return the source columns that a feature is computed from, keys and event time included."""
-    feature = view.feature(name)
-    if feature.expression:
-        return {column for needed in feature.expression.columns for column in _columns_read(view, needed)}
-    found = {column for _, column in view.key_columns} | {view.event_time}
-    if feature.aggregation is not None:
-        found |= {feature.aggregation.input_column} if feature.aggregation.input_column else set()
-        found |= parse(feature.aggregation.where, view.source.types).columns if feature.aggregation.where else set()
-    return found
+    def _reads(self, feature: Feature, fault: SourceFault) -> bool:
+        keys = {column for _, column in self.view.key_columns}
+        return fault.column == EVENT or fault.column in keys | columns_read(self.view, [feature])
+
+    def _weighs(self, look_back: LookBack, fault: SourceFault) -> np.ndarray:
+        first, last = ((day - date(1970, 1, 1)).days for day in (fault.first, fault.last))
+        shares = look_back.shares(self.clock.day_step(first), self.clock.day_step(last + 1))
+        return np.asarray(shares * fault.day_count / (last + 1 - first) >= SPOILED_SHARE)

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from featurestore.compute.retrieval.publication import definitions_of, last_publication
 from featurestore.compute.state import ViewState
+from featurestore.drift.data_faults.data_fault import DataFault
 from featurestore.drift.monitor.state import DRIFT, LATCHED
 from featurestore.drift.recalibration.calibration_versions import champion, versions
 from featurestore.lake.layout import Layout
@@ -89,6 +90,16 @@ class OpenDrift:
 
 
 @dataclass(frozen=True)
+class OpenFault:
+    """A column of a source in whose record something is wrong in the last audited month; ``rows``: events as a whole."""
+
+    source: str
+    column: str
+    since: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class StoreStatus:
     """A store at a glance."""
 
@@ -101,19 +112,21 @@ class StoreStatus:
     calibrations: tuple[CalibrationStatus, ...]
     last_audit: str | None
     open_drifts: tuple[OpenDrift, ...]
+    open_faults: tuple[OpenFault, ...]
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values that ``json`` can write."""
         return asdict(self)
 
 
-def store_status(layout: Layout, registry: Registry, history: pa.Table) -> StoreStatus:
+def store_status(layout: Layout, registry: Registry, history: pa.Table, faults: Sequence[DataFault]) -> StoreStatus:
     """Read the status of a store.
 
     Args:
         layout: Its directories.
         registry: Its definitions.
         history: All committed drift scores.
+        faults: All committed faults in the sources' records.
     """
     months = [day for day in history["month"].to_pylist() if day]
     last = max(months, default=None)
@@ -129,6 +142,11 @@ def store_status(layout: Layout, registry: Registry, history: pa.Table) -> Store
         last_audit=None if last is None else str(Month.parse(last)),
         open_drifts=tuple(
             _open(row) for row in history.to_pylist() if row["month"] == last and row["state"] in (DRIFT, LATCHED)
+        ),
+        open_faults=tuple(
+            OpenFault(fault.source, fault.column, str(fault.since), fault.reason)
+            for fault in faults
+            if fault.month.first_day == last
         ),
     )
 

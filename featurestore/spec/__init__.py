@@ -20,12 +20,13 @@ from featurestore.spec.aggregations import (
     Trend,
     Var,
 )
+from featurestore.spec.calibration import Calibration
 from featurestore.spec.entity import Entity
 from featurestore.spec.joined import JoinedView
 from featurestore.spec.outcome import Outcome
 from featurestore.spec.plan import Change, Plan
 from featurestore.spec.registry import Registry
-from featurestore.spec.service import Calibration, FeatureService
+from featurestore.spec.service import FeatureService
 from featurestore.spec.source import EventSource
 from featurestore.spec.view import Derived, Feature, FeatureView
 from featurestore.spec.windows import SeasonWindow, YearBefore

@@ -9,11 +9,12 @@ from dataclasses import asdict
 from typing import Any
 
 from featurestore.spec.aggregations import Aggregation, aggregation_document, aggregation_from
+from featurestore.spec.calibration import Calibration
 from featurestore.spec.entity import Entity
 from featurestore.spec.expression import parse
 from featurestore.spec.joined import JoinedView
 from featurestore.spec.outcome import Outcome
-from featurestore.spec.service import Calibration, FeatureService
+from featurestore.spec.service import FeatureService
 from featurestore.spec.source import EventSource
 from featurestore.spec.view import Derived, FeatureView
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from featurestore.errors import DefinitionError
+from featurestore.spec.calibration import Calibration
 from featurestore.spec.document import KIND_OF, Definition
 from featurestore.spec.joined import JoinedView
-from featurestore.spec.service import Calibration, FeatureService
+from featurestore.spec.service import FeatureService
 from featurestore.spec.view import FeatureView
 
 Reference = tuple[str, str]

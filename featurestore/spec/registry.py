@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from featurestore.errors import DefinitionError, UnknownNameError, did_you_mean
+from featurestore.spec.calibration import Calibration
 from featurestore.spec.document import (
     KIND_OF,
     Definition,
@@ -24,7 +25,7 @@ from featurestore.spec.entity import Entity
 from featurestore.spec.joined import JoinedView
 from featurestore.spec.plan import Change, Plan
 from featurestore.spec.references import references, with_parents
-from featurestore.spec.service import Calibration, FeatureService
+from featurestore.spec.service import FeatureService
 from featurestore.spec.source import EventSource
 from featurestore.spec.view import Feature, FeatureView
 

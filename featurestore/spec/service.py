@@ -1,8 +1,8 @@
-"""Feature services and calibrations: what consumers read, and the fitted parameters that features read."""
+"""Feature services: what consumers read."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from featurestore.errors import DefinitionError
@@ -11,7 +11,12 @@ from featurestore.spec.names import checked_name
 from featurestore.spec.view import FeatureView
 
 
-def _references(features: Sequence[str | FeatureView | JoinedView], owner: str) -> tuple[str, ...]:
+def checked_references(features: Sequence[str | FeatureView | JoinedView], owner: str) -> tuple[str, ...]:
+    """Return the names of views and ``"view:feature"`` references, each once.
+
+    Raises:
+        DefinitionError: there are none, one is no such name or stands twice, or it is one text instead of a list.
+    """
     if isinstance(features, str | FeatureView | JoinedView):
         raise DefinitionError(f"{owner}: features must be a list, not {features!r}.")
     names = tuple(item.name if isinstance(item, FeatureView | JoinedView) else str(item) for item in features)
@@ -52,81 +57,6 @@ class FeatureService:
         description: str = "",
     ) -> None:
         object.__setattr__(self, "name", checked_name(name, "a feature service"))
-        object.__setattr__(self, "features", _references(features, f"service {name!r}"))
+        object.__setattr__(self, "features", checked_references(features, f"service {name!r}"))
         object.__setattr__(self, "owner", owner)
         object.__setattr__(self, "description", description)
-
-
-Consumers = Sequence[str | FeatureService] | Mapping[str, str | None] | Mapping[FeatureService, str | None]
-
-
-def _service_name(service: str | FeatureService) -> str:
-    return service.name if isinstance(service, FeatureService) else str(service)
-
-
-@dataclass(frozen=True, init=False)
-class Calibration:
-    """Fitted parameters that ``Derived`` features read as ``calibrated('name.parameter', by = feature)``.
-
-    Args:
-        name: Lower-case identifier.
-        fit: Name of a fitter, such as ``"beta_binomial"``.
-        inputs: ``"view:feature"`` references that the fitter takes, in its order.
-        by: ``"view:feature"`` reference whose value groups the parameters.
-        loss: Name of the loss on held-out months, such as ``"log_loss"``.
-        consumers: Services for which champion and challenger are compared. As a mapping, each service to the
-            ``"view:feature"`` reference, of the inputs' entity, that says how much of a member it serves (views, units):
-            losses are weighted by its value before the month; ``None`` weighs all trials alike, as a list does.
-        description: One sentence.
-    """
-
-    name: str
-    fit: str
-    inputs: tuple[str, ...]
-    by: str | None
-    loss: str
-    consumers: tuple[str, ...]
-    weights: tuple[tuple[str, str], ...]
-    description: str
-
-    def __init__(
-        self,
-        name: str,
-        *,
-        fit: str,
-        inputs: Sequence[str],
-        by: str | None = None,
-        loss: str = "log_loss",
-        consumers: Consumers = (),
-        description: str = "",
-    ) -> None:
-        owner = f"calibration {name!r}"
-        served = dict(consumers) if isinstance(consumers, Mapping) else dict.fromkeys(consumers)
-        weights = {_service_name(service): weight for service, weight in served.items() if weight is not None}
-        references = _references([*inputs, *([by] if by else [])], owner)
-        for reference in (*references, *weights.values()):
-            if ":" not in reference:
-                raise DefinitionError(f"{owner}: inputs, by and weights are 'view:feature' references, not {reference!r}.")
-        for field, value in {
-            "name": checked_name(name, "a calibration"),
-            "fit": checked_name(fit, f"the fitter of {owner}"),
-            "inputs": references[: len(inputs)],
-            "by": by,
-            "loss": checked_name(loss, f"the loss of {owner}"),
-            "consumers": tuple(map(_service_name, served)),
-            "weights": tuple(weights.items()),
-            "description": description,
-        }.items():
-            object.__setattr__(self, field, value)
-
-    @property
-    def fitted_from(self) -> str:
-        """What its parameters mean: the fitter and what it is given."""
-        return f"{self.fit}({', '.join(self.inputs)})" + (f" by {self.by}" if self.by else "")
-
-    @property
-    def views(self) -> tuple[str, ...]:
-        """Names of the views that the inputs come from."""
-        return tuple(
-            dict.fromkeys(reference.partition(":")[0] for reference in (*self.inputs, *([self.by] if self.by else [])))
-        )

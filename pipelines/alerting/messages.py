@@ -6,7 +6,7 @@ from pathlib import Path
 import dagster as dg
 from dagster._core.storage.tags import WILL_RETRY_TAG
 
-from featurestore.drift.reporting.alert import Alert
+from featurestore.drift.reporting.alert import AnyAlert
 from featurestore.drift.reporting.markup import markdown
 from featurestore_pipelines.alerting.outbox import Message
 
@@ -17,9 +17,9 @@ NEXT = {
 """What becomes of a failed run, by whether Dagster retries it."""
 
 
-def alert_message(alert: Alert, *, root: Path) -> Message:
-    """Write an alert about an episode; its name is that of episode, state and month, so each change is told once."""
-    title = f"[{root.name}] {alert.state.replace('_', ' ')}: {alert.feature} ({alert.month})"
+def alert_message(alert: AnyAlert, *, root: Path) -> Message:
+    """Write an alert; its name is that of episode or fault, state and month, so each change is told once."""
+    title = f"[{root.name}] {alert.state.replace('_', ' ')}: {alert.about} ({alert.month})"
     return Message(alert.name, title, f"{alert.text()}- Store: {markdown(str(root))}\n")
 
 

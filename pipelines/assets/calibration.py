@@ -6,8 +6,8 @@ from typing import Any
 import dagster as dg
 
 from featurestore.drift.recalibration.recalibrate import Decision
+from featurestore.spec.calibration import Calibration
 from featurestore.spec.document import fingerprint
-from featurestore.spec.service import Calibration
 from featurestore_pipelines.assets.shared import (
     AUDIT_KEY,
     CALIBRATION,

@@ -7,8 +7,10 @@ import dagster as dg
 from pydantic import Field
 
 from featurestore.client import FeatureStore
-from featurestore.drift.audit import AuditReport, Episode, episodes
-from featurestore.drift.monitor.fault import FAULT_KINDS
+from featurestore.drift.audit import AuditReport
+from featurestore.drift.data_faults.data_fault import DataFault
+from featurestore.drift.data_faults.feature_fault import FAULT_KINDS
+from featurestore.drift.episode import Episode, episodes
 from featurestore.drift.monitor.state import DRIFT, LATCHED, STATES, WATCH
 from featurestore.drift.recalibration.fitters import fitter
 from featurestore.drift.recalibration.rules import Runs
@@ -104,8 +106,9 @@ def describe_audit(store: FeatureStore, report: AuditReport, config: DriftReport
     found = {}
     for month, rows in rows_by_month(report).items():
         entered = [episode for episode in report.entered if episode.month == month]
+        faults = [fault for fault in report.faults if fault.month == month]
         told = tell_people(store, month) if month == last and config.draws_timeline and report.table.num_rows else {}
-        found[month] = {**told, **describe_month(rows, entered), **plot(**{ASKED_FOR: len(asked_for[month])})}
+        found[month] = {**told, **describe_month(rows, entered, faults), **plot(**{ASKED_FOR: len(asked_for[month])})}
     return found
 
 
@@ -144,16 +147,21 @@ def rows_by_month(report: AuditReport) -> dict[Month, list[dict[str, Any]]]:
     return rows
 
 
-def describe_month(rows: Sequence[dict[str, Any]], entered: Sequence[Episode]) -> Metadata:
-    """Describe one audited month: its features by state, the highest scores, what entered drift; apart from it, data faults."""
+def describe_month(
+    rows: Sequence[dict[str, Any]], entered: Sequence[Episode], source_faults: Sequence[DataFault] = ()
+) -> Metadata:
+    """Describe one audited month: its features by state, the highest scores, what entered drift; apart from it, data faults.
+
+    A data fault is one that a feature's own months show, or one in the record of a source.
+    """
     states = {f"features_{state}": sum(row["state"] == state for row in rows) for state in STATES}
     faults = [row for row in rows if row["kind"] in FAULT_KINDS and row["state"] in (DRIFT, LATCHED)]
     drifts = [episode for episode in entered if not episode.is_fault]
     return {
         "entered_drift": list_of(map(_episode_line, drifts)),
         "top_drifts": list_of(map(_drift_line, _top_drifts([row for row in rows if row["kind"] not in FAULT_KINDS]))),
-        "data_faults_by_kind": list_of(map(_fault_line, faults)),
-        **plot(**states, features_entered_drift=len(drifts), data_faults=len(faults)),
+        "data_faults_by_kind": list_of([*map(_fault_line, faults), *map(_source_fault_line, source_faults)]),
+        **plot(**states, features_entered_drift=len(drifts), data_faults=len(faults) + len(source_faults)),
     }
 
 
@@ -187,6 +195,10 @@ def _top_drifts(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _fault_line(row: Mapping[str, Any]) -> str:
     return f"{row['kind']}: {name_of(row['feature'], row['segment'])}, {row['reason'].partition(';')[0]}"
+
+
+def _source_fault_line(fault: DataFault) -> str:
+    return f"{fault.kind}: {name_of(fault.place, None)}, {fault.reason.partition(';')[0]}"
 
 
 def _drift_line(row: Mapping[str, Any]) -> str:

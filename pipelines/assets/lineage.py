@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import dagster as dg
 
-from featurestore.spec.expression import parse
+from featurestore.spec.lineage import calibrations_read, columns_read
 from featurestore.spec.registry import Registry
 from featurestore.spec.source import EventSource
 from featurestore.spec.view import Feature, FeatureView
@@ -29,8 +29,8 @@ def view_columns(view: FeatureView) -> Metadata:
     lineage = {key: [dg.TableColumnDep(events, column)] for key, column in view.key_columns}
     for feature in view.features:
         lineage[feature.column] = [
-            *(dg.TableColumnDep(events, column) for column in sorted(columns_read(view, feature))),
-            *(dg.TableColumnDep(key_of(CALIBRATION, name), name) for name in _calibrations(view, feature)),
+            *(dg.TableColumnDep(events, column) for column in sorted(columns_read(view, [feature]))),
+            *(dg.TableColumnDep(key_of(CALIBRATION, name), name) for name in sorted(calibrations_read(view, [feature]))),
         ]
     return {SCHEMA: _schema([*keys, *features]), LINEAGE: _lineage(lineage)}
 
@@ -53,25 +53,6 @@ def joined_columns(registry: Registry, name: str) -> Metadata:
         SCHEMA: _schema([(each.column, each.type, _in_words(each)) for each in joined.features]),
         LINEAGE: _lineage(lineage),
     }
-
-
-def columns_read(view: FeatureView, feature: Feature) -> set[str]:
-    """List the source columns that a feature is computed from, through derived features too; the event time always counts."""
-    if feature.expression is not None:
-        return {column for name in feature.expression.columns for column in columns_read(view, view.feature(name))}
-    found = {view.event_time}
-    if feature.aggregation is not None:
-        found |= {feature.aggregation.input_column} if feature.aggregation.input_column else set()
-        where = feature.aggregation.where
-        found |= parse(where, view.source.types).columns if where else frozenset()
-    return found
-
-
-def _calibrations(view: FeatureView, feature: Feature) -> list[str]:
-    if feature.expression is None:
-        return []
-    inner = {name for each in feature.expression.columns for name in _calibrations(view, view.feature(each))}
-    return sorted(inner | {use.calibration for use in feature.expression.calibrated})
 
 
 def _in_words(feature: Feature) -> str:

@@ -47,6 +47,7 @@ def gather_result(
         training_set=training_set,
         scores=sum(score is not None for score in audit.table["score"].to_pylist()),
         episodes=audit.entered,
+        faults=tuple(fault for fault in audit.faults if fault.is_new),
         planted=score_planted(planted, audit),
         unplanted_episodes=count_unplanted(planted, audit),
         recalibrations=tuple(sorted(decisions, key=lambda decision: decision.month)),

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from featurestore.drift.audit import Episode
+from featurestore.drift.data_faults.data_fault import DataFault
+from featurestore.drift.episode import Episode
 from featurestore.timeline import Month
 
 
@@ -130,6 +131,7 @@ class DemoResult:
         training_set: What was retrieved for the first service.
         scores: Feature-months that the audit scored.
         episodes: Features that entered drift, in order of time.
+        faults: Faults that began in the sources' records, in order of time.
         planted: Planted changes and what was seen of them; empty for real data.
         unplanted_episodes: How many episodes no planted change explains.
         recalibrations: Decisions, in order of time.
@@ -156,6 +158,7 @@ class DemoResult:
     training_set: TrainingSet
     scores: int
     episodes: tuple[Episode, ...]
+    faults: tuple[DataFault, ...]
     planted: tuple[PlantedOutcome, ...]
     unplanted_episodes: int
     recalibrations: tuple[Recalibration, ...]

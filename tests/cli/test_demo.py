@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from featurestore.cli.demo_screen import show_result
-from featurestore.drift.audit import Episode
+from featurestore.drift.episode import Episode
 from featurestore.timeline import Month
 from featurestore_pipelines.demo.result import (
     DemoResult,
@@ -57,6 +57,7 @@ def _demo_result(root: Path) -> DemoResult:
         training_set=TrainingSet("recommendation_v1", 2000, 25, 1.25),
         scores=6000,
         episodes=(episode,),
+        faults=(),
         planted=(
             PlantedOutcome("refund_only", first_month=Month(2024, 8), features=(episode.feature,), **found, **stays),
             PlantedOutcome("floods", first_month=Month(2024, 7), features=("region_cutoff__cutoff_hour",), **lost, **stays),

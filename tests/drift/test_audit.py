@@ -10,17 +10,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from featurestore.drift.audit import (
-    WORKSPACE,
-    AuditedView,
-    audit_views,
-    draw_report,
-    episodes,
-    history,
-    read_snapshot,
-    take_snapshots,
-)
+from featurestore.drift.audit import audit_views, take_snapshots
+from featurestore.drift.audit_tables import AuditedView, history, read_snapshot
+from featurestore.drift.episode import episodes
 from featurestore.drift.monitor.policy import DriftPolicy
+from featurestore.drift.reporting.view_report import WORKSPACE, draw_report
 from featurestore.errors import FeatureStoreError
 from featurestore.lake.table import Table
 from featurestore.timeline import Month, months_between

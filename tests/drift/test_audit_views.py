@@ -9,7 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from featurestore.drift.audit import AuditedView, audit_views, last_snapshot, read_sketches, take_snapshots
+from featurestore.drift.audit import audit_views, take_snapshots
+from featurestore.drift.audit_tables import AuditedView, last_snapshot, read_sketches
 from featurestore.drift.monitor.policy import DriftPolicy
 from featurestore.errors import FeatureStoreError
 from featurestore.lake.table import Table

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from featurestore.drift.audit import read_snapshot
+from featurestore.drift.audit_tables import read_snapshot
 from featurestore.lake.table import Table
 from featurestore.operations.panels import audited_view
 from featurestore.synth import Shop

@@ -6,7 +6,10 @@ from datetime import date
 import pyarrow as pa
 import pytest
 
-from featurestore.drift.audit import HISTORY_SCHEMA, AuditReport, Episode
+from featurestore.drift.audit import AuditReport
+from featurestore.drift.audit_tables import HISTORY_SCHEMA
+from featurestore.drift.data_faults.data_fault import DataFault
+from featurestore.drift.episode import Episode
 from featurestore.synth import PlantedDrift
 from featurestore.timeline import Month, months_between
 from featurestore_pipelines.demo.score import count_unplanted, score_planted
@@ -16,7 +19,7 @@ def episode(feature: str, month: str, since: str | None = None, score: float = 2
     return Episode("view", feature, None, Month.parse(month), Month.parse(since or month), "location", score, "")
 
 
-def audit(*episodes: Episode) -> AuditReport:
+def audit(*episodes: Episode, faults: tuple[DataFault, ...] = ()) -> AuditReport:
     """Each episode stays latched until the end of 2025."""
     rows = [
         {
@@ -28,7 +31,7 @@ def audit(*episodes: Episode) -> AuditReport:
         for each in episodes
         for month in months_between(each.month, Month(2025, 12))
     ]
-    return AuditReport((), pa.Table.from_pylist(rows, schema=HISTORY_SCHEMA), episodes)
+    return AuditReport((), pa.Table.from_pylist(rows, schema=HISTORY_SCHEMA), episodes, faults)
 
 
 def planted(name: str, first: date, *features: str, kind: str = "sudden") -> PlantedDrift:
@@ -81,3 +84,11 @@ def test_a_change_is_masked_when_all_its_features_are_still_latched_by_an_earlie
 def test_episodes_without_a_planted_cause_are_counted():
     seen = audit(episode("a", "2020-04"), episode("a", "2024-04"), episode("z", "2020-04"))
     assert count_unplanted([planted("step", date(2020, 3, 10), "a")], seen) == 2
+
+
+def test_a_planted_fault_is_found_in_the_record_of_its_source_and_is_no_episode():
+    months = [Month(2020, 3), Month(2020, 4)]
+    seen = audit(faults=tuple(DataFault("orders", "cents", month, months[0], "unit", "times 100") for month in months))
+    (outcome,) = score_planted([planted("cents for yuan", date(2020, 3, 10), "orders.cents", kind="quality")], seen)
+    assert (outcome.found_month, outcome.found_feature) == (Month(2020, 3), "orders.cents")
+    assert count_unplanted([], seen) == 0

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import featurestore.shop as shop
-from featurestore.drift.reliability import column_of
+from featurestore.drift.reliability import feature_column
 from featurestore.shop import EVENT_TYPES, JOINED_VIEWS, OBJECTS, SERVICES, VIEWS, events
 from featurestore.spec import FeatureView, JoinedView, Registry
 from featurestore.synth import EVENT_SCHEMA, PLANTED
@@ -47,7 +47,7 @@ def test_the_views_are_about_seven_kinds_of_entities() -> None:
 
 
 def test_every_planted_drift_names_features_that_exist() -> None:
-    named = {column_of(feature.partition("[")[0]) for drift in PLANTED for feature in drift.features}
+    named = {feature_column(feature.partition("[")[0]) for drift in PLANTED for feature in drift.features}
     of_the_source = {f"{events.name}.{column}" for column in (*events.types, "rows")}
     assert named <= columns() | of_the_source
     assert len(named) > 15

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -20,6 +20,7 @@ from featurestore.compute.forms import measures_of
 from featurestore.compute.forms.measure import Measure
 from featurestore.compute.items.files import ItemFold
 from featurestore.compute.keys import KeyDictionary, load_keys
+from featurestore.compute.search.portions import portions
 from featurestore.compute.windows.in_flight import InFlight, LateRows
 from featurestore.compute.windows.pieces import PieceReader
 from featurestore.compute.windows.view_query import LedgerOpener, ViewQuery
@@ -104,7 +105,7 @@ class KnownQuery(ViewQuery):
     def _items_again(self, tails: Tails, features: Sequence[Feature]) -> dict[str, pa.Array]:
         whole = replace(tails, starts=self._window_starts(tails, features))
         measures, found = self._measures(features), []
-        for part in blocks(whole.steps_with_rows(self.reader), limit=_STEPS_AT_ONCE):
+        for part in portions(whole.steps_with_rows(self.reader), limit=_STEPS_AT_ONCE):
             mine = whole.slice(part)
             table = mine.events(self.state, self._dictionary, self._versions, measures)
             found.append(self.finalized(ItemReader(self.state, mine, table), features))
@@ -144,16 +145,6 @@ class KnownQuery(ViewQuery):
         """List the measures of some features, each once."""
         found = [measures_of(self.view, feature.aggregation) for feature in features if feature.aggregation]
         return list({measure.name: measure for measures in found for measure in measures}.values())
-
-
-def blocks(weights: np.ndarray, *, limit: int) -> Iterator[slice]:
-    """Cut rows into blocks of at least one row and, if they have more, of about so much weight."""
-    total, low = np.cumsum(weights), 0
-    while low < len(weights):
-        before = int(total[low - 1]) if low else 0
-        high = max(int(np.searchsorted(total, before + limit, side="right")), low + 1)
-        yield slice(low, high)
-        low = high
 
 
 @dataclass(frozen=True)

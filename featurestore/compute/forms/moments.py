@@ -19,6 +19,7 @@ import pyarrow as pa
 from featurestore.compute.forms.form import WindowTotals
 from featurestore.compute.forms.limbs import Number, number_of, numbers_of, split_sum, wide_numbers
 from featurestore.compute.forms.measure import STEP, Measure, RowSql, sum_measure
+from featurestore.errors import StoreError
 from featurestore.spec.aggregations import Aggregation, FixedPointAggregation
 from featurestore.timeline import DAY_US
 
@@ -29,7 +30,10 @@ _UNITS_PER_DAY = {1: 24, 2: DAY_US}
 
 
 class VarForm:
-    """Sample variance."""
+    """Sample variance.
+
+    Sums are exact, so n sum(x^2) - sum(x)^2 is never below zero, however large they are: where it is, totals are damaged.
+    """
 
     def measures(self, aggregation: Aggregation, rows: RowSql) -> tuple[Measure, ...]:
         """The count, the limbs of the sum, those of the sum of squares."""
@@ -37,8 +41,12 @@ class VarForm:
         return count, *number.totals(), *number.squares()
 
     def finalize(self, aggregation: Aggregation, measures: tuple[Measure, ...], window: WindowTotals) -> pa.Array:
-        """Return double, NULL for fewer than two values."""
-        variance, missing = _variance(measures, window)
+        """Return double, NULL for fewer than two values.
+
+        Raises:
+            StoreError: totals are damaged.
+        """
+        variance, missing = _variance(aggregation.name, measures, window)
         return pa.array(variance, mask=missing)
 
 
@@ -46,17 +54,35 @@ class StdForm(VarForm):
     """Sample standard deviation."""
 
     def finalize(self, aggregation: Aggregation, measures: tuple[Measure, ...], window: WindowTotals) -> pa.Array:
-        """Return double, NULL for fewer than two values."""
-        variance, missing = _variance(measures, window)
+        """Return double, NULL for fewer than two values.
+
+        Raises:
+            StoreError: totals are damaged.
+        """
+        variance, missing = _variance(aggregation.name, measures, window)
         return pa.array(np.sqrt(variance), mask=missing)
 
 
-def _variance(measures: tuple[Measure, ...], window: WindowTotals) -> tuple[np.ndarray, np.ndarray]:
+def _variance(name: str, measures: tuple[Measure, ...], window: WindowTotals) -> tuple[np.ndarray, np.ndarray]:
     count, total, squares = wide_numbers(numbers_of(measures), window)
     n = window.difference(measures[0]).astype(float)
     missing = n < 2
-    centred = np.ldexp((count * squares - total * total).to_float(), 2 * measures[1].exponent)
+    squared = _checked(name, (count * squares - total * total).to_float(), n)
+    centred = np.ldexp(squared, 2 * measures[1].exponent)
     return centred / np.where(missing, 1, n * (n - 1)), missing
+
+
+def _checked(name: str, squared: np.ndarray, n: np.ndarray) -> np.ndarray:
+    """Return centred sums of squares times n; refuse those below zero, and counts below zero."""
+    is_damaged = (squared < 0) | (n < 0)
+    if is_damaged.any():
+        worst = int(is_damaged.argmax())
+        raise StoreError(
+            f"The totals of {name!r} over a window give {n[worst]:.0f} values and {squared[worst]:g} for n times their centred sum "
+            "of squares; neither can be below zero, so totals of its view are damaged. Call store.verify() to see which file; delete "
+            "it and call store.materialize()."
+        )
+    return squared
 
 
 class TrendForm:
@@ -71,11 +97,15 @@ class TrendForm:
         return count, *times, *squared_times, *number.totals(), *number.products(time, limbs)
 
     def finalize(self, aggregation: Aggregation, measures: tuple[Measure, ...], window: WindowTotals) -> pa.Array:
-        """Return double per day of 24 h, NULL with fewer than two distinct steps."""
+        """Return double per day of 24 h, NULL with fewer than two distinct steps.
+
+        Raises:
+            StoreError: totals are damaged.
+        """
         numbers = numbers_of(measures)
         n, times, squared_times, total, products = wide_numbers(numbers, window)
         covariance = (n * products - times * total).to_float()
-        variance = (n * squared_times - times * times).to_float()
+        variance = _checked(aggregation.name, (n * squared_times - times * times).to_float(), n.to_float())
         missing = variance == 0
         slope = covariance / np.where(missing, 1, variance) * _UNITS_PER_DAY[len(numbers[1])]
         return pa.array(np.ldexp(slope, numbers[3][0].exponent), mask=missing)

@@ -21,6 +21,7 @@ from featurestore.compute.items.histograms import CARRIED, INSIDE
 from featurestore.compute.items.lists import ITEMS, ROWS, STEPS, TOTALS, EntityLists, joined, listed, segments
 from featurestore.compute.items.parts import Part
 from featurestore.compute.search.as_of_search import last_row_before
+from featurestore.compute.search.portions import portions
 
 # Numbers of probes that are counted at once.
 _CHUNK = 250_000
@@ -150,12 +151,9 @@ class HistogramReader:
         places, weights = list(self._places(codes, edges)), np.ones(len(codes), np.int64)
         for place in places:
             weights[place.probes] += place.high - place.low
-        total, first = np.cumsum(weights), 0
-        while first < len(codes):
-            before = int(total[first - 1]) if first else 0
-            end = max(int(np.searchsorted(total, before + _CHUNK, side="right")), first + 1)
+        for probes in portions(weights, limit=_CHUNK):
+            first, end = probes.start, probes.stop
             yield first, end, [part for place in places if len((part := place.between(first, end)).probes)]
-            first = end
 
     def _places(self, codes: np.ndarray, edges: Edges) -> Iterator[_Place]:
         """List where the counts of some probes are found."""

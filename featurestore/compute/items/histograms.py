@@ -22,6 +22,7 @@ from featurestore.compute.items.groups import MOST_WHOLE, grouped, is_bucket
 from featurestore.compute.items.lists import ITEMS, ROWS, STEPS, TOTALS, EntityLists, expanded, joined, list_table, segments
 from featurestore.compute.items.occurrences import Occurrences, occurrences
 from featurestore.compute.items.parts import Part
+from featurestore.compute.search.portions import portions
 from featurestore.spec.document import digest
 
 INSIDE, CARRIED = "inside", "carried"
@@ -86,18 +87,16 @@ class HistogramFold(ItemFold):
         carried, inside = files[items.kind(CARRIED), start], files[items.kind(INSIDE), start]
         entities = max(len(carried.ends(ITEMS)), len(inside.ends(ITEMS)))
         codes = np.arange(entities)
-        weights = np.cumsum(segments(carried.ends(ITEMS), codes)[1] + segments(inside.ends(ITEMS), codes)[1])
-        made, low = [], 0
-        while low < entities:
-            before = int(weights[low - 1]) if low else 0
-            high = max(int(np.searchsorted(weights, before + _FOLD_CHUNK, side="right")), low + 1)
-            found = [_counts(each, codes[low:high], is_inside=each is inside) for each in (carried, inside)]
+        weights = segments(carried.ends(ITEMS), codes)[1] + segments(inside.ends(ITEMS), codes)[1]
+        made = []
+        for part in portions(weights, limit=_FOLD_CHUNK):
+            size = part.stop - part.start
+            found = [_counts(each, codes[part], is_inside=each is inside) for each in (carried, inside)]
             of, buckets, totals = added_up(*(joined([each[i] for each in found]) for i in range(3)))
             if self.has_groups:
-                rows, of, buckets = grouped(of, buckets, np.bincount(of, minlength=high - low) > MOST_WHOLE)
+                rows, of, buckets = grouped(of, buckets, np.bincount(of, minlength=size) > MOST_WHOLE)
                 of, buckets, totals = added_up(of, buckets, totals[rows])
-            made.append((np.bincount(of, minlength=high - low), buckets, totals))
-            low = high
+            made.append((np.bincount(of, minlength=size), buckets, totals))
         counts, buckets, totals = (joined([each[i] for each in made]) for i in range(3))
         return list_table({ITEMS: (counts, buckets), TOTALS: (counts, totals)})
 

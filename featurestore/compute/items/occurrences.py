@@ -10,6 +10,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from featurestore.compute.search.portions import portions
+
 CHUNK = 4_000_000
 
 
@@ -82,19 +84,11 @@ def occurrences(
     order = np.argsort(codes, kind="stable")
     ends = np.cumsum(np.bincount(codes, minlength=len(more)))
     weights = more + np.bincount(codes, weights=counts, minlength=len(more)).astype(np.int64)
-    for low, high in _ranges(weights):
+    for part in portions(weights, limit=CHUNK):
+        low, high = part.start, part.stop
         rows = order[(ends[low - 1] if low else 0) : ends[high - 1]]
         items = numbers(lists.take(pa.array(rows)).flatten())
         repeated = np.repeat(rows, counts[rows])
         sort = np.lexsort((items, codes[repeated]))
         repeated = repeated[sort]
         yield Occurrences(low, high, codes[repeated], items[sort], steps[repeated])
-
-
-def _ranges(weights: np.ndarray) -> Iterator[tuple[int, int]]:
-    total, low = np.cumsum(weights), 0
-    while low < len(weights):
-        before = int(total[low - 1]) if low else 0
-        high = max(int(np.searchsorted(total, before + CHUNK, side="right")), low + 1)
-        yield low, high
-        low = high

@@ -21,6 +21,7 @@ from featurestore.compute.items.marks import Spans, fold_marks, gone, last_befor
 from featurestore.compute.items.occurrences import Occurrences, changes, occurrences
 from featurestore.compute.items.parts import Part, longest, window_name, within_reach
 from featurestore.compute.search.as_of_search import last_row_before
+from featurestore.compute.search.portions import portions
 from featurestore.spec.document import digest
 
 SPANS = "spans"
@@ -163,20 +164,17 @@ class RunsReader:
         reach = [self._parts[last], *(part for part in within_reach(self._parts, last, window) if part.cut >= since)]
         spans = [spans_of(self._files[self._items.kind(SPANS), part.start]) for part in reach]
         entities, of = np.unique(codes, return_inverse=True)
-        weights = np.cumsum(sum((segments(each.ends, entities)[1] for each in spans), np.zeros(len(entities), np.int64)))
-        out, low = np.zeros(len(codes), np.int64), 0
-        while low < len(entities):
-            before = int(weights[low - 1]) if low else 0
-            high = max(int(np.searchsorted(weights, before + _CHUNK, side="right")), low + 1)
-            ends, steps = _final_steps(spans, entities[low:high])
-            mine = np.flatnonzero((of >= low) & (of < high))
-            local = of[mine] - low
+        weights = sum((segments(each.ends, entities)[1] for each in spans), np.zeros(len(entities), np.int64))
+        out = np.zeros(len(codes), np.int64)
+        for part in portions(weights, limit=_CHUNK):
+            ends, steps = _final_steps(spans, entities[part])
+            mine = np.flatnonzero((of >= part.start) & (of < part.stop))
+            local = of[mine] - part.start
             starts = np.concatenate([[0], ends[:-1]])[local]
             # Those seen last before the cut less the window had left it already.
             edges = [last_row_before(steps, ends, local, edge) for edge in (bounds[mine] - window, np.full(len(mine), since))]
             behind, there = (np.where(found, row + 1, starts) for row, found in edges)
             out[mine] = behind - there
-            low = high
         return out
 
 

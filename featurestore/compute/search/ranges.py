@@ -14,6 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from featurestore.compute.search.portions import portions
+
 BLOCK = 32
 # Rows written out at once: indices and values stay in the cache.
 _AT_ONCE = 1 << 18
@@ -101,13 +103,10 @@ def over_ranges(
 
 def _written_out(take: Take, low: np.ndarray, high: np.ndarray, reduce: Reduce) -> np.ndarray:
     lengths = high - low
-    behind = np.cumsum(lengths)
-    pieces, start = [], 0
-    while start < len(low):
-        before = behind[start] - lengths[start]
-        end = max(int(np.searchsorted(behind, before + _AT_ONCE, side="right")), start + 1)
-        begins = behind[start:end] - lengths[start:end] - before
-        rows = np.arange(behind[end - 1] - before) + np.repeat(low[start:end] - begins, lengths[start:end])
+    pieces = []
+    for part in portions(lengths, limit=_AT_ONCE):
+        behind = np.cumsum(lengths[part])
+        begins = behind - lengths[part]
+        rows = np.arange(behind[-1]) + np.repeat(low[part] - begins, lengths[part])
         pieces.append(reduce.reduceat(take(rows), begins))
-        start = end
     return np.concatenate(pieces) if pieces else take(low)

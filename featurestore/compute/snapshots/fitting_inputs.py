@@ -11,10 +11,10 @@ import pyarrow.compute as pc
 
 from featurestore.compute.snapshots.inflow import inflow_columns
 from featurestore.compute.windows.view_query import ViewQuery
+from featurestore.spec.calibration import INFLOW_PREFIX
 from featurestore.spec.view import Feature
 from featurestore.timeline import Month
 
-INFLOW = "inflow_"
 MOST_MEMBERS = 100_000
 
 
@@ -60,7 +60,7 @@ class MonthlyInputs:
         late = inflow_columns(query, known, codes, month) | _values(query, extra, codes, interval.end_us)
         columns: dict[str, pa.Array] = {"code": pa.array(codes)}
         for name, feature in self.inputs:
-            columns[name], columns[INFLOW + name] = early[feature.name], late[feature.name]
+            columns[name], columns[INFLOW_PREFIX + name] = early[feature.name], late[feature.name]
         if self.by:
             columns["group"] = pc.coalesce(early[self.by.name], late[self.by.name]).cast(pa.string())
         for name, (other, feature) in self.weights.items():

@@ -17,8 +17,9 @@ import numpy as np
 import pyarrow as pa
 
 from featurestore.compute.snapshots.inflow import inflow_columns
-from featurestore.compute.windows.derive import Parameters, derive, needed_features
+from featurestore.compute.windows.derive import Parameters, derive
 from featurestore.compute.windows.view_query import ViewQuery
+from featurestore.spec.lineage import needed_features
 from featurestore.spec.view import Feature, FeatureView
 from featurestore.timeline import DAY_US, Clock, Month
 

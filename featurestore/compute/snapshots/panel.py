@@ -28,17 +28,16 @@ from featurestore.compute.keys import KeyDictionary, load_keys
 from featurestore.compute.search.row_hash import stable_hash
 from featurestore.compute.snapshots.forecasts import forecast_at_us, forecast_rows
 from featurestore.compute.snapshots.inflow import inflow_columns
-from featurestore.compute.windows.derive import Parameters, derive, needed_features
+from featurestore.compute.windows.derive import Parameters, derive
 from featurestore.compute.windows.totals import sorted_order
 from featurestore.compute.windows.view_query import ViewQuery
 from featurestore.spec.document import digest, fingerprint
-from featurestore.spec.view import Feature, FeatureView
-from featurestore.spec.windows import YearBefore
-from featurestore.timeline import DAY_US, HOUR_US, Month, Window
+from featurestore.spec.lineage import calibrations_read, needed_features
+from featurestore.spec.look_back import INFLOW, RECENT, full_after_hours, is_inflow, scored_feature, scored_features
+from featurestore.spec.view import Feature
+from featurestore.timeline import DAY_US, HOUR_US, Month
 
 ACTIVE_DAYS = 90
-LONGEST_LEVEL_HOURS = 24 * 365
-INFLOW, RECENT = "inflow", "within a year"
 FORMAT = 4
 FORECASTS = 5
 """Forecasts that are scored a month, in sizes of the panel: they cost less, being of one feature, and outcomes are few."""
@@ -79,7 +78,7 @@ class Panel:
         state = self._query.state
         tiles = {str(m): name for m, name in state.tile_digests.items() if m <= month}
         at_us = month.interval(state.layout.timezone).end_us
-        uses = {use.calibration for f in state.view.features if f.expression for use in f.expression.calibrated}
+        uses = calibrations_read(state.view, state.view.features)
         versions = [v.version for name in sorted(uses) for v in self._parameters(name) if v.start_us < at_us <= v.end_us]
         made_from = [FORMAT, fingerprint(state.view), state.layout.timezone, str(month), self._size, tiles, versions]
         if len(self._scored) < len(state.view.features):
@@ -107,11 +106,11 @@ class Panel:
         chosen = active[np.argsort(self._hash[active], kind="stable")[: self._size]]
         as_of_us = np.full(len(chosen), interval.end_us)
         needed = needed_features(query.view, self._scored)
-        features = [_monthly(feature, month.window(state.clock)) for feature in needed]
-        levels = replace(query, features=tuple(feature for feature in features if not _is_inflow(feature)))
+        features = [scored_feature(feature, month.window(state.clock)) for feature in needed]
+        levels = replace(query, features=tuple(feature for feature in features if not is_inflow(feature)))
         order = sorted_order(chosen, as_of_us)
         values = levels.base_columns(chosen[order], as_of_us)
-        inflows = [own for own, feature in zip(needed, features, strict=True) if _is_inflow(feature)]
+        inflows = [own for own, feature in zip(needed, features, strict=True) if is_inflow(feature)]
         values |= inflow_columns(query, inflows, chosen[order], month)
         # A decision about this month's audit comes behind it: the snapshot reads what was in force just before.
         derive(values, features, as_of_us=as_of_us - 1, parameters=self._parameters)
@@ -129,12 +128,11 @@ class Panel:
 
     def _field(self, feature: Feature, kind: pa.DataType, features: Sequence[Feature], month: Month) -> pa.Field:
         metadata = {"scored_on": feature.window.text} if feature.window and feature.window.text in (INFLOW, RECENT) else {}
-        hours = _longest_hours(feature, features)
+        hours = full_after_hours(feature, features)
         first = min(self._query.state.tile_digests, default=None)
         timezone = self._query.state.layout.timezone
         full = [Month.of(first.interval(timezone).start_us + hours * HOUR_US - 1, timezone)] if hours and first else []
-        read = [each.expression for each in needed_features(self._query.view, [feature]) if each.expression]
-        for name in sorted({use.calibration for expression in read for use in expression.calibrated}):
+        for name in sorted(calibrations_read(self._query.view, [feature])):
             # Without a version the feature is NULL: that is no missing value, it does not exist yet.
             starts = [version.start_us for version in self._parameters(name)]
             known = min((Month.of(start, timezone) for start in starts), default=month.next())
@@ -142,55 +140,3 @@ class Panel:
         if full:
             metadata["full_since"] = max(full).first_day.isoformat()
         return pa.field(feature.column, kind, metadata=metadata)
-
-
-def scored_features(view: FeatureView) -> list[Feature]:
-    """List the features of a view that have a monthly level, in the view's order."""
-    return [feature for feature in view.features if _is_scored(feature, view)]
-
-
-def _is_scored(feature: Feature, view: FeatureView) -> bool:
-    """Whether a feature has a monthly level, which what is read from hour to hour has not."""
-    if feature.expression:
-        read = feature.expression.columns
-        return not read or any(_is_scored(view.feature(name), view) for name in read)
-    if view.grain == "1d" or feature.window is None:
-        return True
-    hours = feature.window.length_hours
-    return not isinstance(feature.window, YearBefore) and (hours is None or hours > 24)
-
-
-def _monthly(feature: Feature, month: Window) -> Feature:
-    """Replace a window of more than a year, or of no fixed length, by the month itself."""
-    if feature.aggregation is None or not _is_long(feature):
-        return feature
-    if feature.aggregation.is_carried:
-        return replace(feature, window=Window(RECENT, LONGEST_LEVEL_HOURS))
-    return replace(feature, window=Window(INFLOW, month.hours))
-
-
-def _is_long(feature: Feature) -> bool:
-    """Whether the feature's level moves by construction: it holds more than a year, or a different length at each as_of."""
-    if feature.window is None or feature.aggregation is None:
-        return False
-    hours = _shorter(feature.window.length_hours, feature.aggregation.memory_hours)
-    return hours is None or hours > LONGEST_LEVEL_HOURS
-
-
-def _is_inflow(feature: Feature) -> bool:
-    return feature.window is not None and feature.window.text == INFLOW
-
-
-def _longest_hours(feature: Feature, features: Sequence[Feature]) -> int:
-    """How far back, in hours, a feature's level looks; derived features read others."""
-    if feature.expression:
-        by_name = {each.name: each for each in features}
-        return max((_longest_hours(by_name[name], features) for name in feature.expression.columns), default=0)
-    if feature.window is None or feature.aggregation is None:
-        return 0
-    return _shorter(feature.window.look_back_hours, feature.aggregation.memory_hours) or 0
-
-
-def _shorter(one: int | None, other: int | None) -> int | None:
-    """Return the shorter of two lengths; ``None`` is endless."""
-    return min((length for length in (one, other) if length is not None), default=None)

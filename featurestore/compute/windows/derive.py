@@ -14,14 +14,13 @@ import pyarrow.compute as pc
 
 from featurestore.errors import ExpressionError, FeatureStoreError, OverflowingResultError
 from featurestore.lake.session import connect
+from featurestore.spec.calibration import ANY_GROUP
 from featurestore.spec.expression import CalibratedUse
 from featurestore.spec.types import arrow_type
-from featurestore.spec.view import Feature, FeatureView
+from featurestore.spec.view import Feature
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
-
-ANY_GROUP = "*"
 
 
 @dataclass(frozen=True)
@@ -42,15 +41,6 @@ class ParameterVersion:
 
 
 Parameters = Callable[[str], Sequence[ParameterVersion]]
-
-
-def needed_features(view: FeatureView, features: Sequence[Feature]) -> list[Feature]:
-    """List the requested features and those that their expressions need, in the view's order."""
-    wanted = {feature.name for feature in features}
-    for feature in reversed(view.features):
-        if feature.name in wanted and feature.expression:
-            wanted |= feature.expression.columns
-    return [feature for feature in view.features if feature.name in wanted]
 
 
 def derive(

@@ -19,13 +19,13 @@ import pyarrow as pa
 
 from featurestore.compute.forms import FORMS, measures_of
 from featurestore.compute.state import ViewState
-from featurestore.compute.windows.derive import needed_features
 from featurestore.compute.windows.pieces import PieceReader
 from featurestore.compute.windows.totals import LedgerReader
 from featurestore.compute.windows.versions import ReadVersions
 from featurestore.errors import VersionError
 from featurestore.lake.layout import Layout
 from featurestore.lake.table import Table
+from featurestore.spec.lineage import needed_features
 from featurestore.spec.registry import Features, Registry
 from featurestore.spec.view import Feature, FeatureView
 from featurestore.timeline import AnyWindow

@@ -1,4 +1,4 @@
-"""The audit of a source's record: its faults as rows of the drift history, committed a file a year under their content."""
+"""The audit of a source's record: its faults by month and column, committed a file a year under their content."""
 
 from __future__ import annotations
 
@@ -9,16 +9,15 @@ from typing import Any
 
 import pyarrow as pa
 
-from featurestore.drift.audit import HISTORY_SCHEMA, commit_years, history_of
+from featurestore.drift.data_faults.data_fault import FAULT_SCHEMA
 from featurestore.drift.data_faults.source_fault import SourceFault
-from featurestore.drift.monitor.state import DRIFT, LATCHED
-from featurestore.drift.monitor.thresholds import MOST_SCORE
+from featurestore.drift.year_files import commit_years, read_years
 from featurestore.spec.document import digest
 from featurestore.timeline import Month
 
 
 def audit_source(path: Path, faults: Sequence[SourceFault], last: Month) -> pa.Table:
-    """Commit a source's faults as rows of the drift history.
+    """Commit a source's faults.
 
     Args:
         path: Delta table of the source's faults.
@@ -26,41 +25,51 @@ def audit_source(path: Path, faults: Sequence[SourceFault], last: Month) -> pa.T
         last: Last audited month; rows behind it stay as they are.
 
     Returns:
-        ``HISTORY_SCHEMA``, a row per month and column with a fault: state ``drift`` in its first month, then ``latched``.
+        ``FAULT_SCHEMA``, a row per month and column with a fault, in order of time.
     """
-    kept = [row for row in history_of(path).to_pylist() if Month.parse(row["month"]) > last]
+    kept = [row for row in read_faults(path).to_pylist() if Month.parse(row["month"]) > last]
     rows = [*fault_rows(faults), *kept]
-    rows.sort(key=lambda row: (row["month"], row["feature"]))
+    rows.sort(key=lambda row: (row["month"], row["column"]))
     years = {str(year): list(own) for year, own in groupby(rows, key=lambda row: row["month"].year)}
-    tables = {year: pa.Table.from_pylist(own, schema=HISTORY_SCHEMA) for year, own in years.items()}
+    tables = {year: pa.Table.from_pylist(own, schema=FAULT_SCHEMA) for year, own in years.items()}
     named = {year: (digest([str(row) for row in years[year]]), table) for year, table in tables.items()}
     commit_years(path, named, "data faults", removes_others=True)
-    return pa.Table.from_pylist(rows, schema=HISTORY_SCHEMA)
+    return pa.Table.from_pylist(rows, schema=FAULT_SCHEMA)
+
+
+def read_faults(path: Path) -> pa.Table:
+    """Return a source's committed faults, in order of time (``FAULT_SCHEMA``); no row without a table."""
+    return pa.concat_tables([FAULT_SCHEMA.empty_table(), *map(_as_faults, read_years(path))])
 
 
 def fault_rows(faults: Sequence[SourceFault]) -> list[dict[str, Any]]:
     """Write faults as rows, those of one month and column as one."""
     groups: dict[tuple[str, str, Month], list[SourceFault]] = {}
     for fault in faults:
-        groups.setdefault((fault.source, fault.name, Month.parse(fault.first)), []).append(fault)
+        groups.setdefault((fault.source, fault.column, Month.parse(fault.first)), []).append(fault)
     rows = []
-    for (source, name, month), own in sorted(groups.items(), key=lambda item: (item[0][2], item[0][1])):
+    for (source, column, month), own in sorted(groups.items(), key=lambda item: (item[0][2], item[0][1])):
         begun = month
-        while (source, name, begun.shift(-1)) in groups:
+        while (source, column, begun.shift(-1)) in groups:
             begun = begun.shift(-1)
         worst = max(own, key=lambda fault: fault.rows * fault.factor)
         rows.append(
             {
-                "view": source,
                 "month": month.first_day,
-                "feature": name,
-                "segment": None,
-                "score": MOST_SCORE,
+                "source": source,
+                "column": column,
                 "kind": worst.kind,
-                "state": DRIFT if begun == month else LATCHED,
                 "reason": "; ".join(map(str, own)),
-                "reference_months": [],
                 "since": begun.first_day,
             }
         )
     return rows
+
+
+def _as_faults(table: pa.Table) -> pa.Table:
+    """Read a year's file; before the faults had a form of their own they were written as scores of a view and a feature."""
+    if "view" not in table.column_names:
+        return table
+    columns = [place.partition(".")[2] for place in table["feature"].to_pylist()]
+    named = table.rename_columns({"view": "source"}).append_column("column", pa.array(columns, pa.string()))
+    return named.select(FAULT_SCHEMA.names)

@@ -14,8 +14,8 @@ from math import lgamma, log
 import numpy as np
 import pyarrow as pa
 
-from featurestore.drift.data_faults.daily_record import DailyRecord
-from featurestore.drift.monitor.fault import CLOCK, DUPLICATES, NULLS, STOPPED, UNIT, is_unit_change
+from featurestore.drift.data_faults.daily_counts import DailyCounts
+from featurestore.drift.data_faults.feature_fault import CLOCK, DUPLICATES, NULLS, STOPPED, UNIT, is_unit_change
 from featurestore.timeline import Month
 
 EVENT = "rows"
@@ -74,8 +74,8 @@ class SourceFault:
         return self.rows * max(self.factor, 1.0) / max(self.daily_rows, 1.0)
 
     @property
-    def name(self) -> str:
-        """What the drift history calls it: ``source.column``."""
+    def place(self) -> str:
+        """Where it is: ``source.column``."""
         return f"{self.source}.{self.column}"
 
     def __str__(self) -> str:
@@ -94,9 +94,9 @@ def find_source_faults(source: str, days: pa.Table, redelivered: Mapping[Month, 
     """
     if not days.num_rows:
         return []
-    record = DailyRecord.of(days)
-    flags = [*_nulls(record), *_units(record), *_early(record), *_stopped(record), *_shifted(record)]
-    found = [*_joined(source, record, flags), *_duplicates(source, record, redelivered)]
+    daily = DailyCounts.of(days)
+    flags = [*_nulls(daily), *_units(daily), *_early(daily), *_stopped(daily), *_shifted(daily)]
+    found = [*_joined(source, daily, flags), *_duplicates(source, daily, redelivered)]
     return sorted(found, key=lambda fault: (fault.first, fault.column, fault.kind))
 
 
@@ -113,10 +113,10 @@ class _Flag:
     factor: float = 1.0
 
 
-def _nulls(record: DailyRecord) -> Iterator[_Flag]:
+def _nulls(daily: DailyCounts) -> Iterator[_Flag]:
     """Flag days on which more of a column is NULL than on any sound day before, by points and beyond chance."""
-    for (kind, column), present in record.present.items():
-        rows = record.rows[kind]
+    for (kind, column), present in daily.present.items():
+        rows = daily.rows[kind]
         with np.errstate(invalid="ignore", divide="ignore"):
             share = np.where(rows >= LEAST_ROWS, 1 - present / rows, np.nan)
         if np.nanmax(share, initial=0.0) - np.nanmin(share, initial=1.0) < NULL_EXCESS:
@@ -133,15 +133,15 @@ def _nulls(record: DailyRecord) -> Iterator[_Flag]:
                 most, seen = max(most, float(share[day])), seen + 1
 
 
-def _units(record: DailyRecord) -> Iterator[_Flag]:
+def _units(daily: DailyCounts) -> Iterator[_Flag]:
     """Flag days on which a column's sizes are a power of ten off those of the four weeks before, with the same spread.
 
     A day between them on which too few rows leave it open is no sound one.
     """
-    for (kind, column), means in record.log_mean.items():
+    for (kind, column), means in daily.log_mean.items():
         if np.nanmax(means, initial=-np.inf) - np.nanmin(means, initial=np.inf) < LEAST_JUMP:
             continue
-        present, spreads, sound, run = record.present[kind, column], record.log_sd[kind, column], list[int](), 0
+        present, spreads, sound, run = daily.present[kind, column], daily.log_sd[kind, column], list[int](), 0
         for day in np.flatnonzero((present >= LEAST_ROWS // 2) & ~np.isnan(means)).tolist():
             recent = sound[-LEARNED_DAYS:]
             is_fault = is_open = False
@@ -162,14 +162,14 @@ def _units(record: DailyRecord) -> Iterator[_Flag]:
                 sound.append(day)
 
 
-def _early(record: DailyRecord) -> Iterator[_Flag]:
+def _early(daily: DailyCounts) -> Iterator[_Flag]:
     """Flag the days of a month in which more events than chance allows lie behind the instant they were recorded at."""
-    for kind, early in record.early.items():
+    for kind, early in daily.early.items():
         if not early.any():
             continue
         rows, months = (
-            record.rows[kind],
-            np.array([record.month(day).year * 12 + record.month(day).month for day in range(record.size)]),
+            daily.rows[kind],
+            np.array([daily.month(day).year * 12 + daily.month(day).month for day in range(daily.size)]),
         )
         past_early = past_rows = 0.0
         for month in np.unique(months):
@@ -193,11 +193,11 @@ def _tail(count: float, expected: float) -> float:
     return float(np.exp(min(first, 0.0)) / (1 - expected / (count + 1)))
 
 
-def _stopped(record: DailyRecord) -> Iterator[_Flag]:
+def _stopped(daily: DailyCounts) -> Iterator[_Flag]:
     """Flag days on which hardly any event of a type came, though that never happened before."""
-    for kind, rows in record.rows.items():
+    for kind, rows in daily.rows.items():
         begin, sound, least, run = int(np.flatnonzero(rows)[0]), list[int](), np.inf, 0
-        for day in range(begin, record.size):
+        for day in range(begin, daily.size):
             may_be = len(sound) >= LEARNED_DAYS and rows[day] < least >= LEAST_DAILY_ROWS and run < ACCEPTED_DAYS
             usual = float(np.median(rows[sound[-LEARNED_DAYS:]])) if may_be else 0.0
             is_fault = usual >= LEAST_ROWS and rows[day] < STOPPED_SHARE * usual
@@ -209,17 +209,17 @@ def _stopped(record: DailyRecord) -> Iterator[_Flag]:
                 least = min(least, float(rows[day]))
 
 
-def _shifted(record: DailyRecord) -> Iterator[_Flag]:
+def _shifted(daily: DailyCounts) -> Iterator[_Flag]:
     """Flag days whose hours fit those of the four weeks before once they are moved, and do not as they are.
 
     A day of far more events than usual has hours of its own: a festival begins at midnight. A clock moves everything that it
     stamps, so most of the types that a day has rows enough of must have moved alike: one that moves alone works other hours.
     """
-    judged, moves = np.zeros(record.size, int), dict[int, list[tuple[str | None, int]]]()
-    for kind, hours in record.hours.items():
+    judged, moves = np.zeros(daily.size, int), dict[int, list[tuple[str | None, int]]]()
+    for kind, hours in daily.hours.items():
         rows = hours.sum(axis=1)
         sums = np.cumsum(np.concatenate([np.zeros((1, 24)), hours]), axis=0)
-        days = np.flatnonzero((rows >= HOUR_ROWS) & (np.arange(record.size) >= LEARNED_DAYS))
+        days = np.flatnonzero((rows >= HOUR_ROWS) & (np.arange(daily.size) >= LEARNED_DAYS))
         days = days[rows[days] < MOST_OF_USUAL * (sums[days] - sums[days - LEARNED_DAYS]).sum(axis=1) / LEARNED_DAYS]
         if not len(days):
             continue
@@ -243,30 +243,30 @@ def _shifted(record: DailyRecord) -> Iterator[_Flag]:
         alike = [kind for kind, by in moved_types if abs(by - middle) <= 1]
         if 2 * len(alike) > judged[day]:
             for kind in alike:
-                yield _Flag(kind, "event_time", CLOCK, day, float(record.rows[kind][day]), f"hours moved by {middle:+d}")
+                yield _Flag(kind, "event_time", CLOCK, day, float(daily.rows[kind][day]), f"hours moved by {middle:+d}")
 
 
-def _joined(source: str, record: DailyRecord, flags: Sequence[_Flag]) -> Iterator[SourceFault]:
+def _joined(source: str, daily: DailyCounts, flags: Sequence[_Flag]) -> Iterator[SourceFault]:
     """Join the flagged days of a column, kind and month."""
     groups: dict[tuple[str, str, str, Month], list[_Flag]] = {}
     for flag in flags:
-        groups.setdefault((flag.column, flag.kind, flag.what, record.month(flag.day)), []).append(flag)
+        groups.setdefault((flag.column, flag.kind, flag.what, daily.month(flag.day)), []).append(flag)
     for (column, kind, what, month), own in groups.items():
         days = [flag.day for flag in own]
         types = tuple(sorted({flag.type for flag in own if flag.type is not None}))
         factor = max(flag.factor for flag in own)
         rows = round(sum(flag.rows for flag in own))
-        of_month = [day for day in range(record.size) if record.month(day) == month]
-        daily = sum(float(record.rows[kind][of_month].mean()) for kind in {flag.type for flag in own})
-        span = record.date(min(days)), record.date(max(days))
-        yield SourceFault(source, column, kind, types, *span, rows, factor, daily, what)
+        of_month = [day for day in range(daily.size) if daily.month(day) == month]
+        usual = sum(float(daily.rows[kind][of_month].mean()) for kind in {flag.type for flag in own})
+        span = daily.date(min(days)), daily.date(max(days))
+        yield SourceFault(source, column, kind, types, *span, rows, factor, usual, what)
 
 
-def _duplicates(source: str, record: DailyRecord, redelivered: Mapping[Month, int]) -> Iterator[SourceFault]:
+def _duplicates(source: str, daily: DailyCounts, redelivered: Mapping[Month, int]) -> Iterator[SourceFault]:
     """Find months of which much more was delivered again than of the twelve months before."""
     rows: dict[Month, float] = {}
-    for day, count in enumerate(sum(record.rows.values(), np.zeros(record.size)).tolist()):
-        rows[record.month(day)] = rows.get(record.month(day), 0.0) + count
+    for day, count in enumerate(sum(daily.rows.values(), np.zeros(daily.size)).tolist()):
+        rows[daily.month(day)] = rows.get(daily.month(day), 0.0) + count
     shares = {month: redelivered.get(month, 0) / max(count, 1.0) for month, count in rows.items()}
     for month, share in shares.items():
         usual = max((shares.get(month.shift(-back), 0.0) for back in range(1, 13)), default=0.0)

@@ -1,7 +1,7 @@
 """The monthly audit as a pure function: snapshots or sketches in, one row per month, feature and segment out.
 
 1. snapshots    (month, rows)                      -> sketches: additive, so a month is read once
-2. records      one per feature and segment        all months of it, as arrays
+2. series       one per feature and segment        all months of it, as arrays
 3. pools        the same season in earlier years   what a month is compared with, and how far it is from it
 4. findings     per month: score, kind, onset      -> standings: ok, watch, drift, latched
 """
@@ -16,11 +16,11 @@ import pyarrow as pa
 
 from featurestore.calendar import retail_season
 from featurestore.concurrency import small_matrices
-from featurestore.drift.monitor.course import Course, Resets, scored_states
-from featurestore.drift.monitor.feature_series import NOTHING_SPOILED, Spoiled, collect_records
 from featurestore.drift.monitor.policy import DriftPolicy
+from featurestore.drift.monitor.run import MonitorRun, Resets, scored_states
 from featurestore.drift.reliability import outcome_sketches
 from featurestore.drift.sketches.edges import EdgeSet, fit_edges, usable_values
+from featurestore.drift.sketches.feature_series import NOTHING_SPOILED, Spoiled, collect_features
 from featurestore.drift.sketches.sketch import SKETCH_SCHEMA, full_since, sketch
 from featurestore.errors import UnknownNameError, did_you_mean
 from featurestore.timeline import Month
@@ -145,15 +145,15 @@ def monitor_sketches(
     Returns:
         As ``monitor_drift``, for the months that ``scored`` does not hold.
     """
-    months, is_given, records = collect_records(sketches, spoiled=spoiled)
-    course = Course(records, months, is_given, season=season, policy=policy, resets=resets)
+    months, is_given, features = collect_features(sketches, spoiled=spoiled)
+    run = MonitorRun(features, months, is_given, season=season, policy=policy, resets=resets)
     known = scored_states(months, scored)
     rows: list[dict[str, object]] = []
     with small_matrices():
         for t, month in enumerate(months):
-            course.begin(t)
+            run.begin(t)
             if month in known:
-                course.take_over(t, known[month])
+                run.take_over(t, known[month])
             else:
-                rows += course.judge(t)
+                rows += run.judge(t)
     return pa.Table.from_pylist(rows, schema=DRIFT_SCHEMA)

@@ -43,7 +43,6 @@ class CalibrationVersion:
         fit: Fitter.
         fitted_from_us: First instant of the rows it was fitted on, UTC microseconds.
         fitted_until_us: First instant behind them: training rows before it must not read this version.
-        reference: What drift compares with since then, such as the version of the edges.
         resets: Feature to the months (``2024-08``) from which it has a new baseline with this version.
         is_accepted: It was promoted, and not rolled back.
     """
@@ -52,7 +51,6 @@ class CalibrationVersion:
     fit: str
     fitted_from_us: int
     fitted_until_us: int
-    reference: str = ""
     resets: tuple[tuple[str, tuple[str, ...]], ...] = ()
     is_accepted: bool = False
 
@@ -65,7 +63,6 @@ class Challenger:
     fit: str
     fitted_from_us: int
     fitted_until_us: int
-    reference: str = ""
     resets: Mapping[str, tuple[str, ...]] | None = None
 
 
@@ -196,7 +193,9 @@ def _versions(log: list[dict[str, Any]]) -> list[CalibrationVersion]:
             plain = entry["version"]
             resets = tuple((feature, tuple(months)) for feature, months in plain["resets"])
             is_accepted = entry["event"] == PROMOTED and plain["name"] not in gone
-            found.append(CalibrationVersion(**{**plain, "resets": resets, "is_accepted": is_accepted}))
+            # By name: the first logs noted something more, which was always empty.
+            span_us = plain["fitted_from_us"], plain["fitted_until_us"]
+            found.append(CalibrationVersion(plain["name"], plain["fit"], *span_us, resets, is_accepted))
     return found
 
 
@@ -215,9 +214,7 @@ def _write_version(folder: Path, challenger: Challenger, number: int) -> Calibra
     name = f"{number:04d}-{_digest(content)}"
     STORAGE.overwrite(folder / "versions" / f"{name}.parquet", content)
     resets = tuple((feature, tuple(months)) for feature, months in sorted((challenger.resets or {}).items()))
-    return CalibrationVersion(
-        name, challenger.fit, challenger.fitted_from_us, challenger.fitted_until_us, challenger.reference, resets
-    )
+    return CalibrationVersion(name, challenger.fit, challenger.fitted_from_us, challenger.fitted_until_us, resets)
 
 
 def _append(folder: Path, number: int, event: str, entry: dict[str, Any], *, champion: str | None, now_us: int | None) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from featurestore.drift.audit import Episode
+from featurestore.drift.episode import Episode
 from featurestore.drift.recalibration.calibration_versions import Challenger, champion, parameters, record
 from featurestore.drift.recalibration.fitters import fitter
 from featurestore.drift.recalibration.recalibrate import Decision, Trigger, challenge, fit_parameters
@@ -29,7 +29,7 @@ from featurestore.drift.recalibration.rules import (
     outlook,
     running_alone,
 )
-from featurestore.spec.service import Calibration
+from featurestore.spec.calibration import Calibration
 from featurestore.timeline import Month
 
 DEFAULT_POLICY = RecalibrationPolicy()

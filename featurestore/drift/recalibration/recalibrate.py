@@ -134,14 +134,14 @@ def challenge(
     Raises:
         CalibrationError: a column is missing or the fitter cannot be judged by this loss.
     """
-    judge = fitter(fit)
-    if loss not in judge.losses:
-        raise CalibrationError(f"{fit!r} cannot be judged by {loss!r}; its losses are {', '.join(judge.losses)}.")
+    chosen = fitter(fit)
+    if loss not in chosen.losses:
+        raise CalibrationError(f"{fit!r} cannot be judged by {loss!r}; its losses are {', '.join(chosen.losses)}.")
     if champion is None:
         comparisons: tuple[Comparison, ...] = ()
         is_promoted, reason = True, "the first version: there was no champion to beat"
     else:
-        old, new = (judge.loss(parameters, held_out, loss) for parameters in (champion, challenger))
+        old, new = (chosen.loss(parameters, held_out, loss) for parameters in (champion, challenger))
         sides = {
             consumer: HeldOut(held_out["code"].to_numpy(), old.values, new.values, new.trials, _weights(held_out, consumer))
             for consumer in consumers

@@ -20,7 +20,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from featurestore.drift.audit import Episode
+from featurestore.drift.episode import Episode
 from featurestore.drift.recalibration.calibration_versions import ROLLED_BACK, audit_log
 from featurestore.drift.recalibration.fitters import Fitter
 from featurestore.errors import DefinitionError

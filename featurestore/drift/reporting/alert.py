@@ -1,4 +1,4 @@
-"""What people are told about drift: an alert about one episode, and a digest of a month; as values, Markdown and JSON."""
+"""What people are told: an alert about an episode or a data fault, and a digest of a month; as values, Markdown and JSON."""
 
 from __future__ import annotations
 
@@ -54,6 +54,11 @@ class Alert:
     next: str
     page: str
 
+    @property
+    def about(self) -> str:
+        """What it is about, for a title: the feature."""
+        return self.feature
+
     def __str__(self) -> str:
         where = f" ({self.segment})" if self.segment else ""
         return plain_text(f"{self.month} {self.state}: {self.feature}{where} since {self.since}: {self.done or self.what}")
@@ -82,6 +87,72 @@ class Alert:
 
 
 @dataclass(frozen=True)
+class FaultAlert:
+    """One thing to know about a fault in a source's record, with all that is needed to act on it.
+
+    Attributes:
+        name: The same whenever the alert is derived again: fault, state and month.
+        fault: Name of the fault.
+        state: ``opened`` or ``ended``.
+        month: Audited month in which the state began.
+        source: Whose record it is.
+        column: What is wrong in it; ``rows`` for events as a whole.
+        kind: ``unit``, ``nulls``, ``clock``, ``stopped`` or ``duplicates``.
+        since: Month in which it began.
+        what: The fault in words, with days and rows.
+        dependants: Services, owners, features and calibrations that depend on the column.
+        done: What has become of it, in words; empty while it lasts.
+        next: What a person should do.
+        page: The audit's page and the fault's place in it, relative to the store.
+    """
+
+    name: str
+    fault: str
+    state: str
+    month: str
+    source: str
+    column: str
+    kind: str
+    since: str
+    what: str
+    dependants: Dependants
+    done: str
+    next: str
+    page: str
+
+    @property
+    def about(self) -> str:
+        """What it is about, for a title: ``source.column``."""
+        return f"{self.source}.{self.column}"
+
+    def __str__(self) -> str:
+        return plain_text(f"{self.month} {self.state}: data fault in {self.about} since {self.since}: {self.done or self.what}")
+
+    def document(self) -> dict[str, Any]:
+        """Return the alert as plain values that ``json`` can write."""
+        plain = asdict(self)
+        return plain | {"dependants": _lists(plain["dependants"])}
+
+    def text(self) -> str:
+        """Return the alert as Markdown; names and values are escaped."""
+        who = self.dependants
+        lines = [
+            f"**{self.state}: data fault in {markdown(self.about)}**, since {self.since} (audit of {self.month})",
+            f"- What: {markdown(self.what)}",
+            f"- Kind: {markdown(self.kind)}",
+            f"- Read by: {_listed(who.services)}; features computed from it: {len(who.features)}",
+            f"- Calibrations: {_listed(who.calibrations)}; owners: {_listed(who.owners)}",
+            *([f"- Done: {markdown(self.done)}"] if self.done else []),
+            f"- Next: {markdown(self.next)}",
+            f"- Page: {markdown(self.page)}",
+        ]
+        return "\n".join(lines) + "\n"
+
+
+AnyAlert = Alert | FaultAlert
+
+
+@dataclass(frozen=True)
 class Digest:
     """What an audit saw that is no alert.
 
@@ -91,6 +162,7 @@ class Digest:
         opened: Episodes that began in it.
         still_open: Episodes that began before and are open.
         watched: Features worth an eye, the loudest first: column, score, what.
+        faults: Faults in the sources' records, new and lasting: ``source.column``, kind.
     """
 
     month: str
@@ -98,15 +170,18 @@ class Digest:
     opened: tuple[str, ...]
     still_open: tuple[str, ...]
     watched: tuple[tuple[str, float, str], ...]
+    faults: tuple[tuple[str, str], ...] = ()
 
     def __str__(self) -> str:
-        counted = ", ".join(f"{count} {state}" for state, count in self.states.items())
-        return f"audit of {self.month}: {counted or 'nothing audited'}; {len(self.opened)} opened, {len(self.still_open)} still open"
+        counted = ", ".join(f"{count} {state}" for state, count in self.states.items()) or "nothing audited"
+        faults = f", {len(self.faults)} data {'fault' if len(self.faults) == 1 else 'faults'}" if self.faults else ""
+        return f"audit of {self.month}: {counted}; {len(self.opened)} opened, {len(self.still_open)} still open{faults}"
 
     def document(self) -> dict[str, Any]:
         """Return the digest as plain values that ``json`` can write."""
         watched = [dict(zip(("feature", "score", "what"), each, strict=True)) for each in self.watched]
-        lists = {"opened": list(self.opened), "still_open": list(self.still_open), "watched": watched}
+        faults = [dict(zip(("place", "kind"), each, strict=True)) for each in self.faults]
+        lists = {"opened": list(self.opened), "still_open": list(self.still_open), "watched": watched, "faults": faults}
         return {"month": self.month, "states": dict(self.states), **lists}
 
     def text(self) -> str:
@@ -115,6 +190,7 @@ class Digest:
         lines = [f"**Drift audit of {self.month}**: {counted or 'nothing audited'}"]
         for title, names in (("Opened", self.opened), ("Still open", self.still_open)):
             lines += [f"- {title}: {_listed(names)}"] if names else []
+        lines += [f"- Data fault: {markdown(place)} ({markdown(kind)})" for place, kind in self.faults]
         lines += [
             f"- Watch: {markdown(name)}, {score:.1f} times its threshold: {markdown(what)}"
             for name, score, what in self.watched

@@ -23,7 +23,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from featurestore.drift.audit import Episode, episodes
+from featurestore.drift.data_faults.data_fault import DataFault
+from featurestore.drift.episode import Episode, episodes
 from featurestore.drift.monitor.state import DRIFT, INSUFFICIENT, LATCHED, WATCH
 from featurestore.drift.recalibration.fitters import fitter
 from featurestore.drift.recalibration.rules import MOST_HELD_OUT, RUNS, RecalibrationPolicy, Runs, outlook
@@ -47,6 +48,8 @@ from featurestore.spec.registry import Registry
 from featurestore.timeline import Month
 
 MOST_WATCHED = 10
+MEND = "A data fault is no drift: nothing is recalibrated. Mend the record and deliver the rows again."
+MENDED, NOTHING = "the record is right again", "Nothing, if the rows have been delivered again."
 
 
 @dataclass(frozen=True)
@@ -115,8 +118,14 @@ def alerts(
     return tuple(sorted(derived, key=lambda alert: (alert.month, alert.name)))
 
 
-def digest_of(history: pa.Table, month: Month) -> Digest:
-    """Sum an audited month up."""
+def digest_of(history: pa.Table, faults: Sequence[DataFault], month: Month) -> Digest:
+    """Sum an audited month up.
+
+    Args:
+        history: All committed scores (``HISTORY_SCHEMA``).
+        faults: All faults in the sources' records.
+        month: The month.
+    """
     rows = [row for row in history.to_pylist() if Month.parse(row["month"]) == month]
     watched = sorted((row for row in rows if row["state"] == WATCH), key=lambda row: (-row["score"], row["feature"]))
     counted = Counter(row["state"] for row in rows)
@@ -126,6 +135,7 @@ def digest_of(history: pa.Table, month: Month) -> Digest:
         tuple(sorted(_label(row) for row in rows if row["state"] == DRIFT)),
         tuple(sorted(_label(row) for row in rows if row["state"] == LATCHED)),
         tuple((_label(row), row["score"], row["reason"]) for row in watched[:MOST_WATCHED]),
+        tuple(sorted((fault.place, fault.kind) for fault in faults if fault.month == month)),
     )
 
 
@@ -190,7 +200,7 @@ def _ending(episode: Episode, past: _Past) -> Iterator[_Change]:
     if episode.is_fault:
         over = min((month for month in (quiet, end) if month is not None), default=None)
         if over is not None:
-            yield _Change(ENDED, over, "the record is right again", "Nothing, if the rows have been delivered again.")
+            yield _Change(ENDED, over, MENDED, NOTHING)
         return
     if end is not None and (quiet is None or end < quiet):
         yield _Change(FOLLOWED, end, f"it changed again: {later[0].reason}", f"See {later[0].name}.")
@@ -205,7 +215,7 @@ def _is_calm(row: Mapping[str, Any]) -> bool:
 def _outlooks(episode: Episode, past: _Past) -> str:
     """Say what happens to the calibrations of a new episode, or what a person should do."""
     if episode.is_fault:
-        return "A data fault is no drift: nothing is recalibrated. Mend the record and deliver the rows again."
+        return MEND
     if not episode.calibrations:
         return f"No calibration depends on it. Mend its source, or accept the change: {_acknowledge(episode)}"
     told = []

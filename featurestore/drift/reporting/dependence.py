@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from featurestore.drift.reliability import column_of
+from featurestore.drift.data_faults.source_fault import EVENT
+from featurestore.drift.reliability import feature_column
+from featurestore.spec.lineage import aggregations_read, columns_read
 from featurestore.spec.registry import Registry
 from featurestore.spec.view import FeatureView
 
@@ -31,7 +34,7 @@ def dependants_of(registry: Registry, column: str) -> Dependants:
 
     On how reliable a forecast is depends whoever depends on the forecast.
     """
-    column = column_of(column)
+    column = feature_column(column)
     view = registry.views.get(column.partition("__")[0])
     if view is None or column not in {feature.column for feature in view.features}:
         return Dependants()
@@ -45,19 +48,49 @@ def dependants_of(registry: Registry, column: str) -> Dependants:
     return Dependants(services, tuple(owners), tuple(sorted(touched - {column})), calibrations)
 
 
+def dependants_of_column(registry: Registry, source: str, column: str) -> Dependants:
+    """Collect who depends on a column of a source; on its events as a whole depends whoever depends on any of its views.
+
+    Args:
+        registry: The definitions.
+        source: Name of the source.
+        column: One of its columns, or ``rows`` (``EVENT``).
+    """
+    views = [view for view in registry.views.values() if view.source.name == source]
+    features = [
+        feature
+        for view in views
+        for feature in view.features
+        if column == EVENT or column in columns_read(view, [feature]) | {own for _, own in view.key_columns}
+    ]
+    found = [dependants_of(registry, feature.column) for feature in features]
+    computed = {feature.column for feature in features}.union(*(each.features for each in found))
+    return Dependants(
+        _merged(each.services for each in found),
+        _merged(each.owners for each in found),
+        tuple(sorted(computed)),
+        _merged(each.calibrations for each in found),
+    )
+
+
 def calibrations_of(registry: Registry, column: str) -> tuple[str, ...]:
     """List the calibrations that a feature column concerns: it reads them, or is computed from what they are fitted from."""
-    column = column_of(column)
+    column = feature_column(column)
     view, _, name = column.partition("__")
     found = []
     for calibration in registry.calibrations.values():
         inputs = [reference.partition(":")[2] for reference in calibration.inputs if reference.startswith(f"{view}:")]
-        fitted_from = {each for name in inputs for each in _aggregations(registry.views[view], name)}
         reads = any(feature.column == column for feature in registry.calibrated_features(calibration.name))
-        is_input = bool(inputs) and name in {f.name for f in registry.views[view].features}
-        if reads or (is_input and _aggregations(registry.views[view], name) <= fitted_from):
+        if reads or (inputs and _is_fitted_from(registry.views[view], name, inputs)):
             found.append(calibration.name)
     return tuple(sorted(found))
+
+
+def _is_fitted_from(view: FeatureView, name: str, inputs: Sequence[str]) -> bool:
+    """Say whether a feature of a view is computed from nothing but what a calibration's inputs are."""
+    if name not in {feature.name for feature in view.features}:
+        return False
+    return aggregations_read(view, [view.feature(name)]) <= aggregations_read(view, map(view.feature, inputs))
 
 
 def _computed_from(view: FeatureView, column: str) -> set[str]:
@@ -69,9 +102,5 @@ def _computed_from(view: FeatureView, column: str) -> set[str]:
     return {f"{view.name}__{name}" for name in found}
 
 
-def _aggregations(view: FeatureView, name: str) -> set[str]:
-    """Return the names of the aggregations that a feature is computed from."""
-    feature = view.feature(name)
-    if feature.expression:
-        return {each for needed in feature.expression.columns for each in _aggregations(view, needed)}
-    return {feature.aggregation.name} if feature.aggregation else set()
+def _merged(names: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
+    return tuple(sorted({name for own in names for name in own}))

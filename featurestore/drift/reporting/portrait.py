@@ -10,9 +10,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from featurestore.drift.audit import AT, EDGES, YEAR, AuditedView
+from featurestore.drift.audit_tables import AT, EDGES, AuditedView
 from featurestore.drift.reliability import CALIBRATION, Reliability
 from featurestore.drift.sketches.edges import CATEGORY, NUMERIC, EdgeSet
+from featurestore.drift.year_files import YEAR
 from featurestore.lake.arrow_parquet import read_parquet
 from featurestore.lake.table import Table
 from featurestore.timeline import Month

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from featurestore.calendar import retail_season
+from featurestore.drift.data_faults.data_fault import DataFault
 from featurestore.drift.monitor.state import DRIFT, INSUFFICIENT, LATCHED, OK, STATES, WATCH
 from featurestore.errors import FeatureStoreError
 from featurestore.lake.whole_file import atomic_file
@@ -30,6 +32,7 @@ def draw_timeline(
     scores: pa.Table,
     path: Path,
     *,
+    faults: Sequence[DataFault] = (),
     title: str = "Feature drift",
     season: Callable[[Month], object] = retail_season,
     planted: Mapping[str, Sequence[date]] | None = None,
@@ -39,6 +42,8 @@ def draw_timeline(
     Args:
         scores: ``DRIFT_SCHEMA``, any months; rows of the picture keep the table's order of features.
         path: File to write, whole or not at all.
+        faults: Faults in the sources' records, a row below the features per column of a source: their first month is drawn as
+            ``drift``, those after it as ``latched``.
         title: Heading.
         season: Marks festival months below the time axis by their label.
         planted: Feature to the months of its true changes, where they are known: marked by a triangle.
@@ -51,8 +56,9 @@ def draw_timeline(
     """
     if not len(scores):
         raise FeatureStoreError("There are no scores to draw yet. Audit at least one month first.")
-    months = months_between(*(Month.parse(edge) for edge in _span(scores["month"].to_pylist())))
-    labels, codes = _grid(scores, months)
+    seen = [Month.parse(day) for day in pc.unique(scores["month"]).to_pylist()] + [fault.month for fault in faults]
+    months = months_between(min(seen), max(seen))
+    labels, codes = _grid(scores, faults, months)
     from matplotlib.figure import Figure
 
     left = 0.3 + LETTER_INCHES * max(map(len, labels))
@@ -70,11 +76,7 @@ def draw_timeline(
     return path
 
 
-def _span(days: list[date]) -> tuple[date, date]:
-    return min(days), max(days)
-
-
-def _grid(scores: pa.Table, months: list[Month]) -> tuple[list[str], np.ndarray]:
+def _grid(scores: pa.Table, faults: Sequence[DataFault], months: list[Month]) -> tuple[list[str], np.ndarray]:
     """Lay states out -> row labels, and state codes [rows, months], -1 where there is no row."""
     places: dict[str, int] = {}
     column = {month: t for t, month in enumerate(months)}
@@ -84,12 +86,19 @@ def _grid(scores: pa.Table, months: list[Month]) -> tuple[list[str], np.ndarray]
         if row["segment"] is not None and (row["feature"], row["segment"]) not in drifted:
             continue
         label = row["feature"] if row["segment"] is None else f"{row['feature']} · {row['segment']}"
-        label = label if len(label) <= MOST_LETTERS else f"…{label[-MOST_LETTERS:]}"
-        cells.append((places.setdefault(label, len(places)), column[Month.parse(row["month"])], STATES.index(row["state"])))
+        place = places.setdefault(_short(label), len(places))
+        cells.append((place, column[Month.parse(row["month"])], STATES.index(row["state"])))
+    for fault in sorted(faults, key=lambda fault: fault.place):
+        place = places.setdefault(_short(fault.place), len(places))
+        cells.append((place, column[fault.month], STATES.index(DRIFT if fault.is_new else LATCHED)))
     codes = np.full((len(places), len(months)), -1)
     for i, t, code in cells:
         codes[i, t] = code
     return list(places), codes
+
+
+def _short(label: str) -> str:
+    return label if len(label) <= MOST_LETTERS else f"…{label[-MOST_LETTERS:]}"
 
 
 def _draw_states(axes: Axes, codes: np.ndarray, labels: list[str]) -> None:

@@ -52,15 +52,3 @@ def jensen_shannon(current: np.ndarray, reference: np.ndarray) -> np.ndarray:
 def kolmogorov_smirnov(current: np.ndarray, reference: np.ndarray) -> np.ndarray:
     """Return the largest difference of the two distribution functions at the bin limits, between 0 and 1."""
     return np.asarray(np.abs(np.cumsum(shares(current) - shares(reference), axis=-1)).max(axis=-1, initial=0.0))
-
-
-def wasserstein(current: np.ndarray, reference: np.ndarray, centres: np.ndarray) -> np.ndarray:
-    """Return the earth mover's distance, each row taken to lie at its bin's centre; in the unit of ``centres``.
-
-    Args:
-        current: Counts ``[..., bins]``.
-        reference: Counts ``[..., bins]``.
-        centres: Ascending centre of each bin.
-    """
-    gap = np.abs(np.cumsum(shares(current) - shares(reference), axis=-1))[..., :-1]
-    return np.asarray((gap * np.diff(centres)).sum(axis=-1))

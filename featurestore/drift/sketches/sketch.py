@@ -109,34 +109,6 @@ def sketch(table: pa.Table, edges: EdgeSet, *, segments: Sequence[str] = ()) -> 
     return pa.concat_tables(parts)
 
 
-def merge_sketches(sketches: Sequence[pa.Table], *, across_segments: bool = False) -> pa.Table:
-    """Add sketches up: of months, of parts of a month, or of the segments of one column.
-
-    Args:
-        sketches: Tables of ``SKETCH_SCHEMA``.
-        across_segments: Add all segments of a feature up too, as NULL; give the sketches of one segment column only.
-
-    Returns:
-        One row per feature and segment, in order of first appearance. ``full_since`` is the latest, ``fault`` any.
-
-    Raises:
-        FeatureStoreError: a feature was sketched with two different edges; re-sketch one side.
-    """
-    found: dict[tuple[str, str | None], dict[str, Any]] = {}
-    for row in (row for table in sketches for row in table.to_pylist()):
-        key = (row["feature"], None if across_segments else row["segment"])
-        row["segment"] = key[1]
-        found[key] = _added(found[key], row) if key in found else row
-    return pa.Table.from_pylist(list(found.values()), schema=SKETCH_SCHEMA)
-
-
-def standard_deviations(sketches: pa.Table) -> np.ndarray:
-    """Return the sample standard deviation of each sketch row; NaN with fewer than two finite values."""
-    finite = sketches["rows"].to_numpy() - sketches["missing"].to_numpy() - sketches["nonfinite"].to_numpy()
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(finite > 1, np.sqrt(sketches["m2"].to_numpy().astype(float) / (finite - 1)), np.nan)
-
-
 def _segment_groups(name: str, column: pa.ChunkedArray) -> _Groups:
     values = texts(column)
     largest = values_by_count(values)[:MOST_SEGMENTS]
@@ -273,28 +245,3 @@ def _count_profiles(column: pa.ChunkedArray, edges: FeatureEdges, groups: _Group
 
 
 _COUNTERS = {NUMERIC: _count_numeric, CATEGORY: _count_categories, PROFILE: _count_profiles}
-
-
-def _added(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
-    """Add two sketch rows up; means and squared deviations by Chan, Golub and LeVeque (1979)."""
-    if one["edges"] != other["edges"]:
-        raise FeatureStoreError(
-            f"Feature {one['feature']!r} was sketched with the edges {one['edges']} and {other['edges']}; counts in different bins "
-            "cannot be added. Sketch one side again with the other's edges."
-        )
-    total = dict(one)
-    for name in ("rows", "missing", "nonfinite"):
-        total[name] = one[name] + other[name]
-    counts = [np.asarray(row["counts"]) for row in (one, other)]
-    total["counts"] = (counts[0] + counts[1]).tolist()
-    left, right = (int(own.sum().round()) for own in counts)
-    if left and right and one["m2"] is not None:
-        is_profile = one["mean"] is None
-        gap = counts[1] / right - counts[0] / left if is_profile else np.array([other["mean"] - one["mean"]])
-        total["m2"] = one["m2"] + other["m2"] + float(np.square(gap).sum()) * left * right / (left + right)
-        total["mean"] = None if is_profile else one["mean"] + float(gap[0]) * right / (left + right)
-    elif right:
-        total["mean"], total["m2"] = other["mean"], other["m2"]
-    total["full_since"] = max((row["full_since"] for row in (one, other) if row["full_since"]), default=None)
-    total["fault"] = one["fault"] or other["fault"]
-    return total

@@ -106,6 +106,10 @@ class Aggregation:
         """How far back an event still counts for something, whatever the window; ``None`` where nothing is forgotten."""
         return None
 
+    def half_life_steps(self, grain: str) -> int | None:
+        """Return the steps of a grain after which an event counts half; ``None`` where all of a window count alike."""
+        return None
+
     def result_type(self, types: Mapping[str, str]) -> str:
         """Return the type of the feature: a schema type, or ``profile``."""
         raise NotImplementedError

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import date, timedelta
 from fractions import Fraction
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 
 import featurestore as fs
-from featurestore.errors import DefinitionError, OverflowingResultError
+from featurestore.errors import DefinitionError, OverflowingResultError, StoreError
 from featurestore.spec import Entity, FeatureView
 from featurestore.spec.aggregations import Aggregation
 from tests.compute.world import SOURCE, at
@@ -72,6 +75,7 @@ def test_integers_near_the_end_of_64_bits_have_an_exact_variance_and_trend(tmp_p
         tmp_path,
         of_one_user(pa.int64(), values),
         fs.Var("var", "x"),
+        fs.Std("std", "x"),
         fs.Trend("trend", "x"),
         schema=schema("int64"),
         spine=spine,
@@ -79,6 +83,7 @@ def test_integers_near_the_end_of_64_bits_have_an_exact_variance_and_trend(tmp_p
     )
     n, mean = len(values), Fraction(sum(values), len(values))
     assert row["var"] == pytest.approx(float(sum((value - mean) ** 2 for value in values) / (n - 1)), rel=1e-15)
+    assert row["std"] == pytest.approx(row["var"] ** 0.5, rel=1e-15)
     day = Fraction(n - 1, 2)
     slope = sum((i - day) * (value - mean) for i, value in enumerate(values)) / sum((i - day) ** 2 for i in range(n))
     assert row["trend"] == pytest.approx(float(slope), rel=1e-15)
@@ -131,6 +136,28 @@ def test_two_values_of_one_step_have_a_variance_but_no_trend(tmp_path) -> None:
         spine=spine,
     )
     assert (row["var"], row["trend"]) == (2.0, None)
+
+
+@pytest.mark.parametrize("damaged", [fs.Std("spread", "x"), fs.Var("spread", "x"), fs.Trend("spread", "x")])
+def test_damaged_totals_are_refused_and_give_no_number(tmp_path, damaged: Aggregation) -> None:
+    """A total of squares, of times or of events that is too small: what no values can have."""
+    events, spine = of_one_user(pa.int64(), [3, 1, 4, 1, 5]), [{"user_id": 1, "as_of": START + timedelta(days=400)}]
+    ask(tmp_path, events, damaged, schema=schema("int64"), spine=spine)
+    store = fs.FeatureStore(tmp_path / "store")
+    shutil.rmtree(store.layout.hot("v"), ignore_errors=True)
+    low = "squared_times0" if isinstance(damaged, fs.Trend) else "squares_x0"
+    harmed = 0
+    for file in store.layout.ledger("v").rglob("*.parquet"):
+        table = pq.read_table(file, partitioning=None)
+        for i, name in enumerate(table.column_names):
+            if low in name:
+                less = pc.if_else(pc.greater(table[name], 0), 1, table[name]).cast(table.schema.field(i).type)
+                table, harmed = table.set_column(i, table.schema.field(i), less), harmed + 1
+        file.unlink()
+        pq.write_table(table, file)
+    assert harmed
+    with pytest.raises(StoreError, match=r"'spread'.*damaged.*store.verify\(\)"):
+        store.get_historical_features(pa.Table.from_pylist(spine), ["v"])
 
 
 @pytest.mark.parametrize(

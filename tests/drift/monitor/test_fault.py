@@ -8,10 +8,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from featurestore.drift.audit import episodes
-from featurestore.drift.data_faults.source_audit import audit_source
+from featurestore.drift.audit_tables import HISTORY_SCHEMA
+from featurestore.drift.data_faults.data_fault import data_faults
+from featurestore.drift.data_faults.source_audit import audit_source, read_faults
 from featurestore.drift.data_faults.source_fault import find_source_faults
 from featurestore.drift.monitor import monitor
+from featurestore.drift.year_files import commit_years
 from featurestore.lake.daily import DAY_SCHEMA
 from featurestore.timeline import Month
 from tests.drift.monitor.test_monitor import ROWS, month, snapshots
@@ -161,7 +163,7 @@ def test_one_type_that_works_other_hours_is_no_fault_of_the_clock() -> None:
 
 def test_event_times_in_the_future_are_a_fault_of_few_rows() -> None:
     (found,) = find_source_faults("orders", daily(late={100: 4, 101: 3}), {})
-    assert (found.kind, found.name, found.rows, found.types) == ("clock", "orders.event_time", 7, ("buy",))
+    assert (found.kind, found.place, found.rows, found.types) == ("clock", "orders.event_time", 7, ("buy",))
 
 
 def test_much_delivered_again_is_a_fault_and_the_usual_share_of_it_is_not() -> None:
@@ -171,14 +173,34 @@ def test_much_delivered_again_is_a_fault_and_the_usual_share_of_it_is_not() -> N
     assert [(fault.kind, fault.first.month, fault.rows) for fault in found if fault.first.month > 1] == [("duplicates", 9, 900)]
 
 
-def test_faults_become_rows_of_the_history_committed_once(tmp_path) -> None:
+def test_faults_of_a_source_are_committed_once_as_rows_about_a_source_and_a_column(tmp_path) -> None:
     found = find_source_faults("orders", daily(**FAULTS["unit"], **FAULTS["stopped"]), {})
     table = audit_source(tmp_path, found, Month(2020, 12))
     assert audit_source(tmp_path, found, Month(2020, 12)).equals(table)
-    (stopped, unit) = episodes(table, lambda feature: ("prior",))
-    assert (stopped.feature, unit.feature, unit.kind, unit.calibrations) == ("orders.rows", "orders.cents", "unit", ())
+    assert read_faults(tmp_path).equals(table)
+    assert {"view", "feature"}.isdisjoint(table.column_names)
+    (stopped, unit) = data_faults(table)
+    assert (stopped.place, unit.place, unit.kind) == ("orders.rows", "orders.cents", "unit")
     assert str(unit).startswith(
         "2020-10: orders.cents data fault: values times 100, of the same shape on 2020-10-27 to 2020-10-29"
     )
-    assert unit.is_fault
+    assert (unit.is_new, unit.name) == (True, "orders.cents@2020-10")
     assert audit_source(tmp_path, [], Month(2020, 12)).num_rows == 0
+
+
+def test_a_fault_that_lasts_has_one_name_in_all_its_months_and_one_after_a_gap_another(tmp_path) -> None:
+    wrong = [*range(300, 330), *range(400, 403)]
+    table = audit_source(tmp_path, find_source_faults("orders", daily(times=dict.fromkeys(wrong, 100)), {}), Month(2021, 2))
+    assert [(str(fault.month), fault.name, fault.is_new) for fault in data_faults(table)] == [
+        ("2020-10", "orders.cents@2020-10", True),
+        ("2020-11", "orders.cents@2020-10", False),
+        ("2021-02", "orders.cents@2021-02", True),
+    ]
+
+
+def test_faults_that_were_committed_as_scores_of_a_view_are_still_read(tmp_path) -> None:
+    months = {"month": date(2020, 10, 1), "since": date(2020, 10, 1), "kind": "unit", "reason": "values times 100"}
+    row = {"view": "orders", "feature": "orders.cents", "score": 100.0, "state": "drift", **months}
+    commit_years(tmp_path, {"2020": ("a", pa.Table.from_pylist([row], schema=HISTORY_SCHEMA))}, "data faults")
+    (found,) = data_faults(read_faults(tmp_path))
+    assert (found.source, found.column, found.name) == ("orders", "cents", "orders.cents@2020-10")

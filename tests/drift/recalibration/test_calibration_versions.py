@@ -16,7 +16,7 @@ from featurestore.errors import CalibrationError, CommitConflictError, StoreErro
 
 def challenger(a: float, *, until: int = 10, resets: dict | None = None) -> Challenger:
     table = pa.table({"group": ["toys", "*"], "a": [a, 1.0], "b": [2.0, 3.0], "members": [5, 9]})
-    return Challenger(table, "beta_binomial", until - 5, until, reference="edges-1", resets=resets)
+    return Challenger(table, "beta_binomial", until - 5, until, resets=resets)
 
 
 def decision(*, is_promoted: bool = True) -> Decision:

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from featurestore.drift.audit import Episode
+from featurestore.drift.episode import Episode
 from featurestore.drift.recalibration.calibration_versions import (
     active_resets,
     audit_log,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from featurestore.drift.audit import Episode
+from featurestore.drift.episode import Episode
 from featurestore.drift.recalibration.calibration_versions import (
     active_resets,
     champion,

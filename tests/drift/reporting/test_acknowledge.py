@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from featurestore.drift.audit import HISTORY_SCHEMA, audit_views, history
+from featurestore.drift.audit import audit_views
+from featurestore.drift.audit_tables import HISTORY_SCHEMA, history
 from featurestore.drift.reporting.acknowledge import Acknowledgement, acknowledge, acknowledgements
 from featurestore.errors import DefinitionError, FeatureStoreError, StoreError
 from featurestore.timeline import Month

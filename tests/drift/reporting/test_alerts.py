@@ -8,11 +8,15 @@ from datetime import datetime, timezone
 import pyarrow as pa
 import pytest
 
-from featurestore.drift.audit import HISTORY_SCHEMA
+from featurestore.drift.audit_tables import HISTORY_SCHEMA
+from featurestore.drift.data_faults.data_fault import DataFault
 from featurestore.drift.recalibration.rules import Runs
 from featurestore.drift.reporting.acknowledge import Acknowledgement
+from featurestore.drift.reporting.alert import Alert, FaultAlert
 from featurestore.drift.reporting.alerts import Answers, alerts, anchor_of, digest_of
+from featurestore.drift.reporting.fault_alerts import fault_alerts
 from featurestore.drift.reporting.markup import html, markdown
+from featurestore.drift.reporting.overview import told as told_of_all
 from featurestore.shop import OBJECTS
 from featurestore.spec import Registry
 from featurestore.timeline import Month, months_between
@@ -138,6 +142,43 @@ def test_a_data_fault_starts_nothing_and_ends_when_the_record_is_right_again() -
     assert (ended.state, ended.month) == ("ended", "2024-11")
 
 
+def fault(month: str, *, since: str | None = None, column: str = "amount_cents") -> DataFault:
+    return DataFault("events", column, Month.parse(month), Month.parse(since or month), "unit", "values times 100 (70 rows)")
+
+
+AUDITED = months_between(Month(2024, 8), Month(2024, 12))
+
+
+def test_a_fault_of_a_source_is_told_when_it_begins_and_in_the_first_audited_month_without_it() -> None:
+    lasting = [fault("2024-09"), fault("2024-10", since="2024-09")]
+    opened, ended = fault_alerts(lasting, REGISTRY, audited=AUDITED)
+    assert (opened.name, ended.name) == (
+        "events.amount_cents@2024-09:opened:2024-09",
+        "events.amount_cents@2024-09:ended:2024-11",
+    )
+    assert opened.next.startswith("A data fault is no drift")
+    assert ended.done == "the record is right again"
+    assert fault_alerts(lasting, REGISTRY, audited=AUDITED[:3]) == (opened,), "it lasts"
+    assert fault_alerts(lasting, REGISTRY, audited=AUDITED, since=Month(2024, 10), until=Month(2024, 11)) == (ended,)
+
+
+def test_a_fault_of_a_source_names_who_reads_the_column_and_is_no_alert_about_a_feature() -> None:
+    (opened,) = fault_alerts([fault("2024-12")], REGISTRY, audited=AUDITED)
+    assert "user_activity__spend_cents_90d" in opened.dependants.features
+    assert "sku_returns__orders_90d" not in opened.dependants.features
+    assert {"view", "feature", "segment", "score"}.isdisjoint(opened.document())
+    assert json.loads(json.dumps(opened.document()))["source"] == "events"
+    assert "data fault in events.amount\\_cents" in opened.text()
+    (whole,) = fault_alerts([fault("2024-12", column="rows")], REGISTRY, audited=AUDITED)
+    assert set(whole.dependants.services) == set(REGISTRY.services)
+
+
+def test_what_people_are_told_is_in_order_of_time_whatever_it_is_about() -> None:
+    found = told_of_all(history(latched()), [fault("2024-08"), fault("2024-10")], REGISTRY, runs())
+    assert [alert.month for alert in found] == ["2024-08", "2024-09", "2024-09", "2024-10", "2024-11"]
+    assert {type(alert) for alert in found} == {Alert, FaultAlert}
+
+
 def test_months_can_be_asked_for_and_names_are_stable() -> None:
     answers = runs(decided("2024-11", is_promoted=True))
     table = history(latched(until="2024-11"))
@@ -171,13 +212,16 @@ def test_names_and_values_cannot_break_out_of_the_text() -> None:
 
 def test_the_digest_counts_states_and_lists_the_rest() -> None:
     table = pa.concat_tables([history(latched()), history({"2024-10": "watch"}, feature=VIEWS)])
-    digest = digest_of(table, Month(2024, 10))
+    digest = digest_of(table, [fault("2024-10", since="2024-09"), fault("2024-11")], Month(2024, 10))
     assert digest.states == {"latched": 1, "watch": 1}
     assert digest.still_open == (RETURNS,)
     assert [name for name, _, _ in digest.watched] == [VIEWS]
     assert "Still open" in digest.text()
     assert json.loads(json.dumps(digest.document()))["month"] == "2024-10"
-    assert digest_of(table, Month(2030, 1)).states == {}
+    assert digest.faults == (("events.amount_cents", "unit"),)
+    assert "Data fault: events.amount\\_cents (unit)" in digest.text()
+    assert str(digest).endswith("0 opened, 1 still open, 1 data fault")
+    assert digest_of(table, [], Month(2030, 1)).states == {}
 
 
 @pytest.mark.parametrize("table", [HISTORY_SCHEMA.empty_table(), history({})])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
@@ -11,8 +12,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from featurestore.drift.audit import HISTORY_SCHEMA, audit_views, history, take_snapshots
+from featurestore.drift.audit import audit_views, take_snapshots
+from featurestore.drift.audit_tables import HISTORY_SCHEMA, history
+from featurestore.drift.data_faults.data_fault import DataFault
 from featurestore.drift.reporting.alerts import Answers, anchor_of, digest_of
+from featurestore.drift.reporting.fault_alerts import fault_alerts
 from featurestore.drift.reporting.overview import audit_page
 from featurestore.drift.reporting.page import AuditPage, render_page, render_sheet
 from featurestore.drift.reporting.page.figure import figure
@@ -24,6 +28,11 @@ from tests.drift.test_audit import MONTHS, ONSET, POLICY, Fake, audited
 
 VOID = {"meta", "rect", "line", "path", "br", "img"}
 AT = Month(2021, 12)
+FAULTS = [
+    DataFault("orders", "cents", Month(2021, 10), Month(2021, 10), "unit", "values times 100 on 2021-10-03 (70 rows)"),
+    DataFault("orders", "rows", Month(2021, 11), Month(2021, 11), "stopped", "events stay away on 2021-11-29 (90 rows)"),
+    DataFault("orders", "rows", AT, Month(2021, 11), "stopped", "events stay away on 2021-12-01 (90 rows)"),
+]
 
 
 class Wellformed(HTMLParser):
@@ -62,15 +71,17 @@ def root(tmp_path_factory) -> Path:
     return found
 
 
-def put_together(root: Path, *, month: Month = AT) -> AuditPage:
+def put_together(root: Path, *, month: Month = AT, faults: Sequence[DataFault] = ()) -> AuditPage:
     view = audited(root)
     return audit_page(
-        month=month, title="Store <b>", history=history(view), registry=Registry(), answers=Answers(), audited=lambda _: view
+        month=month, title="Store <b>",
+        history=history(view), faults=faults, registry=Registry(), answers=Answers(),
+        audited=lambda _: view,
     )  # fmt: skip
 
 
-def written(root: Path, *, month: Month = AT) -> str:
-    return render_page(put_together(root, month=month))
+def written(root: Path, *, month: Month = AT, faults: Sequence[DataFault] = ()) -> str:
+    return render_page(put_together(root, month=month, faults=faults))
 
 
 def test_a_page_shows_the_open_episode_with_its_distribution_then_and_now(root) -> None:
@@ -84,6 +95,15 @@ def test_a_page_shows_the_open_episode_with_its_distribution_then_and_now(root) 
     assert "then: 2018-12, 2019-12, 2020-12" in text
     assert f"<dd>{ONSET}, found in the audit of" in text
     assert "v__calm: ok, " in text
+
+
+def test_a_page_shows_data_faults_apart_from_drift_while_they_last_and_when_they_end(root) -> None:
+    december, november = (written(root, month=month, faults=FAULTS) for month in (AT, Month(2021, 11)))
+    assert re.findall(r'<article class=card id="(orders[^"]+)">', december) == ["orders-rows-2021-11"]
+    assert "orders.rows: drift, 2021-11" in december, "below the features, in the years"
+    assert re.findall(r'<article class=card id="(orders[^"]+)">', november) == ["orders-rows-2021-11", "orders-cents-2021-10"]
+    assert "the record is right again" in november
+    assert "Data faults in the sources" not in written(root, month=Month(2021, 6), faults=FAULTS)
 
 
 def test_a_page_needs_nothing_from_outside_and_is_the_same_when_written_again(root) -> None:
@@ -143,9 +163,11 @@ def test_names_and_categories_are_escaped() -> None:
         "state": "drift", "reason": f"share of {evil!r} up", "reference_months": [evil], "since": AT.first_day,
     }  # fmt: skip
     table = pa.Table.from_pylist([row, row | {"segment": None, "state": "watch"}], schema=HISTORY_SCHEMA)
-    text = render_page(AuditPage(evil, AT, table, digest_of(table, AT), [], {}, {}))
+    fault = DataFault(evil, evil, AT, AT, evil, evil)
+    story = fault_alerts([fault], Registry(), audited=[AT])
+    text = render_page(AuditPage(evil, AT, table, [fault], digest_of(table, [fault], AT), [], [story], {}, {}))
     assert "<script" not in text
-    assert text.count("&lt;script&gt;") >= 4
+    assert text.count("&lt;script&gt;") >= 7
     one = Portrait(
         "category", (evil, "OTHER", "NEW"), np.array([0.5, 0.5, 0]), np.array([1.0, 0, 0]), AT, (AT,), (0, 0), (1, 1)
     )

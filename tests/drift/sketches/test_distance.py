@@ -3,14 +3,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.spatial.distance import jensenshannon
-from scipy.stats import entropy, wasserstein_distance
+from scipy.stats import entropy
 
 from featurestore.drift.sketches.distance import (
     jensen_shannon,
     kolmogorov_smirnov,
     population_stability_index,
     shares,
-    wasserstein,
 )
 
 
@@ -24,10 +23,8 @@ def some_counts(seed: int) -> tuple[np.ndarray, np.ndarray]:
 def test_distances_of_counts_equal_scipy_on_the_same_bins(seed: int) -> None:
     current, reference = some_counts(seed)
     p, q = current / current.sum(), reference / reference.sum()
-    centres = np.sort(np.random.default_rng(seed).normal(size=len(p)))
     assert population_stability_index(current, reference) == pytest.approx(entropy(p, q) + entropy(q, p), rel=1e-12)
     assert jensen_shannon(current, reference) == pytest.approx(jensenshannon(p, q, base=2), rel=1e-9)
-    assert wasserstein(current, reference, centres) == pytest.approx(wasserstein_distance(centres, centres, p, q), rel=1e-9)
     assert kolmogorov_smirnov(current, reference) == pytest.approx(np.abs(np.cumsum(p) - np.cumsum(q)).max(), rel=1e-12)
 
 

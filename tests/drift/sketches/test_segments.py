@@ -9,12 +9,14 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from featurestore.drift.audit import AuditedView, Episode, audit_views, episodes, history, take_snapshots
+from featurestore.drift.audit import audit_views, take_snapshots
+from featurestore.drift.audit_tables import AuditedView, history
+from featurestore.drift.episode import Episode, episodes
 from featurestore.drift.monitor.policy import DriftPolicy
 from featurestore.drift.reporting.acknowledge import acknowledge, acknowledgements
 from featurestore.drift.reporting.alerts import Answers, alerts
 from featurestore.drift.reporting.portrait import portrait
-from featurestore.drift.sketches.segments import PLACES, Places
+from featurestore.drift.sketches.places import PLACES, Places
 from featurestore.lake.table import Table
 from featurestore.spec import Count, Entity, EventSource, FeatureView, Last, Registry
 from featurestore.timeline import Month, months_between

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from featurestore.drift.sketches.edges import EdgeSet, fit_edges
-from featurestore.drift.sketches.sketch import SKETCH_SCHEMA, merge_sketches, sketch, standard_deviations
+from featurestore.drift.sketches.sketch import SKETCH_SCHEMA, sketch
 from featurestore.errors import DefinitionError, FeatureStoreError, UnknownNameError
 
 
@@ -105,12 +105,13 @@ def test_sketches_of_parts_add_up_to_the_sketch_of_the_whole(seed: int) -> None:
     table = rows_of(seed)
     edges = fit_edges(table)
     whole = by_feature(sketch(table, edges))
-    parts = [sketch(table.slice(start, 500), edges) for start in range(0, 2000, 500)]
-    for name, row in by_feature(merge_sketches(parts)).items():
-        for column in ("mean", "m2", "counts"):
-            expected = whole[name].pop(column)
-            assert row.pop(column) == (None if expected is None else pytest.approx(expected, rel=1e-9))
-        assert row == whole[name]
+    parts = [by_feature(sketch(table.slice(start, 500), edges)) for start in range(0, 2000, 500)]
+    for name, row in whole.items():
+        own = [part[name] for part in parts]
+        assert np.sum([each["counts"] for each in own], axis=0).tolist() == pytest.approx(row["counts"], rel=1e-9)
+        for column in ("rows", "missing", "nonfinite"):
+            assert sum(each[column] for each in own) == row[column]
+        assert {each["edges"] for each in own} == {row["edges"]}
 
 
 def test_segments_add_up_to_the_rows_that_have_one_and_equal_a_filter() -> None:
@@ -126,8 +127,8 @@ def test_segments_add_up_to_the_rows_that_have_one_and_equal_a_filter() -> None:
         assert row["mean"] == (None if expected is None else pytest.approx(expected))
         assert (row["rows"], row["missing"]) == (alone[name]["rows"], alone[name]["missing"])
     in_segments = found.filter(pa.array([segment is not None for segment in found["segment"].to_pylist()]))
-    summed = by_feature(merge_sketches([in_segments], across_segments=True))
-    assert summed["amount"]["rows"] == len(table) - table["region"].null_count
+    amounts = [row["rows"] for row in in_segments.to_pylist() if row["feature"] == "amount"]
+    assert sum(amounts) == len(table) - table["region"].null_count
 
 
 def test_edges_and_versions_survive_json() -> None:
@@ -136,12 +137,6 @@ def test_edges_and_versions_survive_json() -> None:
     assert again == edges
     assert again.version == edges.version != fit_edges(rows_of(6)).version
     assert sketch(rows_of(5), again).equals(sketch(rows_of(5), edges))
-
-
-def test_counts_in_different_bins_are_not_added() -> None:
-    one, other = (sketch(rows_of(seed), fit_edges(rows_of(seed), ["amount"])) for seed in (1, 2))
-    with pytest.raises(FeatureStoreError, match="different bins"):
-        merge_sketches([one, other])
 
 
 def test_a_changed_type_and_an_absent_column_are_faults_and_not_errors() -> None:
@@ -192,12 +187,6 @@ def test_awkward_columns_are_sketched_without_warning(name: str) -> None:
 
 def test_an_empty_edge_set_gives_an_empty_sketch() -> None:
     assert sketch(rows_of(1), EdgeSet(())).equals(SKETCH_SCHEMA.empty_table())
-
-
-def test_standard_deviations_come_from_the_moments() -> None:
-    table = rows_of(1).select(["amount"])
-    values = table["amount"].drop_null().to_numpy()
-    assert standard_deviations(sketch(table, fit_edges(table)))[0] == pytest.approx(values.std(ddof=1))
 
 
 def test_unknown_columns_are_named_with_the_nearest_one() -> None:

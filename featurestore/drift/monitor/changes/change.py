@@ -112,7 +112,8 @@ class ChangeTest:
         rows = np.arange(len(self._y))
         for last in range(PULSE_ROUNDS)[::-1]:
             explained = self._explained(rows)
-            z[rows], size[rows] = self._test(rows, explained)
+            recent = slice(max(0, self._months - REACH), self._months)
+            z[rows], size[rows] = likelihood_ratios(self._precision[rows, recent, recent], explained[:, recent])
             changed = self._find_pulses(rows, explained, np.abs(z[rows]).max(axis=1)) if last else rows[:0]
             if not len(changed):
                 break
@@ -140,24 +141,6 @@ class ChangeTest:
         self._precision[:, :n, n] = self._precision[:, n, :n] = -through / rest[:, None]
         self._precision[:, n, n] = 1 / rest
         self._months = n + 1
-
-    def _test(self, rows: np.ndarray, explained: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Test all hypotheses -> z, size, both [rows, H]."""
-        reach = min(REACH, self._months)
-        recent = slice(self._months - reach, self._months)
-        block = self._precision[rows, recent, recent][:, ::-1, ::-1]
-        steps = np.cumsum(np.cumsum(block, axis=1), axis=2)
-        tops = np.cumsum(explained[:, recent][:, ::-1], axis=1)
-        index = np.arange(reach)
-        bottoms = steps[:, index, index]
-        ramp_tops = np.cumsum(tops, axis=1)
-        ramp_bottoms = np.cumsum(np.cumsum(steps, axis=1), axis=2)[:, index, index]
-        ages = np.minimum(AGES, reach - 1)
-        top = np.where(IS_RAMP, ramp_tops[:, ages], tops[:, ages])
-        bottom = np.maximum(np.where(IS_RAMP, ramp_bottoms[:, ages], bottoms[:, ages]), 1e-12)
-        is_within = reach > AGES
-        total = np.where(IS_RAMP, AGES + 1, 1)
-        return np.where(is_within, top / np.sqrt(bottom), 0.0), np.where(is_within, top / bottom * total, 0.0)
 
     def _find_pulses(self, rows: np.ndarray, explained: np.ndarray, rival: np.ndarray) -> np.ndarray:
         """Flag the past month that stands out most as a one-off, drop flags that do not any more -> rows that changed."""
@@ -194,6 +177,45 @@ class ChangeTest:
         through = np.einsum("fnm,fm->fn", self._precision[rows, :n, :n], x)
         scale = weight / (1 + weight * np.einsum("fn,fn->f", through, x))
         self._precision[rows, :n, :n] -= through[:, :, None] * (scale[:, None] * through)[:, None, :]
+
+
+def likelihood_ratios(precision: np.ndarray, explained: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Test all hypotheses of series whose last ``n`` months are given -> z, size, both [S, H]; 0 for what began before them.
+
+    A hypothesis x is zero before its onset. So ``x'a`` of all steps are the sums of the last months of ``a``, of all ramps the sums
+    of these sums; ``x'K^-1 x`` likewise, summed in both directions.
+
+    Args:
+        precision: [S, n, n] the last months' block of ``K^-1``.
+        explained: [S, n] the last months of ``a = K^-1 y``.
+
+    Five months whose noise is independent and 1, so ``a`` is y, which is 2 in the last two:
+
+        months          1  2  3  4  5
+        y               0  0  0  2  2    z = x'a / sqrt(x'x)          size = x'a / x'x times the last x
+        step, age 0     0  0  0  0  1    2 / sqrt(1)  = 2.00          2 / 1 = 2.0
+        step, age 1     0  0  0  1  1    4 / sqrt(2)  = 2.83, most    4 / 2 = 2.0
+        step, age 2     0  0  1  1  1    4 / sqrt(3)  = 2.31          4 / 3 = 1.3
+        ramp, age 3     0  1  2  3  4    14 / sqrt(30) = 2.56         14 / 30 * 4 = 1.9
+
+    >>> z, size = likelihood_ratios(np.eye(5)[None], np.array([[0.0, 0.0, 0.0, 2.0, 2.0]]))
+    >>> chosen = [0, 1, 2, STEPS]
+    >>> z[0, chosen].round(2), size[0, chosen].round(1)
+    (array([2.  , 2.83, 2.31, 2.56]), array([2. , 2. , 1.3, 1.9]))
+    """
+    reach = precision.shape[1]
+    steps = np.cumsum(np.cumsum(precision[:, ::-1, ::-1], axis=1), axis=2)
+    tops = np.cumsum(explained[:, ::-1], axis=1)
+    index = np.arange(reach)
+    bottoms = steps[:, index, index]
+    ramp_tops = np.cumsum(tops, axis=1)
+    ramp_bottoms = np.cumsum(np.cumsum(steps, axis=1), axis=2)[:, index, index]
+    ages = np.minimum(AGES, reach - 1)
+    top = np.where(IS_RAMP, ramp_tops[:, ages], tops[:, ages])
+    bottom = np.maximum(np.where(IS_RAMP, ramp_bottoms[:, ages], bottoms[:, ages]), 1e-12)
+    is_within = reach > AGES
+    total = np.where(IS_RAMP, AGES + 1, 1)
+    return np.where(is_within, top / np.sqrt(bottom), 0.0), np.where(is_within, top / bottom * total, 0.0)
 
 
 def _covariances(fit: NoiseFit, kind: str, relations: MonthRelations, window: slice) -> np.ndarray:

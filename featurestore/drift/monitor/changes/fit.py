@@ -36,6 +36,7 @@ from featurestore.drift.monitor.changes.noise import (
     MonthRelations,
     Noise,
 )
+from featurestore.drift.monitor.changes.own_part import own_part
 
 FIT_MONTHS = 60
 EM_ROUNDS = 30
@@ -50,7 +51,7 @@ class NoiseFit:
         noise: [S, 4] the fields of ``Noise``.
         effect: [S] index into ``EFFECTS``.
         amplitude: [S] variation of the season's size.
-        season: [S, M] the season's course, zero in its median month.
+        season: [S, M] the season month by month, zero in its median month.
     """
 
     noise: np.ndarray
@@ -246,26 +247,9 @@ class _Part:
                 spread = values + self._own_variance(noise)[:, None]
                 gram = (rotated / spread[:, None, :]) @ rotated.transpose(0, 2, 1)
                 amplitudes = np.array([amplitude for _, amplitude in same])
-                own = self._own_part(gram, amplitudes, years=len(in_year))
+                own = own_part(gram, self.weights, amplitudes, years=len(in_year))
                 found.append(-0.5 * (np.log(spread).sum(axis=1)[:, None] + own))
         return np.concatenate(found, axis=1)
-
-    def _own_part(self, gram: np.ndarray, amplitudes: np.ndarray, *, years: int) -> np.ndarray:
-        """Return ``y' K^-1 y + log det(I + M G)`` from the Gram matrix of ``[y, W]`` -> [F, amplitudes]."""
-        shared, determinant = gram[:, : 1 + years, : 1 + years], np.zeros(len(gram))
-        if self.weights.shape[1]:
-            roots = np.sqrt(self.weights)
-            inner = np.eye(roots.shape[1]) + gram[:, 1 + years :, 1 + years :] * roots[:, :, None] * roots[:, None, :]
-            across = gram[:, : 1 + years, 1 + years :] * roots[:, None, :]
-            shared = shared - across @ np.linalg.solve(inner, across.transpose(0, 2, 1))
-            determinant = np.linalg.slogdet(inner)[1]
-        alone = shared[:, 0, 0] + determinant
-        if not amplitudes.any():
-            return np.repeat(alone[:, None], len(amplitudes), axis=1)
-        values, basis = np.linalg.eigh(shared[:, 1:, 1:])
-        explained = np.square((shared[:, :1, 1:] @ basis)[:, 0])[:, None, :]
-        scale, values = np.square(amplitudes)[None, :, None], np.maximum(values, 0.0)[:, None, :]
-        return np.asarray(alone[:, None] + (np.log1p(scale * values) - scale * explained / (1 + scale * values)).sum(axis=2))
 
     def _own_variance(self, noise: Noise) -> np.ndarray:
         return np.asarray(self.unit**2 * noise.jitter**2 + noise.sampling * self.variance)

@@ -8,7 +8,7 @@
     sampling     1 / n, known, or part of it where each month looks at the same rows
     diffuse      an unknown overall mean, and whatever has been forgotten: one-off months, baselines before a recalibration
 
-All sizes are in units of the kind of statistic (``UNITS``). Month indices count from the first month of the records.
+All sizes are in units of the kind of statistic (``UNITS``). Month indices count from the first month of the features.
 """
 
 from __future__ import annotations

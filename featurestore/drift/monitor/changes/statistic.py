@@ -18,9 +18,9 @@ from statistics import NormalDist
 
 import numpy as np
 
-from featurestore.drift.monitor.feature_series import FeatureRecord
 from featurestore.drift.reliability import BUCKETS, CALIBRATION, level_and_slope
 from featurestore.drift.sketches.edges import CATEGORY, NUMERIC, PROFILE
+from featurestore.drift.sketches.feature_series import FeatureSeries
 
 LOCATION, SPREAD, MISSING, SHARE = "location", "spread", "missing", "category"
 KINDS = (LOCATION, SPREAD, MISSING, SHARE, CALIBRATION)
@@ -38,40 +38,40 @@ class SeriesSet:
 
     Attributes:
         kind: ``location``, ``spread``, ``missing``, ``category`` or ``calibration``.
-        records: [S] index of the record that each belongs to.
-        labels: [S] what it is of, where a record has several: the category or the list position.
+        features: [S] index of the feature that each belongs to.
+        labels: [S] what it is of, where a feature has several: the category or the list position.
         values: [S, M] less their median in the first year; NaN where nothing was seen.
         variances: [S, M] sampling variance.
         is_segment: [S] whether it is of a segment.
     """
 
     kind: str
-    records: np.ndarray
+    features: np.ndarray
     labels: tuple[str, ...]
     values: np.ndarray
     variances: np.ndarray
     is_segment: np.ndarray
 
 
-def collect_series(records: Sequence[FeatureRecord], *, min_rows: int) -> list[SeriesSet]:
-    """Compute the statistics of all records, kind by kind; kinds without any series and records without any month are left out."""
+def collect_series(features: Sequence[FeatureSeries], *, min_rows: int) -> list[SeriesSet]:
+    """Compute the statistics of all features, kind by kind; kinds without any series and features without any month are left out."""
     found: dict[str, list[tuple[int, str, np.ndarray, np.ndarray]]] = {kind: [] for kind in KINDS}
-    for i, record in enumerate(records):
-        is_sufficient = record.is_sufficient(min_rows)
+    for i, feature in enumerate(features):
+        is_sufficient = feature.is_sufficient(min_rows)
         if not is_sufficient.any():
             continue
-        if record.kind == CALIBRATION:
-            found[CALIBRATION].extend((i, label, *series) for label, series in _reliability(record, is_sufficient))
+        if feature.kind == CALIBRATION:
+            found[CALIBRATION].extend((i, label, *series) for label, series in _reliability(feature, is_sufficient))
             continue
-        found[MISSING].append((i, "", *_missing(record, is_sufficient)))
-        if record.kind == NUMERIC:
-            location, spread = _numeric(record.counts, is_sufficient)
+        found[MISSING].append((i, "", *_missing(feature, is_sufficient)))
+        if feature.kind == NUMERIC:
+            location, spread = _numeric(feature.counts, is_sufficient)
             found[LOCATION].append((i, "", *location))
-            if record.segment is None:
+            if feature.segment is None:
                 found[SPREAD].append((i, "", *spread))
-        elif record.kind in (CATEGORY, PROFILE):
-            found[SHARE].extend((i, label, *series) for label, series in _shares(record, is_sufficient))
-    is_segment = np.array([record.segment is not None for record in records])
+        elif feature.kind in (CATEGORY, PROFILE):
+            found[SHARE].extend((i, label, *series) for label, series in _shares(feature, is_sufficient))
+    is_segment = np.array([feature.segment is not None for feature in features])
     return [_stacked(kind, rows, is_segment) for kind, rows in found.items() if rows]
 
 
@@ -116,22 +116,22 @@ def _numeric(counts: np.ndarray, is_sufficient: np.ndarray) -> tuple[tuple[np.nd
         return location, (spread, (kurtosis - 1) / (4 * rows))
 
 
-def _missing(record: FeatureRecord, is_sufficient: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    share = (record.empty + 0.375) / (record.rows + 0.75)
+def _missing(feature: FeatureSeries, is_sufficient: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    share = (feature.empty + 0.375) / (feature.rows + 0.75)
     with np.errstate(divide="ignore"):
-        return np.where(is_sufficient, np.arcsin(np.sqrt(np.minimum(share, 1.0))), np.nan), 0.25 / record.rows
+        return np.where(is_sufficient, np.arcsin(np.sqrt(np.minimum(share, 1.0))), np.nan), 0.25 / feature.rows
 
 
-def _shares(record: FeatureRecord, is_sufficient: np.ndarray) -> list[tuple[str, tuple[np.ndarray, np.ndarray]]]:
-    rows = record.counts.sum(axis=1)
+def _shares(feature: FeatureSeries, is_sufficient: np.ndarray) -> list[tuple[str, tuple[np.ndarray, np.ndarray]]]:
+    rows = feature.counts.sum(axis=1)
     is_used = is_sufficient & (rows >= LEAST_VALUES)
-    if record.kind == PROFILE:
-        names, counts = _folded(record.counts)
+    if feature.kind == PROFILE:
+        names, counts = _folded(feature.counts)
     else:
-        names, counts = list(record.labels), record.counts
+        names, counts = list(feature.labels), feature.counts
         if len(names) == 4 and not counts[:, 2].any():
             names, counts = [names[0], names[3]], counts[:, [0, 3]]  # of two values one says it all
-    sampling = _profile_sampling(record, rows) if record.kind == PROFILE else 1 / np.maximum(rows, 1)
+    sampling = _profile_sampling(feature, rows) if feature.kind == PROFILE else 1 / np.maximum(rows, 1)
     found = []
     for name, own in zip(names, counts.T, strict=True):
         values = 2 * np.arcsin(np.sqrt(np.minimum((own + 0.375) / (rows + 0.75), 1.0)))
@@ -139,20 +139,20 @@ def _shares(record: FeatureRecord, is_sufficient: np.ndarray) -> list[tuple[str,
     return found
 
 
-def _reliability(record: FeatureRecord, is_sufficient: np.ndarray) -> list[tuple[str, tuple[np.ndarray, np.ndarray]]]:
-    is_used = is_sufficient & (record.counts[:, :BUCKETS].sum(axis=1) >= LEAST_VALUES)
-    level, slope, variance = level_and_slope(record.counts)
+def _reliability(feature: FeatureSeries, is_sufficient: np.ndarray) -> list[tuple[str, tuple[np.ndarray, np.ndarray]]]:
+    is_used = is_sufficient & (feature.counts[:, :BUCKETS].sum(axis=1) >= LEAST_VALUES)
+    level, slope, variance = level_and_slope(feature.counts)
     return [(label, (np.where(is_used, own, np.nan), variance)) for label, own in ((LEVEL, level), (SLOPE, slope))]
 
 
-def _profile_sampling(record: FeatureRecord, rows: np.ndarray) -> np.ndarray:
+def _profile_sampling(feature: FeatureSeries, rows: np.ndarray) -> np.ndarray:
     """Return the variance of a profile's shares -> [M]: as many draws as would scatter as much as its rows do.
 
     A row of a profile is a mean of many events, so that it scatters less than the single draw that a category is.
     """
     with np.errstate(invalid="ignore", divide="ignore"):
-        single = 1 - np.square(record.counts / rows[:, None]).sum(axis=1)
-        return np.asarray(np.clip(record.m2 / rows / single, 1e-4, 1.0) / np.maximum(rows, 1))
+        single = 1 - np.square(feature.counts / rows[:, None]).sum(axis=1)
+        return np.asarray(np.clip(feature.m2 / rows / single, 1e-4, 1.0) / np.maximum(rows, 1))
 
 
 def _folded(counts: np.ndarray) -> tuple[list[str], np.ndarray]:

@@ -96,14 +96,14 @@ def _forget_one_offs(
 
 
 def _with_restless(series: SeriesSet, relations: MonthRelations, pulses: np.ndarray, *, first: int, end: int) -> np.ndarray:
-    """Flag those months of the year in whose season something of the record stood out in years before, but never alike.
+    """Flag those months of the year in whose season something of the feature stood out in years before, but never alike.
 
     A festival of a fixed date falls on another day of the week every year: which it was says nothing of the next one, but that
     its month will stand out is known. So it cannot be evidence on its day; what it begins is seen in the month behind it.
     """
     found = pulses.copy()
-    for record in np.unique(series.records[pulses[:, :first].any(axis=1)]):
-        rows = np.flatnonzero(series.records == record)
+    for feature in np.unique(series.features[pulses[:, :first].any(axis=1)]):
+        rows = np.flatnonzero(series.features == feature)
         stood_out = np.asarray(pulses[rows, :first].any(axis=0))
         for t in range(first, end):
             own = relations.same_festival if relations.same_festival[t, t] else relations.same_month

@@ -9,16 +9,10 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from featurestore.drift.recalibration.fitters.fitter import (
-    ANY_GROUP,
-    INFLOW,
-    Fitter,
-    Loss,
-    binomial_loss,
-    checked_column,
-    column,
-)
+from featurestore.drift.recalibration.fitters.fitter import Fitter, Loss, binomial_loss, column
+from featurestore.drift.rows import checked_column
 from featurestore.errors import CalibrationError
+from featurestore.spec.calibration import ANY_GROUP, INFLOW_PREFIX
 
 PARAMETER_SCHEMA = pa.schema(
     [
@@ -102,10 +96,10 @@ def fit(rows: pa.Table, champion: pa.Table | None = None) -> pa.Table:
         champion: Not looked at: since the change, nothing of it holds.
     """
     for name in INPUTS:
-        checked_column(rows, INFLOW + name)
+        checked_column(rows, INFLOW_PREFIX + name)
     keys = [name for name in ("code", "group") if name in rows.column_names]
-    added = rows.group_by(keys, use_threads=False).aggregate([(f"{INFLOW}{name}", "sum") for name in INPUTS])
-    x, n = (added[f"{INFLOW}{name}_sum"] for name in INPUTS)
+    added = rows.group_by(keys, use_threads=False).aggregate([(f"{INFLOW_PREFIX}{name}", "sum") for name in INPUTS])
+    x, n = (added[f"{INFLOW_PREFIX}{name}_sum"] for name in INPUTS)
     return fit_beta_binomial(x, n, added["group"] if "group" in keys else None)
 
 
@@ -113,7 +107,7 @@ def loss(parameters: pa.Table, rows: pa.Table, name: str) -> Loss:
     """Judge the shrunken rates known before a month by what came in during it."""
     groups = rows["group"] if "group" in rows.column_names else None
     rates = shrunken_rates(parameters, rows["successes"], rows["trials"], groups)
-    return binomial_loss(rates, column(rows, f"{INFLOW}successes"), column(rows, f"{INFLOW}trials"), name)
+    return binomial_loss(rates, column(rows, f"{INFLOW_PREFIX}successes"), column(rows, f"{INFLOW_PREFIX}trials"), name)
 
 
 def _check_counts(all_x: np.ndarray, all_n: np.ndarray, x: np.ndarray, n: np.ndarray) -> None:

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from featurestore.errors import CalibrationError, did_you_mean
+from featurestore.drift.rows import checked_column
+from featurestore.errors import CalibrationError
+from featurestore.spec.calibration import ANY_GROUP
 
-INFLOW, WEIGHT = "inflow_", "weight_"
-ANY_GROUP = "*"
-"""The group that serves every group without parameters of its own."""
+WEIGHT = "weight_"
 SEVERAL = "..."
 """As the last input of a fitter: the calibration gives two or more, named after their features."""
 
@@ -75,17 +75,6 @@ class Fitter:
                 f"Calibration {calibration!r} has {len(features)} inputs; its fitter takes {', '.join(self.inputs)}."
             )
         return self.inputs
-
-
-def checked_column(rows: pa.Table, name: str) -> pa.ChunkedArray:
-    """Return a column.
-
-    Raises:
-        CalibrationError: there is no such column.
-    """
-    if name not in rows.column_names:
-        raise CalibrationError(f"The rows lack the column {name!r}.{did_you_mean(name, rows.column_names)}")
-    return rows[name]
 
 
 def column(rows: pa.Table, name: str) -> np.ndarray:

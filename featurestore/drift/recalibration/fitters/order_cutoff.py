@@ -13,8 +13,9 @@ import numpy as np
 import pyarrow as pa
 
 from featurestore.drift.recalibration.fitters.beta_binomial import fit_beta_binomial
-from featurestore.drift.recalibration.fitters.fitter import ANY_GROUP, INFLOW, Fitter, Loss, column, groups_of
+from featurestore.drift.recalibration.fitters.fitter import Fitter, Loss, column, groups_of
 from featurestore.errors import CalibrationError
+from featurestore.spec.calibration import ANY_GROUP, INFLOW_PREFIX
 
 LEVEL = 0.95
 """Share of the accepted orders that must arrive as promised."""
@@ -37,7 +38,7 @@ def fit(rows: pa.Table, champion: pa.Table | None = None) -> pa.Table:
     Raises:
         CalibrationError: there are no orders.
     """
-    orders, on_time, groups = (*(column(rows, INFLOW + name) for name in INPUTS), groups_of(rows))
+    orders, on_time, groups = (*(column(rows, INFLOW_PREFIX + name) for name in INPUTS), groups_of(rows))
     if not orders.sum():
         raise CalibrationError("No month has any orders, so no cutoff can be fitted. Choose an earlier start or other inputs.")
     names = sorted(set(groups) - {ANY_GROUP})
@@ -62,7 +63,7 @@ def loss(parameters: pa.Table, rows: pa.Table, name: str) -> Loss:
     """Judge the cutoffs by the orders of a month: ``LEVEL`` for each accepted late one, the rest for each refused one in time."""
     hours = {row["group"]: row["hour"] for row in parameters.to_pylist()}
     cutoffs = np.array([hours.get(group, hours[ANY_GROUP]) for group in groups_of(rows)], float)
-    orders, on_time = (column(rows, INFLOW + each) for each in INPUTS)
+    orders, on_time = (column(rows, INFLOW_PREFIX + each) for each in INPUTS)
     is_accepted = np.arange(orders.shape[1]) <= cutoffs[:, None]
     costs = np.where(is_accepted, LEVEL * (orders - on_time), (1 - LEVEL) * on_time)
     return Loss(costs.sum(axis=1), orders.sum(axis=1))

@@ -16,8 +16,9 @@ import numpy as np
 import pyarrow as pa
 
 from featurestore.calendar import retail_season
-from featurestore.drift.recalibration.fitters.fitter import ANY_GROUP, INFLOW, Fitter, Loss, column, groups_of
+from featurestore.drift.recalibration.fitters.fitter import Fitter, Loss, column, groups_of
 from featurestore.errors import CalibrationError
+from featurestore.spec.calibration import ANY_GROUP, INFLOW_PREFIX
 from featurestore.timeline import Month
 
 YEAR_DAYS = 364
@@ -70,7 +71,12 @@ def fit(rows: pa.Table, champion: pa.Table | None = None) -> pa.Table:
     Raises:
         CalibrationError: no month has orders before it.
     """
-    season, sold, expected, groups = _seasons(rows), column(rows, f"{INFLOW}orders"), _plain_forecast(rows), groups_of(rows)
+    season, sold, expected, groups = (
+        _seasons(rows),
+        column(rows, f"{INFLOW_PREFIX}orders"),
+        _plain_forecast(rows),
+        groups_of(rows),
+    )
     if not expected.sum():
         raise CalibrationError("No month has orders in the year before it, so there is nothing to compare with.")
     old = {} if champion is None else {row["group"]: row for row in champion.to_pylist()}
@@ -107,7 +113,7 @@ def loss(parameters: pa.Table, rows: pa.Table, name: str) -> Loss:
         for group, season in zip(groups_of(rows), _seasons(rows), strict=True)
     ]
     forecast = np.maximum(_plain_forecast(rows) * np.array(factors, float), 1e-9)
-    sold = column(rows, f"{INFLOW}orders")
+    sold = column(rows, f"{INFLOW_PREFIX}orders")
     surprise = sold * np.log(np.maximum(sold, 1e-300) / forecast)
     return Loss(2 * (surprise - (sold - forecast)), np.ones(len(sold)))
 

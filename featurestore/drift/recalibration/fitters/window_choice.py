@@ -12,17 +12,9 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from featurestore.drift.recalibration.fitters.fitter import (
-    ANY_GROUP,
-    INFLOW,
-    SEVERAL,
-    Fitter,
-    Loss,
-    binomial_loss,
-    column,
-    served,
-)
+from featurestore.drift.recalibration.fitters.fitter import SEVERAL, Fitter, Loss, binomial_loss, column, served
 from featurestore.errors import CalibrationError
+from featurestore.spec.calibration import ANY_GROUP, INFLOW_PREFIX
 
 STEPS = 25
 RIDGE = 1e-3
@@ -51,7 +43,7 @@ def fit(rows: pa.Table, champion: pa.Table | None = None) -> pa.Table:
     is_usable = amounts.any(axis=0) & (weights > 0)
     if not is_usable.any():
         raise CalibrationError(f"All of {', '.join(names)} are 0 in every row, so none can be chosen. Choose a later start.")
-    bought = (column(rows, INFLOW + names[0]) > 0)[is_usable].astype(float)
+    bought = (column(rows, INFLOW_PREFIX + names[0]) > 0)[is_usable].astype(float)
     weights = weights[is_usable]
     curves = [_curve(np.log1p(amount[is_usable]), bought, weights) for amount in amounts]
     losses = [
@@ -77,13 +69,13 @@ def loss(parameters: pa.Table, rows: pa.Table, name: str) -> Loss:
     names = candidates(rows)
     amount = sum(chosen.get(f"uses_{each}", 0.0) * np.maximum(column(rows, each), 0.0) for each in names)
     rates = _rates((chosen["intercept"], chosen["slope"]), np.log1p(amount))
-    bought = (column(rows, INFLOW + names[0]) > 0).astype(float)
+    bought = (column(rows, INFLOW_PREFIX + names[0]) > 0).astype(float)
     return binomial_loss(rates, bought, np.ones(len(bought)), name)
 
 
 def candidates(rows: pa.Table) -> list[str]:
     """Name the candidates of some rows, in order."""
-    return [name for name in rows.column_names if INFLOW + name in rows.column_names and name not in _NOT_INPUTS]
+    return [name for name in rows.column_names if INFLOW_PREFIX + name in rows.column_names and name not in _NOT_INPUTS]
 
 
 def _curve(x: np.ndarray, bought: np.ndarray, weights: np.ndarray) -> tuple[float, float]:

@@ -14,18 +14,19 @@ from typing import Any
 
 import pyarrow as pa
 
+from featurestore.drift.data_faults.data_fault import DataFault
 from featurestore.drift.monitor.state import STATES
 from featurestore.drift.recalibration.rules import Runs
-from featurestore.drift.reporting.alert import OPENED, RECALIBRATED, REJECTED, Alert, Digest
+from featurestore.drift.reporting.alert import OPENED, RECALIBRATED, REJECTED, Alert, AnyAlert, Digest, FaultAlert
 from featurestore.drift.reporting.alerts import anchor_of
 from featurestore.drift.reporting.markup import html
 from featurestore.drift.reporting.page.figure import figure
 from featurestore.drift.reporting.page.reliability import reliability_figure
-from featurestore.drift.reporting.page.timeline import timeline
+from featurestore.drift.reporting.page.states import states_figure
 from featurestore.drift.reporting.portrait import Portrait, ReliabilityPortrait
 from featurestore.timeline import Month
 
-POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+CONTENT_SECURITY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 MOST_DECISIONS = 40
 
 
@@ -37,8 +38,10 @@ class AuditPage:
         title: Of the store.
         month: The audited month.
         history: All scores up to it (``HISTORY_SCHEMA``).
+        faults: All faults in the sources' records up to it.
         digest: The month's.
         stories: Alerts of each episode to show, in order of time, the first of them ``opened``.
+        fault_stories: Alerts of each data fault to show, likewise.
         portraits: Episode to its distribution, or how far the forecasts were right, then and now, where there is one.
         runs: Calibration to what its log says.
     """
@@ -46,8 +49,10 @@ class AuditPage:
     title: str
     month: Month
     history: pa.Table
+    faults: Sequence[DataFault]
     digest: Digest
     stories: Sequence[Sequence[Alert]]
+    fault_stories: Sequence[Sequence[FaultAlert]]
     portraits: Mapping[str, Portrait | ReliabilityPortrait]
     runs: Mapping[str, Runs]
 
@@ -58,15 +63,16 @@ def render_page(page: AuditPage) -> str:
     body = "".join(
         (
             f"<header><h1>{html(heading)}</h1><p class=soft>{html(page.title)}</p>{_chips(page.digest)}</header>",
-            _section("The years", f"{_legend()}<div class=wide>{timeline(page.history, page.month)}</div>"),
+            _section("The years", f"{_legend()}<div class=wide>{states_figure(page.history, page.faults, page.month)}</div>"),
             _section("What is open", "".join(_episode(story, page) for story in page.stories) or "<p>Nothing is open.</p>"),
+            _section("Data faults in the sources", "".join(map(_fault, page.fault_stories))) if page.fault_stories else "",
             _section("Watched", _watched(page.digest)) if page.digest.watched else "",
             _section("Recalibrations", _decisions(page.runs, page.month)),
         )
     )
     head = (
         '<meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">'
-        f'<meta http-equiv="Content-Security-Policy" content="{html(POLICY)}">'
+        f'<meta http-equiv="Content-Security-Policy" content="{html(CONTENT_SECURITY)}">'
         f"<title>{html(heading)}, {html(page.title)}</title><style>{_style()}</style>"
     )
     return f'<!doctype html><html lang="en"><head>{head}</head><body><main>{body}</main></body></html>\n'
@@ -109,18 +115,44 @@ def _episode(story: Sequence[Alert], page: AuditPage) -> str:
         "Owners": html(", ".join(first.dependants.owners) or "none"),
         "Next": html(last.next),
     }
-    listed = "".join(f"<dt>{name}</dt><dd>{value}</dd>" for name, value in facts.items())
+    drawn = _portrait(page.portraits.get(first.episode))
+    return (
+        f'<article class=card id="{anchor_of(first.episode)}"><div class=head><h3>{html(first.feature)}{where}</h3>'
+        f"<span class=soft>{html(last.state.replace('_', ' '))} · {html(first.view)}</span></div>"
+        f"<div class=two><dl>{_listed(facts)}</dl><div>{drawn}</div></div>{_answered(story)}</article>"
+    )
+
+
+def _fault(story: Sequence[FaultAlert]) -> str:
+    """Draw one data fault: what, since when, who depends on the column, whether it is over."""
+    first, last = story[0], story[-1]
+    facts = {
+        "What": html(first.what),
+        "Since": f"{first.since}, found in the audit of {first.month}",
+        "Kind": html(first.kind),
+        "Read by": _names(first.dependants.services),
+        "Computed from it": f"{len(first.dependants.features)} features",
+        "Owners": html(", ".join(first.dependants.owners) or "none"),
+        "Next": html(last.next),
+    }
+    return (
+        f'<article class=card id="{anchor_of(first.fault)}"><div class=head><h3>{html(first.about)}</h3>'
+        f"<span class=soft>{html(last.state)} · source {html(first.source)}</span></div>"
+        f"<dl>{_listed(facts)}</dl>{_answered(story)}</article>"
+    )
+
+
+def _listed(facts: Mapping[str, str]) -> str:
+    return "".join(f"<dt>{name}</dt><dd>{value}</dd>" for name, value in facts.items())
+
+
+def _answered(story: Sequence[AnyAlert]) -> str:
     done = "".join(
         f"<li><b>{alert.month}</b> {html(alert.state.replace('_', ' '))}: {html(alert.done)}</li>"
         for alert in story
         if alert.state != OPENED
     )
-    answered = f"<details open><summary>What was done</summary><ul>{done}</ul></details>" if done else ""
-    return (
-        f'<article class=card id="{anchor_of(first.episode)}"><div class=head><h3>{html(first.feature)}{where}</h3>'
-        f"<span class=soft>{html(last.state.replace('_', ' '))} · {html(first.view)}</span></div>"
-        f"<div class=two><dl>{listed}</dl><div>{_portrait(page.portraits.get(first.episode))}</div></div>{answered}</article>"
-    )
+    return f"<details open><summary>What was done</summary><ul>{done}</ul></details>" if done else ""
 
 
 def _portrait(found: Portrait | ReliabilityPortrait | None) -> str:

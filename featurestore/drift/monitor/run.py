@@ -1,4 +1,4 @@
-"""The course of a monitor run, month by month: new baselines, judgements, standings, rows.
+"""A run of the monitor, month by month: new baselines, judgements, standings, rows.
 
 begin      recalibrated, settled and released features get their new baselines
 take_over  a month that was scored before: its standings count, nothing is tested
@@ -14,25 +14,25 @@ from datetime import date
 import numpy as np
 import pyarrow as pa
 
-from featurestore.drift.monitor.fault import FAULT_KINDS, feature_faults
-from featurestore.drift.monitor.feature_series import FeatureRecord
-from featurestore.drift.monitor.judge import Judge
+from featurestore.drift.data_faults.feature_fault import FAULT_KINDS, feature_faults
+from featurestore.drift.monitor.findings import Findings
 from featurestore.drift.monitor.policy import DriftPolicy
 from featurestore.drift.monitor.pool import season_labels
 from featurestore.drift.monitor.state import DRIFT, LATCHED, Finding, Standing, advance
 from featurestore.drift.reliability import CALIBRATION
 from featurestore.drift.sketches.edges import UNSUPPORTED
+from featurestore.drift.sketches.feature_series import FeatureSeries
 from featurestore.timeline import Month
 
 Resets = Mapping[str | tuple[str, str | None], Sequence[Month | date | str]]
 
 
-class Course:
-    """Where all records stand, month after month.
+class MonitorRun:
+    """Where all features stand, month after month.
 
     Args:
-        records: What is judged.
-        months: The records' months.
+        features: What is judged.
+        months: The features' months.
         is_given: [M] whether a month was given.
         season: Month to its season.
         policy: Thresholds.
@@ -41,7 +41,7 @@ class Course:
 
     def __init__(
         self,
-        records: Sequence[FeatureRecord],
+        features: Sequence[FeatureSeries],
         months: Sequence[Month],
         is_given: np.ndarray,
         *,
@@ -49,34 +49,34 @@ class Course:
         policy: DriftPolicy,
         resets: Resets,
     ) -> None:
-        self._records, self._months, self._is_given, self._policy = records, months, is_given, policy
+        self._features, self._months, self._is_given, self._policy = features, months, is_given, policy
         self._recalibrated = {name: {Month.parse(month) for month in given} for name, given in resets.items()}
         seasons = season_labels(months, season)
-        for record in records:
-            _find_faults(record, months, seasons, self._baselines(record), policy)
-        self._judge = Judge(records, months, season, policy)
-        self._segments = _segments_of(records)
-        self._standings = [Standing()] * len(records)
-        self._scores: list[float | None] = [None] * len(records)
+        for feature in features:
+            _find_faults(feature, months, seasons, self._baselines(feature), policy)
+        self._findings = Findings(features, months, season, policy)
+        self._segments = _segments_of(features)
+        self._standings = [Standing()] * len(features)
+        self._scores: list[float | None] = [None] * len(features)
 
     def begin(self, t: int) -> None:
-        """Give new baselines to the records that take one in month ``t``."""
-        for i, record in enumerate(self._records):
+        """Give new baselines to the features that take one in month ``t``."""
+        for i, feature in enumerate(self._features):
             own = self._standings[i]
             is_released = own.is_over(t, self._policy.release_months) and bool(self._is_given[t])
-            is_reset = self._months[t] in self._baselines(record)
+            is_reset = self._months[t] in self._baselines(feature)
             if is_reset or _has_settled(own, self._scores[i], t, self._policy, is_released=is_released):
                 # What all rows take for their level, their segments do: but for those with an episode of their own.
                 followers = [j for j in self._segments.get(i, ()) if not self._standings[j].is_latched]
                 for j in (i, *followers):
-                    self._judge.forget(j, baseline=t, since=own.since)
+                    self._findings.forget(j, baseline=t, since=own.since)
             if is_reset or is_released:
                 self._standings[i] = Standing()
 
     def take_over(self, t: int, seen: Mapping[tuple[str, str | None], Seen]) -> None:
         """Take the standings of a month that has been scored."""
-        for i, record in enumerate(self._records):
-            found = seen.get((record.feature, record.segment))
+        for i, feature in enumerate(self._features):
+            found = seen.get((feature.name, feature.segment))
             if found is not None and not found.is_fault:
                 self._standings[i] = self._standings[i].followed_by(found.state, found.since, t=t)
                 self._scores[i] = found.score
@@ -85,48 +85,48 @@ class Course:
         """Judge a month -> its rows."""
         month, first_end = self._months[t], t + 13 - self._months[t].month
         if t and month.month == 1 and first_end > self._policy.min_months:
-            self._judge.begin_year(t, min(first_end, len(self._months)))
-        if self._judge.has_year:
-            self._judge.step(t)
-        present = [i for i, record in enumerate(self._records) if self._is_given[t] and record.first <= t < record.end]
+            self._findings.begin_year(t, min(first_end, len(self._months)))
+        if self._findings.has_year:
+            self._findings.step(t)
+        present = [i for i, feature in enumerate(self._features) if self._is_given[t] and feature.first <= t < feature.end]
         wholes = {segment: i for i in present for segment in self._segments.get(i, ())}
         return [self._judged(i, t, wholes.get(i)) for i in present]
 
     def _judged(self, i: int, t: int, whole: int | None) -> dict[str, object]:
-        reason = insufficiency(self._records[i], t, self._policy)
-        finding = self._judge.finding(i, t) if reason is None else None
+        reason = insufficiency(self._features[i], t, self._policy)
+        finding = self._findings.finding(i, t) if reason is None else None
         if finding is not None and finding.is_fault:
             shown = Standing(DRIFT if finding.onset == t else LATCHED, finding.onset)
-            return _row(self._months, t, self._records[i], shown, finding, reason, [])
+            return _row(self._months, t, self._features[i], shown, finding, reason, [])
         if finding is not None and finding.score >= 1 and whole is not None and self._is_shared(i, finding, t, whole):
             finding = finding.shared()
         standing = advance(self._standings[i], finding, t=t, settle_months=self._policy.settle_months)
         self._standings[i], self._scores[i] = standing, None if finding is None else finding.score
-        members = self._judge.reference(i, t) if finding else []
-        return _row(self._months, t, self._records[i], standing, finding, reason, members)
+        members = self._findings.reference(i, t) if finding else []
+        return _row(self._months, t, self._features[i], standing, finding, reason, members)
 
     def _is_shared(self, i: int, finding: Finding, t: int, whole: int) -> bool:
         """Say whether a segment's change is that of all rows: they drift, or are not yet settled after it, as it does."""
         score, standing = self._scores[whole], self._standings[whole]
         is_settling = standing.is_latched and not standing.is_settled(finding.onset, self._policy.settle_months)
-        return (is_settling or (score is not None and score >= 1)) and self._judge.is_shared(i, whole, t)
+        return (is_settling or (score is not None and score >= 1)) and self._findings.is_shared(i, whole, t)
 
-    def _baselines(self, record: FeatureRecord) -> set[Month]:
-        """Return the months from which a record has a new baseline."""
-        given = (self._recalibrated.get(key, set()) for key in (record.feature, (record.feature, record.segment)))
+    def _baselines(self, feature: FeatureSeries) -> set[Month]:
+        """Return the months from which a feature has a new baseline."""
+        given = (self._recalibrated.get(key, set()) for key in (feature.name, (feature.name, feature.segment)))
         return set[Month]().union(*given)
 
 
-def _segments_of(records: Sequence[FeatureRecord]) -> dict[int, list[int]]:
-    """List the segments of each record of all rows that share months with it; all rows come first."""
+def _segments_of(features: Sequence[FeatureSeries]) -> dict[int, list[int]]:
+    """List the segments of each feature of all rows that share months with it; all rows come first."""
     wholes: dict[str, list[int]] = {}
-    for i, record in enumerate(records):
-        if record.segment is None:
-            wholes.setdefault(record.feature, []).append(i)
+    for i, feature in enumerate(features):
+        if feature.segment is None:
+            wholes.setdefault(feature.name, []).append(i)
     found: dict[int, list[int]] = {}
-    for j, record in enumerate(records):
-        for i in wholes.get(record.feature, ()) if record.segment is not None else ():
-            if record.first < records[i].end and records[i].first < record.end:
+    for j, feature in enumerate(features):
+        for i in wholes.get(feature.name, ()) if feature.segment is not None else ():
+            if feature.first < features[i].end and features[i].first < feature.end:
                 found.setdefault(i, []).append(j)
     return found
 
@@ -148,22 +148,22 @@ def _has_settled(standing: Standing, score: float | None, t: int, policy: DriftP
 
 
 def _find_faults(
-    record: FeatureRecord, months: Sequence[Month], seasons: Sequence[str], recalibrated: set[Month], policy: DriftPolicy
+    feature: FeatureSeries, months: Sequence[Month], seasons: Sequence[str], recalibrated: set[Month], policy: DriftPolicy
 ) -> None:
-    """Add the data faults that a record shows of itself."""
+    """Add the data faults that a feature shows of itself."""
     baselines = [t for t, month in enumerate(months) if month in recalibrated]
-    is_sound = record.is_sufficient(policy.min_rows)
-    finite = np.maximum(record.rows - record.empty, 1)
+    is_sound = feature.is_sufficient(policy.min_rows)
+    finite = np.maximum(feature.rows - feature.empty, 1)
     found = feature_faults(
-        rows=record.rows,
-        empty=record.empty,
-        mean=record.mean,
-        sd=np.sqrt(record.m2 / finite),
+        rows=feature.rows,
+        empty=feature.empty,
+        mean=feature.mean,
+        sd=np.sqrt(feature.m2 / finite),
         is_sound=is_sound,
         baselines=baselines,
         seasons=seasons,
     )
-    record.faults.update(found)
+    feature.faults.update(found)
 
 
 @dataclass(frozen=True)
@@ -188,26 +188,26 @@ def scored_states(months: Sequence[Month], scored: pa.Table | None) -> dict[Mont
     return found
 
 
-def insufficiency(record: FeatureRecord, t: int, policy: DriftPolicy) -> str | None:
+def insufficiency(feature: FeatureSeries, t: int, policy: DriftPolicy) -> str | None:
     """Say why a month cannot be judged; ``None`` when it can."""
-    if record.kind == CALIBRATION and record.rows[t] < policy.min_rows:
-        return f"labels not mature: {record.rows[t]} forecasts with a known outcome; {policy.min_rows} are needed"
-    if not record.rows[t]:
+    if feature.kind == CALIBRATION and feature.rows[t] < policy.min_rows:
+        return f"labels not mature: {feature.rows[t]} forecasts with a known outcome; {policy.min_rows} are needed"
+    if not feature.rows[t]:
         return "no rows in this month"
-    if not record.is_full[t]:
-        return f"window not full: its first full month is {Month.parse(record.full_since or date.max)}"
-    if t in record.spoiled:
-        return f"a data fault in its window: {record.spoiled[t]}"
-    if t in record.faults:
+    if not feature.is_full[t]:
+        return f"window not full: its first full month is {Month.parse(feature.full_since or date.max)}"
+    if t in feature.spoiled:
+        return f"a data fault in its window: {feature.spoiled[t]}"
+    if t in feature.faults:
         return None
-    if record.kind == UNSUPPORTED:
+    if feature.kind == UNSUPPORTED:
         return "columns of this type are not scored"
-    if record.rows[t] < policy.min_rows:
-        return f"{record.rows[t]} rows; {policy.min_rows} are needed"
-    if not record.is_given[t]:
-        return f"{record.rows[t] - record.empty[t]} values; {policy.min_rows} are needed"
-    usable = record.is_sufficient(policy.min_rows)[: t + 1]
-    if (record.empty[: t + 1] >= record.rows[: t + 1])[usable].all():
+    if feature.rows[t] < policy.min_rows:
+        return f"{feature.rows[t]} rows; {policy.min_rows} are needed"
+    if not feature.is_given[t]:
+        return f"{feature.rows[t] - feature.empty[t]} values; {policy.min_rows} are needed"
+    usable = feature.is_sufficient(policy.min_rows)[: t + 1]
+    if (feature.empty[: t + 1] >= feature.rows[: t + 1])[usable].all():
         return "all values have been missing from the beginning"
     if usable.sum() <= policy.min_months:
         return f"month {usable.sum()} of its history; it is judged after {policy.min_months}"
@@ -217,7 +217,7 @@ def insufficiency(record: FeatureRecord, t: int, policy: DriftPolicy) -> str | N
 def _row(
     months: Sequence[Month],
     t: int,
-    record: FeatureRecord,
+    feature: FeatureSeries,
     standing: Standing,
     finding: Finding | None,
     insufficient: str | None,
@@ -228,8 +228,8 @@ def _row(
     opened = f"unanswered since {months[standing.since or 0]}; now: " if is_open and finding and not finding.is_fault else ""
     return {
         "month": months[t].first_day,
-        "feature": record.feature,
-        "segment": record.segment,
+        "feature": feature.name,
+        "segment": feature.segment,
         "score": score,
         "kind": finding and finding.kind,
         "state": standing.state,

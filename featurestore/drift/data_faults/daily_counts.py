@@ -14,7 +14,7 @@ HOURS = 24
 
 
 @dataclass(frozen=True, eq=False)
-class DailyRecord:
+class DailyCounts:
     """Daily counts as arrays: ``D`` days from the first to the last, by type and by type and column."""
 
     first: date
@@ -27,7 +27,7 @@ class DailyRecord:
     log_sd: dict[tuple[str | None, str], np.ndarray] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, days: pa.Table) -> DailyRecord:
+    def of(cls, days: pa.Table) -> DailyCounts:
         """Unpack daily counts (``lake.daily.DAY_SCHEMA``), at least one row; the last month is filled up to its end."""
         number = days["day"].cast(pa.int32()).to_numpy()
         start = int(number.min())
@@ -42,7 +42,7 @@ class DailyRecord:
             name: days[name].to_numpy(zero_copy_only=False).astype(float)
             for name in ("rows", "present", "log_mean", "log_sd", "early")
         }
-        record = cls(date(1970, 1, 1) + timedelta(days=start), size, {}, {}, {})
+        daily = cls(date(1970, 1, 1) + timedelta(days=start), size, {}, {}, {})
 
         def spread(values: np.ndarray, at: np.ndarray, empty: float) -> np.ndarray:
             found = np.full(size, empty)
@@ -51,18 +51,18 @@ class DailyRecord:
 
         for (kind, column), at in keys.items():
             if column is None:
-                record.rows[kind], record.early[kind] = spread(arrays["rows"], at, 0.0), spread(arrays["early"], at, 0.0)
+                daily.rows[kind], daily.early[kind] = spread(arrays["rows"], at, 0.0), spread(arrays["early"], at, 0.0)
                 hours = np.zeros((size, HOURS))
                 hours[number[at] - start] = (
                     days["hours"].take(pa.array(at)).combine_chunks().flatten().to_numpy().reshape(-1, HOURS)
                 )
-                record.hours[kind] = hours
+                daily.hours[kind] = hours
             else:
-                record.present[kind, column] = spread(arrays["present"], at, 0.0)
+                daily.present[kind, column] = spread(arrays["present"], at, 0.0)
                 if not np.isnan(arrays["log_mean"][at]).all():
-                    record.log_mean[kind, column] = spread(arrays["log_mean"], at, np.nan)
-                    record.log_sd[kind, column] = spread(arrays["log_sd"], at, np.nan)
-        return record
+                    daily.log_mean[kind, column] = spread(arrays["log_mean"], at, np.nan)
+                    daily.log_sd[kind, column] = spread(arrays["log_sd"], at, np.nan)
+        return daily
 
     def date(self, day: int) -> date:
         """Return the date of a day's index."""

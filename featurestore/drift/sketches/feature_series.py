@@ -14,16 +14,16 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from featurestore.drift.monitor.fault import SCHEMA
+from featurestore.drift.data_faults.feature_fault import SCHEMA
 from featurestore.timeline import Month, months_between
 
 
 @dataclass(frozen=True, eq=False)
-class FeatureRecord:
+class FeatureSeries:
     """One feature and segment over ``M`` months, sketched with one version of its edges.
 
     Attributes:
-        feature: Column name.
+        name: The feature's column.
         segment: ``region=9``, or ``None`` for all rows.
         kind: Kind of its edges.
         labels: Names of the bins of a category feature.
@@ -33,7 +33,6 @@ class FeatureRecord:
         is_full: [M] whether its window was full.
         rows: [M] all rows, of months that were sketched with other edges too.
         empty: [M] rows without a value: NULL, NaN or infinite.
-        nonfinite: [M] those of them that are NaN or infinite.
         counts: [M, bins] rows per bin.
         mean: [M] of finite values; NaN where the kind has none.
         m2: [M] sum of squared deviations, of a profile from its mean; NaN where the kind has none.
@@ -43,7 +42,7 @@ class FeatureRecord:
         scored_on: ``inflow``, or ``None``.
     """
 
-    feature: str
+    name: str
     segment: str | None
     kind: str
     labels: tuple[str, ...]
@@ -53,7 +52,6 @@ class FeatureRecord:
     is_full: np.ndarray
     rows: np.ndarray
     empty: np.ndarray
-    nonfinite: np.ndarray
     counts: np.ndarray
     mean: np.ndarray
     m2: np.ndarray
@@ -73,9 +71,9 @@ Spoiled = Mapping[str, Mapping[Month, str]]
 NOTHING_SPOILED: Spoiled = MappingProxyType({})
 
 
-def collect_records(
+def collect_features(
     sketches: Iterable[tuple[date, pa.Table]], *, spoiled: Spoiled = NOTHING_SPOILED
-) -> tuple[list[Month], np.ndarray, list[FeatureRecord]]:
+) -> tuple[list[Month], np.ndarray, list[FeatureSeries]]:
     """Line monthly sketches up by feature and segment.
 
     Args:
@@ -83,36 +81,38 @@ def collect_records(
         spoiled: Feature to the months whose values a fault of the source has spoiled, and by what.
 
     Returns:
-        The contiguous months, whether each was given ``[M]``, and the records in order of first appearance.
+        The contiguous months, whether each was given ``[M]``, and the features in order of first appearance.
     """
     by_month = {Month.parse(day): table for day, table in sketches}
     if not by_month:
         return [], np.zeros(0, bool), []
     months = months_between(min(by_month), max(by_month))
-    columns = {t: _Columns.of(by_month[month]) for t, month in enumerate(months) if month in by_month}
+    columns = {t: _SketchColumns.of(by_month[month]) for t, month in enumerate(months) if month in by_month}
     found: dict[tuple[str, str | None], dict[str, list[_Place]]] = {}
     for t, source in columns.items():
-        keys = zip(*(source.plain[name] for name in ("feature", "segment", "edges")), strict=True)
-        for i, (feature, segment, version) in enumerate(keys):
-            found.setdefault((feature, segment), {}).setdefault(version, []).append((t, i))
-    records = []
+        keys = zip(*(source.plain[column] for column in ("feature", "segment", "edges")), strict=True)
+        for i, (name, segment, version) in enumerate(keys):
+            found.setdefault((name, segment), {}).setdefault(version, []).append((t, i))
+    features = []
     for versions in found.values():
         firsts = [places[0][0] for places in versions.values()]
         for places in versions.values():
             later = [first for first in firsts if first > places[0][0]]
-            record = _record(places, columns, months, end=min(later, default=len(months)))
-            reasons = spoiled.get(record.feature, {})
-            record.spoiled.update({t: reasons[month] for t, month in enumerate(months) if month in reasons})
-            _note_other_edges(record, [place for other in versions.values() if other is not places for place in other], columns)
-            records.append(record)
-    return months, np.array([month in by_month for month in months]), records
+            feature = _feature(places, columns, months, end=min(later, default=len(months)))
+            reasons = spoiled.get(feature.name, {})
+            feature.spoiled.update({t: reasons[month] for t, month in enumerate(months) if month in reasons})
+            _note_other_edges(
+                feature, [place for other in versions.values() if other is not places for place in other], columns
+            )
+            features.append(feature)
+    return months, np.array([month in by_month for month in months]), features
 
 
 _Place = tuple[int, int]  # month index, row of that month's sketch table
 
 
 @dataclass(frozen=True)
-class _Columns:
+class _SketchColumns:
     """A sketch table's columns, unpacked once."""
 
     plain: dict[str, list[Any]]
@@ -120,22 +120,22 @@ class _Columns:
     offsets: np.ndarray
 
     @classmethod
-    def of(cls, table: pa.Table) -> _Columns:
+    def of(cls, table: pa.Table) -> _SketchColumns:
         whole = table["counts"].combine_chunks()
         plain = {name: table[name].to_pylist() for name in table.column_names if name != "counts"}
         return cls(plain, whole.flatten().to_numpy(), np.concatenate([[0], np.cumsum(np.diff(whole.offsets.to_numpy()))]))
 
 
-def _note_other_edges(record: FeatureRecord, places: list[_Place], columns: dict[int, _Columns]) -> None:
-    """Note the rows of a record's months that were sketched with other edges; each had too few values for lasting ones."""
+def _note_other_edges(feature: FeatureSeries, places: list[_Place], columns: dict[int, _SketchColumns]) -> None:
+    """Note the rows of a feature's months that were sketched with other edges; each had too few values for lasting ones."""
     for t, i in places:
-        if record.first <= t < record.end:
+        if feature.first <= t < feature.end:
             plain = columns[t].plain
-            record.rows[t], record.empty[t] = plain["rows"][i], plain["missing"][i] + plain["nonfinite"][i]
-            record.is_full[t] = True
+            feature.rows[t], feature.empty[t] = plain["rows"][i], plain["missing"][i] + plain["nonfinite"][i]
+            feature.is_full[t] = True
 
 
-def _record(places: list[_Place], columns: dict[int, _Columns], months: list[Month], *, end: int) -> FeatureRecord:
+def _feature(places: list[_Place], columns: dict[int, _SketchColumns], months: list[Month], *, end: int) -> FeatureSeries:
     t, i = places[-1]
     last = {name: values[i] for name, values in columns[t].plain.items()}
     bins = int(columns[t].offsets[i + 1] - columns[t].offsets[i])
@@ -154,8 +154,8 @@ def _record(places: list[_Place], columns: dict[int, _Columns], months: list[Mon
             array[t] = np.nan if source.plain[name][i] is None else source.plain[name][i]
         if source.plain["fault"][i]:
             faults[t] = SCHEMA, source.plain["fault"][i]
-    return FeatureRecord(
-        feature=last["feature"],
+    return FeatureSeries(
+        name=last["feature"],
         segment=last["segment"],
         kind=last["kind"],
         labels=tuple(last["labels"]),
@@ -165,7 +165,6 @@ def _record(places: list[_Place], columns: dict[int, _Columns], months: list[Mon
         is_full=is_full,
         rows=rows,
         empty=missing + nonfinite,
-        nonfinite=nonfinite,
         counts=counts,
         mean=mean,
         m2=m2,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 
 import pyarrow as pa
 
 from featurestore.calendar import retail_season
-from featurestore.drift.monitor.state import DRIFT
+from featurestore.drift.data_faults.data_fault import DataFault
+from featurestore.drift.monitor.state import DRIFT, LATCHED
 from featurestore.drift.reporting.markup import html
 from featurestore.timeline import Month, months_between
 
@@ -19,24 +20,25 @@ MARKS = {"spring_festival": "S", "618": "6", "double11": "11"}
 _States = Mapping[Month, str]
 
 
-def timeline(history: pa.Table, month: Month) -> str:
-    """Draw the states of all features up to a month; segments only where something entered drift.
+def states_figure(history: pa.Table, faults: Sequence[DataFault], month: Month) -> str:
+    """Draw the states of all features up to a month; segments only where something entered drift; data faults below them.
 
     Args:
         history: ``HISTORY_SCHEMA``.
+        faults: Faults in the sources' records: their first month is drawn as ``drift``, those after it as ``latched``.
         month: The audited month, marked by a frame.
 
     Returns:
         An ``<svg>``, or ``""`` when there is nothing to draw.
     """
-    rows = _rows(history, month)
+    rows = [*_rows(history, month), *_fault_rows(faults, month)][:MOST_ROWS]
     if not rows:
         return ""
-    months = months_between(min(each for states in rows.values() for each in states), month)
-    left = LETTER_PX * max(len(label) for _, label in rows) + 12
+    months = months_between(min(each for _, states in rows for each in states), month)
+    left = LETTER_PX * max(len(label) for label, _ in rows) + 12
     width, height = left + MONTH_PX * len(months) + 4, HEAD_PX + ROW_PX * len(rows) + FOOT_PX
     parts = [*_years(months, left, height), *_festivals(months, left, height)]
-    for i, ((_, label), states) in enumerate(rows.items()):
+    for i, (label, states) in enumerate(rows):
         top = HEAD_PX + i * ROW_PX
         parts.append(f'<text x="{left - 8:.0f}" y="{top + 11}" text-anchor="end">{html(label)}</text>')
         parts += _runs(label, states, months, left, top)
@@ -46,19 +48,26 @@ def timeline(history: pa.Table, month: Month) -> str:
     return f'<svg role="img" aria-label="State of each feature in each month" {size}>{"".join(parts)}</svg>'
 
 
-def _rows(history: pa.Table, month: Month) -> dict[tuple[str, str], _States]:
-    """Lay the states out: view and label to states by month, in order of view and feature."""
+def _rows(history: pa.Table, month: Month) -> list[tuple[str, _States]]:
+    """Lay the states out: label and states by month, in order of view and feature."""
     found: dict[tuple[str, str, str], dict[Month, str]] = {}
     for row in history.select(["view", "month", "feature", "segment", "state"]).to_pylist():
         at = Month.parse(row["month"])
         if at <= month:
             found.setdefault((row["view"], row["feature"], row["segment"] or ""), {})[at] = row["state"]
     shown = {key: states for key, states in sorted(found.items()) if not key[2] or DRIFT in states.values()}
-    labelled = {
-        (view, _short(f"{feature} · {segment}" if segment else feature)): states
-        for (view, feature, segment), states in shown.items()
-    }
-    return dict(list(labelled.items())[:MOST_ROWS])
+    return [
+        (_short(f"{feature} · {segment}" if segment else feature), states) for (_, feature, segment), states in shown.items()
+    ]
+
+
+def _fault_rows(faults: Sequence[DataFault], month: Month) -> list[tuple[str, _States]]:
+    """Lay the data faults out, a row per column of a source."""
+    found: dict[str, dict[Month, str]] = {}
+    for fault in faults:
+        if fault.month <= month:
+            found.setdefault(fault.place, {})[fault.month] = DRIFT if fault.is_new else LATCHED
+    return [(_short(place), states) for place, states in sorted(found.items())]
 
 
 def _short(label: str) -> str:

@@ -11,19 +11,19 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from featurestore.concurrency import each_of
+from featurestore.drift.data_faults.feature_fault import lasting
 from featurestore.drift.monitor.changes.change import ChangeTest
 from featurestore.drift.monitor.changes.fit import Eigenbases
 from featurestore.drift.monitor.changes.noise import MonthRelations
 from featurestore.drift.monitor.changes.statistic import LOCATION, MISSING, SPREAD, SeriesSet, collect_series
 from featurestore.drift.monitor.changes.year import fit_year
-from featurestore.drift.monitor.fault import lasting
-from featurestore.drift.monitor.feature_series import FeatureRecord
 from featurestore.drift.monitor.policy import DriftPolicy
 from featurestore.drift.monitor.pool import PoolComparison, compare_with_pool, no_comparison, pool_members, season_labels
 from featurestore.drift.monitor.state import Finding
 from featurestore.drift.monitor.thresholds import MOST_SCORE, Alarms, raise_alarms
 from featurestore.drift.reliability import CALIBRATION, Reliability
 from featurestore.drift.sketches.edges import PROFILE
+from featurestore.drift.sketches.feature_series import FeatureSeries
 from featurestore.timeline import Month
 
 SLOW_MONTHS = 3
@@ -32,41 +32,41 @@ SEASON_KEPT = 0.5
 """A new baseline's season is as large as before, give or take all of it: the weight of what is forgotten is four."""
 
 
-class Judge:
-    """Judges the months of all records, a year at a time and in order.
+class Findings:
+    """Judges the months of all features, a year at a time and in order.
 
     Args:
-        records: What to judge.
-        months: The records' months.
+        features: What to judge.
+        months: The features' months.
         season: Month to its season.
         policy: Thresholds.
     """
 
     def __init__(
         self,
-        records: Sequence[FeatureRecord],
+        features: Sequence[FeatureSeries],
         months: Sequence[Month],
         season: Callable[[Month], object],
         policy: DriftPolicy,
     ) -> None:
-        self._records, self._months, self._policy = records, months, policy
-        self._series = collect_series(records, min_rows=policy.min_rows)
+        self._features, self._months, self._policy = features, months, policy
+        self._series = collect_series(features, min_rows=policy.min_rows)
         self._relations = MonthRelations.of(months, season)
         self._labels = season_labels(months, season)
-        self._pools = [self._compare(record, baseline=0) for record in records]
-        self._segments = np.zeros(len(records))
-        self._baselines = np.full(len(records), -np.inf)
+        self._pools = [self._compare(feature, baseline=0) for feature in features]
+        self._segments = np.zeros(len(features))
+        self._baselines = np.full(len(features), -np.inf)
         self._seen_months = [np.cumsum(~np.isnan(series.values), axis=1) for series in self._series]
         self._forgotten = _followed(self._series)
         self._rescaled: list[list[tuple[int, np.ndarray]]] = [[] for _ in self._series]
         self._seasons: list[np.ndarray] = []
         self._tests: list[ChangeTest] = []
         self._alarms: list[Alarms] = []
-        self._strongest = [(0.0, -1, -1)] * len(records)
+        self._strongest = [(0.0, -1, -1)] * len(features)
 
     def begin_year(self, first: int, end: int) -> None:
         """Fit the noise on the months before ``first`` and get ready for ``[first, end)``."""
-        self._segments = _segment_counts(self._records, until=first)
+        self._segments = _segment_counts(self._features, until=first)
         bases = Eigenbases(self._relations)
 
         def begin(k: int) -> tuple[np.ndarray, ChangeTest]:
@@ -90,37 +90,37 @@ class Judge:
             raise_alarms(
                 test.step(),
                 series.kind,
-                segments=self._segments[series.records],
+                segments=self._segments[series.features],
                 months=seen[:, t],
-                oldest=t - self._baselines[series.records],
+                oldest=t - self._baselines[series.features],
             )
             for test, series, seen in zip(self._tests, self._series, self._seen_months, strict=True)
         ]
-        self._strongest = [(0.0, -1, -1)] * len(self._records)
+        self._strongest = [(0.0, -1, -1)] * len(self._features)
         for k, (series, alarms) in enumerate(zip(self._series, self._alarms, strict=True)):
             is_known = ~np.isnan(series.values[:, t]) & (self._seen_months[k][:, t] > self._policy.min_months)
             for row in np.flatnonzero(is_known):
-                i = int(series.records[row])
+                i = int(series.features[row])
                 self._strongest[i] = max(self._strongest[i], (float(alarms.score[row]), k, int(row)))
 
     def finding(self, i: int, t: int) -> Finding:
-        """Say what the month last tested means for a record that can be judged."""
-        record, (score, k, row) = self._records[i], self._strongest[i]
-        if t in record.faults:
-            kind, text = record.faults[t]
-            return Finding(MOST_SCORE, kind, text, onset=lasting(record.faults, t), is_extreme=True, is_fault=True)
+        """Say what the month last tested means for a feature that can be judged."""
+        feature, (score, k, row) = self._features[i], self._strongest[i]
+        if t in feature.faults:
+            kind, text = feature.faults[t]
+            return Finding(MOST_SCORE, kind, text, onset=lasting(feature.faults, t), is_extreme=True, is_fault=True)
         compared = self._compared_text(i, t)
         if k < 0:
             return Finding(0.0, LOCATION, f"no statistic has history enough yet{compared}", onset=t)
         alarms, series = self._alarms[k], self._series[k]
         age = int(alarms.age[row])
         is_slow = bool((self._pools[i].score[max(0, t - SLOW_MONTHS + 1) : t + 1] >= 1).all())
-        is_told = score >= 1 or is_slow or record.kind == CALIBRATION
-        what = _described(record, series, alarms, row, t) if is_told else "no change"
-        course = "growing" if alarms.is_ramp[row] else "all at once"
-        when = f", {course} since {self._months[t - age]}" if score >= 1 else ""
+        is_told = score >= 1 or is_slow or feature.kind == CALIBRATION
+        what = _described(feature, series, alarms, row, t) if is_told else "no change"
+        shape = "growing" if alarms.is_ramp[row] else "all at once"
+        when = f", {shape} since {self._months[t - age]}" if score >= 1 else ""
         slow = "; apart from its season for months, though no single change stands out" if is_slow and score < 1 else ""
-        inflow = "; scored on the month's inflow" if record.scored_on == "inflow" else ""
+        inflow = "; scored on the month's inflow" if feature.scored_on == "inflow" else ""
         return Finding(
             score=round(score, 6),
             kind=series.kind,
@@ -138,13 +138,13 @@ class Judge:
         """
         _, k, row = self._strongest[i]
         series, sizes = self._series[k], self._alarms[k].size
-        same = [j for j in np.flatnonzero(series.records == whole) if series.labels[j] == series.labels[row]]
-        share = self._records[i].rows[t] / max(self._records[whole].rows[t], 1)
+        same = [j for j in np.flatnonzero(series.features == whole) if series.labels[j] == series.labels[row]]
+        share = self._features[i].rows[t] / max(self._features[whole].rows[t], 1)
         brought = min(SHARED * share, 0.5) * abs(sizes[row])
         return not same or bool(sizes[same[0]] * np.sign(sizes[row]) >= brought)
 
     def forget(self, i: int, *, baseline: int, since: int | None) -> None:
-        """Take the months from ``baseline`` on as a record's new baseline; those from ``since`` until then as neither.
+        """Take the months from ``baseline`` on as a feature's new baseline; those from ``since`` until then as neither.
 
         Levels are forgotten, and how large the season is; its shape and the noise are kept.
         """
@@ -152,13 +152,13 @@ class Judge:
         index = np.arange(len(self._months))
         steps = [(index >= start).astype(float) for start in sorted({baseline, baseline if since is None else since})]
         for k, series in enumerate(self._series):
-            for row in np.flatnonzero(series.records == i):
+            for row in np.flatnonzero(series.features == i):
                 self._forgotten[k] += [(int(row), course) for course in steps]
                 self._rescaled[k].append((int(row), steps[0]))
                 if self._tests:
                     for course in (*steps, steps[0] * self._seasons[k][row]):
                         self._tests[k].forget(int(row), course)
-        self._pools[i] = self._compare(self._records[i], baseline=baseline)
+        self._pools[i] = self._compare(self._features[i], baseline=baseline)
 
     def reference(self, i: int, t: int) -> list[str]:
         """List the months of the same season that a month is compared with."""
@@ -170,65 +170,65 @@ class Judge:
             return ""
         return f"; against {', '.join(self.reference(i, t))}: PSI {pool.psi[t]:.2f}, JS {pool.js[t]:.2f}, KS {pool.ks[t]:.2f}"
 
-    def _compare(self, record: FeatureRecord, *, baseline: int) -> PoolComparison:
-        is_sufficient = record.is_sufficient(self._policy.min_rows)
+    def _compare(self, feature: FeatureSeries, *, baseline: int) -> PoolComparison:
+        is_sufficient = feature.is_sufficient(self._policy.min_rows)
         members = pool_members(self._labels, is_sufficient, baseline=baseline)
-        if record.kind == CALIBRATION:
+        if feature.kind == CALIBRATION:
             return no_comparison(members, is_sufficient=is_sufficient)
-        return compare_with_pool(record.counts, members, is_sufficient=is_sufficient, psi=self._policy.psi)
+        return compare_with_pool(feature.counts, members, is_sufficient=is_sufficient, psi=self._policy.psi)
 
 
 def _followed(kinds: Sequence[SeriesSet]) -> list[list[tuple[int, np.ndarray]]]:
-    """List per kind the courses of unknown size that series follow: a spread follows its record's location.
+    """List per kind the courses of unknown size that series follow: a spread follows its feature's location.
 
     Bins and bounds couple the two: what moves towards the end of the reference's range is told apart less, a share near one
     scatters less. So a spread has changed only by what its location does not explain.
     """
     courses = {
-        int(record): np.nan_to_num(values)
+        int(feature): np.nan_to_num(values)
         for series in kinds
         if series.kind == LOCATION
-        for record, values in zip(series.records, series.values, strict=True)
+        for feature, values in zip(series.features, series.values, strict=True)
     }
     return [
-        [(row, courses[int(record)]) for row, record in enumerate(series.records)] if series.kind == SPREAD else []
+        [(row, courses[int(feature)]) for row, feature in enumerate(series.features)] if series.kind == SPREAD else []
         for series in kinds
     ]
 
 
-def _segment_counts(records: Sequence[FeatureRecord], *, until: int) -> np.ndarray:
-    """Count among how many segments of its column each record is one -> [records]; 0 for all rows.
+def _segment_counts(features: Sequence[FeatureSeries], *, until: int) -> np.ndarray:
+    """Count among how many segments of its column each feature is one -> [features]; 0 for all rows.
 
     Only segments that were seen before ``until`` count, so that a month's answer does not depend on later ones.
     """
-    keys = [(record.feature, (record.segment or "").partition("=")[0]) for record in records]
-    found = Counter(key for key, record in zip(keys, records, strict=True) if record.first < until)
-    return np.array([0.0 if record.segment is None else max(found[key], 1) for key, record in zip(keys, records, strict=True)])
+    keys = [(feature.name, (feature.segment or "").partition("=")[0]) for feature in features]
+    found = Counter(key for key, feature in zip(keys, features, strict=True) if feature.first < until)
+    return np.array(
+        [0.0 if feature.segment is None else max(found[key], 1) for key, feature in zip(keys, features, strict=True)]
+    )
 
 
-def _described(record: FeatureRecord, series: SeriesSet, alarms: Alarms, row: int, t: int) -> str:
+def _described(feature: FeatureSeries, series: SeriesSet, alarms: Alarms, row: int, t: int) -> str:
     """Name a change and its size in words people use."""
     size, label = float(alarms.size[row]), series.labels[row]
     before = slice(max(0, t - int(alarms.age[row]) - 12), t - int(alarms.age[row]))
     if series.kind == CALIBRATION:
-        return _reliability(record, before, t)
+        return _reliability(feature, before, t)
     if series.kind == LOCATION:
         return f"location {size:+.2f} standard deviations"
     if series.kind == SPREAD:
         return f"spread times {np.exp(size):.2f}"
     if series.kind == MISSING:
-        return (
-            f"missing values {_share(record.empty[before], record.rows[before]):.1%} -> {record.empty[t] / record.rows[t]:.1%}"
-        )
-    if record.kind == PROFILE:
+        return f"missing values {_share(feature.empty[before], feature.rows[before]):.1%} -> {feature.empty[t] / feature.rows[t]:.1%}"
+    if feature.kind == PROFILE:
         return f"share of position {label} {'up' if size > 0 else 'down'}"
-    own, rows = record.counts[:, record.labels.index(label)], record.counts.sum(axis=1)
+    own, rows = feature.counts[:, feature.labels.index(label)], feature.counts.sum(axis=1)
     return f"share of {label!r} {_share(own[before], rows[before]):.1%} -> {_share(own[t], rows[t]):.1%}"
 
 
-def _reliability(record: FeatureRecord, before: slice, t: int) -> str:
-    now = Reliability.from_counts(int(record.rows[t]), record.counts[t])
-    old = Reliability.from_counts(int(record.rows[before].sum()), record.counts[before].sum(axis=0))
+def _reliability(feature: FeatureSeries, before: slice, t: int) -> str:
+    now = Reliability.from_counts(int(feature.rows[t]), feature.counts[t])
+    old = Reliability.from_counts(int(feature.rows[before].sum()), feature.counts[before].sum(axis=0))
     then = f" (before {old.observed_share:.1%} of {old.mean_forecast:.1%})" if old.forecasts else ""
     scores = f"ECE {now.ece:.4f}, Brier {now.brier:.4f} of {now.trials.sum():.0f} trials"
     return f"{now.observed_share:.1%} came where {now.mean_forecast:.1%} was forecast{then}; {scores}"
