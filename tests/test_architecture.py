@@ -294,6 +294,35 @@ def test_a_disk_is_changed_and_a_stores_folders_are_listed_behind_a_door_only() 
     assert outside == []
 
 
+# What writes to the log of a Delta table.
+WRITES_A_LOG = {
+    "create_write_transaction",
+    "create_table_with_add_actions",
+    "create_checkpoint",
+    "write_deltalake",
+    "vacuum",
+    "optimize",
+}
+
+
+def test_every_write_to_a_delta_log_passes_one_function() -> None:
+    outside = []
+    for path in _sources("featurestore/lake"):
+        inside = {
+            id(node)
+            for call in ast.walk(_tree(path))
+            if isinstance(call, ast.Call) and ast.unparse(call.func) == "in_log"
+            for node in ast.walk(call)
+        }
+        outside += [
+            f"{path.relative_to(ROOT)}:{node.lineno} {ast.unparse(node)}"
+            for node in ast.walk(_tree(path))
+            if isinstance(node, ast.Attribute | ast.Name) and id(node) not in inside
+            if (node.attr if isinstance(node, ast.Attribute) else node.id) in WRITES_A_LOG
+        ]
+    assert outside == []
+
+
 def test_who_changes_a_disk_is_seen_by_its_syntax(tmp_path: Path) -> None:
     source = tmp_path / "module.py"
     calls = [

@@ -9,7 +9,7 @@ from typing import TypeVar
 import pyarrow as pa
 
 from featurestore.errors import SpineError, did_you_mean
-from featurestore.lake.whole_file import atomic_file
+from featurestore.lake.whole_file import atomic_file, check_replaceable
 
 Action = TypeVar("Action")
 
@@ -48,7 +48,9 @@ def writer_for(path: Path) -> Callable[[pa.Table, Path], None]:
 
     Raises:
         SpineError: nothing does.
+        StoreError: what lies there is no regular file.
     """
+    check_replaceable(path)
     return _by_ending(path, {".parquet": _write_parquet, ".csv": _write_csv})
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import stat
+from pathlib import os
 
+import Path
 import pyarrow.parquet as pq
 import pytest
 
@@ -45,3 +47,13 @@ def test_files_that_cannot_be_read_or_written_are_named(filled: Run, tmp_path: P
     assert code == 1
     assert says in err
     assert not (tmp_path / out).exists()
+
+
+def test_what_is_no_file_is_not_replaced_by_one(run: Run, tmp_path: Path) -> None:
+    run("apply", "features.py")
+    os.mkfifo(tmp_path / "rows.csv")
+    (tmp_path / "spine.csv").write_text("user_id,as_of\n")
+    code, _, err = run("get", "spine.csv", "--features", "anything", "--out", "rows.csv")
+    assert code == 1
+    assert err.startswith("StoreError: rows.csv is a pipe")
+    assert stat.S_ISFIFO((tmp_path / "rows.csv").stat().st_mode)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -59,3 +60,24 @@ def test_a_write_is_synced_with_its_folder_and_those_that_were_made_for_it(tmp_p
     synced.clear()
     LocalStorage().overwrite(tmp_path / "a" / "b" / "c.json", b"2")
     assert len(synced) == 2
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EACCES])
+def test_a_full_disk_is_said_and_leaves_the_old_content_alone(tmp_path: Path, monkeypatch, code: int) -> None:
+    storage = LocalStorage()
+    version = storage.overwrite(tmp_path / "a.json", b"old")
+
+    def fsync(handle: int) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    writes = (
+        lambda: storage.overwrite(tmp_path / "a.json", b"new"),
+        lambda: storage.update(tmp_path / "a.json", b"new", version=version),
+        lambda: storage.create(tmp_path / "b.json", b"new"),
+    )
+    for write in writes:
+        with pytest.raises(StoreError, match=r"cannot be written .* make the call again|have the store's owner"):
+            write()
+    assert [(file.path.name, file.size_bytes) for file in storage.list_files(tmp_path)] == [("a.json", 3)]
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == [".a.json.lock", "a.json"]

@@ -204,7 +204,13 @@ def _champion(log: list[dict[str, Any]]) -> str | None:
 
 
 def _log(folder: Path) -> list[dict[str, Any]]:
-    return [read_json(file.path) for file in STORAGE.list_files(folder / "log", ending=".json")]
+    entries = []
+    for file in STORAGE.list_files(folder / "log", ending=".json"):
+        try:
+            entries.append(read_json(file.path))
+        except StoreError as error:
+            raise StoreError(f"The audit log of calibration {folder.name!r} cannot be read. {error}") from error
+    return entries
 
 
 def _write_version(folder: Path, challenger: Challenger, number: int) -> CalibrationVersion:

@@ -101,7 +101,7 @@ def acknowledgements(folder: Path) -> list[Acknowledgement]:
     for file in STORAGE.list_files(folder, ending=".json"):
         try:
             found.append(Acknowledgement(**read_json(file.path)))
-        except TypeError as error:
+        except (StoreError, TypeError) as error:
             raise StoreError(f"{file.path}, an acknowledgement, cannot be read ({error}). Restore it from a backup.") from error
     return found
 
