@@ -12,7 +12,7 @@ Under another name first, in the same folder, with random letters: two writers n
 leaves begins with a dot and ends in ``.tmp`` (``sweep`` removes it). Rights follow the umask. Only regular files are ever
 replaced: whoever gives ``/dev/null`` as a file to write keeps it.
 
-Here and in ``storage.py`` alone is an OSError turned into a StoreError that says what to do.
+``translating`` is where an OSError of writing, listing, locking or deleting becomes a StoreError that says what to do.
 """
 
 from __future__ import annotations
