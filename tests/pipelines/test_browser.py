@@ -61,7 +61,7 @@ def see_a_green_month_with_plots(service: Service, page: Page, run: dict[str, An
 
 
 def see_the_drift(service: Service, page: Page) -> None:
-    page.goto(f"{service.url}/assets/drift_report/{VIEW}?view=checks")
+    page.goto(f"{service.url}/assets/drift_report/{VIEW}_drift?view=checks")
     sync_api.expect(page.get_by_text("Failed", exact=True).first).to_be_visible()
     sync_api.expect(page.get_by_text(FEATURE).first).to_be_visible()
     page.goto(f"{service.url}/assets/audit?view=partitions&partition={MONTH}")

@@ -75,7 +75,14 @@ def check_the_runs(result: DemoResult) -> None:
     """What the user interface shows."""
     with dg.DagsterInstance.from_config(result.environment["DAGSTER_HOME"]) as instance:
         assert all(run.is_success for run in instance.get_runs())
-        for name in ("events/events", "tiles/user_activity", "drift_report/sku_demand", "audit", "calibration/return_prior"):
+        names = (
+            "events/events",
+            "tiles/user_activity_tiles",
+            "drift_report/sku_demand_drift",
+            "audit",
+            "calibration/return_prior",
+        )
+        for name in names:
             assert len(instance.get_materialized_partitions(dg.AssetKey(name.split("/")))) == 120, name
 
 
