@@ -31,14 +31,9 @@ from featurestore_pipelines.demo.result import DemoResult, TrainingSet
 from featurestore_pipelines.demo.spine import sample_spine
 from featurestore_pipelines.demo.watch import Listener, Stopwatch
 from featurestore_pipelines.event_log import open_instance
-from featurestore_pipelines.partitions import (
-    FIRST_MONTH_VARIABLE,
-    LAST_MONTH_VARIABLE,
-    RANGE_END,
-    RANGE_START,
-    monthly_partitions,
-)
-from featurestore_pipelines.resources import DEFINITIONS_VARIABLE, ROOT_VARIABLE, StoreResource
+from featurestore_pipelines.partitions import RANGE_END, RANGE_START, monthly_partitions
+from featurestore_pipelines.resources import StoreResource
+from featurestore_pipelines.settings import DEFINITIONS_VARIABLE, FIRST_MONTH_VARIABLE, LAST_MONTH_VARIABLE, ROOT_VARIABLE
 
 LANDING, TRAINING_SET, REPORTS = "landing", "training_set", "reports"
 STAGES = (LANDING, *ASSETS, TRAINING_SET, REPORTS)
