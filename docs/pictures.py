@@ -32,9 +32,9 @@ def main() -> None:
         small = Path(folder) / "shop"
         settings = refunds.prepare(small)
         with opened_page(height_px=HEIGHT_PX) as page:
-            with running(root / ".dagster", FEATURESTORE_ROOT=str(root), **DECADE) as service:
+            with running(root, **DECADE) as service:
                 see_the_decade(service, page)
-            with running(small / ".dagster", **settings) as service:
+            with running(small, **settings) as service:
                 see_the_drift(service, page)
 
 

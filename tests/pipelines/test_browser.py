@@ -25,7 +25,7 @@ VIEW, MONTH = FEATURE.partition("__")[0], str(OPEN)
 def service(tmp_path: Path) -> Iterator[Service]:
     """The store of a shop with an unanswered change, its last month still to be closed, and Dagster running on it."""
     settings = prepare(tmp_path / "shop")
-    with running(tmp_path / "shop" / ".dagster", **settings) as started:
+    with running(tmp_path / "shop", **settings) as started:
         yield started
 
 
