@@ -101,10 +101,14 @@ def show(ui: Ui) -> int:
         0 when it was asked to; 1 when one of its processes ended by itself, or one would not end.
 
     Raises:
-        StoreError: there is no store, or the port is taken.
+        StoreError: there is no store, there are no settings, or the port is taken.
     """
     if not (ui.root / "store.json").is_file():
         raise StoreError(f"There is no store in {ui.root}. Make one with `make demo`, or name another with --root.")
+    if not ui.settings.is_file():
+        raise StoreError(
+            f"There are no settings of Dagster in {ui.settings}. Start this in the repository, or name a file with --settings."
+        )
     check_port(ui)
     prepare_home(ui)
     adopt_orphans()

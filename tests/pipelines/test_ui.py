@@ -95,6 +95,11 @@ def test_a_port_that_is_taken_is_said_before_anything_is_started(store: Path, ca
     assert not (store / ".dagster").exists()
 
 
+def test_settings_that_are_not_there_are_named(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--root", str(store), "--settings", "deploy/dagster.yml"]) == 1
+    assert "no settings of Dagster in deploy/dagster.yml" in capsys.readouterr().err
+
+
 def test_a_store_that_is_not_there_is_not_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--root", str(tmp_path / "shoq")]) == 1
     assert "There is no store in" in capsys.readouterr().err
