@@ -26,8 +26,11 @@ LAST_MONTH_movielens  := 2016-10
 
 VENV      := .venv
 BIN       := $(VENV)/bin
-INSTALLED := $(VENV)/.installed
-EXTRAS    := pipelines,drift,alerts,realdata,dev
+EXTRAS    := pipelines,drift,alerts,realdata
+
+# What the commands need, and what only developing needs on top of it: linters, test tools, a browser's driver.
+INSTALLED     := $(VENV)/.installed
+INSTALLED_DEV := $(VENV)/.installed-dev
 
 # No telemetry, from us or from what we stand on.
 export DO_NOT_TRACK := 1
@@ -56,21 +59,20 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[$(EXTRAS)]'
 	@touch $@
 
+$(INSTALLED_DEV): $(INSTALLED)
+	@echo 'Installing linters and test tools (once)'
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[$(EXTRAS),dev]'
+	@touch $@
+
 demo: $(INSTALLED) ## Ten years in one command; DATA=completejourney or movielens for real data, ROOT=, EVENTS=
 	@$(BIN)/featurestore demo --data '$(DATA)' --root '$(ROOT)' $(if $(EVENTS),--events '$(EVENTS)')
 
-# With the launcher and the pools of the services, so that two runs never write one table here either.
-ui: export DAGSTER_HOME := $(abspath $(ROOT))/.dagster
 ui: $(INSTALLED) ## Open the Dagster UI on the demo's store; DATA=, ROOT=, PORT=3000
 	@test -e '$(ROOT)/store.json' || { echo 'There is no store in $(ROOT) yet; run: make demo DATA=$(DATA)' >&2; exit 1; }
-	@mkdir -p "$$DAGSTER_HOME" && cp deploy/dagster.yaml "$$DAGSTER_HOME" && $(BIN)/python -m featurestore_pipelines.prepare
-	@echo 'Dagster UI: http://127.0.0.1:$(PORT)'
-	@FEATURESTORE_ROOT='$(abspath $(ROOT))' FEATURESTORE_DEFINITIONS='$(MODULE_$(DATA))' \
-	  FEATURESTORE_FIRST_MONTH='$(FIRST_MONTH_$(DATA))' FEATURESTORE_LAST_MONTH='$(LAST_MONTH_$(DATA))' \
-	  PYTHONWARNINGS='ignore:Function `dev_command` is superseded' \
-	  $(BIN)/dagster dev --host 127.0.0.1 --port '$(PORT)'
+	@exec $(BIN)/python -m featurestore_pipelines.ui --root '$(ROOT)' --definitions '$(MODULE_$(DATA))' \
+	  --first-month '$(FIRST_MONTH_$(DATA))' --last-month '$(LAST_MONTH_$(DATA))' --port '$(PORT)'
 
-check: $(INSTALLED) ## Lint, formatting, types
+check: $(INSTALLED_DEV) ## Lint, formatting, types
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@mkdir -p $(VENV)/typed && ln -sfn ../../pipelines $(VENV)/typed/featurestore_pipelines
@@ -79,13 +81,13 @@ check: $(INSTALLED) ## Lint, formatting, types
 test: check ## Everything that must hold: check, then all tests
 	@$(BIN)/python -m pytest -q -n 2
 
-bench: $(INSTALLED) ## Measure the engine's targets, and other tools beside it; SIZE=1m, 10m, 50m, ONLY=section,...
+bench: $(INSTALLED_DEV) ## Measure the engine's targets, and other tools beside it; SIZE=1m, 10m, 50m, ONLY=section,...
 	@$(BIN)/python benchmarks/run.py --size '$(SIZE)' $(if $(ONLY),--only '$(ONLY)')
 
-bench-200m: $(INSTALLED) ## Run 200 M events once, unattended: time, memory, bytes
+bench-200m: $(INSTALLED_DEV) ## Run 200 M events once, unattended: time, memory, bytes
 	@$(BIN)/python benchmarks/run.py --size 200m
 
-bench-drift: $(INSTALLED) ## Measure the drift monitor and others on unseen data, and speed; ONLY='hard; growing'
+bench-drift: $(INSTALLED_DEV) ## Measure the drift monitor and others on unseen data, and speed; ONLY='hard; growing'
 	@$(BIN)/python benchmarks/drift.py $(if $(ONLY),--worlds '$(ONLY)')
 	@$(BIN)/python benchmarks/drift.py --speed
 	@$(BIN)/python benchmarks/synth_speed.py

@@ -32,9 +32,9 @@ def main() -> None:
         small = Path(folder) / "shop"
         settings = refunds.prepare(small)
         with opened_page(height_px=HEIGHT_PX) as page:
-            with running(root / ".dagster", FEATURESTORE_ROOT=str(root), **DECADE) as service:
+            with running(root, **DECADE) as service:
                 see_the_decade(service, page)
-            with running(small / ".dagster", **settings) as service:
+            with running(small, **settings) as service:
                 see_the_drift(service, page)
 
 
@@ -64,7 +64,7 @@ def see_the_drift(service: Service, page: Page) -> None:
     service.turn_on("drift_calls_for_recalibration")
     close_month(service, page, str(refunds.OPEN))
     run = service.wait_for("recalibration", lambda: service.ended_run("recalibration"), limit_s=LIMIT_S)
-    show(service, page, f"/assets/drift_report/{refunds.FEATURE.partition('__')[0]}?view=checks", refunds.FEATURE)
+    show(service, page, f"/assets/drift_report/{refunds.FEATURE.partition('__')[0]}_drift?view=checks", refunds.FEATURE)
     take(page, "drift", height_px=610)
     show(service, page, f"/runs/{run['runId']}", "Success")
     page.get_by_placeholder("Filter…").fill(f"Materialized value calibration {refunds.CALIBRATION}")

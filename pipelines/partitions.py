@@ -7,10 +7,9 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from featurestore.timeline import Month
+from featurestore_pipelines.settings import FIRST_MONTH, FIRST_MONTH_VARIABLE, LAST_MONTH_VARIABLE
 
-FIRST_MONTH = "2016-01"
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
-FIRST_MONTH_VARIABLE, LAST_MONTH_VARIABLE = "FEATURESTORE_FIRST_MONTH", "FEATURESTORE_LAST_MONTH"
 
 
 def monthly_partitions(

@@ -10,9 +10,7 @@ import dagster as dg
 from featurestore.client import FeatureStore
 from featurestore.errors import DefinitionError
 from featurestore.spec.document import Definition
-
-ROOT, DEFINITIONS = "data/shop", "featurestore.shop"
-ROOT_VARIABLE, DEFINITIONS_VARIABLE = "FEATURESTORE_ROOT", "FEATURESTORE_DEFINITIONS"
+from featurestore_pipelines.settings import DEFINITIONS, DEFINITIONS_VARIABLE, ROOT, ROOT_VARIABLE
 
 
 class Progress(Protocol):

@@ -83,6 +83,7 @@ DISK_DOORS = {
     "featurestore.lake.whole_file": "the calls themselves",
     "featurestore.lake.storage": "the door to what is true",
     "featurestore.compute.search.local_cache": "the door to what is derived and may be lost",
+    "featurestore_pipelines.ui": "the sockets and the workspace of the processes that it starts, in a temporary folder",
 }
 CHANGES_A_DISK = {
     "os": {

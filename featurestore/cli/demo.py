@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,8 +15,13 @@ from featurestore.cli.options import Json
 from featurestore.datasets import NAMES
 from featurestore.errors import DefinitionError, MissingExtraError, did_you_mean, how_to_install
 
+if TYPE_CHECKING:
+    from featurestore_pipelines.demo import StageEnd
+
 SHOP = "shop"
 EVENTS = 10_000_000
+STOPPED = 130
+"""The exit code of what Ctrl-C has ended."""
 EXTRA_OF = {"dagster": "pipelines", "evidently": "drift", "pandas": "drift", "matplotlib": "drift", "scipy": "drift"}
 
 
@@ -33,9 +38,18 @@ def demo(
         raise DefinitionError(f"There is no demo on {data!r}.{did_you_mean(data, (SHOP, *NAMES))}")
     if events is not None and data != SHOP:
         raise DefinitionError(f"--events sizes the made-up shop; {data} is as large as it is. Leave it out.")
+    place = root or Path("data") / data
+    is_watched = screen.is_watched()
+    if not is_watched:
+        screen.note(f"The demo on {data}, in {place}: a line for each stage that has ended.")
     run_demo = _load_demo()
     with showing_stages() as progress:
-        result = run_demo(root or Path("data") / data, data=data, events=events or EVENTS, progress=progress)
+        on_end = None if is_watched else show_end
+        try:
+            result = run_demo(place, data=data, events=events or EVENTS, progress=progress, on_end=on_end)
+        except KeyboardInterrupt:
+            screen.note("Stopped. What is committed stays; the same command goes on from there.")
+            raise typer.Exit(STOPPED) from None
     screen.show_json(result) if as_json else show_result(result)
 
 
@@ -50,6 +64,13 @@ def _load_demo() -> Callable[..., Any]:
             f"The demo needs {package}, which is not installed. {how_to_install('pipelines', 'drift', 'realdata')}"
         ) from error
     return run_demo
+
+
+def show_end(ended: StageEnd) -> None:
+    """Write a line to stderr for a stage that has ended, for those who read a log instead of a terminal."""
+    what = "events" if ended.stage == "events" else "rows"
+    counted = "" if ended.rows is None else f"{ended.rows:>12,} {what}"
+    screen.note(f"{ended.months:<13} {ended.stage:<18} {ended.elapsed_s:>7.1f} s {counted}".rstrip())
 
 
 @contextmanager

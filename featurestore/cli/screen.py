@@ -43,6 +43,11 @@ def printable(text: str, *, longest: int = LONGEST_LINE) -> str:
     return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in cut)
 
 
+def is_watched() -> bool:
+    """Tell whether progress is seen by a person: whether stderr is a terminal."""
+    return not progress_bar().disable
+
+
 def show_json(value: Any) -> None:
     """Write a value to stdout as one JSON document."""
     sys.stdout.write(json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n")

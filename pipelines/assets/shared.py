@@ -23,6 +23,10 @@ STAGES = (EVENTS, TILES, LEDGER, FEATURES, SERVICES, DRIFT_REPORT, CALIBRATION)
 An op is also what takes a place in a pool: all that writes a stage's tables waits in the pool of its name.
 """
 
+WHAT_IT_IS = {TILES: "_tiles", LEDGER: "_ledger", DRIFT_REPORT: "_drift"}
+"""What the last part of a key ends with, by stage: the graph shows that part alone, and a view has an asset in each of these
+stages beside its features, which have its own name."""
+
 
 @dataclass(frozen=True)
 class Blueprint:
@@ -47,8 +51,22 @@ class Blueprint:
 
 
 def key_of(stage: str, name: str) -> dg.AssetKey:
-    """Return the key of one definition's asset: ``tiles/user_activity``."""
-    return dg.AssetKey([stage, name])
+    """Return the key of one definition's asset.
+
+    >>> [key_of(stage, "user_activity").to_user_string() for stage in (TILES, FEATURES)]
+    ['tiles/user_activity_tiles', 'features/user_activity']
+    """
+    return dg.AssetKey([stage, f"{name}{WHAT_IT_IS.get(stage, '')}"])
+
+
+def definition_of(key: dg.AssetKey) -> str:
+    """Return the name of the definition that an asset is made of.
+
+    >>> definition_of(key_of(TILES, "user_activity"))
+    'user_activity'
+    """
+    stage, name = key.path
+    return name.removesuffix(WHAT_IT_IS.get(stage, ""))
 
 
 AUDIT_KEY = dg.AssetKey(AUDIT)
@@ -73,8 +91,8 @@ def stage_asset(
 
 def chosen(context: dg.AssetExecutionContext, stage: str) -> list[str]:
     """List the definitions that a run makes a stage's assets of, in the order of the definitions."""
-    selected = {key.path[-1] for key in context.selected_asset_keys if key.path[0] == stage}
-    order = [key.path[-1] for key in context.assets_def.keys if key.path[0] == stage]
+    selected = {definition_of(key) for key in context.selected_asset_keys if key.path[0] == stage}
+    order = [definition_of(key) for key in context.assets_def.keys if key.path[0] == stage]
     return [name for name in order if name in selected]
 
 

@@ -8,7 +8,7 @@ import dagster as dg
 
 from featurestore.drift.recalibration.calibration_versions import audit_log
 from featurestore.drift.reliability import series_of
-from featurestore_pipelines.assets.shared import CALIBRATION, DRIFT_REPORT, Blueprint, key_of
+from featurestore_pipelines.assets.shared import CALIBRATION, DRIFT_REPORT, Blueprint, definition_of, key_of
 from featurestore_pipelines.metadata import in_short, name_of, plot, table_of, texts_of
 from featurestore_pipelines.resources import StoreResource
 
@@ -27,7 +27,7 @@ def build_drift_checks(blueprint: Blueprint) -> dg.AssetChecksDefinition:
     def check_drift(context: dg.AssetCheckExecutionContext, store: StoreResource) -> Iterator[dg.AssetCheckResult]:
         open_drifts = blueprint.open(store).status().open_drifts
         for key in sorted(context.selected_asset_check_keys):
-            mine = [drift for drift in open_drifts if drift.view == key.asset_key.path[-1]]
+            mine = [drift for drift in open_drifts if drift.view == definition_of(key.asset_key)]
             told = {name_of(each.feature, each.segment): f"since {each.since}: {in_short(each.reason)}" for each in mine}
             yield dg.AssetCheckResult(
                 asset_key=key.asset_key,
@@ -51,7 +51,7 @@ def build_forecast_checks(blueprint: Blueprint) -> dg.AssetChecksDefinition:
         opened = blueprint.open(store)
         reasons = {drift.feature: drift.reason for drift in opened.status().open_drifts}
         for key in sorted(context.selected_asset_check_keys):
-            view = key.asset_key.path[-1]
+            view = definition_of(key.asset_key)
             rows = {row["feature"]: row for row in opened.forecast_scores(view).to_pylist()}  # the last month of each
             is_open = [series_of(feature) in reasons for feature in rows]
             shown = ("forecasts", "trials", "mean_forecast", "observed_share", "ece", "brier")
@@ -89,7 +89,7 @@ def build_calibration_checks(blueprint: Blueprint) -> dg.AssetChecksDefinition:
     def check_calibration(context: dg.AssetCheckExecutionContext, store: StoreResource) -> Iterator[dg.AssetCheckResult]:
         layout = blueprint.open(store).layout
         for key in sorted(context.selected_asset_check_keys):
-            texts = audit_log(layout.calibrations(key.asset_key.path[-1]))["decision"].drop_null().to_pylist()
+            texts = audit_log(layout.calibrations(definition_of(key.asset_key)))["decision"].drop_null().to_pylist()
             decision: dict[str, Any] = json.loads(texts[-1]) if texts else {"comparisons": [], "is_promoted": True}
             growth = [(each["consumer"], round(_growth(each), 4)) for each in decision["comparisons"]]
             in_force = [] if decision["is_promoted"] else growth

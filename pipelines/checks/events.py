@@ -12,7 +12,7 @@ from featurestore.spec.source import EventSource
 from featurestore.spec.types import arrow_schema
 from featurestore.timeline import Month
 from featurestore_pipelines.assets.ingest import ingest_month
-from featurestore_pipelines.assets.shared import EVENTS, Blueprint, key_of
+from featurestore_pipelines.assets.shared import EVENTS, Blueprint, definition_of, key_of
 from featurestore_pipelines.metadata import Metadata, plot
 from featurestore_pipelines.partitions import last_month_of
 from featurestore_pipelines.resources import StoreResource
@@ -41,7 +41,7 @@ def build_event_checks(blueprint: Blueprint) -> dg.AssetChecksDefinition:
     def check_events(context: dg.AssetCheckExecutionContext, store: StoreResource) -> Iterator[dg.AssetCheckResult]:
         opened, last = blueprint.open(store), last_month_of(context)
         for key in sorted(context.selected_asset_check_keys):
-            source = sources[key.asset_key.path[-1]]
+            source = sources[definition_of(key.asset_key)]
             if key.name == "quarantine_share":
                 yield quarantine_share(opened, source)
                 continue

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from featurestore.compute.verification.continuity import check_continuity
 from featurestore.timeline import Month
-from featurestore_pipelines.assets.shared import LEDGER, Blueprint, key_of
+from featurestore_pipelines.assets.shared import LEDGER, Blueprint, definition_of, key_of
 from featurestore_pipelines.inventory import Inventory
 from featurestore_pipelines.metadata import Metadata, plot, table_of
 from featurestore_pipelines.partitions import last_month_of
@@ -42,7 +42,7 @@ def build_ledger_checks(blueprint: Blueprint) -> dg.AssetChecksDefinition:
         opened, last = blueprint.open(store), last_month_of(context)
         inventory = Inventory(opened)
         for key in sorted(context.selected_asset_check_keys):
-            view = key.asset_key.path[-1]
+            view = definition_of(key.asset_key)
             if key.name == VERIFIED:
                 report = opened.verify([view], sample=config.sample)
                 passed, numbers = report.is_equal, plot(comparisons=len(report.comparisons), failed=len(report.failures))

@@ -9,5 +9,15 @@ from featurestore_pipelines.demo.result import (
     TrainingSet,
 )
 from featurestore_pipelines.demo.run import run_demo
+from featurestore_pipelines.demo.watch import StageEnd
 
-__all__ = ["DemoResult", "PlantedOutcome", "ProbabilityError", "Recalibration", "StageTime", "TrainingSet", "run_demo"]
+__all__ = [
+    "DemoResult",
+    "PlantedOutcome",
+    "ProbabilityError",
+    "Recalibration",
+    "StageEnd",
+    "StageTime",
+    "TrainingSet",
+    "run_demo",
+]

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+from dagster._core.errors import DagsterExecutionInterruptedError
+from dagster._core.utils import make_new_run_id
 
 from featurestore.client import FeatureStore
 from featurestore.errors import FeatureStoreError, StoreError
@@ -30,22 +32,18 @@ from featurestore_pipelines.demo.data import DemoData, demo_data
 from featurestore_pipelines.demo.gather import gather_result
 from featurestore_pipelines.demo.result import DemoResult, TrainingSet
 from featurestore_pipelines.demo.spine import sample_spine
-from featurestore_pipelines.demo.watch import Listener, Stopwatch
+from featurestore_pipelines.demo.watch import EndListener, Listener, Stopwatch
 from featurestore_pipelines.event_log import open_instance
-from featurestore_pipelines.partitions import (
-    FIRST_MONTH_VARIABLE,
-    LAST_MONTH_VARIABLE,
-    RANGE_END,
-    RANGE_START,
-    monthly_partitions,
-)
-from featurestore_pipelines.resources import DEFINITIONS_VARIABLE, ROOT_VARIABLE, StoreResource
+from featurestore_pipelines.partitions import RANGE_END, RANGE_START, monthly_partitions
+from featurestore_pipelines.resources import StoreResource
+from featurestore_pipelines.settings import DEFINITIONS_VARIABLE, FIRST_MONTH_VARIABLE, LAST_MONTH_VARIABLE, ROOT_VARIABLE
 
 LANDING, TRAINING_SET, REPORTS = "landing", "training_set", "reports"
 STAGES = (LANDING, *ASSETS, TRAINING_SET, REPORTS)
 SPINE_ROWS = 200_000
 MOST_REPORTS = 12
 INSTANCE = ".dagster"
+QUIET = "telemetry:\n  enabled: false\nnux:\n  enabled: false\n"
 SILENT = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -59,6 +57,7 @@ def run_demo(
     most_reports: int = MOST_REPORTS,
     chunk_years: int = 1,
     progress: Listener | None = None,
+    on_end: EndListener | None = None,
 ) -> DemoResult:
     """Take a decade of events from their landing to the recalibration that a planted drift calls for.
 
@@ -73,6 +72,7 @@ def run_demo(
         most_reports: Evidently reports, at most: of each view for the last month, if there are enough, then of new drifts.
         chunk_years: Calendar years of one Dagster run.
         progress: Called with a stage (one of ``STAGES``), its units done and its number of units.
+        on_end: Called with each stage of each chunk that has ended.
 
     Raises:
         FeatureStoreError: the directory holds something else, the data is unknown or not installed, or a step failed.
@@ -81,16 +81,16 @@ def run_demo(
     setting = StoreResource(root=str(Path(root).expanduser().resolve()), definitions=given.definitions)
     store = setting.store()
     _claim(store, {"data": data} if given.truth is None else {"data": data, "events": events, "seed": seed})
-    watch = Stopwatch(_totals(store, given), progress)
-    draws_last_month = most_reports >= len(store.registry.views)
+    watch = Stopwatch(_totals(store, given), progress, on_end)
+    all_of_it, draws_last_month = _in_words(given.months), most_reports >= len(store.registry.views)
     _run_chunks(store, setting, given, watch, chunk_years=chunk_years, draws_last_month=draws_last_month)
-    with watch.timing(DRIFT_REPORT):
+    with watch.timing(DRIFT_REPORT, all_of_it):
         audit = store.audit(given.months)
     watch.finish(*ASSETS)
-    with watch.timing(TRAINING_SET):
+    with watch.timing(TRAINING_SET, all_of_it):
         training_set = _retrieve(store, next(iter(Registry().merged(setting.objects).services)), rows=spine_rows, seed=seed)
     watch.finish(TRAINING_SET)
-    with watch.timing(REPORTS):
+    with watch.timing(REPORTS, all_of_it):
         others = most_reports - len(store.registry.views) * draws_last_month
         draw_reports(store, audit, DriftReportConfig(most_reports=others, draws_last_month=False))
         timeline = store.write_timeline(planted=_marks(given))
@@ -114,7 +114,7 @@ def _claim(store: FeatureStore, asked: Mapping[str, Any]) -> None:
         if any(source.rows for source in store.status().sources):
             raise StoreError(f"{store.layout.root} holds events that are not a demo's. Give the demo a directory of its own.")
         write_json(record, asked)
-        write_atomically(record.with_name("dagster.yaml"), b"telemetry:\n  enabled: false\n")
+        write_atomically(record.with_name("dagster.yaml"), QUIET.encode())
     if (found := read_json(record)) != asked:
         raise StoreError(
             f"{store.layout.root} holds the demo {found}; asked for was {dict(asked)}. Give it another directory, or remove this."
@@ -147,7 +147,7 @@ def _run_chunks(
     with open_instance(store.layout.root / INSTANCE) as instance:
         for _, years in groupby(given.months, key=lambda month: month.year // chunk_years):
             months = list(years)
-            with watch.timing(LANDING):
+            with watch.timing(LANDING, _in_words(months)):
                 for source in store.registry.sources.values():
                     given.land(store.layout.landing(source), months)
             for month in months:
@@ -155,16 +155,19 @@ def _run_chunks(
             is_last = months[-1] == given.months[-1]
             drawn = {"draws_last_month": is_last and draws_last_month, "draws_timeline": is_last}
             job = built.resolve_job_def(BACKFILL if is_last else ASSETS_ONLY)
-            watch.add_run(_run(job, instance, months, {"most_reports": 0, **drawn}))
+            run_id = make_new_run_id()
+            instance.add_event_listener(run_id, watch.hearing(_in_words(months)))
+            _run(job, instance, months, {"most_reports": 0, **drawn}, run_id=run_id)
 
 
 def _run(
-    job: dg.JobDefinition, instance: dg.DagsterInstance, months: Sequence[Month], drawn: Mapping[str, Any]
-) -> dg.ExecuteInProcessResult:
+    job: dg.JobDefinition, instance: dg.DagsterInstance, months: Sequence[Month], drawn: Mapping[str, Any], *, run_id: str
+) -> None:
     """Run all assets over a range of months; years do not wait for pictures that only the last one needs."""
     try:
-        return job.execute_in_process(
+        job.execute_in_process(
             instance=instance,
+            run_id=run_id,
             tags={
                 RANGE_START: str(months[0]),
                 RANGE_END: str(months[-1]),
@@ -175,6 +178,13 @@ def _run(
         if isinstance(failure.__cause__, FeatureStoreError):
             raise failure.__cause__ from failure
         raise
+    except DagsterExecutionInterruptedError as stopped:  # what Dagster makes of Ctrl-C
+        raise KeyboardInterrupt from stopped
+
+
+def _in_words(months: Sequence[Month]) -> str:
+    first, last = months[0].year, months[-1].year
+    return str(first) if first == last else f"{first} to {last}"
 
 
 def _retrieve(store: FeatureStore, service: str, *, rows: int, seed: int) -> TrainingSet:

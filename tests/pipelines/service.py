@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -17,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from tests.pipelines.signals import usual_signals
+
 ROOT = Path(__file__).parents[2]
 CODE_LOCATION = {"repositoryLocationName": "definitions", "repositoryName": "__repository__"}
 TURN_ON = "mutation ($it: SensorSelector!) { startSensor(sensorSelector: $it) { __typename } }"
@@ -25,6 +26,11 @@ RUNS = """query ($job: String!) { runsOrError(filter: {pipelineName: $job}) {
 ERRORS = """query ($run: ID!) { runOrError(runId: $run) { ... on Run { eventConnection { events {
     ... on ExecutionStepFailureEvent { stepKey error { message } }
     ... on RunFailureEvent { message } } } } } }"""
+OPTIONS = {
+    "FEATURESTORE_DEFINITIONS": "--definitions",
+    "FEATURESTORE_FIRST_MONTH": "--first-month",
+    "FEATURESTORE_LAST_MONTH": "--last-month",
+}
 Answer = TypeVar("Answer")
 
 
@@ -35,7 +41,7 @@ class Service:
     Args:
         port: Of the webserver.
         log: What its processes have printed.
-        process: The first of them; the others are its children and of its process group.
+        process: The first of them, which ends the others.
     """
 
     port: int
@@ -87,44 +93,43 @@ class Service:
 
 
 @contextlib.contextmanager
-def running(home: Path, *, limit_s: float = 180, **settings: str) -> Iterator[Service]:
-    """Run Dagster's webserver and daemon until the block ends, and leave none of their processes behind.
+def running(
+    root: Path, *, limit_s: float = 180, signals: Callable[[], None] = usual_signals, **settings: str
+) -> Iterator[Service]:
+    """Run the user interface of a store until the block ends, and leave none of its processes behind.
 
     Args:
-        home: Dagster's directory.
+        root: The store's directory.
         limit_s: Until when the definitions must be loaded.
+        signals: What a process does to its signals before it becomes the user interface.
         **settings: Environment variables of the definitions.
     """
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    quiet = {"DAGSTER_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1"}
-    environment = {**os.environ, **quiet, **settings, "DAGSTER_HOME": str(home), "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "dagster", "dev", "--host", "127.0.0.1", "--port", str(port), "-m", "definitions"]
-    log = home / "service.log"
+    environment = {**os.environ, **settings, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "featurestore_pipelines.ui", "--root", str(root), "--port", str(port)]
+    for variable, option in OPTIONS.items():
+        command += [option, settings[variable]] if variable in settings else []
+    log = root / "service.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+            command,
+            cwd=ROOT,
+            env=environment,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            preexec_fn=signals,
+            start_new_session=True,
         )
     service = Service(port, log, process)
     try:
         service.wait_for("definitions", lambda: service.ask("{ assetNodes { id } }")["assetNodes"] or None, limit_s=limit_s)
-        service.ask("mutation { setNuxSeen }")  # the dialog of a first visit
         yield service
     finally:
         _end(process)
 
 
-def _end(process: subprocess.Popen[bytes], *, limit_s: float = 20) -> None:
-    """End a process and all of its group, politely at first."""
-    for number, wait_s in ((signal.SIGTERM, limit_s), (signal.SIGKILL, limit_s)):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, number)
-        until = time.monotonic() + wait_s
-        while time.monotonic() < until:
-            process.poll()  # a child that has ended is of its group until it is asked about
-            try:
-                os.killpg(process.pid, 0)
-            except ProcessLookupError:
-                return
-            time.sleep(0.1)
-    raise TimeoutError(f"Processes of group {process.pid} do not end.")
+def _end(process: subprocess.Popen[bytes], *, limit_s: float = 60) -> None:
+    """End the user interface, which ends what it has started."""
+    process.terminate()
+    process.wait(timeout=limit_s)

@@ -18,6 +18,8 @@ from typing import TypeVar
 
 import dagster as dg
 
+from tests.pipelines.signals import usual_signals
+
 Found = TypeVar("Found")
 ROOT = Path(__file__).parents[2]
 LIMIT_S = 240.0
@@ -43,6 +45,7 @@ class Services:
         instance: On the same home.
         processes: Those that were started last, by the name of their unit.
         groups: Of each process that was started, itself and its children: runs outlive the code server that started them.
+        signals: What each process does to its signals before it becomes a unit's command.
     """
 
     home: Path
@@ -50,12 +53,21 @@ class Services:
     instance: dg.DagsterInstance
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     groups: list[int] = field(default_factory=list)
+    signals: Callable[[], None] = usual_signals
 
     def start(self, name: str) -> None:
         """Run a unit's own command, in the repository."""
         command = self.command(unit(name)["Service"]["ExecStart"])
         with (self.home / f"{name}.log").open("ab") as log:
-            started = subprocess.Popen(command, cwd=ROOT, env=self.environment, stdout=log, stderr=log, start_new_session=True)
+            started = subprocess.Popen(
+                command,
+                cwd=ROOT,
+                env=self.environment,
+                stdout=log,
+                stderr=log,
+                preexec_fn=self.signals,
+                start_new_session=True,
+            )
         self.processes[name] = started
         self.groups.append(started.pid)
 

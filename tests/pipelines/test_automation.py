@@ -93,7 +93,7 @@ def test_without_hourly_views_there_is_nothing_to_refresh_on_peak_days():
 def test_a_peak_refresh_leaves_daily_views_alone():
     built = build_definitions(OBJECTS, StoreResource(), partitions=PARTITIONS)
     made = {key.to_user_string() for key in built.resolve_job_def("peak_refresh").asset_layer.executable_asset_keys}
-    assert {"events/events", "tiles/sku_hours", "ledger/sku_hours"} == made
+    assert {"events/events", "tiles/sku_hours_tiles", "ledger/sku_hours_ledger"} == made
 
 
 def test_landed_files_start_their_months_once_and_again_when_they_change(tmp_path: Path):

@@ -25,7 +25,7 @@ VIEW, MONTH = FEATURE.partition("__")[0], str(OPEN)
 def service(tmp_path: Path) -> Iterator[Service]:
     """The store of a shop with an unanswered change, its last month still to be closed, and Dagster running on it."""
     settings = prepare(tmp_path / "shop")
-    with running(tmp_path / "shop" / ".dagster", **settings) as started:
+    with running(tmp_path / "shop", **settings) as started:
         yield started
 
 
@@ -61,7 +61,7 @@ def see_a_green_month_with_plots(service: Service, page: Page, run: dict[str, An
 
 
 def see_the_drift(service: Service, page: Page) -> None:
-    page.goto(f"{service.url}/assets/drift_report/{VIEW}?view=checks")
+    page.goto(f"{service.url}/assets/drift_report/{VIEW}_drift?view=checks")
     sync_api.expect(page.get_by_text("Failed", exact=True).first).to_be_visible()
     sync_api.expect(page.get_by_text(FEATURE).first).to_be_visible()
     page.goto(f"{service.url}/assets/audit?view=partitions&partition={MONTH}")

@@ -16,6 +16,7 @@ from featurestore.errors import DefinitionError
 from featurestore.spec import Count, Entity, EventSource, FeatureView
 from featurestore.spec.document import Definition
 from featurestore.spec.registry import Registry
+from featurestore_pipelines.assets.shared import definition_of, key_of
 from featurestore_pipelines.build import build_definitions
 from featurestore_pipelines.partitions import monthly_partitions, partitions_from_environment
 from featurestore_pipelines.resources import StoreResource, store_from_environment
@@ -26,7 +27,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def keys_of(stage: str, names: Iterable[str]) -> set[str]:
-    return {f"{stage}/{name}" for name in names}
+    return {key_of(stage, name).to_user_string() for name in names}
 
 
 @pytest.fixture
@@ -68,6 +69,13 @@ def test_each_source_view_service_and_calibration_has_its_assets(definitions):
     assert specs == wanted | keys_of("services", registry.services) | keys_of("calibration", registry.calibrations)
 
 
+def test_in_the_graph_which_shows_the_last_part_of_a_key_every_node_says_what_it_is(definitions):
+    keys = definitions.resolve_asset_graph().get_all_asset_keys()
+    shown = [key.path[-1] for key in keys]
+    assert len(set(shown)) == len(shown)
+    assert {"sku_demand_tiles", "sku_demand_ledger", "sku_demand", "sku_demand_drift"} < set(shown)
+
+
 def test_a_new_view_brings_its_assets_and_checks_along():
     entity, source = (
         Entity("till", key="till_id"),
@@ -81,9 +89,9 @@ def test_a_new_view_brings_its_assets_and_checks_along():
     assert {key.to_user_string() for key in graph.get_all_asset_keys()} == {
         "audit",
         "events/sales",
-        *(f"{stage}/till_sales" for stage in stages),
+        *(key_of(stage, "till_sales").to_user_string() for stage in stages),
     }
-    assert dg.AssetCheckKey(dg.AssetKey(["ledger", "till_sales"]), "continuity") in graph.asset_check_keys
+    assert dg.AssetCheckKey(dg.AssetKey(["ledger", "till_sales_ledger"]), "continuity") in graph.asset_check_keys
 
 
 def test_every_asset_says_what_it_is_whose_it_is_and_which_code_made_it(definitions):
@@ -99,7 +107,7 @@ def test_every_asset_says_what_it_is_whose_it_is_and_which_code_made_it(definiti
 def test_owners_and_descriptions_are_those_of_the_definitions():
     specs = specs_of(shop.OBJECTS)
     assert specs["services/demand_v1"].owners == ["team:demand"]
-    assert "one row per user_id and day" in specs["tiles/user_activity"].description
+    assert "one row per user_id and day" in specs["tiles/user_activity_tiles"].description
     assert "`recommendation_v1`" in specs["features/user_activity"].description
     assert "beta_binomial" in specs["calibration/return_prior"].description
 
@@ -107,7 +115,7 @@ def test_owners_and_descriptions_are_those_of_the_definitions():
 def test_a_services_upstream_shows_the_views_that_it_shares(definitions):
     graph = definitions.resolve_asset_graph()
     parents = {name: graph.get(dg.AssetKey(["services", name])).parent_keys for name in ("demand_v1", "routing_v1")}
-    shared = {key.path[-1] for key in parents["demand_v1"] & parents["routing_v1"]}
+    shared = {definition_of(key) for key in parents["demand_v1"] & parents["routing_v1"]}
     assert shared == {"sku_places", "region_service", "sku_returns"}
 
 
@@ -132,12 +140,13 @@ def test_a_changed_definition_changes_the_code_versions_of_what_is_made_from_it_
     )
     after = specs_of([more if each is demand else each for each in tiny_shop.OBJECTS])
     changed = {name for name in before if before[name].code_version != after[name].code_version}
-    assert changed == {"audit", *(f"{stage}/category_demand" for stage in ("tiles", "ledger", "features", "drift_report"))}
+    stages = ("tiles", "ledger", "features", "drift_report")
+    assert changed == {"audit", *(key_of(stage, "category_demand").to_user_string() for stage in stages)}
 
 
 def test_each_ledger_month_comes_after_the_one_before_it(definitions):
     graph = definitions.resolve_asset_graph()
-    ledger = dg.AssetKey(["ledger", "user_activity"])
+    ledger = dg.AssetKey(["ledger", "user_activity_ledger"])
     assert ledger in graph.get(ledger).parent_keys
     mapping = graph.get(ledger).partition_mappings[ledger]
     assert isinstance(mapping, dg.TimeWindowPartitionMapping)

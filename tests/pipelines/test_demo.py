@@ -9,7 +9,7 @@ from featurestore.client import FeatureStore
 from featurestore.errors import StoreError, UnknownNameError
 from featurestore.synth import Shop
 from featurestore.timeline import Month
-from featurestore_pipelines.demo import DemoResult, run_demo
+from featurestore_pipelines.demo import DemoResult, StageEnd, run_demo
 from featurestore_pipelines.demo.run import STAGES
 from tests.pipelines.operation import Operation
 
@@ -19,6 +19,7 @@ EVENTS, SPINE_ROWS, REPORTS = 300_000, 20_000, 2
 def test_a_decade_goes_from_its_landing_to_a_decision_about_a_calibration(tmp_path: Path):
     """One test, since the decade must be run once however tests are spread over processes."""
     told: list[tuple[str, int, int]] = []
+    ended: list[StageEnd] = []
     result = run_demo(
         tmp_path / "shop",
         events=EVENTS,
@@ -26,11 +27,13 @@ def test_a_decade_goes_from_its_landing_to_a_decision_about_a_calibration(tmp_pa
         most_reports=REPORTS,
         chunk_years=10,
         progress=lambda *units: told.append(units),
+        on_end=ended.append,
     )
     check_the_data(result)
     check_the_drift(result)
     check_the_pictures(result)
     check_the_progress(told)
+    check_the_ends(ended, result)
     check_the_runs(result)
     with pytest.raises(StoreError, match="holds the demo"):
         run_demo(result.root, events=EVENTS, seed=8)
@@ -71,11 +74,27 @@ def check_the_progress(told: list[tuple[str, int, int]]) -> None:
         assert [done for done, _ in units] == sorted(done for done, _ in units), stage
 
 
+def check_the_ends(ended: list[StageEnd], result: DemoResult) -> None:
+    assert {*STAGES, "check_ledger"} <= {end.stage for end in ended}
+    assert (ended[0].stage, ended[0].months, ended[-1].months) == ("landing", "2016 to 2019", "2016 to 2025")
+    for stage in STAGES:
+        (whole,) = [each.elapsed_s for each in result.stages if each.stage == stage]
+        assert sum(end.elapsed_s for end in ended if end.stage == stage) == pytest.approx(whole)
+    assert sum(end.rows or 0 for end in ended if end.stage == "events") == pytest.approx(result.events, rel=0.01)  # late ones
+
+
 def check_the_runs(result: DemoResult) -> None:
     """What the user interface shows."""
     with dg.DagsterInstance.from_config(result.environment["DAGSTER_HOME"]) as instance:
         assert all(run.is_success for run in instance.get_runs())
-        for name in ("events/events", "tiles/user_activity", "drift_report/sku_demand", "audit", "calibration/return_prior"):
+        names = (
+            "events/events",
+            "tiles/user_activity_tiles",
+            "drift_report/sku_demand_drift",
+            "audit",
+            "calibration/return_prior",
+        )
+        for name in names:
             assert len(instance.get_materialized_partitions(dg.AssetKey(name.split("/")))) == 120, name
 
 

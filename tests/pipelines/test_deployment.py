@@ -66,14 +66,8 @@ def test_one_code_server_serves_both_the_daemon_and_the_webserver():
     assert location["grpc_server"]["socket"] == {"env": "FEATURESTORE_CODE_SOCKET"}
 
 
-def test_the_ui_of_a_demo_has_the_same_launcher_and_pools():
-    (recipe,) = re.findall(
-        r"^ui: \$\(INSTALLED\).*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE
-    )
-    copied, prepared, started = (
-        recipe.index(each) for each in ("cp deploy/dagster.yaml", "-m featurestore_pipelines.prepare", "dagster dev")
-    )
-    assert copied < prepared < started
+def test_a_first_visit_sees_the_store_and_not_a_form_for_an_address():
+    assert yaml.safe_load((ROOT / "deploy" / "dagster.yaml").read_text(encoding="utf-8"))["nux"] == {"enabled": False}
 
 
 def test_the_environment_file_sets_what_the_page_explains():

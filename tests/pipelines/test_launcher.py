@@ -17,12 +17,13 @@ from dagster._core.launcher import WorkerStatus
 from dagster._core.utils import make_new_run_id
 
 from featurestore_pipelines.launcher import WatchfulRunLauncher, is_running
+from tests.pipelines.signals import usual_signals
 
 
 @pytest.fixture
 def process() -> Iterator[subprocess.Popen[bytes]]:
     command = "import time\ntry:\n    print(flush=True)\n    time.sleep(60)\nexcept KeyboardInterrupt:\n    raise SystemExit(7)"
-    started = subprocess.Popen([sys.executable, "-c", command], stdout=subprocess.PIPE)
+    started = subprocess.Popen([sys.executable, "-c", command], stdout=subprocess.PIPE, preexec_fn=usual_signals)
     assert started.stdout is not None
     started.stdout.readline()
     yield started

@@ -147,7 +147,7 @@ def test_a_refresh_whose_check_fails_publishes_nothing(peak):
 def test_a_peak_refresh_brings_all_that_its_services_read_and_nothing_else(peak):
     job = peak.definitions.resolve_job_def(PEAK_REFRESH)
     made = {key.to_user_string() for key in job.asset_layer.executable_asset_keys}
-    stages = {f"{stage}/{view}" for stage in ("tiles", "ledger") for view in VIEWS}
+    stages = {f"{stage}/{view}_{stage}" for stage in ("tiles", "ledger") for view in VIEWS}
     assert made == {"events/orders", "services/routing_v1", *stages}
 
 
@@ -219,5 +219,5 @@ def test_the_shop_has_a_schedule_of_peak_days_that_publishes_what_is_read_by_the
     job = definitions.resolve_job_def(PEAK_REFRESH)
     made = {key.to_user_string() for key in job.asset_layer.executable_asset_keys}
     read = {"region_hours", "warehouse_hours", "region_service", "region_cutoff", "sku_places", "sku_returns"}
-    stages = {f"{stage}/{view}" for stage in ("tiles", "ledger") for view in read}
+    stages = {f"{stage}/{view}_{stage}" for stage in ("tiles", "ledger") for view in read}
     assert made == {"events/events", *(f"services/{name}" for name in SERVICES), *stages}

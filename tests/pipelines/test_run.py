@@ -14,6 +14,7 @@ from featurestore.operations.panels import audited_view
 from featurestore.synth import Shop
 from featurestore.timeline import Month
 from featurestore_pipelines.assets.drift import describe_month
+from featurestore_pipelines.assets.shared import key_of
 from featurestore_pipelines.checks.ledgers import rows_match_tiles
 from featurestore_pipelines.inventory import Inventory
 from tests.pipelines.operation import FIRST, LAST, NO_PICTURES, Operation, metadata_of
@@ -21,7 +22,7 @@ from tests.pipelines.operation import FIRST, LAST, NO_PICTURES, Operation, metad
 VIEWS = ("category_demand", "sku_returns")
 ASSETS = (
     "events/events",
-    *(f"{stage}/{view}" for stage in ("tiles", "ledger", "features", "drift_report") for view in VIEWS),
+    *(key_of(stage, view).to_user_string() for stage in ("tiles", "ledger", "features", "drift_report") for view in VIEWS),
     "audit",
     "services/planning_v1",
     "calibration/return_prior",
@@ -30,7 +31,7 @@ ASSETS = (
 OF_EVENTS = {"schema", "freshness", "row_count", "uniqueness", "quarantine_share"}
 OF_LEDGERS = {"rows_match_tiles", "continuity", "verified"}
 WITHOUT_PICTURES = {"ops": {"drift_report": {"config": NO_PICTURES}}}
-BLOCKING = {"events/events": OF_EVENTS, **{f"ledger/{view}": OF_LEDGERS for view in VIEWS}}
+BLOCKING = {"events/events": OF_EVENTS, **{f"ledger/{view}_ledger": OF_LEDGERS for view in VIEWS}}
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +63,7 @@ def test_each_month_says_what_was_committed_of_it(operated):
         assert found["dagster/partition_row_count"] == sum(file.rows for file in files) == found["rows_added"]
         assert found["bytes"] == sum(file.size_bytes for file in files)
         assert found["rows_read"] == found["rows_added"] + found["duplicates"] + found["corrections"] + found["quarantined"]
-    tiles = metadata_of(result, "tiles/category_demand")
+    tiles = metadata_of(result, "tiles/category_demand_tiles")
     assert all(found["is_computed"] == 1 and found["dagster/partition_row_count"] > 0 for found in tiles.values())
 
 
@@ -132,15 +133,15 @@ def test_the_checks_hold_behind_a_run(operated):
     for asset, names in BLOCKING.items():
         assert set(outcomes[asset]) == names
         assert all(each.passed for each in outcomes[asset].values()), outcomes[asset]
-    joints = outcomes["ledger/category_demand"]["continuity"].metadata["joints"].value
+    joints = outcomes["ledger/category_demand_ledger"]["continuity"].metadata["joints"].value
     assert joints == 1
     warnings = ("drift_states", "forecasts_hold")
     for asset, name in (
-        *(("drift_report/sku_returns", name) for name in warnings),
+        *(("drift_report/sku_returns_drift", name) for name in warnings),
         ("calibration/return_prior", "calibration_error"),
     ):
         assert outcomes[asset][name].severity == dg.AssetCheckSeverity.WARN
-    (forecast,) = outcomes["drift_report/sku_returns"]["forecasts_hold"].metadata["forecasts"].records
+    (forecast,) = outcomes["drift_report/sku_returns_drift"]["forecasts_hold"].metadata["forecasts"].records
     assert forecast.data["feature"] == "sku_returns__return_probability"
 
 
@@ -156,7 +157,7 @@ def test_the_same_run_again_changes_nothing(small):
     before = {path: path.read_bytes() for path in (small.root / "lake").rglob("_delta_log/*.json")}
     again = small.run("2016-01", "2016-03")
     assert {path: path.read_bytes() for path in (small.root / "lake").rglob("_delta_log/*.json")} == before
-    assert all(found["is_computed"] == 0 for found in metadata_of(again, "tiles/sku_returns").values())
+    assert all(found["is_computed"] == 0 for found in metadata_of(again, "tiles/sku_returns_tiles").values())
     assert all(found["rows_added"] == 0 for found in metadata_of(again, "events/events").values())
 
 
@@ -192,7 +193,7 @@ def test_a_view_whose_events_are_all_there_is_computed_a_chunk_of_months_at_a_ti
 
 def test_a_run_of_one_view_leaves_the_others_alone(small):
     small.land("2016-01", "2016-01")
-    chosen = [dg.AssetKey(["tiles", "sku_returns"]), dg.AssetKey(["ledger", "sku_returns"])]
+    chosen = [key_of("tiles", "sku_returns"), key_of("ledger", "sku_returns")]
     small.run("2016-01", "2016-01", assets=["events"])
     result = small.run("2016-01", "2016-01", keys=chosen)
     assert {event.asset_key for event in result.get_asset_materialization_events()} == set(chosen)
@@ -205,7 +206,7 @@ def test_a_month_without_events_stops_the_run_before_anything_is_made_of_it(smal
     result = small.run("2016-01", "2016-02", raise_on_error=False)
     assert not result.success
     assert metadata_of(result, "events/events")["2016-02"]["rows_read"] == 0
-    assert not metadata_of(result, "tiles/sku_returns")
+    assert not metadata_of(result, "tiles/sku_returns_tiles")
     failed = [each.check_name for each in result.get_asset_check_evaluations() if not each.passed]
     assert failed == ["freshness"]
 
