@@ -31,7 +31,8 @@ def timed(call: Callable[[], Result]) -> tuple[Cost, Result]:
     """Make a call -> its cost and its result. The peak is the process's own, what it held before included."""
     gc.collect()
     forget_peak()
-    wall, cpu = time.perf_counter(), cpu_seconds()
+    wall = time.perf_counter()
+    cpu = cpu_seconds()
     result = call()
     return Cost(time.perf_counter() - wall, cpu_seconds() - cpu, peak_bytes()), result
 

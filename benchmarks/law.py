@@ -23,7 +23,8 @@ from featurestore.timeline import DAY_US, day_start_us
 SEED = 11
 EPOCH = date(1970, 1, 1)
 OFFSET_US = 8 * 3_600_000_000
-TYPES, SHARES = ("view", "cart", "buy", "return"), (0.6, 0.15, 0.2, 0.05)
+TYPES = ("view", "cart", "buy", "return")
+SHARES = (0.6, 0.15, 0.2, 0.05)
 _ODD = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -79,7 +80,8 @@ class Law:
 
     def months(self) -> Iterator[tuple[date, date]]:
         """List the months: first day, and the one behind the last."""
-        day, end = date.fromisoformat(self.first), date.fromisoformat(self.end)
+        day = date.fromisoformat(self.first)
+        end = date.fromisoformat(self.end)
         while day < end:
             after = min((day.replace(day=1) + timedelta(days=32)).replace(day=1), end)
             yield day, after

@@ -151,7 +151,8 @@ def draw_spine(store: str, entity: str, file: str, rows: int, span_us: list[int]
 
     from benchmarks.law import floor_days
 
-    key, random = f"{entity}_id", np.random.default_rng(seed)
+    key = f"{entity}_id"
+    random = np.random.default_rng(seed)
     known = known_keys(store, key)
     chosen = known if keys is None else random.choice(known, keys, replace=False)
     moments = random.integers(*span_us, rows)
@@ -192,7 +193,8 @@ def write_answer(store: str, spine: str, features: list[str], out: str) -> None:
 
 def ask_in_turn(store: str, spine: str, features: dict[str, list[str]], runs: int) -> dict[str, Any]:
     """Make training sets of several lists of features in turn -> name to median cost."""
-    opened, rows = fs.FeatureStore(store), read_spine(spine)
+    opened = fs.FeatureStore(store)
+    rows = read_spine(spine)
     calls = {
         name: (lambda wanted=wanted: opened.get_historical_features(rows, wanted).num_rows) for name, wanted in features.items()
     }

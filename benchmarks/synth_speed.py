@@ -20,7 +20,8 @@ def main(*, events: int, months: int) -> None:
     shop.month("2016-01")
     print(f"first month, users and SKUs included: {time.process_time() - started:.2f} CPU-s")
     wanted = shop.months[60 : 60 + months]
-    rows, started = 0, time.process_time()
+    rows = 0
+    started = time.process_time()
     for month in wanted:
         rows += shop.month(month).num_rows
     drawn_s = time.process_time() - started

@@ -69,7 +69,8 @@ def build_jobs(blueprint: Blueprint) -> list[UnresolvedAssetJobDefinition]:
 
 
 def _month_jobs(blueprint: Blueprint) -> list[UnresolvedAssetJobDefinition]:
-    everything, calibrations = dg.AssetSelection.all(), dg.AssetSelection.key_prefixes([CALIBRATION])
+    everything = dg.AssetSelection.all()
+    calibrations = dg.AssetSelection.key_prefixes([CALIBRATION])
     return [
         dg.define_asset_job(
             MONTH_CLOSE,
@@ -121,7 +122,9 @@ def hourly_views(blueprint: Blueprint) -> list[str]:
 
 def _hourly(blueprint: Blueprint, views: list[str]) -> dg.AssetSelection:
     """Select some views and the services that read them; with these, all that they read: half of it cannot be published."""
-    registry, services, needed = blueprint.registry, [], dict.fromkeys(views)
+    registry = blueprint.registry
+    services = []
+    needed = dict.fromkeys(views)
     for name, service in registry.services.items():
         read = [view.name for view in registry.views_of(registry.resolve(service))]
         if not set(views).isdisjoint(read):

@@ -46,7 +46,8 @@ class BulkEventLog(SqliteEventLogStorage):
         super().dispose()
 
     def _write_gathered(self) -> None:
-        waiting, self._gathered = self._gathered, []
+        waiting = self._gathered
+        self._gathered = []
         newest = {event.get_dagster_event().asset_key: place for place, event in enumerate(waiting)}
         others = [event for place, event in enumerate(waiting) if place not in newest.values()]
         last = [waiting[place] for place in sorted(newest.values())]

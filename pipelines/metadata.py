@@ -72,7 +72,8 @@ def in_short(reason: str) -> str:
 
 def picture_of(path: Path) -> dg.MarkdownMetadataValue:
     """Embed a PNG or an SVG, so that it is seen wherever the run is looked at."""
-    kind, content = PICTURES[path.suffix], base64.b64encode(path.read_bytes()).decode()
+    kind = PICTURES[path.suffix]
+    content = base64.b64encode(path.read_bytes()).decode()
     return dg.MetadataValue.md(f"![{path.stem}](data:{kind};base64,{content})")
 
 

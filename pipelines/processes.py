@@ -17,7 +17,7 @@ from types import FrameType
 
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Each asks for the end: Ctrl-C, ``kill``, the terminal that is closed."""
-DIE_MOST_S = 5.0
+MAX_DIE_S = 5.0
 """How long what is killed may take to be gone."""
 LOOK_EVERY_S = 0.1
 PR_SET_CHILD_SUBREAPER = 36
@@ -81,10 +81,12 @@ def end(services: Iterable[Service]) -> list[str]:
     Returns:
         Names of those of which something is left all the same: a process in the middle of a system call that does not return.
     """
-    left, killed, asked_s = [service for service in services if service.is_left], set[Service](), time.monotonic()
+    left = [service for service in services if service.is_left]
+    killed = set[Service]()
+    asked_s = time.monotonic()
     for service in left:
         service.send(signal.SIGTERM)
-    longest_s = max((service.patience_s for service in left), default=0.0) + DIE_MOST_S
+    longest_s = max((service.patience_s for service in left), default=0.0) + MAX_DIE_S
     while left and time.monotonic() < asked_s + longest_s:
         time.sleep(LOOK_EVERY_S)
         left = [service for service in left if service.is_left]

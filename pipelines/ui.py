@@ -37,8 +37,9 @@ from featurestore_pipelines.settings import (
 )
 
 HOST, PORT = "127.0.0.1", 3000
-CODE, SETTINGS = "definitions", Path("deploy/dagster.yaml")
-START_MOST_S = 180.0
+CODE = "definitions"
+SETTINGS = Path("deploy/dagster.yaml")
+MAX_START_S = 180.0
 PREPARATION, CODE_SERVER, DAEMON, WEBSERVER = "preparation", "code server", "daemon", "webserver"
 PATIENCE_S = {PREPARATION: 1.0, CODE_SERVER: 6.0, DAEMON: 3.0, WEBSERVER: 1.0}
 """How long each may take to end. With the code server end its runs, which the next user interface starts again, as after a
@@ -156,7 +157,8 @@ def commands(ui: Ui, folder: Path) -> dict[str, list[str]]:
         ui: What is shown.
         folder: Where the code server's socket is made; only we can read it.
     """
-    workspace, code = folder / "workspace.yaml", folder / "code.sock"
+    workspace = folder / "workspace.yaml"
+    code = folder / "code.sock"
     dagster = [sys.executable, "-m", "dagster"]
     served = ["--socket", str(code), "--module-name", ui.code, "--working-directory", str(Path.cwd()), "--log-level", "warning"]
     listening = ["--host", ui.host, "--port", str(ui.port), "--dagster-log-level", "warning"]
@@ -186,8 +188,8 @@ def _start(ui: Ui, folder: Path, services: list[Service], is_asked: Callable[[],
         service = Service(name, command, ui.environment, patience_s=PATIENCE_S[name])
         services.append(service)
         looks = (is_asked, lambda: _failed(services) is not None, _readiness(ui, folder, service))
-        if not wait_until(partial(_any, looks), most_s=START_MOST_S):
-            raise StoreError(f"The {name} was not ready within {START_MOST_S:.0f} s. What it has said stands above.")
+        if not wait_until(partial(_any, looks), most_s=MAX_START_S):
+            raise StoreError(f"The {name} was not ready within {MAX_START_S:.0f} s. What it has said stands above.")
         if is_asked() or _failed(services) is not None:
             return _failed(services)
     _say(f"Dagster UI: {ui.url}  (Ctrl-C ends it)")

@@ -279,7 +279,7 @@ def test_a_status_counts_what_is_there_and_names_what_is_missing(own) -> None:
     status = own.status()
     assert (status.timezone, status.sources[0].rows, status.sources[0].last_month) == ("Asia/Shanghai", 6, "2024-06")
     assert {view.name: view.missing_months for view in status.views} == {"user_activity": ("2024-06",), "skus": ("2024-06",)}
-    assert json.loads(json.dumps(status.to_json()))["sources"][0]["rows"] == 6
+    assert json.loads(json.dumps(status.document()))["sources"][0]["rows"] == 6
 
 
 def test_a_store_keeps_its_time_zone_and_its_directory_to_itself(store, tmp_path) -> None:

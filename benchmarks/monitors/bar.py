@@ -12,7 +12,7 @@ from benchmarks.monitors.tally import Tally
 from benchmarks.monitors.worlds import HARD
 
 MONITOR = "ours, recalibrated"
-LEAST_FALSE = {HARD.name: 0.01, "one-off months 2 %": 0.02}
+MIN_FALSE = {HARD.name: 0.01, "one-off months 2 %": 0.02}
 STRESS_FALSE = 0.03
 BIG = [f"step {size:g}" for size in BIG_STEPS] + ["first step", "second step"]
 
@@ -34,8 +34,9 @@ def share_within(delays: Sequence[int | None], months: int) -> float:
 
 
 def _of_world(world: str, tally: Tally) -> Iterator[Row]:
-    years, is_hard = tally.feature_years, world == HARD.name
-    bound = LEAST_FALSE.get(world, STRESS_FALSE)
+    years = tally.feature_years
+    is_hard = world == HARD.name
+    bound = MIN_FALSE.get(world, STRESS_FALSE)
     note = f"{tally.false_episodes} in {years:.0f} feature-years"
     yield Row(f"{world}: false episodes a feature-year", tally.false_episodes / years, at_most=bound, note=note)
     if is_hard:
@@ -60,7 +61,8 @@ def _found(what: str, delays: Sequence[int | None], months: int, least: float) -
 
 def _festivals(world: str, tally: Tally) -> Row:
     """Compare the rates of false episodes in festival months and in others."""
-    what, ordinary = f"{world}: festival months / others, false episodes", tally.false_episodes - tally.festival_episodes
+    what = f"{world}: festival months / others, false episodes"
+    ordinary = tally.false_episodes - tally.festival_episodes
     note = f"{tally.festival_episodes} and {ordinary}"
     if not ordinary:
         return Row(what, 0.0 if not tally.festival_episodes else None, at_most=1.5, note=note)

@@ -84,7 +84,8 @@ def draw_features(world: World, count: int, seed: int) -> list[Feature]:
 
 def draw_feature(rng: np.random.Generator, world: World, i: int) -> Feature:
     """Draw a feature; two of five have a change."""
-    is_category, is_lognormal = bool(rng.random() < 0.3), bool(rng.random() < 0.5)
+    is_category = bool(rng.random() < 0.3)
+    is_lognormal = bool(rng.random() < 0.5)
     changes = _plant(rng, world.planted, is_category=is_category) if rng.random() < 0.4 else ()
     sizes = {kind: _course(changes, kind) for kind in SIZES}
     months = np.arange(len(MONTHS))
@@ -135,7 +136,8 @@ def _plant(rng: np.random.Generator, planted: str, *, is_category: bool) -> tupl
     kinds = (CATEGORICAL if is_category else NUMERIC)[planted]
     if not kinds:
         return ()
-    kind, onset = str(rng.choice(kinds)), int(rng.integers(FIRST_ONSET, LAST_ONSET))
+    kind = str(rng.choice(kinds))
+    onset = int(rng.integers(FIRST_ONSET, LAST_ONSET))
     if planted == "two":
         sizes = BIG_STEPS if kind == "step" else SIZES["mix"][1:]
         second = onset + int(rng.integers(12, 24))

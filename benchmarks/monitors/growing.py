@@ -43,7 +43,8 @@ def score_growing(users: int, seed: int) -> list[dict[str, Any]]:
         store.materialize()
         scored = store.audit(MONTHS).table
         raw = fs.monitor_drift(raw_levels(store), policy=POLICY)
-    levels, inflows = of_table(raw), of_table(scored)
+    levels = of_table(raw)
+    inflows = of_table(scored)
     months = len(MONTHS) - FIRST_SCORED
     return [
         {"feature": name, "months": months, "raw": _counts(levels[name]), "scored": _counts(inflows[name])}

@@ -67,21 +67,25 @@ def score(world: str, monitor: str, *, features: int, rows: int, seeds: Iterable
         seeds: Of the features and their rows.
         data: Folder of the peers' environments.
     """
-    total, cpu_s, peak = Tally(), 0.0, 0
+    total = Tally()
+    cpu_s = 0.0
+    peak = 0
     for seed in seeds:
         asked = {"world": world, "monitor": monitor, "features": features, "rows": rows, "seed": seed, "data": str(data)}
         found = isolated(run, **asked)
         if found["reason"]:
             return Score(None, reason=found["reason"])
         total.merge(Tally(**found["tally"]))
-        cpu_s, peak = cpu_s + found["cpu_s"], max(peak, found["peak_bytes"])
+        cpu_s = cpu_s + found["cpu_s"]
+        peak = max(peak, found["peak_bytes"])
     return Score(total, cpu_s, peak)
 
 
 def run(world: str, monitor: str, features: int, rows: int, seed: int, data: str) -> dict[str, Any]:
     """Run a monitor once -> the fields of a ``Score``."""
     of = WORLDS[world]
-    drawn, total = draw_features(of, features, seed), Tally()
+    drawn = draw_features(of, features, seed)
+    total = Tally()
     months = Drawing(snapshots(of, drawn, rows, seed))
     if monitor == NANNYML:
         try:

@@ -20,7 +20,9 @@ from featurestore.drift.sketches.edges import EdgeSet
 def measure_speed(features: int, rows: int, seed: int) -> dict[str, Any]:
     """Sketch and judge numeric features of hard data -> CPU seconds, peak bytes, months by state."""
     drawn = [replace(feature, is_category=False) for feature in draw_features(HARD, features, seed)]
-    sketches, edges, sketching = [], EdgeSet(()), 0.0
+    sketches = []
+    edges = EdgeSet(())
+    sketching = 0.0
     for day, table in snapshots(HARD, drawn, rows, seed):
         before = time.process_time()
         sketched, edges = sketch_month(table, edges)

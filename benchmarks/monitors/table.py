@@ -53,7 +53,8 @@ def _quiet(entry: Mapping[str, Any]) -> tuple[str, ...]:
     if entry["tally"] is None:
         return entry["world"], entry["monitor"], "-", entry["reason"], *["-"] * (len(QUIET) - 4)
     tally = Tally(**entry["tally"])
-    years, festival = max(tally.feature_years, 1e-9), max(tally.festival_years, 1e-9)
+    years = max(tally.feature_years, 1e-9)
+    festival = max(tally.festival_years, 1e-9)
     steps = [delay for name in BIG for delay in tally.delays.get(name, ())]
     return (
         entry["world"],

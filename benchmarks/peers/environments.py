@@ -30,8 +30,10 @@ def python_of(name: str, *, folder: Path) -> Path:
     """
     requirements = REQUIREMENTS / f"{name}.txt"
     text = requirements.read_text(encoding="utf-8")
-    environment, digest = folder / name, sha256(text.encode()).hexdigest()
-    python, mark = environment / "bin" / "python", environment / "installed"
+    environment = folder / name
+    digest = sha256(text.encode()).hexdigest()
+    python = environment / "bin" / "python"
+    mark = environment / "installed"
     if mark.exists() and mark.read_text(encoding="utf-8") == digest:
         return python
     shutil.rmtree(environment, ignore_errors=True)

@@ -15,14 +15,15 @@ from featurestore.spec.aggregations import KINDS
 from featurestore.spec.aggregations.aggregation import Aggregation
 
 WINDOWS = ("90d", "1y", "10y")
-MOST_EVENTS = 5_000_000
+MAX_EVENTS = 5_000_000
 BASE = "Sum"
-COLUMN, COLUMNS = "amount_cents", {"Distinct": "sku_id"}
+COLUMN = "amount_cents"
+COLUMNS = {"Distinct": "sku_id"}
 
 
 def measure(bench: Bench) -> Findings:
     """Materialize a view per kind from nothing, of users by day over three windows, and read it."""
-    events = min(bench.size.events, MOST_EVENTS)
+    events = min(bench.size.events, MAX_EVENTS)
     shop = shop_store(bench.data, events)
     spine = spine_of(shop, "user", bench.size.few_rows)
     with scratch(shop, without=DERIVED) as bare:
@@ -30,7 +31,8 @@ def measure(bench: Bench) -> Findings:
     rows = []
     for kind in sorted(found, key=lambda name: (name != BASE, name)):
         for step in ("build", "read"):
-            cost, base = found[kind][step], found[BASE][step]
+            cost = found[kind][step]
+            base = found[BASE][step]
             rows.append(
                 Row(
                     f"{kind} / {BASE}, {step}, {events:,} events",
@@ -46,7 +48,8 @@ def compare(root: str, spine: str, runs: int) -> dict[str, Any]:
     """Build and read a view of each kind -> kind to costs; a first view of Sum loads the libraries."""
     from featurestore.shop import events as source
 
-    store, rows = fs.FeatureStore(root), read_spine(spine)
+    store = fs.FeatureStore(root)
+    rows = read_spine(spine)
     for name in [*store.registry.services, *store.registry.views]:
         store.remove(name)
     views = {

@@ -26,7 +26,8 @@ def measure(bench: Bench) -> Findings:
         store = shop_store(bench.data, bench.size.events)
         spine = spine_of(store, entity, bench.size.spine_rows)
         cost = isolated(compare, store=store, spine=spine, features=references(entity), runs=bench.runs)
-        known, latest = cost["as_known"], cost["latest"]
+        known = cost["as_known"]
+        latest = cost["latest"]
         note = f"{seconds(known)} / {seconds(latest)}"
         rows.append(Row(what, known["cpu_s"] / latest["cpu_s"], wall=known["wall_s"] / latest["wall_s"], note=note))
     return Findings(tuple(rows))
@@ -34,7 +35,8 @@ def measure(bench: Bench) -> Findings:
 
 def compare(store: str, spine: str, features: list[str], runs: int) -> dict[str, Any]:
     """Ask both in turn."""
-    opened, rows = fs.FeatureStore(store), read_spine(spine)
+    opened = fs.FeatureStore(store)
+    rows = read_spine(spine)
     calls = {
         name: partial(opened.get_historical_features, rows, features, as_known=is_known)
         for name, is_known in (("as_known", True), ("latest", False))

@@ -9,7 +9,7 @@ from benchmarks.questions import references
 from benchmarks.sections.memory import AT_MOST_GIB, held, run_verb
 from benchmarks.stores import ask_in_turn, law_store, spine_of
 
-MANY, MOST_EVENTS = 1_000_000, 10_000_000
+MANY, MAX_EVENTS = 1_000_000, 10_000_000
 
 
 def measure(bench: Bench) -> Findings:
@@ -17,8 +17,9 @@ def measure(bench: Bench) -> Findings:
     many = min(MANY, bench.size.events)
     found = {}
     for users in (many, many // 10):
-        law = Law(min(bench.size.events, MOST_EVENTS), users, bench.size.skus, has_roll_call=True)
-        store, features = law_store(bench.data, law, kind="user"), references("user")
+        law = Law(min(bench.size.events, MAX_EVENTS), users, bench.size.skus, has_roll_call=True)
+        store = law_store(bench.data, law, kind="user")
+        features = references("user")
         spine = spine_of(store, "user", bench.size.few_rows)
         batch = isolated(run_verb, root=store, verb="batch", given={"spine": "", "features": features}, is_warm=True)
         read = isolated(ask_in_turn, store=store, spine=spine, features={"ours": features}, runs=bench.runs)["ours"]

@@ -36,7 +36,8 @@ def measure(bench: Bench) -> Findings:
     count = 50_000 if bench.size.is_full else bench.size.events // 50
     # In UTC, eight hours behind the shop: up to the morning of the last day that has rows.
     span = tuple(datetime(day.year, day.month, day.day, tzinfo=timezone.utc) for day in (FIRST, end - timedelta(days=1)))
-    spine, features = spine_of(store, "sku", count, span), references("sku", WINDOWS)
+    spine = spine_of(store, "sku", count, span)
+    features = references("sku", WINDOWS)
     rows = store / "feast-rows.parquet"
     if not rows.exists():
         isolated(write_rows, store=store, file=rows, features=features, keys=keys)

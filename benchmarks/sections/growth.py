@@ -14,10 +14,12 @@ PARTS = (100, 10, 1)
 
 def measure(bench: Bench) -> Findings:
     """Ask shops of a hundredth, a tenth and all of the events; users and SKUs grow with them."""
-    rows, series = [], dict[str, list[tuple[float, float]]]()
+    rows = []
+    series = dict[str, list[tuple[float, float]]]()
     sizes = [max(bench.size.events // part, 1_000) for part in PARTS]
     for entity in ENTITIES:
-        found, verdicts = {}, set[str]()
+        found = {}
+        verdicts = set[str]()
         for events in sizes:
             store = shop_store(bench.data, events)
             spine = spine_of(store, entity, bench.size.few_rows)
@@ -29,7 +31,8 @@ def measure(bench: Bench) -> Findings:
                 verdicts.add(theirs.verdict)
                 if theirs.cost is not None:
                     series.setdefault(f"range join, {PLURALS[entity]}", []).append((events, theirs.cost["cpu_s"]))
-        first, last = found[sizes[0]], found[sizes[-1]]
+        first = found[sizes[0]]
+        last = found[sizes[-1]]
         rows.append(
             Row(
                 f"{sizes[-1]:,} events / {sizes[0]:,}, {PLURALS[entity]}, {bench.size.few_rows:,} rows x 40 features",

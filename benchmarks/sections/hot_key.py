@@ -17,13 +17,14 @@ from benchmarks.law import Law
 from benchmarks.questions import references
 from benchmarks.stores import DERIVED, ask_in_turn, law_store, scratch, spine_of
 
-HOT_SHARE, MOST_EVENTS = 0.05, 10_000_000
+HOT_SHARE, MAX_EVENTS = 0.05, 10_000_000
 GRAINS = ("day", "event")
 
 
 def measure(bench: Bench) -> Findings:
     """Materialize and read both, by day and by event; half of the spine's rows ask about the hot SKU."""
-    events, found = min(bench.size.events, MOST_EVENTS), {}
+    events = min(bench.size.events, MAX_EVENTS)
+    found = {}
     spine: Path | None = None
     for share in (0.0, HOT_SHARE):
         store = law_store(bench.data, Law(events, bench.size.users, bench.size.skus, hot_share=share), kind="sku_grains")

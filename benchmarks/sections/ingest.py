@@ -25,7 +25,8 @@ def measure(bench: Bench) -> Findings:
     rows = []
     for scope, is_random, at_most in CASES:
         law = Law(bench.size.events, bench.size.users, bench.size.skus, has_random_ids=is_random)
-        store, month = law_store(bench.data, law, kind="events"), store_month(bench, law)
+        store = law_store(bench.data, law, kind="events")
+        month = store_month(bench, law)
         with ExitStack() as stack:
             copies = [stack.enter_context(scratch(store)) for _ in range(RUNS + 1)]
             cost = isolated(compare, copies=[str(copy) for copy in copies], month=month, scope=scope)
@@ -66,7 +67,8 @@ def compare(copies: list[str], month: str, scope: str) -> dict[str, Any]:
     stores = [fs.FeatureStore(copy) for copy in copies]
     for store in stores:
         store.apply([law_source(scope)])
-    target, waiting = Path(copies[0]) / "copy.parquet", iter(stores)
+    target = Path(copies[0]) / "copy.parquet"
+    waiting = iter(stores)
     sql = (
         f"COPY (FROM read_parquet('{month}') ORDER BY event_time, event_id) TO '{target}' "
         "(FORMAT parquet, COMPRESSION zstd, PARQUET_VERSION v2)"

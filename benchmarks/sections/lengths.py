@@ -12,7 +12,9 @@ from benchmarks.stores import ask_in_turn, shop_store, spine_of
 
 def measure(bench: Bench) -> Findings:
     """Ask for five features of one window each, for five lengths."""
-    store, rows, series = shop_store(bench.data, bench.size.events), [], {}
+    store = shop_store(bench.data, bench.size.events)
+    rows = []
+    series = {}
     for entity in ENTITIES:
         spine = spine_of(store, entity, bench.size.few_rows)
         features = {window: references(entity, [window]) for window in LENGTHS}

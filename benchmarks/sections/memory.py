@@ -17,15 +17,16 @@ from benchmarks.stores import DERIVED, VIEWS, read_spine, scratch, shop_store, s
 from featurestore.synth import TIMEZONE
 
 AT_MOST_GIB = 4.0
-MOST_ROWS = 10_000_000
+MAX_ROWS = 10_000_000
 LAST_DAY = "2025-12-31"
 
 
 def measure(bench: Bench) -> Findings:
     """Run every verb on the shop's store; what changes a store runs on a copy."""
-    shop, size = shop_store(bench.data, bench.size.events), bench.size
+    shop = shop_store(bench.data, bench.size.events)
+    size = bench.size
     spine = spine_of(shop, "user", size.spine_rows)
-    law = Law(min(size.events, MOST_ROWS), size.users, size.skus)
+    law = Law(min(size.events, MAX_ROWS), size.users, size.skus)
     files = [str(file) for file in law.write(bench.data / "events" / law.name)]
     found: dict[str, dict[str, Any]] = {}
     with scratch(shop, without=("lake", "hot", "registry.json", "built")) as empty:

@@ -20,7 +20,8 @@ def measure(bench: Bench) -> Findings:
     """Ask all peers about users, with as many rows as the other sections, and about SKUs, with fewer."""
     if not bench.has_peers:
         return Findings(())
-    store, rows = shop_store(bench.data, bench.size.events), []
+    store = shop_store(bench.data, bench.size.events)
+    rows = []
     for entity in ENTITIES:
         count = bench.size.spine_rows if entity == "user" else bench.size.few_rows
         spine = spine_of(store, entity, count)

@@ -59,7 +59,8 @@ def refreshed(bench: Bench, years: int) -> dict[str, Any]:
 
 def refresh(root: str, law: dict[str, Any], first: str, days: int) -> dict[str, dict[str, Any]]:
     """Refresh day after day; the first does not count."""
-    store, drawn = fs.FeatureStore(root), Law(**law)
+    store = fs.FeatureStore(root)
+    drawn = Law(**law)
     costs: dict[str, dict[str, list[Cost]]] = {length: {verb: [] for verb in VERBS} for length in ("long", "short")}
     for number in range(days):
         day = date.fromisoformat(first) + timedelta(days=number)

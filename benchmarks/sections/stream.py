@@ -26,7 +26,8 @@ def measure(bench: Bench) -> Findings:
         spine = spine_of(shop, "user", rows)
         with scratch(shop) as store:
             found[rows] = isolated(write, root=store, spine=spine, features=references("user"), out=store / "training.parquet")
-    most, fewer = found[many], found[many // 10]
+    most = found[many]
+    fewer = found[many // 10]
     what = f"peak memory: write_historical_features, {many:,} rows x 40 features"
     note = f"{plain(most['wall_s'])} s, {plain(many / most['wall_s'])} rows a second"
     return Findings(
@@ -43,7 +44,8 @@ def write(root: str, spine: str, features: list[str], out: str) -> dict[str, Any
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    file, store = pq.ParquetFile(spine), fs.FeatureStore(root)
+    file = pq.ParquetFile(spine)
+    store = fs.FeatureStore(root)
     key_and_as_of = [name for name in file.schema_arrow.names if name not in ("row", "floor_day")]
     schema = pa.schema([file.schema_arrow.field(name) for name in key_and_as_of])
     reader = pa.RecordBatchReader.from_batches(schema, file.iter_batches(columns=key_and_as_of))

@@ -13,7 +13,8 @@ RUNS = 2
 
 def measure(bench: Bench) -> Findings:
     """Compare CPU seconds per feature; and say how much memory it holds."""
-    store, rows = shop_store(bench.data, bench.size.events), min(bench.size.spine_rows, 100_000)
+    store = shop_store(bench.data, bench.size.events)
+    rows = min(bench.size.spine_rows, 100_000)
     spine = spine_of(store, "user", rows)
     features = {"wide": references("user", WIDE), "narrow": references("user", LONG)}
     cost = isolated(ask_in_turn, store=store, spine=spine, features=features, runs=RUNS)

@@ -12,7 +12,8 @@ SPANS = {"spread over the decade": SPREAD, "last quarter": LAST_QUARTER}
 
 def measure(bench: Bench) -> Findings:
     """Ask both in turn, for users and SKUs, for spines spread over the decade and of its last quarter."""
-    store, rows = shop_store(bench.data, bench.size.events), []
+    store = shop_store(bench.data, bench.size.events)
+    rows = []
     for entity in ENTITIES:
         features = {"long": references(entity, LONG), "short": references(entity, SHORT)}
         for name, span in SPANS.items():

@@ -15,7 +15,8 @@ from benchmarks.totals import totals_of
 
 def measure(bench: Bench) -> Findings:
     """Compare them for users and for SKUs."""
-    store, rows = shop_store(bench.data, bench.size.events), []
+    store = shop_store(bench.data, bench.size.events)
+    rows = []
     for entity in ENTITIES:
         count = bench.size.yardstick_rows
         spine = spine_of(store, entity, count)

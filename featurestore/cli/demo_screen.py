@@ -91,7 +91,8 @@ def probability_line(error: ProbabilityError) -> str:
 
 def next_commands(result: DemoResult) -> list[str]:
     """List what to try next on the demo's store."""
-    root, usual = near(result.root), f"data/{result.data}"
+    root = near(result.root)
+    usual = f"data/{result.data}"
     data = "" if result.data == "shop" else f" DATA={result.data}"
     place = "" if root == usual else f" ROOT={root}"
     option = "" if root == str(DEFAULT_ROOT) else f" --root {root}"

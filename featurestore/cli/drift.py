@@ -97,7 +97,7 @@ def recalibrate(
         _last_audit(store)
     decisions = store.recalibrate(name, month=month)
     if as_json:
-        screen.show_json([decision.to_json() for decision in decisions])
+        screen.show_json([decision.document() for decision in decisions])
     elif not decisions:
         screen.say("no drift calls for a recalibration now")
         for waiting, found in store.outlooks(month=month).items():

@@ -79,7 +79,8 @@ class KeyDictionary:
     def _levels(self) -> tuple[list[_Ranks], list[_Ranks], np.ndarray]:
         """Ranks of each part, of each packed pair, and the code of each final rank."""
         parts = [_Ranks(column) for column in self.columns]
-        rank, pairs = parts[0].of(self.columns[0]), []
+        rank = parts[0].of(self.columns[0])
+        pairs = []
         for part, column in zip(parts[1:], self.columns[1:], strict=True):
             packed = rank * part.count + part.of(column)
             pairs.append(_Ranks(pa.array(packed)))

@@ -37,7 +37,8 @@ class Wide:
     @classmethod
     def of(cls, limbs: Sequence[np.ndarray]) -> Wide:
         """Add up limbs, the lowest first."""
-        digits, carry = [], np.zeros(len(limbs[0]), np.int64)
+        digits = []
+        carry = np.zeros(len(limbs[0]), np.int64)
         for limb in limbs:
             # The low 32 bits and the rest are carried apart: limb + carry could leave 64 bits.
             low = (limb & _SIGNED_MASK) + (carry & _SIGNED_MASK)
@@ -94,7 +95,8 @@ def _negated(digits: Sequence[np.ndarray], where: np.ndarray) -> Sequence[np.nda
 
 def _carried(columns: Sequence[np.ndarray]) -> list[np.ndarray]:
     """Carry what is beyond 32 bits on to the next column; what leaves the last one is dropped."""
-    digits, carry = [], np.zeros(len(columns[0]), np.uint64)
+    digits = []
+    carry = np.zeros(len(columns[0]), np.uint64)
     for column in columns:
         total = column + carry
         digits.append(total & _MASK)

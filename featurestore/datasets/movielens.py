@@ -22,7 +22,8 @@ from featurestore.timeline import Month, months_between
 
 NAME = "movielens"
 TIMEZONE = "UTC"
-FIRST_MONTH, LAST_MONTH = Month(1995, 1), Month(2016, 10)
+FIRST_MONTH = Month(1995, 1)
+LAST_MONTH = Month(2016, 10)
 
 _FILMS_AT_MOST = 1_000_000
 _NO_GENRE = "(no genres listed)"

@@ -91,10 +91,14 @@ def take_snapshots(
     Returns:
         Rows written.
     """
-    table, added, removed, rows = Table.open(audited.snapshots), [], [], 0
+    table = Table.open(audited.snapshots)
+    added = []
+    removed = []
+    rows = 0
     committed = by_partition(table, MONTH)
     for month in dict.fromkeys(months):
-        name, old = source.name(month), committed.get(str(month))
+        name = source.name(month)
+        old = committed.get(str(month))
         if old is None or old.path.stem != name:
             snapshot = source.snapshot(month)
             partition = {MONTH: str(month)}
@@ -123,7 +127,8 @@ def audit_views(
     """
     sketches = {view.view: _sketched(view, last, policy) for view in audited}
     years = sorted({year for own in sketches.values() for year in own})
-    names, chain = dict[str, str](), digest([FORMAT, asdict(policy)])
+    names = dict[str, str]()
+    chain = digest([FORMAT, asdict(policy)])
     for year in years:
         recalibrated = sorted((str(key), str(at)) for key, given in resets.items() for at in given if _is_in(at, year))
         faulty = sorted(
@@ -158,7 +163,8 @@ def _score(
 ) -> pa.Table:
     """Monitor the sketches of all views at once -> new rows of ``HISTORY_SCHEMA``, in order of view and time."""
     by_month: dict[Month, list[pa.Table]] = {}
-    view_of, taken = dict[str, str](), dict[str, set[date]]()
+    view_of = dict[str, str]()
+    taken = dict[str, set[date]]()
     for view, own in sketches.items():
         for month, sketch in (item for _, months in own.values() for item in months.items()):
             by_month.setdefault(month, []).append(sketch)
@@ -182,9 +188,12 @@ def _score(
 def _sketched(audited: AuditedView, last: Month, policy: DriftPolicy) -> _Sketched:
     """Sketch the snapshots in order of time: year to name and months. A month's edges and places start from those before it."""
     snapshots = {Month.parse(month): file for month, file in by_partition(Table.open(audited.snapshots), MONTH).items()}
-    committed, edges, places = by_partition(Table.open(audited.sketches), YEAR), NO_EDGES, Places()
+    committed = by_partition(Table.open(audited.sketches), YEAR)
+    edges = NO_EDGES
+    places = Places()
     own = replace(policy, segments=tuple(name for name, _ in audited.segments))
-    found, new = dict[str, tuple[str, dict[Month, pa.Table]]](), dict[str, tuple[str, pa.Table]]()
+    found = dict[str, tuple[str, dict[Month, pa.Table]]]()
+    new = dict[str, tuple[str, pa.Table]]()
     for year, group in groupby(sorted(month for month in snapshots if month <= last), key=lambda month: str(month.year)):
         months = list(group)
         stems = [snapshots[month].path.stem for month in months]
@@ -206,12 +215,14 @@ def _sketched(audited: AuditedView, last: Month, policy: DriftPolicy) -> _Sketch
 def _sketch_year(
     audited: AuditedView, snapshots: Mapping[Month, CommittedFile], edges: EdgeSet, places: Places, policy: DriftPolicy
 ) -> pa.Table:
-    tables, segments = [], dict(audited.segments)
+    tables = []
+    segments = dict(audited.segments)
     for month, file in snapshots.items():
         rows = read_parquet(file.path)
         if month.month == 1 or not places.values:
             places = places.filled(rows, segments, min_rows=SEGMENT_ROWS * policy.min_rows)
-        columns, rows = places.columns(rows, segments), rows.drop_columns(list(audited.keys))
+        columns = places.columns(rows, segments)
+        rows = rows.drop_columns(list(audited.keys))
         for name, column in columns.items():
             rows = rows.append_column(name, column)
         sketched, edges = sketch_month(rows, edges, month=month.first_day, policy=policy)

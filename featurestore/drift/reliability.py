@@ -34,7 +34,7 @@ LIMITS = (0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 
 BUCKETS = len(LIMITS) + 1
 EDGES = "reliability-1"
 OUTCOMES = b"outcomes"
-LEAST_SPREAD = 0.1
+MIN_SPREAD = 0.1
 """Least standard deviation of the forecasts' logits for which there is a slope."""
 _TALLIES = 4
 
@@ -111,7 +111,9 @@ class Reliability:
         p, x, n = (np.asarray(checked_column(rows, name).to_numpy(), float) for name in ("forecast", "successes", "trials"))
         with np.errstate(invalid="ignore"):
             is_usable = (p >= 0) & (p <= 1) & (n > 0)
-        p, x, n = p[is_usable], x[is_usable], n[is_usable]
+        p = p[is_usable]
+        x = x[is_usable]
+        n = n[is_usable]
         bucket = np.searchsorted(LIMITS, p, side="right")
         errors = x * np.square(1 - p) + (n - x) * np.square(p)
         tallies = (np.bincount(bucket, each, minlength=BUCKETS) for each in (n, n * p, x, errors))
@@ -171,7 +173,8 @@ def with_outcomes(snapshot: pa.Table, forecasts: Mapping[str, pa.Table]) -> pa.T
     """
     schema = snapshot.schema
     for column, rows in forecasts.items():
-        i, found = schema.get_field_index(column), Reliability.of(rows)
+        i = schema.get_field_index(column)
+        found = Reliability.of(rows)
         text = json.dumps({"forecasts": found.forecasts, "counts": found.counts.tolist()})
         schema = schema.set(i, schema.field(i).with_metadata({**(schema.field(i).metadata or {}), OUTCOMES: text.encode()}))
     return snapshot.cast(schema)
@@ -229,7 +232,8 @@ def level_and_slope(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndar
         Level [M], slope [M] (NaN where all forecasts are alike), and the sampling variance of both [M].
     """
     trials, expected, observed, _ = counts.reshape(len(counts), _TALLIES, BUCKETS).transpose(1, 0, 2)
-    inside, n = (expected + 0.5) / (trials + 1), trials.sum(axis=1)
+    inside = (expected + 0.5) / (trials + 1)
+    n = trials.sum(axis=1)
     variance = trials * inside * (1 - inside)
     spread = variance.sum(axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -242,7 +246,7 @@ def level_and_slope(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndar
         centred = logits - ((variance * logits).sum(axis=1) / spread)[:, None]
         width = np.sqrt((variance * np.square(centred)).sum(axis=1) / spread)
         slope = ((observed - expected) * centred).sum(axis=1) / width / np.sqrt(unit)
-        return angles[0] - angles[1], np.where(width > LEAST_SPREAD, slope, np.nan), spread / unit
+        return angles[0] - angles[1], np.where(width > MIN_SPREAD, slope, np.nan), spread / unit
 
 
 def _share(part: np.ndarray, whole: np.ndarray) -> float:

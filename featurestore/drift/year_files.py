@@ -28,7 +28,8 @@ def commit_years(path: Path, years: Mapping[str, tuple[str, pa.Table]], message:
         removes_others: Whether files of other years go.
     """
     table = Table.open(path)
-    committed, added = by_partition(table, YEAR), []
+    committed = by_partition(table, YEAR)
+    added = []
     removed = [file for year, file in committed.items() if removes_others and year not in years]
     for year, (name, rows) in years.items():
         old = committed.get(year)

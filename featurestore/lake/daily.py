@@ -58,7 +58,8 @@ def daily_counts(layout: Layout, source: EventSource, last: Month) -> pa.Table:
     committed = {file.partition[_MONTH]: file for file in table.files()}
     names = {m: digest([FORMAT, source.schema, sorted(file.path.stem for file in own)]) for m, own in by_month.items()}
     missing = [month for month in sorted(names) if month not in committed or committed[month].path.stem != names[month]]
-    added, removed = [], []
+    added = []
+    removed = []
     for low in range(0, len(missing), MONTHS_AT_ONCE):
         chunk = missing[low : low + MONTHS_AT_ONCE]
         counted = _count(
@@ -82,7 +83,8 @@ def _count(layout: Layout, source: EventSource, months: Sequence[Month], files: 
     days = list(range((months[0].first_day - epoch).days, (months[-1].next().first_day - epoch).days))
     columns = [column for column in source.types if column != source.event_time]
     numeric = [column for column in columns if source.types[column] in _NUMBERS and column != source.event_id]
-    at, known_at = quote(source.event_time), quote(source.ingested_at or source.event_time)
+    at = quote(source.event_time)
+    known_at = quote(source.ingested_at or source.event_time)
     kind = quote(source.values[0][0]) if source.values else "NULL::VARCHAR"
     parts = [f"count(*) AS rows, count(*) FILTER ({at} > {known_at}) AS early"]
     hour = f"least((epoch_us({at}) - start) // 3600000000, {HOURS - 1})"

@@ -55,7 +55,8 @@ def read_footer(path: Path) -> Footer:
             null_count[column] = sum(found.null_count for found in statistics)
         with_values = [found for found in statistics if not (found.has_null_count and found.num_values == 0)]
         if with_values and all(found.has_min_max for found in with_values):
-            low, high = min(found.min for found in with_values), max(found.max for found in with_values)
+            low = min(found.min for found in with_values)
+            high = max(found.max for found in with_values)
             if _is_comparable(low) and _is_comparable(high):
                 minimum[column], maximum[column] = _utc(low), _utc(high)
     return Footer(metadata.num_rows, schema, minimum, maximum, null_count)

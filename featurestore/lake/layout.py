@@ -185,7 +185,8 @@ def create_or_open(root: str | os.PathLike[str], *, timezone: str | None = None)
             f"The store {folder} was created with timezone={record.timezone!r} and cannot be opened with {timezone!r}: "
             "its months and days are cut in that zone. Open it without timezone=, or create another store."
         )
-    layout, refusal = Layout(folder, record.timezone), record.refuses_writing(path)
+    layout = Layout(folder, record.timezone)
+    refusal = record.refuses_writing(path)
     if refusal is None:
         STORAGE.open_for_writing(folder)
     else:

@@ -28,7 +28,8 @@ class Months:
         """Count instants (int64 microseconds UTC, any order) by business month; months without any are left out."""
         if not len(instants_us):
             return cls((), (), ())
-        first, last = Month.of(int(instants_us.min()), timezone), Month.of(int(instants_us.max()), timezone)
+        first = Month.of(int(instants_us.min()), timezone)
+        last = Month.of(int(instants_us.max()), timezone)
         months = months_between(first, last)
         intervals = [month.interval(timezone) for month in months]
         bounds = [interval.start_us for interval in intervals] + [intervals[-1].end_us]

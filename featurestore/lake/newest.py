@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 _Value = TypeVar("_Value")
-_MOST = 1024
+_MAX_KEPT = 1024
 _Trace = tuple[int, int, int]
 
 
@@ -28,7 +28,7 @@ class NewestVersions(Generic[_Value]):
         """Keep what was read of a version, if it is the newest."""
         trace = _trace(path, version)
         if trace is not None:
-            if len(self._kept) >= _MOST:
+            if len(self._kept) >= _MAX_KEPT:
                 self._kept.clear()
             self._kept[path] = version, trace, value
 

@@ -106,7 +106,8 @@ class StoreRecord:
             write_version: Least write version.
             settings: More of what store.json says; what it says already stays.
         """
-        read, write = max(self.read_version, read_version), max(self.write_version, write_version)
+        read = max(self.read_version, read_version)
+        write = max(self.write_version, write_version)
         since = {"read_since": RELEASES.get(read, self.read_since), "write_since": RELEASES.get(write, self.write_since)}
         others = tuple({**(settings or {}), **dict(self.others)}.items())
         return replace(self, read_version=read, write_version=write, has_versions=True, others=others, **since)

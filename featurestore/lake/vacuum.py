@@ -70,7 +70,8 @@ def shorten_log(path: Path, *, retention_hours: int, keep_versions: Iterable[int
     from deltalake import DeltaTable
 
     log = path / "_delta_log"
-    commits, checkpoints = _versions(log, ".json"), _versions(log, ".checkpoint.parquet")
+    commits = _versions(log, ".json")
+    checkpoints = _versions(log, ".checkpoint.parquet")
     if not commits:
         return 0
     newest = max(commits)

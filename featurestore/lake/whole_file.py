@@ -34,7 +34,7 @@ from featurestore.errors import CommitConflictError, StoreError
 
 ABANDONED_S = 24 * 3600
 """A temporary file that nobody has written to for so long belongs to a writer that was killed."""
-_MOST_LETTERS = 40
+_MAX_LETTERS = 40
 _DISCARDED = ".discarded"
 _OURS = re.compile(r"\.[0-9a-f]{32}(\.tmp|\.discarded)$")
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -221,7 +221,7 @@ def translating(path: Path, done: str) -> Iterator[None]:
 def _appearing(path: Path) -> Iterator[Path]:
     """Give an empty file beside a path, for the block to rename or link; it is removed if it is still there."""
     check_replaceable(path)
-    aside = path.with_name(f".{path.name[:_MOST_LETTERS]}.{uuid.uuid4().hex}.tmp")
+    aside = path.with_name(f".{path.name[:_MAX_LETTERS]}.{uuid.uuid4().hex}.tmp")
     try:
         with translating(path, "written"):
             make_folder(path.parent)

@@ -105,7 +105,8 @@ def acknowledge_drift(
     layout: Layout, registry: Registry, feature: str, *, month: Month | None, segment: str | None, note: str
 ) -> Acknowledgement:
     """Accept a real change; see ``FeatureStore.acknowledge``."""
-    history, column = drift_history(layout, registry), column_of(registry, feature)
+    history = drift_history(layout, registry)
+    column = column_of(registry, feature)
     return acknowledge(layout.acknowledged, history, column, month=month, segment=segment, note=note)
 
 

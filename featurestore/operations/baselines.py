@@ -41,7 +41,8 @@ def resets(layout: Layout, registry: Registry) -> dict[str | tuple[str, str | No
 
 def _first_known(view: FeatureView, since_us: int, timezone: str) -> Month:
     """Return the first month in which outcomes of forecasts since an instant become known."""
-    clock, month = Clock(view.grain, timezone), Month.of(since_us, timezone)
+    clock = Clock(view.grain, timezone)
+    month = Month.of(since_us, timezone)
     while forecast_at_us(view, clock, month) < since_us:
         month = month.next()
     return month

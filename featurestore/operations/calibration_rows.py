@@ -31,7 +31,8 @@ def calibration_rows(layout: Layout, registry: Registry, calibration: Calibratio
         raise CalibrationError(
             f"The inputs of calibration {calibration.name!r} come from {', '.join(calibration.views)}; they must share one view."
         )
-    chosen, features = fitter(calibration.fit), [query.view.feature(each.partition(":")[2]) for each in references]
+    chosen = fitter(calibration.fit)
+    features = [query.view.feature(each.partition(":")[2]) for each in references]
     names = chosen.input_names(calibration.name, tuple(feature.name for feature in features[: len(calibration.inputs)]))
     inputs = list(zip(names, features, strict=False))
     monthly = MonthlyInputs(
@@ -52,7 +53,8 @@ def calibration_rows(layout: Layout, registry: Registry, calibration: Calibratio
         check_fresh(query.state, query.reader, as_of_us=month.interval(zone).end_us)
         return monthly.rows(month)
 
-    first, zone = min(query.state.tile_digests), layout.timezone
+    first = min(query.state.tile_digests)
+    zone = layout.timezone
     hours = (
         max(feature.window.look_back_hours or 0 for _, feature in inputs if feature.window) if chosen.needs_full_windows else 0
     )

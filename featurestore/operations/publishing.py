@@ -149,7 +149,8 @@ def _as_of_us(states: Sequence[ViewState], last: Publication | None) -> int:
 
 def _newest_us(state: ViewState) -> int:
     """Return the time of the last event, or an instant less than a millisecond behind it."""
-    files, column = state.events.files(), state.view.source.event_time
+    files = state.events.files()
+    column = state.view.source.event_time
     if not files:
         raise NotPublishedError(f"Source {state.view.source.name!r} has no events yet. Ingest some, then materialize.")
     last = max(file.partition[MONTH] for file in files)

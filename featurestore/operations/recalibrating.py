@@ -36,7 +36,8 @@ def recalibrate_store(
     """Fit challengers and promote those that win; see ``FeatureStore.recalibrate``."""
     if name is not None:
         _check_named(registry, name)
-    evidence, decisions = _evidence(layout, registry, months), list[Decision]()
+    evidence = _evidence(layout, registry, months)
+    decisions = list[Decision]()
     for calibration in registry.calibrations.values():
         if name in (None, calibration.name):
             decisions += recalibrate(

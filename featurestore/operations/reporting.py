@@ -30,7 +30,8 @@ def alerts_of(
     """Derive what people should be told, in order of time; see ``FeatureStore.alerts``."""
     wanted = None if months is None else month_list(months)
     first = since or (wanted[0] if wanted else None)
-    history, faults = drift_history(layout, registry), data_faults(fault_history(layout, registry))
+    history = drift_history(layout, registry)
+    faults = data_faults(fault_history(layout, registry))
     until = wanted[-1] if wanted else None
     found = told(history, faults, registry, _answers(layout, registry), since=first, until=until)
     return tuple(alert for alert in found if wanted is None or Month.parse(alert.month) in wanted)

@@ -114,7 +114,7 @@ class StoreStatus:
     open_drifts: tuple[OpenDrift, ...]
     open_faults: tuple[OpenFault, ...]
 
-    def to_json(self) -> dict[str, Any]:
+    def document(self) -> dict[str, Any]:
         """Return plain values that ``json`` can write."""
         return asdict(self)
 
@@ -161,7 +161,8 @@ def _source(layout: Layout, name: str) -> SourceStatus:
 
 def _view(state: ViewState) -> ViewStatus:
     missing = tuple(str(month) for month in state.stale_tiles())
-    tiles, ledger = Table.open(state.tiles_path).files(), Table.open(state.ledger_path).files()
+    tiles = Table.open(state.tiles_path).files()
+    ledger = Table.open(state.ledger_path).files()
     view = state.view
     return ViewStatus(view.name, state.fingerprint, len(view.features), _rows(tiles), _bytes(ledger), missing)
 
@@ -173,7 +174,8 @@ def _joined(joined: JoinedView, views: Mapping[str, ViewStatus]) -> JoinedViewSt
 
 
 def _service(layout: Layout, registry: Registry, name: str) -> ServiceStatus:
-    count, last = len(registry.resolve(registry.services[name])), last_publication(layout.publications(name))
+    count = len(registry.resolve(registry.services[name]))
+    last = last_publication(layout.publications(name))
     if last is None:
         return ServiceStatus(name, count, None, None, None, is_redefined=False)
     is_redefined = last.definitions != definitions_of(registry, name)

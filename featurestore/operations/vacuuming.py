@@ -40,7 +40,8 @@ class VacuumReport:
     published: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        count, names = sum(self.files.values()), (*self.pinned, *self.published)
+        count = sum(self.files.values())
+        names = (*self.pinned, *self.published)
         kept = f"; kept {', '.join(names)}" if names else ""
         entries = f", {self.log_entries:,} entries of logs" if self.log_entries else ""
         return f"{count:,} files, {self.bytes / 1e6:,.1f} MB deleted from {len(self.files)} tables{entries}{kept}"
@@ -62,7 +63,10 @@ def vacuum_store(
     """
     published = _published(layout, registry)
     kept = _kept(layout, registry, [*pins(layout).values(), *(each.versions for found in published.values() for each in found)])
-    lake, files, size, entries = layout.root / "lake", dict[str, int](), 0, 0
+    lake = layout.root / "lake"
+    files = dict[str, int]()
+    size = 0
+    entries = 0
     for path in _tables(lake, kinds):
         sizes = {
             file.path.relative_to(path).as_posix(): file.size_bytes for file in STORAGE.list_files(path, ending=".parquet")

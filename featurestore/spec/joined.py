@@ -65,7 +65,8 @@ class JoinedView:
         _ = self.features
 
     def _check(self) -> None:
-        what, names = f"joined view {self.name!r}", [view.name for view in self.views]
+        what = f"joined view {self.name!r}"
+        names = [view.name for view in self.views]
         if len(names) < 2:
             raise DefinitionError(f"{what} joins {names or 'nothing'}; give at least two views, or use Derived of one.")
         if len(set(names)) != len(names):

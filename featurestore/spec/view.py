@@ -171,7 +171,8 @@ class FeatureView:
                 window.check(self.grain)
 
     def _check_segments(self) -> None:
-        what, features = f"view {self.name!r}", {feature.name: feature for feature in self.features}
+        what = f"view {self.name!r}"
+        features = {feature.name: feature for feature in self.features}
         for name in self.segments:
             feature = features.get(name)
             if self.segments.count(name) > 1:

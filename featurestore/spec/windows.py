@@ -14,7 +14,7 @@ from featurestore.calendar import FIRST_YEAR, LAST_YEAR, ORDINARY, SEASONS, reta
 from featurestore.errors import DefinitionError, did_you_mean
 from featurestore.timeline import AnyWindow, Clock, Edge, Month, Offset, Piece, months_between, parse_window
 
-MOST_YEARS = 100
+MAX_YEARS = 100
 LONGEST_YEAR_DAYS = 385
 """Between a Spring Festival and the next: 12 or 13 months of the moon."""
 
@@ -48,9 +48,9 @@ class SeasonWindow:
                 f"{self.season!r} is no season of the retail calendar; expected one of {', '.join(map(repr, seasons))}."
                 f"{did_you_mean(str(self.season), seasons)}"
             )
-        if type(self.years) is not int or not 1 <= self.years <= MOST_YEARS:
+        if type(self.years) is not int or not 1 <= self.years <= MAX_YEARS:
             raise DefinitionError(
-                f"years of the season {self.season!r} is {self.years!r}; give a number from 1 to {MOST_YEARS}."
+                f"years of the season {self.season!r} is {self.years!r}; give a number from 1 to {MAX_YEARS}."
             )
 
     @property
@@ -78,7 +78,8 @@ class SeasonWindow:
         return tuple(self._piece(i, starts, ends, complete - i) for i in range(self.years))
 
     def _piece(self, back: int, starts: np.ndarray, ends: np.ndarray, behind: np.ndarray) -> Piece:
-        index, exists = np.maximum(behind - 1, 0), behind > 0
+        index = np.maximum(behind - 1, 0)
+        exists = behind > 0
         return Piece(
             Edge(f"{self.season} {back} end", np.where(exists, ends[index], starts[0])),
             Edge(f"{self.season} {back} start", np.where(exists, starts[index], starts[0])),

@@ -117,7 +117,8 @@ def days_of(month: Month) -> tuple[date, ...]:
 def month_demand(month: Month, *, rates: Rates, users: Users, skus: Skus) -> MonthDemand:
     """Tabulate everything that a month's orders and visits are drawn from."""
     days = days_of(month)
-    loads, presence = np.array([_load(day) for day in days]), users.presence(month)
+    loads = np.array([_load(day) for day in days])
+    presence = users.presence(month)
     return MonthDemand(
         month=month,
         days=days,

@@ -214,7 +214,8 @@ _FEATURES: dict[str, tuple[str, ...]] = {
 def _planted() -> tuple[PlantedDrift, ...]:
     found = []
     for number, name, kind, moves, first, last, magnitude, category, region in _ROWS:
-        start, end = date.fromisoformat(first), None if last is None else date.fromisoformat(last)
+        start = date.fromisoformat(first)
+        end = None if last is None else date.fromisoformat(last)
         found.append(PlantedDrift(number, name, kind, moves, start, end, magnitude, category, region, _FEATURES[name]))
     return tuple(found)
 

@@ -46,8 +46,10 @@ def buying_rows(orders: Orders, *, seed: int) -> list[Rows]:
 
 def fulfilment_rows(orders: Orders, *, month: Month) -> list[Rows]:
     """List the shipping, delivery and return of orders that happen in a month, the orders' own or a later one."""
-    start, end = month_start_s(month), month_start_s(month.next())
-    origin, what = month_start_s(orders.month), orders.fulfilment
+    start = month_start_s(month)
+    end = month_start_s(month.next())
+    origin = month_start_s(orders.month)
+    what = orders.fulfilment
     columns = _order_columns(orders)
     rows = []
     for event_type, instants in (("ship", what.shipped), ("deliver", what.delivered), ("return", what.returned)):
@@ -60,7 +62,8 @@ def fulfilment_rows(orders: Orders, *, month: Month) -> list[Rows]:
 
 
 def _order_columns(orders: Orders) -> dict[str, np.ndarray]:
-    start, payments = month_start_s(orders.month), orders.payments
+    start = month_start_s(orders.month)
+    payments = orders.payments
     return {
         "user_id": orders.choices.user + 1,
         "sku_id": orders.choices.sku + 1,

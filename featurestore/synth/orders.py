@@ -106,7 +106,8 @@ def _draw_payments(
     redeem: np.ndarray,
 ) -> Payments:
     count = len(ordered)
-    day_offers, band = demand.offers[ordered // DAY_S], world.users.sensitivity_band[choices.user]
+    day_offers = demand.offers[ordered // DAY_S]
+    band = world.users.sensitivity_band[choices.user]
     depth = demand.accepted_depths[day_offers, band, choices.category, random.integers(0, 256, count, np.uint8)]
     quantity = _QUANTITIES[random.integers(0, len(_QUANTITIES), count, np.uint16)]
     price = world.skus.prices_cents(demand.month)[choices.sku]

@@ -22,7 +22,8 @@ from featurestore.synth.visits import coupon_rows, visit_rows
 from featurestore.synth.world import World, create_world
 from featurestore.timeline import Month, months_between
 
-EARLIEST_MONTH, LATEST_MONTH = Month(2016, 1), Month(2035, 12)
+EARLIEST_MONTH = Month(2016, 1)
+LATEST_MONTH = Month(2035, 12)
 """The shop's growth and the plan of its drifts begin in 2016."""
 
 
@@ -55,7 +56,8 @@ class Shop:
     faults: bool = True
 
     def __post_init__(self) -> None:
-        first, last = Month.parse(self.first_month), Month.parse(self.last_month)
+        first = Month.parse(self.first_month)
+        last = Month.parse(self.last_month)
         if not EARLIEST_MONTH <= first <= last <= LATEST_MONTH:
             raise DefinitionError(
                 f"A shop cannot run from {first} to {last}; choose months in order between {EARLIEST_MONTH} and {LATEST_MONTH}."
@@ -119,7 +121,8 @@ class Shop:
             raise DefinitionError(f"The shop has no month {month}; it runs from {self.first_month} to {self.last_month}.")
         ordering = months_between(max(month.shift(-SPILL_MONTHS), self.months[0]), month)
         rows = [row for each in ordering for row in fulfilment_rows(_orders(self, each), month=month)]
-        world, demand = _world(self), _demand(self, month)
+        world = _world(self)
+        demand = _demand(self, month)
         rows += buying_rows(_orders(self, month), seed=self.seed) + visit_rows(world, demand) + coupon_rows(world, demand)
         columns = stack_rows(rows, random=generator(self.seed, Stream.DELAYS, month=month))
         columns = number_events(columns, month=month)

@@ -34,7 +34,8 @@ def visit_rows(world: World, demand: MonthDemand) -> list[Rows]:
     filled = np.flatnonzero(random.random(len(seconds), np.float32) < CART_PROBABILITY)
     carts = {name: values[filled] for name, values in columns.items()} | {"quantity": np.ones(len(filled), np.int64)}
     lag = random.integers(1, _MAX_CART_LAG_S, len(filled))
-    start, last = month_start_s(demand.month), len(demand.days) * 86_400 - 1
+    start = month_start_s(demand.month)
+    last = len(demand.days) * 86_400 - 1
     return [
         Rows("view", start + seconds, columns),
         Rows("cart", start + np.minimum(seconds[filled] + lag, last), carts),

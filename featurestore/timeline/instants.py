@@ -54,14 +54,16 @@ def utc_offsets(timezone_name: str) -> tuple[tuple[int, int], ...]:
         DefinitionError: the zone is unknown.
     """
     zone = zone_of(timezone_name)
-    moment, end = datetime(_FIRST_CHANGE, 1, 1, tzinfo=UTC), datetime(_LAST_CHANGE, 1, 1, tzinfo=UTC)
+    moment = datetime(_FIRST_CHANGE, 1, 1, tzinfo=UTC)
+    end = datetime(_LAST_CHANGE, 1, 1, tzinfo=UTC)
     offset = _offset_us(zone, moment)
     found = [(-(2**63), offset)]
     while moment < end:
         later = moment + timedelta(days=7)
         after = _offset_us(zone, later)
         if after != offset:
-            low, high = to_us(moment), to_us(later)
+            low = to_us(moment)
+            high = to_us(later)
             while high - low > 1_000_000:
                 middle = (low + high) // 2_000_000 * 1_000_000
                 low, high = (middle, high) if _offset_us(zone, from_us(middle)) == offset else (low, middle)
@@ -110,7 +112,8 @@ def day_starts_us(days: np.ndarray, timezone_name: str) -> np.ndarray:
     starts = np.array([start for start, _ in offsets], np.int64)
     ends = np.append(starts[1:], _END_OF_TIME_US)
     shifts = np.array([shift for _, shift in offsets], np.int64)
-    midnights_us, found = days * DAY_US, np.full(len(days), _END_OF_TIME_US)
+    midnights_us = days * DAY_US
+    found = np.full(len(days), _END_OF_TIME_US)
     # A midnight is read with the offset before, at or after it; the first instant that lies on the day or behind counts.
     first = np.maximum(np.searchsorted(starts, midnights_us - 15 * HOUR_US, side="right") - 1, 0)
     last = np.searchsorted(starts, midnights_us + 15 * HOUR_US, side="right") - 1

@@ -2,7 +2,7 @@
 
 alerts/pending/<name>.json    to be sent, with the receivers that have it already and the attempts so far
 alerts/sent/<name>.json       what has been sent is never sent again
-alerts/dead/<name>.json       given up after ``MOST_ATTEMPTS``; move a file back to ``pending`` to try again
+alerts/dead/<name>.json       given up after ``MAX_ATTEMPTS``; move a file back to ``pending`` to try again
 """
 
 import hashlib
@@ -19,10 +19,10 @@ from featurestore.lake.lock import exclusive
 from featurestore.lake.storage import STORAGE
 
 PENDING, SENT, DEAD = "pending", "sent", "dead"
-MOST_ATTEMPTS = 6
+MAX_ATTEMPTS = 6
 FIRST_WAIT_S = 60.0
 """After the first failure; it doubles with each. Six attempts are half an hour."""
-MOST_DELIVERY_S = 20.0
+MAX_DELIVERY_S = 20.0
 """No message is begun later than this after a delivery began: a sensor's tick has 60 seconds, a silent receiver takes 15."""
 
 Send = Callable[["Message"], Iterable[tuple[str, str | None]]]
@@ -96,7 +96,9 @@ class Outbox:
 
     def deliver(self, send: Send) -> Delivery:
         """Send what is due, and note each receiver's answer before the next is asked; one process at a time."""
-        sent, failed, dead = list[str](), list[str](), list[str]()
+        sent = list[str]()
+        failed = list[str]()
+        dead = list[str]()
         with self._locked():
             began_s = self.clock()
             for message in self.messages(PENDING):
@@ -104,7 +106,7 @@ class Outbox:
                     STORAGE.delete(self._path(PENDING, message.name))  # a delivery was killed while it moved the message
                     continue
                 now_s = self.clock()
-                if now_s - began_s > MOST_DELIVERY_S:
+                if now_s - began_s > MAX_DELIVERY_S:
                     break
                 if message.not_before_s > now_s:
                     continue
@@ -112,7 +114,7 @@ class Outbox:
                 if not tried.errors:
                     self._move(SENT, tried)
                     sent.append(tried.name)
-                elif tried.attempts >= MOST_ATTEMPTS:
+                elif tried.attempts >= MAX_ATTEMPTS:
                     self._move(DEAD, tried)
                     dead.append(tried.name)
                 else:

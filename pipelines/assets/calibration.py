@@ -96,6 +96,7 @@ def describe_decisions(decisions: list[Decision]) -> Metadata:
 
 
 def _in_words(decision: Decision) -> str:
-    trigger, outcome = decision.trigger, "promoted" if decision.is_promoted else "rejected"
+    trigger = decision.trigger
+    outcome = "promoted" if decision.is_promoted else "rejected"
     asked = f", asked for by {name_of(trigger.feature, trigger.segment)}" if trigger.feature else ""
     return f"{outcome}{asked}: {decision.reason}."

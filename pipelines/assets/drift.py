@@ -37,7 +37,7 @@ from featurestore_pipelines.metadata import Metadata, in_short, list_of, name_of
 from featurestore_pipelines.partitions import finished_months_of
 from featurestore_pipelines.resources import Progress, StoreResource
 
-MOST_TOP_DRIFTS = 6
+MAX_TOP_DRIFTS = 6
 ASKED_FOR = "calibrations_asked_for"
 DESCRIPTION = """How far each feature of `{view}` is from what it was in the same season of earlier years.
 
@@ -71,7 +71,8 @@ def build_drift_report(blueprint: Blueprint) -> dg.AssetsDefinition:
         progress: dg.ResourceParam[Progress],
     ) -> Iterator[dg.MaterializeResult[Any]]:
         with readable_failures():
-            opened, views = blueprint.open(store), chosen(context, DRIFT_REPORT)
+            opened = blueprint.open(store)
+            views = chosen(context, DRIFT_REPORT)
             months = finished_months_of(context, opened.layout.timezone)
             if not months:
                 return
@@ -102,7 +103,8 @@ def describe_view(report: AuditReport, view: str, drawn: Mapping[tuple[str, Mont
 
 def describe_audit(store: FeatureStore, report: AuditReport, config: DriftReportConfig) -> dict[Month, Metadata]:
     """Describe each audited month as a whole; the last one of a run begins with what people are told, in words and pictures."""
-    last, asked_for = report.months[-1], calibrations_asked_for(store, report.months)
+    last = report.months[-1]
+    asked_for = calibrations_asked_for(store, report.months)
     found = {}
     for month, rows in rows_by_month(report).items():
         entered = [episode for episode in report.entered if episode.month == month]
@@ -190,7 +192,7 @@ def calibrations_asked_for(store: FeatureStore, months: Sequence[Month]) -> dict
 
 def _top_drifts(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     loud = [row for row in rows if row["state"] in (DRIFT, LATCHED, WATCH) and row["score"] is not None]
-    return sorted(loud, key=lambda row: -row["score"])[:MOST_TOP_DRIFTS]
+    return sorted(loud, key=lambda row: -row["score"])[:MAX_TOP_DRIFTS]
 
 
 def _fault_line(row: Mapping[str, Any]) -> str:

@@ -65,12 +65,15 @@ def build_tiles(blueprint: Blueprint) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, store: StoreResource, progress: dg.ResourceParam[Progress]
     ) -> Iterator[dg.MaterializeResult[Any]]:
         with readable_failures():
-            opened, months, views = blueprint.open(store), months_of(context), chosen(context, TILES)
+            opened = blueprint.open(store)
+            months = months_of(context)
+            views = chosen(context, TILES)
             told = Stopwatch(progress, TILES)
             report = opened.materialize(
                 views, interval=interval_of(months), stages=("tiles",), progress=lambda view, _, done: told(view, done)
             )
-            inventory, computed = Inventory(opened), {view.view: set(view.months) for view in report.views}
+            inventory = Inventory(opened)
+            computed = {view.view: set(view.months) for view in report.views}
             for view in views:
                 key = key_of(TILES, view)
                 for month in months:
@@ -98,13 +101,17 @@ def build_ledger(blueprint: Blueprint) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, store: StoreResource, progress: dg.ResourceParam[Progress]
     ) -> Iterator[dg.MaterializeResult[Any]]:
         with readable_failures():
-            opened, months, views = blueprint.open(store), months_of(context), chosen(context, LEDGER)
-            told, started = units(progress, LEDGER), time.perf_counter()
+            opened = blueprint.open(store)
+            months = months_of(context)
+            views = chosen(context, LEDGER)
+            told = units(progress, LEDGER)
+            started = time.perf_counter()
             report = opened.materialize(
                 views, interval=interval_of(months), stages=("ledger",), progress=lambda view, _, done: told(view, done)
             )
             elapsed_s = time.perf_counter() - started
-            inventory, written = Inventory(opened), {view.view: view.ledger_rows for view in report.views}
+            inventory = Inventory(opened)
+            written = {view.view: view.ledger_rows for view in report.views}
             for view in views:
                 key = key_of(LEDGER, view)
                 for month in months:
@@ -130,13 +137,16 @@ def build_features(blueprint: Blueprint) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, store: StoreResource, progress: dg.ResourceParam[Progress]
     ) -> Iterator[dg.MaterializeResult[Any]]:
         with readable_failures():
-            opened, views, told = blueprint.open(store), chosen(context, FEATURES), Stopwatch(progress, FEATURES)
+            opened = blueprint.open(store)
+            views = chosen(context, FEATURES)
+            told = Stopwatch(progress, FEATURES)
             months = finished_months_of(context, opened.layout.timezone)
             if not months:
                 return
             rows = opened.take_snapshots(months, views=views, progress=told)
             for view in views:
-                key, snapshots = key_of(FEATURES, view), Snapshots(opened, registry.views[view])
+                key = key_of(FEATURES, view)
+                snapshots = Snapshots(opened, registry.views[view])
                 for month in months:
                     effort = plot(elapsed_s=told.elapsed_s.get((view, str(month)), 0.0))
                     context.add_asset_metadata({**snapshots.describe(month), **effort}, asset_key=key, partition_key=str(month))

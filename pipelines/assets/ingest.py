@@ -40,7 +40,9 @@ def build_events(blueprint: Blueprint) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, store: StoreResource, progress: dg.ResourceParam[Progress]
     ) -> Iterator[dg.MaterializeResult[Any]]:
         with readable_failures():
-            opened, names, months = blueprint.open(store), chosen(context, EVENTS), months_of(context)
+            opened = blueprint.open(store)
+            names = chosen(context, EVENTS)
+            months = months_of(context)
             reports: dict[str, dict[Month, list[IngestReport]]] = {name: {} for name in names}
             for month in months:
                 for name in names:
@@ -84,7 +86,8 @@ def ingest_month(store: FeatureStore, month: Month, sources: Iterable[EventSourc
 
 def _describe(store: FeatureStore, name: str, reports: dict[Month, list[IngestReport]]) -> dict[Month, Metadata]:
     """Describe each month of a source: what was read, and what is committed of it now."""
-    table, found = Table.open(store.layout.events(name)), {}
+    table = Table.open(store.layout.events(name))
+    found = {}
     for month, given in reports.items():
         counted = Counter[str]()
         for report in given:

@@ -47,9 +47,11 @@ def build_services(blueprint: Blueprint) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, store: StoreResource, progress: dg.ResourceParam[Progress]
     ) -> Iterator[dg.MaterializeResult[Any]]:
         with readable_failures():
-            opened, months = blueprint.open(store), months_of(context)
+            opened = blueprint.open(store)
+            months = months_of(context)
             for name in chosen(context, SERVICES):
-                key, features = key_of(SERVICES, name), registry.resolve(registry.services[name])
+                key = key_of(SERVICES, name)
+                features = registry.resolve(registry.services[name])
                 for month in months:
                     context.add_asset_metadata(plot(features=len(features)), asset_key=key, partition_key=str(month))
                     progress(SERVICES, f"{name} {month}")

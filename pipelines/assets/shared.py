@@ -114,7 +114,8 @@ class Stopwatch:
 
     def __call__(self, view: str, done: object) -> None:
         """Take note that a view's month is done."""
-        thread, now_s = threading.get_ident(), time.perf_counter()
+        thread = threading.get_ident()
+        now_s = time.perf_counter()
         self.elapsed_s[view, str(done)] = now_s - self._last_s.get(thread, self._started_s)
         self._last_s[thread] = now_s
         self._told(view, done)

@@ -13,7 +13,7 @@ from featurestore_pipelines.metadata import in_short, name_of, plot, table_of, t
 from featurestore_pipelines.resources import StoreResource
 
 DRIFT_STATES, FORECASTS, ERROR = "drift_states", "forecasts_hold", "calibration_error"
-MOST_ERROR_GROWTH = 1.25
+MAX_ERROR_GROWTH = 1.25
 
 
 def build_drift_checks(blueprint: Blueprint) -> dg.AssetChecksDefinition:
@@ -80,7 +80,7 @@ def build_forecast_checks(blueprint: Blueprint) -> dg.AssetChecksDefinition:
 
 def build_calibration_checks(blueprint: Blueprint) -> dg.AssetChecksDefinition:
     """Make the warning of each calibration's error."""
-    text = f"On the held-out months of the last decision, the champion's loss is at most {MOST_ERROR_GROWTH} times the challenger's."
+    text = f"On the held-out months of the last decision, the champion's loss is at most {MAX_ERROR_GROWTH} times the challenger's."
     specs = [
         dg.AssetCheckSpec(ERROR, asset=key_of(CALIBRATION, name), description=text) for name in blueprint.registry.calibrations
     ]
@@ -96,7 +96,7 @@ def build_calibration_checks(blueprint: Blueprint) -> dg.AssetChecksDefinition:
             yield dg.AssetCheckResult(
                 asset_key=key.asset_key,
                 check_name=key.name,
-                passed=all(times <= MOST_ERROR_GROWTH for _, times in in_force),
+                passed=all(times <= MAX_ERROR_GROWTH for _, times in in_force),
                 severity=dg.AssetCheckSeverity.WARN,
                 metadata={
                     **plot(decisions=len(texts), worst=max((times for _, times in in_force), default=1.0)),

@@ -17,7 +17,7 @@ from featurestore_pipelines.metadata import Metadata, plot
 from featurestore_pipelines.partitions import last_month_of
 from featurestore_pipelines.resources import StoreResource
 
-MOST_QUARANTINED_SHARE, ALARMING_QUARANTINED_SHARE = 0.005, 0.05
+MAX_QUARANTINED_SHARE, ALARMING_QUARANTINED_SHARE = 0.005, 0.05
 Verdict = tuple[bool, Metadata]
 DESCRIPTIONS = {
     "schema": "The committed columns and their types are the declared ones.",
@@ -39,7 +39,8 @@ def build_event_checks(blueprint: Blueprint) -> dg.AssetChecksDefinition:
 
     @dg.multi_asset_check(name="check_events", specs=specs, can_subset=True)
     def check_events(context: dg.AssetCheckExecutionContext, store: StoreResource) -> Iterator[dg.AssetCheckResult]:
-        opened, last = blueprint.open(store), last_month_of(context)
+        opened = blueprint.open(store)
+        last = last_month_of(context)
         for key in sorted(context.selected_asset_check_keys):
             source = sources[definition_of(key.asset_key)]
             if key.name == "quarantine_share":
@@ -75,14 +76,16 @@ def row_count(store: FeatureStore, source: EventSource) -> Verdict:
     """Ingest the files of the newest committed month again: every row of them must be known."""
     newest = newest_month(store, source)
     reports = [] if newest is None else ingest_month(store, newest, [source])
-    added, corrected = sum(report.rows_added for report in reports), sum(report.corrections for report in reports)
+    added = sum(report.rows_added for report in reports)
+    corrected = sum(report.corrections for report in reports)
     rows = sum(report.rows_read for report in reports)
     return not added and not corrected, plot(rows_read=rows, rows_added=added, corrections=corrected)
 
 
 def uniqueness(store: FeatureStore, source: EventSource) -> Verdict:
     """Count the event_ids of the newest month that are committed more than once."""
-    path, newest = store.layout.events(source.name), newest_month(store, source)
+    path = store.layout.events(source.name)
+    newest = newest_month(store, source)
     files = [] if newest is None else Table.open(path).files(month=str(newest))
     if not files:
         return True, plot(rows=0, repeated=0)
@@ -101,7 +104,7 @@ def quarantine_share(store: FeatureStore, source: EventSource) -> dg.AssetCheckR
     return dg.AssetCheckResult(
         asset_key=key_of(EVENTS, source.name),
         check_name="quarantine_share",
-        passed=share <= MOST_QUARANTINED_SHARE,
+        passed=share <= MAX_QUARANTINED_SHARE,
         severity=dg.AssetCheckSeverity.ERROR if share > ALARMING_QUARANTINED_SHARE else dg.AssetCheckSeverity.WARN,
         metadata=plot(committed=committed, quarantined=quarantined, share=share),
     )

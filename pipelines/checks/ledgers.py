@@ -39,13 +39,15 @@ def build_ledger_checks(blueprint: Blueprint) -> dg.AssetChecksDefinition:
     def check_ledger(
         context: dg.AssetCheckExecutionContext, config: VerifyConfig, store: StoreResource
     ) -> Iterator[dg.AssetCheckResult]:
-        opened, last = blueprint.open(store), last_month_of(context)
+        opened = blueprint.open(store)
+        last = last_month_of(context)
         inventory = Inventory(opened)
         for key in sorted(context.selected_asset_check_keys):
             view = definition_of(key.asset_key)
             if key.name == VERIFIED:
                 report = opened.verify([view], sample=config.sample)
-                passed, numbers = report.is_equal, plot(comparisons=len(report.comparisons), failed=len(report.failures))
+                passed = report.is_equal
+                numbers = plot(comparisons=len(report.comparisons), failed=len(report.failures))
                 numbers["first_difference"] = dg.MetadataValue.text(str(report.first_difference or "none"))
             else:
                 matched = key.name == ROWS_MATCH

@@ -30,7 +30,8 @@ def gather_result(
     environment: Mapping[str, str],
 ) -> DemoResult:
     """Put what the demo measured beside what the store now holds."""
-    status, planted = store.status(), given.truth.drifts if given.truth else ()
+    status = store.status()
+    planted = given.truth.drifts if given.truth else ()
     decisions = (decision for name in store.registry.calibrations for decision in _decisions(store, name))
     return DemoResult(
         data=given.name,

@@ -41,7 +41,7 @@ from featurestore_pipelines.settings import DEFINITIONS_VARIABLE, FIRST_MONTH_VA
 LANDING, TRAINING_SET, REPORTS = "landing", "training_set", "reports"
 STAGES = (LANDING, *ASSETS, TRAINING_SET, REPORTS)
 SPINE_ROWS = 200_000
-MOST_REPORTS = 12
+MAX_REPORTS = 12
 INSTANCE = ".dagster"
 QUIET = "telemetry:\n  enabled: false\nnux:\n  enabled: false\n"
 SILENT = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -54,7 +54,7 @@ def run_demo(
     events: int = 10_000_000,
     seed: int = 7,
     spine_rows: int = SPINE_ROWS,
-    most_reports: int = MOST_REPORTS,
+    most_reports: int = MAX_REPORTS,
     chunk_years: int = 1,
     progress: Listener | None = None,
     on_end: EndListener | None = None,
@@ -77,12 +77,14 @@ def run_demo(
     Raises:
         FeatureStoreError: the directory holds something else, the data is unknown or not installed, or a step failed.
     """
-    started, given = time.perf_counter(), demo_data(data, events=events, seed=seed)
+    started = time.perf_counter()
+    given = demo_data(data, events=events, seed=seed)
     setting = StoreResource(root=str(Path(root).expanduser().resolve()), definitions=given.definitions)
     store = setting.store()
     _claim(store, {"data": data} if given.truth is None else {"data": data, "events": events, "seed": seed})
     watch = Stopwatch(_totals(store, given), progress, on_end)
-    all_of_it, draws_last_month = _in_words(given.months), most_reports >= len(store.registry.views)
+    all_of_it = _in_words(given.months)
+    draws_last_month = most_reports >= len(store.registry.views)
     _run_chunks(store, setting, given, watch, chunk_years=chunk_years, draws_last_month=draws_last_month)
     with watch.timing(DRIFT_REPORT, all_of_it):
         audit = store.audit(given.months)
@@ -122,7 +124,8 @@ def _claim(store: FeatureStore, asked: Mapping[str, Any]) -> None:
 
 
 def _totals(store: FeatureStore, given: DemoData) -> dict[str, int]:
-    months, years = len(given.months), len({month.year for month in given.months})
+    months = len(given.months)
+    years = len({month.year for month in given.months})
     views = len(store.registry.views)
     return {
         LANDING: months,
@@ -183,7 +186,8 @@ def _run(
 
 
 def _in_words(months: Sequence[Month]) -> str:
-    first, last = months[0].year, months[-1].year
+    first = months[0].year
+    last = months[-1].year
     return str(first) if first == last else f"{first} to {last}"
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from featurestore.drift.audit import AuditReport
 from featurestore.drift.episode import Episode
 from featurestore.drift.monitor.state import DRIFT, LATCHED
-from featurestore.drift.monitor.thresholds import MOST_SCORE
+from featurestore.drift.monitor.thresholds import MAX_SCORE
 from featurestore.synth import PlantedDrift
 from featurestore.timeline import Month
 from featurestore_pipelines.demo.result import PlantedOutcome
@@ -47,7 +47,7 @@ class _Seen:
     place: str
     month: Month
     since: Month
-    score: float = MOST_SCORE
+    score: float = MAX_SCORE
 
 
 def _seen(episode: Episode) -> _Seen:

@@ -29,7 +29,9 @@ def sample_spine(store: FeatureStore, service: FeatureService, *, rows: int, see
     keys = dict(pair for view in views for pair in view.key_columns)
     source = views[0].source
     files = [file for file in Table.open(store.layout.events(source.name)).files() if file.rows]
-    committed, random, drawn = sum(file.rows for file in files), np.random.default_rng(seed), []
+    committed = sum(file.rows for file in files)
+    random = np.random.default_rng(seed)
+    drawn = []
     for file in files:
         table = pq.read_table(file.path, columns=[*keys.values(), source.event_time], partitioning=None)
         table = pa.table(dict(zip([*keys, "as_of"], table.columns, strict=True)))  # nullable, whoever wrote the file

@@ -27,7 +27,8 @@ def score_return_probability(store: FeatureStore, truth: Truth, months: Sequence
         ``None`` while the first version is the champion.
     """
     folder = store.layout.calibrations(CALIBRATION)
-    accepted, present = [version for version in versions(folder) if version.is_accepted], champion(folder)
+    accepted = [version for version in versions(folder) if version.is_accepted]
+    present = champion(folder)
     if present is None or accepted[0] == present:
         return None
     counts = _counts(store, months)

@@ -24,7 +24,7 @@ from dagster._core.utils import make_new_run_id
 from featurestore.client import FeatureStore
 from featurestore.errors import DefinitionError
 from featurestore.synth import Shop
-from featurestore_pipelines.alerting.outbox import FIRST_WAIT_S, MOST_ATTEMPTS, MOST_DELIVERY_S, Message, Outbox
+from featurestore_pipelines.alerting.outbox import FIRST_WAIT_S, MAX_ATTEMPTS, MAX_DELIVERY_S, Message, Outbox
 from featurestore_pipelines.alerting.receivers import Receiver, Receivers, receivers_from_environment
 from featurestore_pipelines.sensors import tell
 from tests.pipelines.operation import Operation
@@ -118,14 +118,14 @@ def test_it_is_tried_again_later_and_later_and_then_laid_aside(outbox, webhook, 
     webhook.status = 503
     outbox.put([MESSAGE])
     send, waits = Receivers((webhook.receiver,)), []
-    for attempt in range(MOST_ATTEMPTS):
-        assert outbox.deliver(send).failed or attempt == MOST_ATTEMPTS - 1
+    for attempt in range(MAX_ATTEMPTS):
+        assert outbox.deliver(send).failed or attempt == MAX_ATTEMPTS - 1
         assert not outbox.deliver(send).failed  # not before its time
         waits.append(FIRST_WAIT_S * 2**attempt)
         now[0] += waits[-1]
-    assert webhook.calls == MOST_ATTEMPTS
+    assert webhook.calls == MAX_ATTEMPTS
     (dead,) = outbox.messages("dead")
-    assert dead.attempts == MOST_ATTEMPTS
+    assert dead.attempts == MAX_ATTEMPTS
     assert not outbox.put([MESSAGE])
 
 
@@ -211,7 +211,7 @@ def test_a_delivery_that_takes_long_leaves_the_rest_to_the_next(outbox, now):
     messages = [replace(MESSAGE, name=f"run:{number}") for number in range(3)]
 
     def slow(message: Message) -> Iterator[tuple[str, str | None]]:
-        now[0] += MOST_DELIVERY_S + 1
+        now[0] += MAX_DELIVERY_S + 1
         yield "webhook", None
 
     outbox.put(messages)

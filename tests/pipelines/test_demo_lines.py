@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.pipelines.signals import usual_signals
 
-END_MOST_S = 60
+MAX_END_S = 60
 
 
 def test_a_line_is_written_when_a_stage_has_ended_and_ctrl_c_ends_it_without_a_traceback(tmp_path: Path) -> None:
@@ -21,7 +21,7 @@ def test_a_line_is_written_when_a_stage_has_ended_and_ctrl_c_ends_it_without_a_t
     assert demo.stderr is not None
     lines = [demo.stderr.readline().rstrip() for _ in range(4)]
     demo.send_signal(signal.SIGINT)
-    out, err = demo.communicate(timeout=END_MOST_S)
+    out, err = demo.communicate(timeout=MAX_END_S)
     assert lines[0] == "The demo on shop, in shop: a line for each stage that has ended."
     for line, stage in zip(lines[1:], ("landing", "events", "tiles"), strict=True):
         assert re.fullmatch(rf"2016 +{stage} +\d+\.\d s( +[\d,]+ (events|rows))?", line), line

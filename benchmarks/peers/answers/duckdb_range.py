@@ -8,7 +8,9 @@ DAY_US = 86_400_000_000
 
 def answer(question, spine):
     """One query over the event files."""
-    key, offset, files = question["key"], question["offset_us"], question["files"]
+    key = question["key"]
+    offset = question["offset_us"]
+    files = question["files"]
     lengths = question["windows"].values()
     longest = "" if None in lengths else f"AND day >= floor_day - {max(lengths)}"
     columns = ", ".join(

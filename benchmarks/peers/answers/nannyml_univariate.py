@@ -16,7 +16,9 @@ from peer import peak_bytes
 def main():
     """Read the question named on the command line and write ``answer.json``: features to the months that alert."""
     question = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    folder, first, features = Path(question["folder"]), question["first_scored"], question["features"]
+    folder = Path(question["folder"])
+    first = question["first_scored"]
+    features = question["features"]
     months = [pd.read_parquet(file) for file in sorted(folder.glob("month-*.parquet"))]
     cpu = time.process_time()
     calculator = nannyml.UnivariateDriftCalculator(column_names=features, timestamp_column_name="month", chunk_period="M")

@@ -12,7 +12,8 @@ from peer import serve
 
 def answer(question, spine):
     """One moving_sum per window; lifetime is a window as long as the history."""
-    key, measures = question["key"], list(question["measures"])
+    key = question["key"]
+    measures = list(question["measures"])
     sums = pa.concat_tables([pq.read_table(file) for file in question["files"]])
     days = sums["day"].to_numpy().astype(np.float64)
     events = tp.event_set(

@@ -140,10 +140,13 @@ def _signed(state: ViewState, scan: str, interval: Interval, *, versions: pa.Tab
         if versions is not None:
             session.register("versions", versions)
         table = session.sql(sql).to_arrow_table()
-    steps, n = table["step"].to_numpy(), len(keys)
+    steps = table["step"].to_numpy()
+    n = len(keys)
     known = state.clock.floor(table[f"key_{n}"].to_numpy())
     late = known > steps
-    table, steps, known = table.filter(pa.array(late)), steps[late], known[late]
+    table = table.filter(pa.array(late))
+    steps = steps[late]
+    known = known[late]
     codes = _codes(state, [table[f"key_{i}"].combine_chunks().cast(key_type(kind)) for i, kind in enumerate(view.key_types)])
     sign = table[f"key_{n + 1}"].to_numpy().astype(np.int64)
     columns = {CODE: codes, STEP: steps, KNOWN: known, SIGN: sign}

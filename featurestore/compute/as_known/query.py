@@ -104,7 +104,8 @@ class KnownQuery(ViewQuery):
 
     def _items_again(self, tails: Tails, features: Sequence[Feature]) -> dict[str, pa.Array]:
         whole = replace(tails, starts=self._window_starts(tails, features))
-        measures, found = self._measures(features), []
+        measures = self._measures(features)
+        found = []
         for part in portions(whole.steps_with_rows(self.reader), limit=_STEPS_AT_ONCE):
             mine = whole.slice(part)
             table = mine.events(self.state, self._dictionary, self._versions, measures)
@@ -122,7 +123,8 @@ class KnownQuery(ViewQuery):
     @cached_property
     def _first_step(self) -> int:
         """The first step in which any version can lie."""
-        zone, times = self.state.layout.timezone, self._versions[self.view.event_time].drop_null()
+        zone = self.state.layout.timezone
+        times = self._versions[self.view.event_time].drop_null()
         first_us = [month.interval(zone).start_us for month in list(self.state.inputs)[:1]]
         first_us += [pc.min(times.cast(pa.timestamp("us", "UTC")).cast(pa.int64())).as_py()] if len(times) else []
         return self.state.clock.step(min(first_us))

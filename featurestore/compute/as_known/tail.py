@@ -119,9 +119,11 @@ class Tails:
 
 def _cut(keys: Sequence[pa.Array], start_us: np.ndarray, end_us: np.ndarray, knowledge_us: np.ndarray) -> tuple[pa.Table, int]:
     """Cut tails into pieces of one length, so that an event meets few tails of its entity that it does not lie in."""
-    first_us, lengths = int(start_us.min()), end_us - start_us
+    first_us = int(start_us.min())
+    lengths = end_us - start_us
     cut_us = max(int(np.median(lengths)), _SHORTEST_CUT_US)
-    low, high = (start_us - first_us) // cut_us, (end_us - 1 - first_us) // cut_us
+    low = (start_us - first_us) // cut_us
+    high = (end_us - 1 - first_us) // cut_us
     count = high - low + 1
     probe = np.repeat(np.arange(len(low)), count)
     ends = np.cumsum(count)
@@ -151,7 +153,8 @@ class TailReader(PieceReader):
         if edge.name not in self._edges:
             tails, partition = self._tails, self._partition
             before = self._reader.probe(tails.codes, np.minimum(edge.steps, tails.starts))
-            rows, bounds = np.arange(len(edge.steps)), edge.steps - tails.starts
+            rows = np.arange(len(edge.steps))
+            bounds = edge.steps - tails.starts
             reached = np.flatnonzero(bounds > 0)
             row, found = last_row_before(partition.steps, partition.ends, reached, bounds[reached])
             landing = Landing(partition, 0, reached, reached, row, found)

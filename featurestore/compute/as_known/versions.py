@@ -32,7 +32,8 @@ def superseded_versions(state: ViewState, superseded: Table) -> pa.Table:
     source = state.view.source
     columns = ", ".join(quote(column) for column in source.types)
     event = quote(source.event_id)
-    old, new = parquet_scan_sql(superseded.files()), _near(state, superseded)
+    old = parquet_scan_sql(superseded.files())
+    new = _near(state, superseded)
     id_scope = f"{event}, {_month_sql(state)}" if source.id_scope == "month" else event
     order = f"{quote(source.ingested_at or source.event_time)}, content_hash"
     sql = f"""
@@ -65,13 +66,15 @@ def _near(state: ViewState, superseded: Table) -> str:
     bounds: list[tuple[Any, Any]] = [(file.minimum.get(event), file.maximum.get(event)) for file in superseded.files()]
     files = state.events.files()
     if all(low is not None and high is not None for low, high in bounds):
-        first, last = min(low for low, _ in bounds), max(high for _, high in bounds)
+        first = min(low for low, _ in bounds)
+        last = max(high for _, high in bounds)
         files = [file for file in files if _may_hold(file, event, first, last)] or files[:1]
     return parquet_scan_sql(files)
 
 
 def _may_hold(file: CommittedFile, column: str, first: Any, last: Any) -> bool:
-    low, high = file.minimum.get(column), file.maximum.get(column)
+    low = file.minimum.get(column)
+    high = file.maximum.get(column)
     return low is None or high is None or bool(low <= last and first <= high)
 
 

@@ -36,7 +36,8 @@ class DecayedFold(InvertibleFold):
 
     def inside(self, tiles: pa.Array, segments: Segments, *, what: str) -> pa.Array:
         """Add each entity's rows up, decayed to each row's step."""
-        totals, stride = tiles.to_numpy().copy(), 1
+        totals = tiles.to_numpy().copy()
+        stride = 1
         rows = np.flatnonzero(np.arange(len(totals)) > segments.first)
         while len(rows):
             before = rows - stride
@@ -55,7 +56,8 @@ class DecayedFold(InvertibleFold):
         """Return doubles [probes]."""
         out = np.zeros(len(probes))
         for landing in probes.landings:
-            partition, bounds = landing.partition, probes.bounds[landing.positions]
+            partition = landing.partition
+            bounds = probes.bounds[landing.positions]
             total = partition.balances.numbers(name).take(landing.codes) * self._left_of(bounds - partition.start_step)
             values = partition.ledger.numbers(name)
             if len(values):

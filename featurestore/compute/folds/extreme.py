@@ -37,7 +37,8 @@ class ExtremeFold(ScopedFold):
 
     def summary(self, inside: pa.Array, segments: Segments) -> pa.Array:
         """Return each entity's extreme."""
-        found, has_value = np.zeros(len(segments.ends), self._number), np.zeros(len(segments.ends), bool)
+        found = np.zeros(len(segments.ends), self._number)
+        has_value = np.zeros(len(segments.ends), bool)
         if len(segments.active):
             starts = segments.starts[segments.active]
             found[segments.active] = self._reduce.reduceat(self._filled(inside), starts)
@@ -46,7 +47,8 @@ class ExtremeFold(ScopedFold):
 
     def between(self, name: str, stretches: Sequence[Stretch], probes: int) -> pa.Array:
         """Return the extreme over all stretches."""
-        found, has_value = np.full(probes, self._neutral), np.zeros(probes, bool)
+        found = np.full(probes, self._neutral)
+        has_value = np.zeros(probes, bool)
         for stretch in stretches:
             whole = stretch.partition.balances.array(name).take(pa.array(stretch.whole_codes))
             parts = (stretch.whole, self._filled(whole), np.asarray(whole.is_valid())), self._partial(name, stretch)

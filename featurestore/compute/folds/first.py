@@ -35,7 +35,9 @@ class FirstFold(ScopedFold):
 
     def between(self, name: str, stretches: Sequence[Stretch], probes: int) -> pa.Array:
         """Return the first value of the first stretch that has one."""
-        pieces, source, offset = [pa.nulls(1, self.values)], np.zeros(probes, np.int64), 1
+        pieces = [pa.nulls(1, self.values)]
+        source = np.zeros(probes, np.int64)
+        offset = 1
         for stretch in stretches:
             for values, positions in self._found(name, stretch):
                 pieces.append(values.cast(self.values))

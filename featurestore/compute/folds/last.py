@@ -46,7 +46,8 @@ class LastFold(RunningFold):
     def total(self, name: str, probes: Probes) -> pa.Array:
         """Return the last value before each bound."""
         source = np.full(len(probes), -1, np.int64)
-        pieces, offset = [], 0
+        pieces = []
+        offset = 0
         for landing in probes.landings:
             inside = landing.partition.ledger.array(name).take(pa.array(landing.row, mask=~landing.found))
             before = landing.partition.balances.array(name).take(pa.array(landing.codes))

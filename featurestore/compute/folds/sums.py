@@ -38,7 +38,8 @@ class SumFold(AdditiveFold):
         Raises:
             OverflowingResultError: a total does not fit 64 bits.
         """
-        values, first = self.numpy(tiles), segments.first
+        values = self.numpy(tiles)
+        first = segments.first
         if _largest(values) * len(values) >= _LIMIT:
             # Exact in two halves of 32 bits.
             high = _minus_before(np.cumsum(values >> 32), first)
@@ -57,7 +58,8 @@ class SumFold(AdditiveFold):
 
     def check(self, before: pa.Array, inside: pa.Array, segments: Segments, *, what: str) -> None:
         """Raise where an opening balance and a row's total inside the partition do not fit 64 bits together."""
-        opening, totals = self.numpy(before), self.numpy(inside)
+        opening = self.numpy(before)
+        totals = self.numpy(inside)
         if _largest(opening) + _largest(totals) < _LIMIT:
             return
         if _adds_up_too_far(np.repeat(opening, segments.ends - segments.starts), totals).any():

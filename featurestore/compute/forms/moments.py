@@ -91,7 +91,9 @@ class TrendForm:
     def measures(self, aggregation: Aggregation, rows: RowSql) -> tuple[Measure, ...]:
         """The count, and the limbs of the sums of d, d^2, x and d * x."""
         count, number = _count_and_number(cast(FixedPointAggregation, aggregation), rows)
-        n, time, limbs = f"count_if({number.condition})::HUGEINT", f"({_TIME_SQL[rows.grain]})", _TIME_LIMBS[rows.grain]
+        n = f"count_if({number.condition})::HUGEINT"
+        time = f"({_TIME_SQL[rows.grain]})"
+        limbs = _TIME_LIMBS[rows.grain]
         times = split_sum("times", [f"{n} * {time}"], limbs=limbs)
         squared_times = split_sum("squared_times", [f"{n} * {time} * {time}"], limbs=2 * limbs, digits=4)
         return count, *times, *squared_times, *number.totals(), *number.products(time, limbs)

@@ -27,7 +27,8 @@ class ExtremeForm:
 
     def measures(self, aggregation: Aggregation, rows: RowSql) -> tuple[Measure, ...]:
         """The extreme of each step."""
-        column, function = cast(Max, aggregation).column, "max" if self._is_largest else "min"
+        column = cast(Max, aggregation).column
+        function = "max" if self._is_largest else "min"
         sql = f"{function}({quote(column)}) FILTER (WHERE {rows.condition(aggregation, quote(column))})"
         fold = ExtremeFold(arrow_type(rows.types[column]), self._is_largest)
         return (Measure(f"{function}_{column}_{digest(sql)[:12]}", sql, fold),)

@@ -1,6 +1,6 @@
 """Groups of neighbouring buckets, so that a rank is found from coarse to fine. Pure: arrays in, arrays out.
 
-A list of more than ``MOST_WHOLE`` buckets holds, behind these, the groups that they lie in: first of 2^SHIFTS[0] buckets,
+A list of more than ``MAX_WHOLE`` buckets holds, behind these, the groups that they lie in: first of 2^SHIFTS[0] buckets,
 then of 2^SHIFTS[1] and so on. A group is one more number: ``(bucket >> shift) + level * STRIDE``, beyond those of all buckets.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 SHIFTS = (2, 4, 6)
-MOST_WHOLE = 48
+MAX_WHOLE = 48
 # Buckets lie between -STRIDE / 2 and STRIDE / 2, whatever the error.
 STRIDE = 2**25
 

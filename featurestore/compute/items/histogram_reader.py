@@ -89,7 +89,9 @@ class _Place:
         numbers = self.file.values(ITEMS)[pairs].astype(np.int64)
         if end is not None:
             kept = np.flatnonzero(numbers < end[of])
-            of, pairs, numbers = of[kept], pairs[kept], numbers[kept]
+            of = of[kept]
+            pairs = pairs[kept]
+            numbers = numbers[kept]
         signs = self.signs[of]
         if self.bounds is not None and len(pairs):
             pairs, found = last_row_before(self.file.values(STEPS), self.file.values(ROWS), pairs, self.bounds[of])
@@ -141,14 +143,16 @@ class HistogramReader:
         Returns:
             ``(bucket, has_value)`` per probe (int64, bool); the bucket is meaningless without values.
         """
-        bucket, has_value = np.zeros(len(codes), np.int64), np.zeros(len(codes), bool)
+        bucket = np.zeros(len(codes), np.int64)
+        has_value = np.zeros(len(codes), bool)
         for first, end, places in self._chunks(codes, edges):
             bucket[first:end], has_value[first:end] = _ranked(places, end - first, q)
         return bucket, has_value
 
     def _chunks(self, codes: np.ndarray, edges: Edges) -> Iterator[tuple[int, int, list[_Place]]]:
         """Cut probes into ranges ``[first, end)`` that look at a bounded number of numbers."""
-        places, weights = list(self._places(codes, edges)), np.ones(len(codes), np.int64)
+        places = list(self._places(codes, edges))
+        weights = np.ones(len(codes), np.int64)
         for place in places:
             weights[place.probes] += place.high - place.low
         for probes in portions(weights, limit=_CHUNK):
@@ -207,17 +211,22 @@ def _ranked(places: Sequence[_Place], probes: int, q: float) -> tuple[np.ndarray
     long = [place for place in places if place.has_groups]
     short = [place.counted(place.low, place.high) for place in places if not place.has_groups]
     buckets = joined([part[1] for part in short])
-    shifts, top = (0, *SHIFTS), len(SHIFTS)
+    shifts = (0, *SHIFTS)
+    top = len(SHIFTS)
     counted = [place.counted(place.low, place.high) for place in long]
     groups = [part[1] - top * STRIDE for part in counted]
     probe = joined([part[0] for part in (*short, *counted)])
     count = _joined([part[2] for part in (*short, *counted)])
     group, rank, has_value = _coarsest(probe, joined([buckets >> shifts[top], *groups]), count, probes=probes, q=q)
-    probe, count = probe[: len(buckets)], count[: len(buckets)]
+    probe = probe[: len(buckets)]
+    count = count[: len(buckets)]
     for level in range(top - 1, -1, -1):
-        shift, width = shifts[level], 1 << (shifts[level + 1] - shifts[level])
+        shift = shifts[level]
+        width = 1 << (shifts[level + 1] - shifts[level])
         kept = np.flatnonzero(buckets >> shifts[level + 1] == group[probe])
-        probe, buckets, count = probe[kept], buckets[kept], count[kept]
+        probe = probe[kept]
+        buckets = buckets[kept]
+        count = count[kept]
         first = group * width
         below = [place.within(first[place.probes] + level * STRIDE, width) for place in long]
         cells = [probe * width + ((buckets >> shift) - first[probe])]
@@ -233,7 +242,8 @@ def _coarsest(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Find the group of each probe that holds the rank, the rank in it, and whether there is one."""
     values = np.bincount(probe, weights=count, minlength=probes)
-    rank, has_value = np.floor(q * (values - 1)), values > 0
+    rank = np.floor(q * (values - 1))
+    has_value = values > 0
     if not len(number):
         return np.zeros(probes, np.int64), rank, has_value
     lowest = number.min()

@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from featurestore.compute.items.buckets import added_up, fold_buckets
 from featurestore.compute.items.files import Files, ItemFold, Items, Names, Numbers
-from featurestore.compute.items.groups import MOST_WHOLE, grouped, is_bucket
+from featurestore.compute.items.groups import MAX_WHOLE, grouped, is_bucket
 from featurestore.compute.items.lists import ITEMS, ROWS, STEPS, TOTALS, EntityLists, expanded, joined, list_table, segments
 from featurestore.compute.items.occurrences import Occurrences, occurrences
 from featurestore.compute.items.parts import Part
@@ -65,7 +65,8 @@ class HistogramFold(ItemFold):
         made = []
         for seen in occurrences(tiles, items.name, more=more, numbers=numbers):
             codes, buckets, rows, steps, totals = fold_buckets(_with_groups(seen) if self.has_groups else seen)
-            of, entities = codes - seen.low, seen.high - seen.low
+            of = codes - seen.low
+            entities = seen.high - seen.low
             steps_of = np.bincount(of, weights=rows, minlength=entities).astype(np.int64)
             made.append((np.bincount(of, minlength=entities), buckets, rows, steps_of, steps, totals))
         counts, buckets, rows, steps_of, steps, totals = (joined([each[i] for each in made]) for i in range(6))
@@ -84,7 +85,8 @@ class HistogramFold(ItemFold):
         if not index:
             return list_table({name: (np.zeros(0, np.int64), np.zeros(0, np.int64)) for name in (ITEMS, TOTALS)})
         start = parts[index - 1].start
-        carried, inside = files[items.kind(CARRIED), start], files[items.kind(INSIDE), start]
+        carried = files[items.kind(CARRIED), start]
+        inside = files[items.kind(INSIDE), start]
         entities = max(len(carried.ends(ITEMS)), len(inside.ends(ITEMS)))
         codes = np.arange(entities)
         weights = segments(carried.ends(ITEMS), codes)[1] + segments(inside.ends(ITEMS), codes)[1]
@@ -94,7 +96,7 @@ class HistogramFold(ItemFold):
             found = [_counts(each, codes[part], is_inside=each is inside) for each in (carried, inside)]
             of, buckets, totals = added_up(*(joined([each[i] for each in found]) for i in range(3)))
             if self.has_groups:
-                rows, of, buckets = grouped(of, buckets, np.bincount(of, minlength=size) > MOST_WHOLE)
+                rows, of, buckets = grouped(of, buckets, np.bincount(of, minlength=size) > MAX_WHOLE)
                 of, buckets, totals = added_up(of, buckets, totals[rows])
             made.append((np.bincount(of, minlength=size), buckets, totals))
         counts, buckets, totals = (joined([each[i] for each in made]) for i in range(3))
@@ -104,7 +106,7 @@ class HistogramFold(ItemFold):
 def _with_groups(seen: Occurrences) -> Occurrences:
     """Add occurrences of the groups that those of entities with long lists lie in."""
     of = seen.codes - seen.low
-    is_long = np.bincount(of[seen.first], minlength=seen.high - seen.low) > MOST_WHOLE
+    is_long = np.bincount(of[seen.first], minlength=seen.high - seen.low) > MAX_WHOLE
     if not is_long.any():
         return seen
     rows, of, numbers = grouped(of, seen.items, is_long)
@@ -118,6 +120,8 @@ def _counts(file: EntityLists, codes: np.ndarray, *, is_inside: bool) -> tuple[n
     of, pairs = expanded(file.ends(ITEMS), codes)
     numbers = file.values(ITEMS)[pairs].astype(np.int64)
     kept = is_bucket(numbers)
-    of, pairs, numbers = of[kept], pairs[kept], numbers[kept]
+    of = of[kept]
+    pairs = pairs[kept]
+    numbers = numbers[kept]
     rows = file.values(ROWS)[pairs].astype(np.int64) - 1 if is_inside else pairs
     return of, numbers, file.values(TOTALS)[rows].astype(np.int64)

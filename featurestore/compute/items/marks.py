@@ -41,7 +41,8 @@ class Spans:
         """Return the row of each pair, -1 where it is not in this partition."""
         rows = np.full(len(codes), -1, np.int64)
         known = np.flatnonzero(codes < len(self.ends))
-        mine, wanted = codes[known], items[known]
+        mine = codes[known]
+        wanted = items[known]
         row, found = last_row_before(self.items, self.ends, mine, wanted)
         start = np.where(mine > 0, self.ends.take(mine - 1, mode="clip"), 0) if len(mine) else mine
         row = np.where(found, row + 1, start)
@@ -52,7 +53,8 @@ class Spans:
 
     def within(self, low: int, high: int, *, since: int, until: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """List ``(codes, items, lasts)`` of the entities ``[low, high)`` that were last seen at steps ``[since, until)``."""
-        low, high = min(low, len(self.ends)), min(high, len(self.ends))
+        low = min(low, len(self.ends))
+        high = min(high, len(self.ends))
         first = int(self.ends[low - 1]) if low else 0
         behind = int(self.ends[high - 1]) if high else 0
         lasts = self.lasts[first:behind]
@@ -88,7 +90,9 @@ def gone(earlier: Sequence[Spans], low: int, high: int, *, since: int, until: in
         codes, items, lasts = spans.within(low, high, since=since, until=until)
         for newer in earlier[:i]:
             is_last = newer.find(codes, items) < 0
-            codes, items, lasts = codes[is_last], items[is_last], lasts[is_last]
+            codes = codes[is_last]
+            items = items[is_last]
+            lasts = lasts[is_last]
         found.append((codes, items, lasts))
     if not found:
         return (np.zeros(0, np.int64),) * 3
@@ -169,10 +173,14 @@ def _running(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Add up changes by (code, step), and those of each entity from its first step on."""
     order = np.lexsort((steps, codes))
-    codes, steps, changed = codes[order], steps[order], changed[order]
+    codes = codes[order]
+    steps = steps[order]
+    changed = changed[order]
     first = np.flatnonzero(changes(codes, steps))
     net = np.add.reduceat(changed, first) if len(first) else changed
-    codes, steps, net = codes[first][net != 0], steps[first][net != 0], net[net != 0]
+    codes = codes[first][net != 0]
+    steps = steps[first][net != 0]
+    net = net[net != 0]
     counts = np.bincount(codes, minlength=entities)
     ends = np.cumsum(counts)
     # What all entities before have added up to stands before an entity's first mark.

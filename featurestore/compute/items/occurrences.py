@@ -78,7 +78,8 @@ def occurrences(
     Yields:
         Ranges that follow one another and cover all entities, at least one entity each.
     """
-    codes, steps = tiles["code"].to_numpy(), tiles["step"].to_numpy()
+    codes = tiles["code"].to_numpy()
+    steps = tiles["step"].to_numpy()
     lists = tiles[column].combine_chunks()
     counts = np.asarray(pc.fill_null(pc.list_value_length(lists), 0)).astype(np.int64)
     order = np.argsort(codes, kind="stable")

@@ -59,7 +59,8 @@ class RunsFold(ItemFold):
         self, items: Items, parts: Sequence[Part], index: int, *, files: Files, tiles: pa.Table, numbers: Numbers
     ) -> dict[str, pa.Table]:
         """Build the spans and the marks of one partition."""
-        part, reach = parts[index], within_reach(parts, index, longest(items.windows))
+        part = parts[index]
+        reach = within_reach(parts, index, longest(items.windows))
         earlier = [spans_of(files[items.kind(SPANS), each.start]) for each in reach]
         openings = {window: _opening(items, window, parts, index, files) for window in items.windows}
         entities = [int(tiles["code"].to_numpy().max(initial=-1)) + 1, *(len(spans.ends) for spans in earlier)]
@@ -105,7 +106,8 @@ def _opening(items: Items, window: int | None, parts: Sequence[Part], index: int
     if not index:
         return np.zeros(0, np.int64)
     marks = files[items.kind(window_name(window)), parts[index - 1].start]
-    ends, totals = marks.ends(STEPS), marks.values(TOTALS)
+    ends = marks.ends(STEPS)
+    totals = marks.values(TOTALS)
     counts = np.diff(ends, prepend=0)
     opening = np.zeros(len(ends), np.int64)
     opening[counts > 0] = totals[ends[counts > 0] - 1]
@@ -147,7 +149,8 @@ class RunsReader:
         of = np.searchsorted(self._opens, bounds, side="left") - 1
         for i in np.flatnonzero(np.bincount(of[of >= 0], minlength=len(self._parts))).tolist():
             marks = self._files[self._items.kind(window_name(window)), self._parts[i].start]
-            ends, steps = marks.ends(STEPS), marks.values(STEPS)
+            ends = marks.ends(STEPS)
+            steps = marks.values(STEPS)
             mine = np.flatnonzero((of == i) & (codes >= 0) & (codes < len(ends)))
             if len(steps):
                 row, found = last_row_before(steps, ends, codes[mine], bounds[mine])

@@ -23,7 +23,8 @@ def bulk_load_notes(layout: Layout, sources: Iterable[EventSource]) -> tuple[str
         if source.ingested_at is None:
             continue
         files = Table.open(layout.events(source.name)).files()
-        rows, late = sum(file.rows for file in files), _late_files(source, files)
+        rows = sum(file.rows for file in files)
+        late = _late_files(source, files)
         if late and sum(file.rows for file in late) > _NOTED_SHARE * rows:
             until = max(file.maximum[source.ingested_at] for file in late).date() + timedelta(days=1)
             notes.append(
@@ -36,7 +37,8 @@ def bulk_load_notes(layout: Layout, sources: Iterable[EventSource]) -> tuple[str
 
 def _late_files(source: EventSource, files: Sequence[CommittedFile]) -> list[CommittedFile]:
     """List the files of which all events are late, but for those of the initial load."""
-    learned, found = source.ingested_at or source.event_time, []
+    learned = source.ingested_at or source.event_time
+    found = []
     until = datetime.fromisoformat(source.initial_load_until) if source.initial_load_until else None
     for file in files:
         first, last = (bounds.get(column) for bounds, column in ((file.minimum, learned), (file.maximum, source.event_time)))

@@ -61,7 +61,8 @@ def balances_of(ledger: pa.Table, ends: np.ndarray, opening: pa.Table, measures:
     more = opening.num_rows - len(ends)
     if more > 0:
         ends = np.concatenate([ends, np.full(more, ends[-1] if len(ends) else 0)]).astype(np.int64)
-    segments, columns = _segments(ledger, ends), {}
+    segments = _segments(ledger, ends)
+    columns = {}
     for measure in measures:
         if isinstance(measure.fold, RunningFold):
             columns[measure.name] = _padded(opening, measure.name, measure.fold, len(ends))
@@ -112,7 +113,8 @@ def _running(
 ) -> Iterator[tuple[Measure, RunningFold, pa.Array, pa.Array]]:
     for measure in measures:
         if isinstance(measure.fold, RunningFold):
-            before, inside = balances[measure.name].combine_chunks(), ledger[measure.name].combine_chunks()
+            before = balances[measure.name].combine_chunks()
+            inside = ledger[measure.name].combine_chunks()
             yield measure, measure.fold, before, inside
 
 
@@ -122,7 +124,8 @@ def _segments(ledger: pa.Table, ends: np.ndarray) -> Segments:
 
 def _padded(opening: pa.Table, name: str, fold: RunningFold, entities: int) -> pa.Array:
     """Add entities that were not seen before the partition."""
-    known, more = opening[name].combine_chunks(), entities - opening.num_rows
+    known = opening[name].combine_chunks()
+    more = entities - opening.num_rows
     return pa.concat_arrays([known, fold.neutral(more)]) if more > 0 else known
 
 

@@ -70,14 +70,17 @@ def fold_ledger(
         OverflowingResultError: an entity's running total does not fit 64 bits.
         CommitConflictError: another writer changed the same partitions meanwhile.
     """
-    committed, tiles = Table.open(state.ledger_path), Table.open(state.tiles_path)
+    committed = Table.open(state.ledger_path)
+    tiles = Table.open(state.tiles_path)
     there = {file.path.stem: file for file in committed.files()}
     plan = plan or plan_ledger(_wanted(state, committed, tiles, before), sizes=tile_sizes(tiles), committed=_names(committed))
     parts = parts_of(plan.ledgers, plan.months, clock=state.clock)
     names = plan.names | set(sub_ledger_names(state.view, parts).values())
     if names == set(there):
         return 0
-    measures, staged, rows = ledger_measures(state.view), list[StagedFile](), 0
+    measures = ledger_measures(state.view)
+    staged = list[StagedFile]()
+    rows = 0
     finished: tuple[pa.Table, pa.Table] | None = None
     for previous, start in zip([None, *plan.months], plan.months, strict=False):
         if plan.balances[start] in there:
@@ -156,7 +159,8 @@ def _opening(
 
 def _moved(committed: Table, measures: Sequence[Measure], opening: pa.Table, start: str) -> tuple[pa.Table, pa.Table]:
     """Return the ledger of a partition whose own tiles are unchanged, and its balances on another opening."""
-    ledger, ends = _read(committed, LEDGER, start), _read(committed, BALANCES, start)["ends"].to_numpy()
+    ledger = _read(committed, LEDGER, start)
+    ends = _read(committed, BALANCES, start)["ends"].to_numpy()
     return ledger, balances_of(ledger, ends, opening, measures)
 
 

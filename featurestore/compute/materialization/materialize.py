@@ -96,7 +96,8 @@ def materialize(
     """
     if isinstance(stages, str) or not set(stages) <= set(STAGES):
         raise DefinitionError(f"stages is {stages!r}; give a tuple with 'tiles', 'ledger' or both.")
-    started, told = time.perf_counter(), one_at_a_time(progress or _silent)
+    started = time.perf_counter()
+    told = one_at_a_time(progress or _silent)
     reports = each_of(lambda view: _bring_up_to_date(layout, view, before, stages, told), views)
     notes = bulk_load_notes(layout, [view.source for view in views])
     return MaterializeReport(tuple(reports), time.perf_counter() - started, notes)
@@ -105,7 +106,9 @@ def materialize(
 def _bring_up_to_date(
     layout: Layout, view: FeatureView, before: Month | None, stages: Sequence[str], progress: Progress
 ) -> ViewReport:
-    tile_rows, ledger_rows, told = dict[Month, int](), 0, partial(progress, view.name, "ledger")
+    tile_rows = dict[Month, int]()
+    ledger_rows = 0
+    told = partial(progress, view.name, "ledger")
 
     def step() -> None:
         nonlocal ledger_rows

@@ -68,7 +68,8 @@ def plan_ledger(
         for group in _groups(tile_digests, sizes or {}, committed or {})
     }
     ledgers = {start: _ledger_name(start, tiles) for start, tiles in months.items()}
-    balances, before = {}, ""
+    balances = {}
+    before = ""
     for start, name in ledgers.items():
         balances[start] = digest([BALANCES, before, name])
         before = balances[start]
@@ -88,7 +89,8 @@ def _groups(
             groups.append((str(Month(month.year, 1)), []))
             rows = 0
         groups[-1][1].append(month)
-        size, rows_before_newest = sizes.get(month, nothing), rows
+        size = sizes.get(month, nothing)
+        rows_before_newest = rows
         rows += size.rows
         entities = max(entities, size.entities)
     if not groups:

@@ -49,7 +49,8 @@ def tile_sql(
     Returns:
         A query with the columns ``key_0``, ``key_1`` and so on, ``step`` and one per measure, in no order.
     """
-    rows, time = rows_of(view), quote(view.event_time)
+    rows = rows_of(view)
+    time = quote(view.event_time)
     measures = view_measures(view) if measures is None else measures
     keys = [quote(column) for _, column in view.key_columns] if by is None else by
     prepared = dict.fromkeys(column for measure in measures for column in measure.prepared)
@@ -180,7 +181,8 @@ def aggregate(state: ViewState, months: Sequence[Month], *, end_us: int | None =
     import duckdb
 
     timezone = state.layout.timezone
-    start_us, behind_us = months[0].interval(timezone).start_us, months[-1].interval(timezone).end_us
+    start_us = months[0].interval(timezone).start_us
+    behind_us = months[-1].interval(timezone).end_us
     interval = Interval(start_us, behind_us if end_us is None else min(behind_us, end_us))
     files: dict[str, CommittedFile] = {file.name: file for month in months for file in state.inputs[month]}
     sql = tile_sql(state.view, state.scan_sql(files.values()), interval=interval, timezone=timezone)
@@ -209,7 +211,8 @@ def _failure(view: FeatureView, interval: Interval, error: Exception) -> Feature
 
 def with_codes(view: FeatureView, table: pa.Table, codes: np.ndarray, *, measures: Sequence[Measure] | None = None) -> pa.Table:
     """Turn an aggregated table into tiles: ``code``, ``step`` and the measures (by default all), sorted by (step, code)."""
-    steps, measures = table["step"].to_numpy(), view_measures(view) if measures is None else measures
+    steps = table["step"].to_numpy()
+    measures = view_measures(view) if measures is None else measures
     order = pa.array(np.lexsort((codes, steps)))
     body = table.select([measure.name for measure in measures]).take(order)
     columns = [pa.array(codes).take(order), pa.array(steps).take(order)]

@@ -36,7 +36,9 @@ def batch_features(
         SpineError: the features are about several entities, or there are none.
     """
     queries = [*query.queries, *(join.queries[0] for join in query.joins)]
-    entity, publication, asked_us = _entity_of(queries), query.publication, as_of_us
+    entity = _entity_of(queries)
+    publication = query.publication
+    asked_us = as_of_us
     if publication:
         as_of_us = publication.served_us(asked_us, clocks=[each.state.clock for each in query.read])
     known: dict[str, int] = {}

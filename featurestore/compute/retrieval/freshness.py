@@ -50,7 +50,8 @@ def check_fresh(state: ViewState, reader: LedgerReader, *, as_of_us: int) -> Non
 
 def stale_months(state: ViewState, reader: LedgerReader) -> list[Month]:
     """List the months whose committed events are not those that the ledger was folded from, in order."""
-    folded, wanted = _folded(reader), state.tile_digests
+    folded = _folded(reader)
+    wanted = state.tile_digests
     return sorted(month for month in {*folded, *wanted} if folded.get(month) != wanted.get(month))
 
 

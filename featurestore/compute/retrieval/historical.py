@@ -86,7 +86,8 @@ class HistoricalQuery:
                 raise SpineError(f"The spine already has a column {feature.column!r}, the name of an output; rename it.")
         self._check_fresh(spine)
         enriched = spine.table
-        columns, calibrations = dict[str, pa.ChunkedArray](), dict[str, tuple[str, ...]]()
+        columns = dict[str, pa.ChunkedArray]()
+        calibrations = dict[str, tuple[str, ...]]()
         for query in self.queries:
             columns |= self._columns(query, spine, {}, calibrations)
         for join in self.joins:
@@ -226,7 +227,8 @@ def historical_query(
     elif versions:
         versions.check_features([(registry.view(feature.view), feature) for feature in outputs])
     opener = KnownOpener(layout, versions) if as_known else LedgerOpener(layout, versions)
-    queries, joins = opener.queries(registry, outputs), joined_queries(registry, outputs, opener)
+    queries = opener.queries(registry, outputs)
+    joins = joined_queries(registry, outputs, opener)
     return HistoricalQuery(outputs, queries, joins, parameters, as_of, join_keys or {}, versions, publication)
 
 

@@ -43,7 +43,8 @@ class JoinedQuery:
             as_of_us: Instant of knowledge per row.
             parameters: The versions of a calibration by name.
         """
-        clock, values = self.queries[0].state.clock, dict(columns)
+        clock = self.queries[0].state.clock
+        values = dict(columns)
         floor_us = clock.starts_us(clock.floor(as_of_us))
         used = derive(values, self.features, as_of_us=floor_us, parameters=parameters)
         return {feature.column: pa.chunked_array([values[feature.name]]) for feature in self.features}, used

@@ -128,10 +128,12 @@ def spine_batches(rows: Any, *, batch_rows: int) -> tuple[pa.Schema, Iterator[pa
     if isinstance(paths, list | tuple) and all(isinstance(path, str | os.PathLike) for path in paths):
         schema, batches = _file_batches(paths)
     elif isinstance(rows, pa.RecordBatchReader):
-        schema, batches = rows.schema, iter(rows)
+        schema = rows.schema
+        batches = iter(rows)
     else:
         table = read_table(rows)
-        schema, batches = table.schema, iter(table.to_batches())
+        schema = table.schema
+        batches = iter(table.to_batches())
     return schema, _pieces(schema, batches, batch_rows)
 
 
@@ -158,7 +160,8 @@ def _file_schema(path: str) -> pa.Schema:
 
 def _pieces(schema: pa.Schema, batches: Iterator[pa.RecordBatch], rows: int) -> Iterator[pa.Table]:
     """Cut and join batches to tables of so many rows."""
-    held, count = list[pa.RecordBatch](), 0
+    held = list[pa.RecordBatch]()
+    count = 0
     for batch in batches:
         while batch.num_rows:
             part = batch.slice(0, rows - count)
@@ -167,7 +170,8 @@ def _pieces(schema: pa.Schema, batches: Iterator[pa.RecordBatch], rows: int) -> 
             count += part.num_rows
             if count == rows:
                 yield pa.Table.from_batches(held, schema)
-                held, count = [], 0
+                held = []
+                count = 0
     if held:
         yield pa.Table.from_batches(held, schema)
 
@@ -188,7 +192,8 @@ def spine_keys(spine: pa.Table, keys: Sequence[str], types: Sequence[str], *, en
     Raises:
         SpineError: a column is missing or cannot hold such keys.
     """
-    columns, has_key = [], np.ones(spine.num_rows, bool)
+    columns = []
+    has_key = np.ones(spine.num_rows, bool)
     for name, kind in zip(keys, types, strict=True):
         if name not in spine.column_names:
             raise SpineError(

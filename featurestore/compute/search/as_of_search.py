@@ -29,7 +29,8 @@ def last_row_before(
     >>> last_row_before(np.array([3, 5, 4]), np.array([2, 3]), np.array([0, 0, 1]), np.array([5, 3, 9]))
     (array([0, 0, 2]), array([ True, False,  True]))
     """
-    row, found = np.empty(len(codes), np.int64), np.empty(len(codes), bool)
+    row = np.empty(len(codes), np.int64)
+    found = np.empty(len(codes), bool)
     for start in range(0, len(codes), BLOCK):
         block = slice(start, start + BLOCK)
         row[block], found[block] = _bisect(steps, ends, codes[block], bounds[block])

@@ -37,7 +37,8 @@ def _narrowed(column: pa.Array) -> pa.Array:
     if column.type != pa.int64() or column.null_count or not len(column):
         return column
     values = column.to_numpy()
-    low, high = int(values.min()), int(values.max())
+    low = int(values.min())
+    high = int(values.max())
     for kind in (np.int16, np.int32):
         if np.iinfo(kind).min <= low and high <= np.iinfo(kind).max:
             return pa.array(values.astype(kind))

@@ -20,7 +20,8 @@ def portions(weights: np.ndarray, *, limit: int) -> Iterator[slice]:
     >>> [(part.start, part.stop) for part in portions(np.array([2, 3, 9, 1, 0, 4]), limit=5)]
     [(0, 2), (2, 3), (3, 6)]
     """
-    totals, low = np.cumsum(weights), 0
+    totals = np.cumsum(weights)
+    low = 0
     while low < len(weights):
         before = int(totals[low - 1]) if low else 0
         high = max(int(np.searchsorted(totals, before + limit, side="right")), low + 1)

@@ -155,7 +155,9 @@ def stretches(left: Probes | None, right: Probes) -> tuple[Stretch, ...]:
     """
     first = np.full(len(right), -1, np.int64) if left is None else left._of
     begins = {landing.index: landing for landing in left.landings} if left else {}
-    ends, last, found = {landing.index: landing for landing in right.landings}, right._of, []
+    ends = {landing.index: landing for landing in right.landings}
+    last = right._of
+    found = []
     for i in range(max(int(first.min(initial=0)), 0), int(last.max(initial=-1)) + 1):
         partition = right.partitions[i]
         whole = np.flatnonzero((first < i) & (last > i) & (right.codes < len(partition.ends)))

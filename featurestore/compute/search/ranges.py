@@ -68,7 +68,8 @@ class BlockExtremes:
 
     def _level(self, level: int) -> np.ndarray:
         while len(self._levels) <= level:
-            below, stride = self._levels[-1], 1 << (len(self._levels) - 1)
+            below = self._levels[-1]
+            stride = 1 << (len(self._levels) - 1)
             self._levels.append(self._reduce(below[:-stride], below[stride:]))
         return self._levels[level]
 
@@ -88,9 +89,11 @@ def over_ranges(
     """
     if int((high - low).sum()) <= rows:
         return _written_out(take, low, high, reduce)
-    first, behind = -(-low // BLOCK), high // BLOCK
+    first = -(-low // BLOCK)
+    behind = high // BLOCK
     is_long = first < behind
-    short, long = np.flatnonzero(~is_long), np.flatnonzero(is_long)
+    short = np.flatnonzero(~is_long)
+    long = np.flatnonzero(is_long)
     found = np.empty(len(low), take(low[:1]).dtype)
     found[short] = _written_out(take, low[short], high[short], reduce)
     if len(long):

@@ -15,7 +15,7 @@ from featurestore.spec.calibration import INFLOW_PREFIX
 from featurestore.spec.view import Feature
 from featurestore.timeline import Month
 
-MOST_MEMBERS = 100_000
+MAX_MEMBERS = 100_000
 
 
 @dataclass(frozen=True)
@@ -40,15 +40,16 @@ class MonthlyInputs:
         """Compute the rows of a month.
 
         Its inflow is what entered the inputs' measures within it (``inflow_columns``). Of entities many more than
-        ``MOST_MEMBERS``, every second, third, ... is taken.
+        ``MAX_MEMBERS``, every second, third, ... is taken.
 
         Returns:
             ``code``; each input by name, over its own window, at the month's first instant; ``inflow_<name>``, over the month;
             ``group`` (string) at its first instant, or at its end for entities that were new; the weights, at its first instant.
         """
-        query, interval = self.query, month.interval(self.query.state.layout.timezone)
+        query = self.query
+        interval = month.interval(self.query.state.layout.timezone)
         known = tuple(feature for _, feature in self.inputs)
-        codes = np.arange(0, query.reader.entities, max(query.reader.entities // MOST_MEMBERS, 1))
+        codes = np.arange(0, query.reader.entities, max(query.reader.entities // MAX_MEMBERS, 1))
         all_rows = (
             _values(query, known, codes, interval.start_us)
             if self.is_about_known

@@ -52,7 +52,8 @@ def forecast_rows(
     """
     view, clock = query.view, query.state.clock
     made_us = forecast_at_us(view, clock, month)
-    begins, ends = clock.step(made_us), clock.step(month.interval(clock.timezone).end_us) - view.delay_steps
+    begins = clock.step(made_us)
+    ends = clock.step(month.interval(clock.timezone).end_us) - view.delay_steps
     rows = {}
     for feature in view.forecasts:
         if feature.outcome is None:

@@ -101,7 +101,8 @@ class Panel:
         """
         query, state = self._query, self._query.state
         interval = month.interval(state.layout.timezone)
-        right, left = state.clock.step(interval.end_us), state.clock.step(interval.end_us - ACTIVE_DAYS * DAY_US)
+        right = state.clock.step(interval.end_us)
+        left = state.clock.step(interval.end_us - ACTIVE_DAYS * DAY_US)
         active = query.reader.active_codes(left, right)
         chosen = active[np.argsort(self._hash[active], kind="stable")[: self._size]]
         as_of_us = np.full(len(chosen), interval.end_us)

@@ -42,7 +42,8 @@ def check_continuity(state: ViewState, *, newest: int = 1) -> tuple[Joint, ...]:
     Returns:
         Joints in order of time; none of a ledger of one partition.
     """
-    committed, measures = Table.open(state.ledger_path), ledger_measures(state.view)
+    committed = Table.open(state.ledger_path)
+    measures = ledger_measures(state.view)
     starts = sorted(file.partition[START] for file in committed.files(**{KIND: LEDGER}))
     found = []
     for before, start in list(pairwise(starts))[-newest:]:

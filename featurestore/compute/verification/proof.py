@@ -54,9 +54,11 @@ class Proof:
 
     def compared(self, kind: str, partition: str, file: Path, committed: CodedRows, recomputed: CodedRows) -> Comparison:
         """Compare the sampled rows of a committed file with the rebuilt ones."""
-        committed, recomputed = committed.chosen(self.is_chosen), recomputed.chosen(self.is_chosen)
+        committed = committed.chosen(self.is_chosen)
+        recomputed = recomputed.chosen(self.is_chosen)
         found = compare(committed, recomputed, self.decoder)
-        view, rows = self.state.view, len(committed.codes)
+        view = self.state.view
+        rows = len(committed.codes)
         if found.is_equal:
             return Comparison(view.name, kind, partition, rows, found.committed, found.recomputed, EQUAL)
         using = [

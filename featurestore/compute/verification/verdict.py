@@ -137,7 +137,8 @@ def _grouped(comparisons: Iterable[Comparison]) -> list[list[Comparison]]:
 
 
 def _cells(group: list[Comparison]) -> tuple[str, ...]:
-    first, last = group[0], group[-1]
+    first = group[0]
+    last = group[-1]
     partition = first.partition if len(group) == 1 else f"{first.partition} .. {last.partition}"
     rows = f"{sum(each.rows for each in group):,}"
     hashes = (_sum([each.committed for each in group]), _sum([each.recomputed for each in group]))

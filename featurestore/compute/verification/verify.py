@@ -125,7 +125,8 @@ def _error(file: Path) -> Exception | None:
 
 def _compare_keys(proof: Proof, aside: SampledState) -> Comparison:
     """Look for keys that have two codes, and for keys of events that have none."""
-    view, known = proof.state.view, len(proof.dictionary)
+    view = proof.state.view
+    known = len(proof.dictionary)
     names = [f"key_{i}" for i in range(len(proof.dictionary.columns))]
     distinct = pa.table(list(proof.dictionary.columns), names=names).group_by(names).aggregate([]).num_rows
     rebuilt = len(load_keys(aside.layout.keys(view.entity.name), view.key_types))
@@ -145,7 +146,8 @@ def _named(table: Table, month: Month, name: str) -> CommittedFile | None:
 def _compare_tiles(proof: Proof, aside: SampledState) -> Iterator[Comparison]:
     rebuilt = Table.open(aside.tiles_path)
     for month, name in proof.state.tile_digests.items():
-        file, like = _named(proof.tiles, month, name), _named(rebuilt, month, name)
+        file = _named(proof.tiles, month, name)
+        like = _named(rebuilt, month, name)
         if file is None:
             yield proof.comparison(TILES, str(month), NOT_MATERIALIZED)
         elif like is not None:
@@ -218,10 +220,12 @@ def _committed_plan(proof: Proof, built: set[Month]) -> tuple[LedgerPlan, list[s
     wanted = proof.state.tile_digests
     names = {kind: {file.partition[START]: file for file in proof.ledger.files(**{KIND: kind})} for kind in (LEDGER, BALANCES)}
     starts = sorted(names[LEDGER])
-    plan, folded = LedgerPlan({}, {}, {}), set[Month]()
+    plan = LedgerPlan({}, {}, {})
+    folded = set[Month]()
     next_start = dict(pairwise(starts))
     for start in starts:
-        file, following = names[LEDGER][start], next_start.get(start)
+        file = names[LEDGER][start]
+        following = next_start.get(start)
         try:
             months = months_of(file.path)
         except (KeyError, *_UNREADABLE):  # the ledger's comparison says what is wrong with it
@@ -239,12 +243,14 @@ def _committed_plan(proof: Proof, built: set[Month]) -> tuple[LedgerPlan, list[s
 
 def _compare_hot(proof: Proof) -> Iterator[Comparison]:
     """Compare each hot copy with its Parquet file; where that cannot be read, its own comparison says so."""
-    folder, rows = proof.state.layout.hot(proof.state.view.name), 0
+    folder = proof.state.layout.hot(proof.state.view.name)
+    rows = 0
     for file in proof.ledger.files():
         hot = folder / f"{file.path.stem}.arrow"
         if not hot.exists():
             continue
-        copy, partition = read_hot(hot), f"{file.partition[KIND]} {file.partition[START]}"
+        copy = read_hot(hot)
+        partition = f"{file.partition[KIND]} {file.partition[START]}"
         try:
             table = read_parquet(file.path)
         except _UNREADABLE:

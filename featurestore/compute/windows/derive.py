@@ -58,13 +58,15 @@ def derive(
         Calibration to the versions that were read, for the record.
     """
     versions: dict[str, tuple[str, ...]] = {}
-    pending, columns = list[Feature](), dict[str, pa.Array]()
+    pending = list[Feature]()
+    columns = dict[str, pa.Array]()
     for feature in features:
         if feature.expression is None:
             continue
         if not feature.expression.columns.isdisjoint(each.name for each in pending):
             values.update(_evaluate(pending, columns, len(as_of_us)))
-            pending, columns = [], {}
+            pending = []
+            columns = {}
         columns |= {name: values[name] for name in feature.expression.columns}
         for use in feature.expression.calibrated:
             found = parameters(use.calibration)
@@ -101,7 +103,8 @@ def _finite(feature: Feature, result: pa.Array) -> pa.Array:
 
 
 def _failure(feature: Feature, error: Exception) -> FeatureStoreError:
-    first, text = str(error).splitlines()[0], feature.expression.text if feature.expression else ""
+    first = str(error).splitlines()[0]
+    text = feature.expression.text if feature.expression else ""
     what = f"The derived feature {feature.column!r} ({text}) cannot be computed for some row: {first}."
     if "out of range" in first.lower():
         return OverflowingResultError(f"{what} Guard it with CASE, or multiply by 1.0 to compute in doubles.")

@@ -41,7 +41,8 @@ class LateRows:
         self.table = table
         self._steps = _numbers(table, STEP)
         self._known = _numbers(table, KNOWN)
-        classes, codes = _numbers(table, CLASS), _numbers(table, CODE)
+        classes = _numbers(table, CLASS)
+        codes = _numbers(table, CODE)
         powers, firsts = np.unique(classes, return_index=True)
         self._classes = []
         for power, first, end in zip(powers, firsts, [*firsts[1:], len(classes)][: len(firsts)], strict=True):
@@ -65,7 +66,9 @@ class LateRows:
             knowledge: Step per probe: rows that were not known before it. Not before ``bounds``.
         """
         bits = self._has.take(np.where((codes >= 0) & (codes < len(self._has)), codes, len(self._has) - 1))
-        probes, lows, highs = [], [], []
+        probes = []
+        lows = []
+        highs = []
         for i, each in enumerate(self._classes):
             mine = np.flatnonzero(bits & np.uint64(1 << i))
             if not len(mine):
@@ -105,7 +108,8 @@ class Ranges:
         ends = np.cumsum(lengths)
         rows = np.arange(len(probes)) - np.repeat(ends - lengths - self.low, lengths)
         kept = self.late._known[rows] >= self.knowledge[probes]
-        probes, rows = probes[kept], rows[kept]
+        probes = probes[kept]
+        rows = rows[kept]
         order = np.argsort(probes, kind="stable")
         return InFlight(self.late, len(self.knowledge), probes[order], rows[order])
 

@@ -98,7 +98,8 @@ class Pieces:
 
     def _within(self, piece: PieceTotals, measure: Measure, fold: InvertibleFold) -> np.ndarray:
         total = np.asarray(piece.right.column(measure))
-        right, left = piece.right.probes.bounds, piece.left.probes.bounds if piece.left else None
+        right = piece.right.probes.bounds
+        left = piece.left.probes.bounds if piece.left else None
         if piece.left is not None:
             total = fold.difference(total, np.asarray(piece.left.column(measure)), right - left, what=self.feature)
         if self.unknown is None or not isinstance(fold, AdditiveFold):

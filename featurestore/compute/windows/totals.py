@@ -87,7 +87,8 @@ class LedgerReader:
 
 def sorted_order(codes: np.ndarray, bounds: np.ndarray) -> np.ndarray:
     """Return the order that sorts probes by (code, bound), in which the search runs through memory once."""
-    low, high = int(bounds.min(initial=0)), int(bounds.max(initial=0))
+    low = int(bounds.min(initial=0))
+    high = int(bounds.max(initial=0))
     span = high - low + 1
     if (int(codes.max(initial=0)) + 2) * span < 2**62:
         return np.argsort((codes + 1) * span + (bounds - low))  # one sort of packed numbers costs half of two

@@ -15,7 +15,8 @@ from featurestore.timeline import Month, months_between
 NAME = "completejourney"
 TIMEZONE = "America/New_York"
 """The package's timestamps are UTC; its weeks begin at midnight in New York."""
-FIRST_MONTH, LAST_MONTH = Month(2017, 1), Month(2017, 12)
+FIRST_MONTH = Month(2017, 1)
+LAST_MONTH = Month(2017, 12)
 
 _TABLES = ("transactions", "products", "promotions", "coupon_redemptions", "campaign_descriptions")
 _NAMES = {"department_name": "department", "commodity_name": "product_category", "brand_name": "brand"}

@@ -67,7 +67,8 @@ class DataFault:
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> DataFault:
         """Read a row of ``FAULT_SCHEMA``."""
-        month, since = Month.parse(row["month"]), Month.parse(row["since"])
+        month = Month.parse(row["month"])
+        since = Month.parse(row["since"])
         return cls(row["source"], row["column"], month, since, row["kind"], row["reason"])
 
 

@@ -20,12 +20,12 @@ import numpy as np
 SCHEMA, UNIT, NULLS, CLOCK, STOPPED, DUPLICATES = "schema", "unit", "nulls", "clock", "stopped", "duplicates"
 FAULT_KINDS = (SCHEMA, UNIT, NULLS, CLOCK, STOPPED, DUPLICATES)
 REFERENCE_MONTHS = 12
-LEAST_MONTHS = 3
+MIN_MONTHS = 3
 BURST_SHARE = 0.3
 BURST_Z = 6.0
 UNIT_TOLERANCE = 0.12
 STEADY = 0.3
-LEAST_YEARS, POOL_YEARS = 2, 3
+MIN_YEARS, POOL_YEARS = 2, 3
 
 
 def is_unit_change(shift: float, log_ratio: float, *, tolerance: float = UNIT_TOLERANCE) -> bool:
@@ -68,11 +68,12 @@ def feature_faults(
     found: dict[int, tuple[str, str]] = {}
     sound = [int(t) for t in np.flatnonzero(is_sound)]
     with np.errstate(divide="ignore", invalid="ignore"):
-        share, logs = empty / rows, np.log10([np.abs(mean), sd])
+        share = empty / rows
+        logs = np.log10([np.abs(mean), sd])
     for t in sound:
         start = max([t - REFERENCE_MONTHS, *(baseline for baseline in baselines if baseline <= t)])
         past = np.array([s for s in sound if start <= s < t and s not in found])
-        if len(past) < LEAST_MONTHS:
+        if len(past) < MIN_MONTHS:
             continue
         usual = float(share[past].max())
         noise = np.sqrt(max(usual * (1 - usual), 1 / rows[t]) / rows[t])
@@ -103,10 +104,10 @@ def _shift(logs: np.ndarray, t: int, past: np.ndarray, seasonal: Iterable[np.nda
         return None
     usual = np.median(logs[:, past], axis=1)
     if (np.abs(logs[0, past] - usual[0]) < STEADY).all():
-        shift = logs[:, t] - np.median(logs[:, past[-LEAST_MONTHS:]], axis=1)
+        shift = logs[:, t] - np.median(logs[:, past[-MIN_MONTHS:]], axis=1)
     else:
         own = np.array([each for each in seasonal if np.isfinite(each).all()][-POOL_YEARS:])
-        if len(own) < LEAST_YEARS or (np.abs(own - np.median(own, axis=0))[:, 0] >= STEADY).any():
+        if len(own) < MIN_YEARS or (np.abs(own - np.median(own, axis=0))[:, 0] >= STEADY).any():
             return None
         shift = logs[:, t] - usual - np.median(own, axis=0)
     return float(shift[0]), float(shift[1])

@@ -21,23 +21,23 @@ from featurestore.timeline import Month
 EVENT = "rows"
 """Name of a source's column that stands for the event as a whole."""
 LEARNED_DAYS = 28
-LEAST_ROWS = 20
+MIN_ROWS = 20
 NULL_EXCESS = 0.05
 NULL_Z = 6.0
 UNIT_ERROR = 0.25
-LEAST_JUMP = 0.5
+MIN_JUMP = 0.5
 UNIT_DEVIATIONS = 8.0
 STOPPED_SHARE = 0.1
-LEAST_DAILY_ROWS = 5
+MIN_DAILY_ROWS = 5
 ACCEPTED_DAYS = 90
-MOST_CHANCE = 1e-6
-LEAST_EARLY = 3
-LEAST_REDELIVERED = 10
+MAX_CHANCE = 1e-6
+MIN_EARLY = 3
+MIN_REDELIVERED = 10
 USUAL_REDELIVERY = 4.0
 HOUR_GAIN = 0.15
 HOUR_MISFIT = 3.0
 HOUR_ROWS = 100
-MOST_OF_USUAL = 1.5
+MAX_OF_USUAL = 1.5
 
 
 @dataclass(frozen=True)
@@ -118,19 +118,21 @@ def _nulls(daily: DailyCounts) -> Iterator[_Flag]:
     for (kind, column), present in daily.present.items():
         rows = daily.rows[kind]
         with np.errstate(invalid="ignore", divide="ignore"):
-            share = np.where(rows >= LEAST_ROWS, 1 - present / rows, np.nan)
+            share = np.where(rows >= MIN_ROWS, 1 - present / rows, np.nan)
         if np.nanmax(share, initial=0.0) - np.nanmin(share, initial=1.0) < NULL_EXCESS:
             continue
         most, seen, run = 0.0, 0, 0
         for day in np.flatnonzero(~np.isnan(share)).tolist():
-            excess, n = float(share[day]) - most, float(rows[day])
+            excess = float(share[day]) - most
+            n = float(rows[day])
             noise = (max(most * (1 - most), 1 / n) / n) ** 0.5
             is_fault = seen >= LEARNED_DAYS and excess > max(NULL_EXCESS, NULL_Z * noise) and run < ACCEPTED_DAYS
             run = run + 1 if is_fault else 0
             if is_fault:
                 yield _Flag(kind, column, NULLS, day, excess * n, "NULLs beyond what there ever were")
             else:
-                most, seen = max(most, float(share[day])), seen + 1
+                most = max(most, float(share[day]))
+                seen = seen + 1
 
 
 def _units(daily: DailyCounts) -> Iterator[_Flag]:
@@ -139,13 +141,16 @@ def _units(daily: DailyCounts) -> Iterator[_Flag]:
     A day between them on which too few rows leave it open is no sound one.
     """
     for (kind, column), means in daily.log_mean.items():
-        if np.nanmax(means, initial=-np.inf) - np.nanmin(means, initial=np.inf) < LEAST_JUMP:
+        if np.nanmax(means, initial=-np.inf) - np.nanmin(means, initial=np.inf) < MIN_JUMP:
             continue
-        present, spreads, sound, run = daily.present[kind, column], daily.log_sd[kind, column], list[int](), 0
-        for day in np.flatnonzero((present >= LEAST_ROWS // 2) & ~np.isnan(means)).tolist():
+        present = daily.present[kind, column]
+        spreads = daily.log_sd[kind, column]
+        sound = list[int]()
+        run = 0
+        for day in np.flatnonzero((present >= MIN_ROWS // 2) & ~np.isnan(means)).tolist():
             recent = sound[-LEARNED_DAYS:]
             is_fault = is_open = False
-            if len(recent) == LEARNED_DAYS and abs(means[day] - means[sound[-1]]) > LEAST_JUMP:
+            if len(recent) == LEARNED_DAYS and abs(means[day] - means[sound[-1]]) > MIN_JUMP:
                 shift = float(means[day] - np.median(means[recent]))
                 spread = float(np.nanmedian(spreads[recent]))
                 error = 2 * spread / float(present[day]) ** 0.5
@@ -153,7 +158,7 @@ def _units(daily: DailyCounts) -> Iterator[_Flag]:
                 is_alike = abs(float(spreads[day]) - spread) < UNIT_ERROR
                 is_fault = is_clear and is_alike and run < ACCEPTED_DAYS
                 is_fault = is_fault and is_unit_change(shift, round(shift), tolerance=0.1 + error)
-                is_open = not is_fault and 0 < run < ACCEPTED_DAYS and abs(shift) > LEAST_JUMP
+                is_open = not is_fault and 0 < run < ACCEPTED_DAYS and abs(shift) > MIN_JUMP
             run = run + 1 if is_fault or is_open else 0
             if is_fault:
                 factor = 10.0 ** round(shift)
@@ -167,22 +172,22 @@ def _early(daily: DailyCounts) -> Iterator[_Flag]:
     for kind, early in daily.early.items():
         if not early.any():
             continue
-        rows, months = (
-            daily.rows[kind],
-            np.array([daily.month(day).year * 12 + daily.month(day).month for day in range(daily.size)]),
-        )
+        rows = daily.rows[kind]
+        months = np.array([daily.month(day).year * 12 + daily.month(day).month for day in range(daily.size)])
         past_early = past_rows = 0.0
         for month in np.unique(months):
             own = months == month
-            count, expected = float(early[own].sum()), float(rows[own].sum()) * (past_early + 1) / max(past_rows, 1.0)
-            is_fault = past_rows >= HOUR_ROWS and count >= LEAST_EARLY and _tail(count, expected) < MOST_CHANCE
+            count = float(early[own].sum())
+            expected = float(rows[own].sum()) * (past_early + 1) / max(past_rows, 1.0)
+            is_fault = past_rows >= HOUR_ROWS and count >= MIN_EARLY and _tail(count, expected) < MAX_CHANCE
             if is_fault:
                 for day in np.flatnonzero(own & (early > 0)).tolist():
                     yield _Flag(
                         kind, "event_time", CLOCK, day, float(early[day]), "event times behind the instant of their record"
                     )
             else:
-                past_early, past_rows = past_early + count, past_rows + float(rows[own].sum())
+                past_early = past_early + count
+                past_rows = past_rows + float(rows[own].sum())
 
 
 def _tail(count: float, expected: float) -> float:
@@ -196,11 +201,14 @@ def _tail(count: float, expected: float) -> float:
 def _stopped(daily: DailyCounts) -> Iterator[_Flag]:
     """Flag days on which hardly any event of a type came, though that never happened before."""
     for kind, rows in daily.rows.items():
-        begin, sound, least, run = int(np.flatnonzero(rows)[0]), list[int](), np.inf, 0
+        begin = int(np.flatnonzero(rows)[0])
+        sound = list[int]()
+        least = np.inf
+        run = 0
         for day in range(begin, daily.size):
-            may_be = len(sound) >= LEARNED_DAYS and rows[day] < least >= LEAST_DAILY_ROWS and run < ACCEPTED_DAYS
+            may_be = len(sound) >= LEARNED_DAYS and rows[day] < least >= MIN_DAILY_ROWS and run < ACCEPTED_DAYS
             usual = float(np.median(rows[sound[-LEARNED_DAYS:]])) if may_be else 0.0
-            is_fault = usual >= LEAST_ROWS and rows[day] < STOPPED_SHARE * usual
+            is_fault = usual >= MIN_ROWS and rows[day] < STOPPED_SHARE * usual
             run = run + 1 if is_fault else 0
             if is_fault:
                 yield _Flag(kind, EVENT, STOPPED, day, usual - float(rows[day]), "events stay away")
@@ -215,12 +223,13 @@ def _shifted(daily: DailyCounts) -> Iterator[_Flag]:
     A day of far more events than usual has hours of its own: a festival begins at midnight. A clock moves everything that it
     stamps, so most of the types that a day has rows enough of must have moved alike: one that moves alone works other hours.
     """
-    judged, moves = np.zeros(daily.size, int), dict[int, list[tuple[str | None, int]]]()
+    judged = np.zeros(daily.size, int)
+    moves = dict[int, list[tuple[str | None, int]]]()
     for kind, hours in daily.hours.items():
         rows = hours.sum(axis=1)
         sums = np.cumsum(np.concatenate([np.zeros((1, 24)), hours]), axis=0)
         days = np.flatnonzero((rows >= HOUR_ROWS) & (np.arange(daily.size) >= LEARNED_DAYS))
-        days = days[rows[days] < MOST_OF_USUAL * (sums[days] - sums[days - LEARNED_DAYS]).sum(axis=1) / LEARNED_DAYS]
+        days = days[rows[days] < MAX_OF_USUAL * (sums[days] - sums[days - LEARNED_DAYS]).sum(axis=1) / LEARNED_DAYS]
         if not len(days):
             continue
         judged[days] += 1
@@ -231,7 +240,8 @@ def _shifted(daily: DailyCounts) -> Iterator[_Flag]:
         fits = np.einsum("dh,dsh->ds", own, moved)
         best = fits.argmax(axis=1)
         entropy = (own * np.log(np.maximum(own, 1e-12))).sum(axis=1)
-        misfit, unmoved = entropy - fits.max(axis=1), entropy - fits[:, 0]
+        misfit = entropy - fits.max(axis=1)
+        unmoved = entropy - fits[:, 0]
         for i, day in enumerate(days.tolist()):
             before = unmoved[max(0, i - LEARNED_DAYS) : i]
             if not len(before) or best[i] == 0 or fits[i, best[i]] - fits[i, 0] < HOUR_GAIN:
@@ -271,7 +281,7 @@ def _duplicates(source: str, daily: DailyCounts, redelivered: Mapping[Month, int
     for month, share in shares.items():
         usual = max((shares.get(month.shift(-back), 0.0) for back in range(1, 13)), default=0.0)
         count = redelivered.get(month, 0)
-        if count >= LEAST_REDELIVERED and share > USUAL_REDELIVERY * usual:
+        if count >= MIN_REDELIVERED and share > USUAL_REDELIVERY * usual:
             last = month.next().first_day - timedelta(days=1)
             what = "events delivered again; ingest dropped them"
             yield SourceFault(source, EVENT, DUPLICATES, (), month.first_day, last, count, 1.0, rows[month] / last.day, what)

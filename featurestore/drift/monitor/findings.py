@@ -20,7 +20,7 @@ from featurestore.drift.monitor.changes.year import fit_year
 from featurestore.drift.monitor.policy import DriftPolicy
 from featurestore.drift.monitor.pool import PoolComparison, compare_with_pool, no_comparison, pool_members, season_labels
 from featurestore.drift.monitor.state import Finding
-from featurestore.drift.monitor.thresholds import MOST_SCORE, Alarms, raise_alarms
+from featurestore.drift.monitor.thresholds import MAX_SCORE, Alarms, raise_alarms
 from featurestore.drift.reliability import CALIBRATION, Reliability
 from featurestore.drift.sketches.edges import PROFILE
 from featurestore.drift.sketches.feature_series import FeatureSeries
@@ -105,14 +105,16 @@ class Findings:
 
     def finding(self, i: int, t: int) -> Finding:
         """Say what the month last tested means for a feature that can be judged."""
-        feature, (score, k, row) = self._features[i], self._strongest[i]
+        feature = self._features[i]
+        (score, k, row) = self._strongest[i]
         if t in feature.faults:
             kind, text = feature.faults[t]
-            return Finding(MOST_SCORE, kind, text, onset=lasting(feature.faults, t), is_extreme=True, is_fault=True)
+            return Finding(MAX_SCORE, kind, text, onset=lasting(feature.faults, t), is_extreme=True, is_fault=True)
         compared = self._compared_text(i, t)
         if k < 0:
             return Finding(0.0, LOCATION, f"no statistic has history enough yet{compared}", onset=t)
-        alarms, series = self._alarms[k], self._series[k]
+        alarms = self._alarms[k]
+        series = self._series[k]
         age = int(alarms.age[row])
         is_slow = bool((self._pools[i].score[max(0, t - SLOW_MONTHS + 1) : t + 1] >= 1).all())
         is_told = score >= 1 or is_slow or feature.kind == CALIBRATION
@@ -137,7 +139,8 @@ class Findings:
         A change of the segment alone moves all rows by the segment's share of them at most, since they scatter at least as much.
         """
         _, k, row = self._strongest[i]
-        series, sizes = self._series[k], self._alarms[k].size
+        series = self._series[k]
+        sizes = self._alarms[k].size
         same = [j for j in np.flatnonzero(series.features == whole) if series.labels[j] == series.labels[row]]
         share = self._features[i].rows[t] / max(self._features[whole].rows[t], 1)
         brought = min(SHARED * share, 0.5) * abs(sizes[row])
@@ -210,7 +213,8 @@ def _segment_counts(features: Sequence[FeatureSeries], *, until: int) -> np.ndar
 
 def _described(feature: FeatureSeries, series: SeriesSet, alarms: Alarms, row: int, t: int) -> str:
     """Name a change and its size in words people use."""
-    size, label = float(alarms.size[row]), series.labels[row]
+    size = float(alarms.size[row])
+    label = series.labels[row]
     before = slice(max(0, t - int(alarms.age[row]) - 12), t - int(alarms.age[row]))
     if series.kind == CALIBRATION:
         return _reliability(feature, before, t)
@@ -222,7 +226,8 @@ def _described(feature: FeatureSeries, series: SeriesSet, alarms: Alarms, row: i
         return f"missing values {_share(feature.empty[before], feature.rows[before]):.1%} -> {feature.empty[t] / feature.rows[t]:.1%}"
     if feature.kind == PROFILE:
         return f"share of position {label} {'up' if size > 0 else 'down'}"
-    own, rows = feature.counts[:, feature.labels.index(label)], feature.counts.sum(axis=1)
+    own = feature.counts[:, feature.labels.index(label)]
+    rows = feature.counts.sum(axis=1)
     return f"share of {label!r} {_share(own[before], rows[before]):.1%} -> {_share(own[t], rows[t]):.1%}"
 
 

@@ -19,7 +19,7 @@ from featurestore.timeline import Month
 POOL_YEARS = 3
 SPREAD_FACTOR = 3.0
 IQR_OF_NORMAL = 1.349
-LEAST_PAST = 6
+MIN_PAST = 6
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +87,8 @@ def compare_with_pool(counts: np.ndarray, members: np.ndarray, *, is_sufficient:
         psi: Least PSI that matters.
     """
     reference = members.astype(float) @ counts
-    rows, pooled = counts.sum(axis=1), reference.sum(axis=1)
+    rows = counts.sum(axis=1)
+    pooled = reference.sum(axis=1)
     has_both = is_sufficient & (rows > 0) & (pooled > 0)
     used = ((reference + counts) > 0).sum(axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -113,9 +114,10 @@ def no_comparison(members: np.ndarray, *, is_sufficient: np.ndarray) -> PoolComp
 
 def _thresholds(excess: np.ndarray, psi: float) -> np.ndarray:
     """Raise the threshold where the same season has differed from year to year before -> [M]."""
-    found, past = np.full(len(excess), psi), list[float]()
+    found = np.full(len(excess), psi)
+    past = list[float]()
     for t, own in enumerate(excess):
-        if len(past) >= LEAST_PAST:
+        if len(past) >= MIN_PAST:
             low, middle, high = (past[len(past) * quarter // 4] for quarter in (1, 2, 3))
             found[t] = max(psi, middle + SPREAD_FACTOR * (high - low) / IQR_OF_NORMAL)
         if not np.isnan(own):

@@ -83,7 +83,8 @@ class MonitorRun:
 
     def judge(self, t: int) -> list[dict[str, object]]:
         """Judge a month -> its rows."""
-        month, first_end = self._months[t], t + 13 - self._months[t].month
+        month = self._months[t]
+        first_end = t + 13 - self._months[t].month
         if t and month.month == 1 and first_end > self._policy.min_months:
             self._findings.begin_year(t, min(first_end, len(self._months)))
         if self._findings.has_year:
@@ -107,7 +108,8 @@ class MonitorRun:
 
     def _is_shared(self, i: int, finding: Finding, t: int, whole: int) -> bool:
         """Say whether a segment's change is that of all rows: they drift, or are not yet settled after it, as it does."""
-        score, standing = self._scores[whole], self._standings[whole]
+        score = self._scores[whole]
+        standing = self._standings[whole]
         is_settling = standing.is_latched and not standing.is_settled(finding.onset, self._policy.settle_months)
         return (is_settling or (score is not None and score >= 1)) and self._findings.is_shared(i, whole, t)
 

@@ -35,7 +35,7 @@ THRESHOLDS = {
 GATES = {LOCATION: 0.10, SPREAD: 0.10, MISSING: 0.06, SHARE: 0.10, CALIBRATION: 0.06}
 EXTREME_Z = 10.0
 EXTREME_SIZES = {LOCATION: 2.0, SPREAD: 1.5, MISSING: 0.7, SHARE: 1.2, CALIBRATION: 0.5}
-MOST_SCORE = 100.0
+MAX_SCORE = 100.0
 YOUTH = 6.0
 SEGMENT_PRICE = 64.0
 _CLASS = np.where(IS_RAMP, RAMP, np.where(AGES == 0, STEP_NOW, STEP_BEFORE))
@@ -89,12 +89,13 @@ def raise_alarms(
         limits, np.where(segments > 0, SEGMENT_PRICE * segments, 1.0)[:, None], np.clip(months, 12, FIT_MONTHS)[:, None]
     )
     is_open = np.reshape(oldest, (-1, 1)) >= AGES
-    strength, size = np.where(is_open, np.abs(evidence.z), 0.0), np.abs(evidence.size)
+    strength = np.where(is_open, np.abs(evidence.z), 0.0)
+    size = np.abs(evidence.size)
     score = np.minimum(strength / limits, size / GATES[kind]).max(axis=1)
     best = strength.argmax(axis=1)
     index = np.arange(len(best))
     return Alarms(
-        score=np.minimum(score, MOST_SCORE),
+        score=np.minimum(score, MAX_SCORE),
         age=AGES[best],
         is_ramp=IS_RAMP[best],
         z=evidence.z[index, best],

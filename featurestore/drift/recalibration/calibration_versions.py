@@ -30,7 +30,7 @@ from featurestore.lake.json_files import read_json
 from featurestore.lake.storage import STORAGE
 
 PROMOTED, REJECTED, ROLLED_BACK = "promoted", "rejected", "rolled_back"
-MOST_LOGGED_ROWS = 1_000
+MAX_LOGGED_ROWS = 1_000
 """Parameters of more groups than these are read from the version's file."""
 
 
@@ -82,9 +82,9 @@ def record(folder: Path, challenger: Challenger, decision: Decision, *, now_us: 
     version = _write_version(folder, challenger, len(log))
     accepted = replace(version, is_accepted=decision.is_promoted)
     event = PROMOTED if decision.is_promoted else REJECTED
-    rows = challenger.parameters.slice(0, MOST_LOGGED_ROWS).to_pylist()
+    rows = challenger.parameters.slice(0, MAX_LOGGED_ROWS).to_pylist()
     plain = asdict(replace(version, is_accepted=False))
-    entry = {"version": plain, "parameters": rows, "decision": decision.to_json(), "reason": decision.reason}
+    entry = {"version": plain, "parameters": rows, "decision": decision.document(), "reason": decision.reason}
     _append(folder, len(log), event, entry, champion=version.name if decision.is_promoted else _champion(log), now_us=now_us)
     return accepted
 
@@ -167,7 +167,7 @@ def audit_log(folder: Path) -> pa.Table:
     Returns:
         ``number``, ``at`` (UTC), ``event``, the ``version`` it is about, the ``champion`` behind it, the ``reason``, and as JSON the
         ``decision`` (trigger, scores, versions of the data, months, losses) and the ``parameters`` of its first
-        ``MOST_LOGGED_ROWS`` groups; both are NULL of a rollback.
+        ``MAX_LOGGED_ROWS`` groups; both are NULL of a rollback.
     """
     rows = [
         {

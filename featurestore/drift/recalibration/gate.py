@@ -10,9 +10,9 @@ import numpy as np
 from featurestore.errors import CalibrationError
 
 SAMPLES = 2000
-MOST_BLOCKS = 2000
+MAX_BLOCKS = 2000
 CONFIDENCE = 0.95
-LEAST_MEMBERS = 30
+MIN_MEMBERS = 30
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +71,7 @@ class Comparison:
     @property
     def is_better(self) -> bool:
         """Whether the challenger is better beyond noise."""
-        return self.members >= LEAST_MEMBERS and self.low > 0
+        return self.members >= MIN_MEMBERS and self.low > 0
 
     @property
     def is_worse(self) -> bool:
@@ -83,7 +83,7 @@ def back_test(held_out: Mapping[str, HeldOut], *, loss: str, seed: int = 0) -> t
     """Compare champion and challenger for each consumer.
 
     The interval comes from a paired bootstrap (Efron and Tibshirani, 1993, chapter 8): members are drawn with replacement,
-    both losses of a member in all months together, so that what they share cancels. Beyond ``MOST_BLOCKS`` members, random
+    both losses of a member in all months together, so that what they share cancels. Beyond ``MAX_BLOCKS`` members, random
     blocks of members are drawn instead. What all members of a month share is not drawn: three months are too few for that.
 
     Args:
@@ -138,9 +138,9 @@ def _compare(consumer: str, rows: HeldOut, loss: str, seed: int) -> Comparison:
 def _interval(differences: np.ndarray, trials: np.ndarray, seed: int) -> tuple[float, float]:
     """Return the bootstrap interval of the mean difference per trial."""
     rng = np.random.default_rng(seed)
-    if len(trials) > MOST_BLOCKS:
-        block = rng.integers(0, MOST_BLOCKS, len(trials))
-        differences, trials = (np.bincount(block, values, minlength=MOST_BLOCKS) for values in (differences, trials))
+    if len(trials) > MAX_BLOCKS:
+        block = rng.integers(0, MAX_BLOCKS, len(trials))
+        differences, trials = (np.bincount(block, values, minlength=MAX_BLOCKS) for values in (differences, trials))
     means = np.empty(SAMPLES)
     for i in range(SAMPLES):
         drawn = rng.integers(0, len(trials), len(trials))

@@ -106,7 +106,8 @@ def _decide(calibration: Calibration, rows: Rows, folder: Path, found: Outlook) 
     old = champion(folder)
     before = parameters(folder, old) if old and old.fit == calibration.fit and found.held_out else None
     cut = len(found.months) - found.held_out
-    fit_months, held_out_months = found.months[:cut], found.months[cut:]
+    fit_months = found.months[:cut]
+    held_out_months = found.months[cut:]
     fitted = fit_parameters(_rows(rows, fit_months), fit=calibration.fit, champion=before)
     if before is not None and not set(fitted.column_names) <= set(before.column_names):
         before = None  # it was fitted for other inputs: what reads it is NULL, so there is nothing to be worse than
@@ -132,7 +133,8 @@ def _decide(calibration: Calibration, rows: Rows, folder: Path, found: Outlook) 
 
 
 def _trigger(found: Outlook) -> Trigger:
-    month, names = str(found.months[-1]), tuple(episode.name for episode in found.episodes)
+    month = str(found.months[-1])
+    names = tuple(episode.name for episode in found.episodes)
     if not found.episodes:
         return Trigger(month, is_review=found.is_review)
     loudest = found.episodes[0]

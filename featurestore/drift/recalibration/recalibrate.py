@@ -75,7 +75,7 @@ class Decision:
     reason: str
     data: tuple[tuple[str, str], ...] = ()
 
-    def to_json(self) -> dict[str, Any]:
+    def document(self) -> dict[str, Any]:
         """Return the decision as plain values that ``json`` can write."""
         plain = asdict(self) | {"data": dict(self.data)}
         plain["trigger"]["since"] = None if self.trigger.since is None else self.trigger.since.isoformat()

@@ -3,7 +3,7 @@
 1. A calibration without a champion gets its first version from ``FIRST_MONTHS`` months of history, without a test; so does one
    whose definition is another than that of its champion, which features no longer read.
 2. Afterwards it is asked for by episodes of the features that it is fitted from or that read it, since its last decision that
-   was final. A rejection on fewer than ``MOST_HELD_OUT`` held-out months is not final: another challenger is tried when one more
+   was final. A rejection on fewer than ``MAX_HELD_OUT`` held-out months is not final: another challenger is tried when one more
    can be held out.
 3. A fitter may ask for a review: a challenger so many months after the last decision, though nothing has drifted.
 4. It waits for months enough behind the change, for its cool-down, and for the month's budget. A person's call waits for neither
@@ -28,7 +28,7 @@ from featurestore.lake.lock import exclusive
 from featurestore.timeline import Month, months_between
 
 FIRST_MONTHS = 12
-MOST_HELD_OUT = 3
+MAX_HELD_OUT = 3
 NOTHING, WAITS, RUNS = "nothing", "waits", "runs"
 DEFINITION = "definition of the calibration"
 """What a decision's data calls ``Calibration.fitted_from``."""
@@ -78,7 +78,7 @@ class Runs:
     """What a calibration's log says.
 
     Attributes:
-        decisions: Its decisions in order, as ``Decision.to_json`` writes them, each with the ``version`` it is about.
+        decisions: Its decisions in order, as ``Decision.document`` writes them, each with the ``version`` it is about.
         rollbacks: The rollbacks: when (UTC), which version, and why.
     """
 
@@ -144,8 +144,9 @@ class Runs:
         final, tried = "", 0
         for decision in self.decisions:
             held_out = len(decision["held_out_months"])
-            if decision["is_promoted"] or held_out >= MOST_HELD_OUT:
-                final, tried = decision["trigger"]["month"], 0
+            if decision["is_promoted"] or held_out >= MAX_HELD_OUT:
+                final = decision["trigger"]["month"]
+                tried = 0
             else:
                 tried = max(tried, held_out)
         since = [episode for episode in episodes if str(episode.month) > final]
@@ -193,7 +194,7 @@ def outlook(
     held_out = _held_out_count(len(months), fitter.least_months)
     waits = _waits(runs, month, policy, runs_this_month) if not is_forced else None
     if held_out <= (0 if is_forced else tried):
-        needed = fitter.least_months if not held_out else (held_out + 1) * max(fitter.least_months, MOST_HELD_OUT)
+        needed = fitter.least_months if not held_out else (held_out + 1) * max(fitter.least_months, MAX_HELD_OUT)
         waits = f"{len(months)} of {needed} months since {months[0] if months else since} are audited"
     runs_for = "its review is due" if is_review else f"it answers {len(pending)} episodes"
     return Outlook(WAITS if waits else RUNS, waits or runs_for, months, held_out, pending, is_review)
@@ -217,7 +218,7 @@ def budget_spent(folders: Sequence[Path]) -> Callable[[Month], int]:
 
 
 def _held_out_count(months: int, least: int) -> int:
-    return 0 if months < least else min(MOST_HELD_OUT, months // MOST_HELD_OUT)
+    return 0 if months < least else min(MAX_HELD_OUT, months // MAX_HELD_OUT)
 
 
 def _waits(runs: Runs, month: Month, policy: RecalibrationPolicy, runs_this_month: int) -> str | None:

@@ -27,7 +27,7 @@ from featurestore.drift.data_faults.data_fault import DataFault
 from featurestore.drift.episode import Episode, episodes
 from featurestore.drift.monitor.state import DRIFT, INSUFFICIENT, LATCHED, WATCH
 from featurestore.drift.recalibration.fitters import fitter
-from featurestore.drift.recalibration.rules import MOST_HELD_OUT, RUNS, RecalibrationPolicy, Runs, outlook
+from featurestore.drift.recalibration.rules import MAX_HELD_OUT, RUNS, RecalibrationPolicy, Runs, outlook
 from featurestore.drift.reliability import CALIBRATION
 from featurestore.drift.reporting.acknowledge import Acknowledgement
 from featurestore.drift.reporting.alert import (
@@ -47,7 +47,7 @@ from featurestore.drift.reporting.dependence import calibrations_of, dependants_
 from featurestore.spec.registry import Registry
 from featurestore.timeline import Month
 
-MOST_WATCHED = 10
+MAX_WATCHED = 10
 MEND = "A data fault is no drift: nothing is recalibrated. Mend the record and deliver the rows again."
 MENDED, NOTHING = "the record is right again", "Nothing, if the rows have been delivered again."
 
@@ -134,7 +134,7 @@ def digest_of(history: pa.Table, faults: Sequence[DataFault], month: Month) -> D
         {state: counted[state] for state in sorted(counted)},
         tuple(sorted(_label(row) for row in rows if row["state"] == DRIFT)),
         tuple(sorted(_label(row) for row in rows if row["state"] == LATCHED)),
-        tuple((_label(row), row["score"], row["reason"]) for row in watched[:MOST_WATCHED]),
+        tuple((_label(row), row["score"], row["reason"]) for row in watched[:MAX_WATCHED]),
         tuple(sorted((fault.place, fault.kind) for fault in faults if fault.month == month)),
     )
 
@@ -170,7 +170,8 @@ def _decisions(episode: Episode, answers: Answers) -> Iterator[_Change]:
         for decision in runs.decisions:
             if episode.name not in decision["trigger"]["episodes"]:
                 continue
-            month, done = Month.parse(decision["trigger"]["month"]), f"{name}: {decision['reason']}"
+            month = Month.parse(decision["trigger"]["month"])
+            done = f"{name}: {decision['reason']}"
             if not decision["is_promoted"]:
                 yield _Change(REJECTED, month, done, _after_rejection(episode, name, len(decision["held_out_months"])))
                 continue
@@ -235,7 +236,7 @@ def _outlooks(episode: Episode, past: _Past) -> str:
 
 
 def _after_rejection(episode: Episode, name: str, held_out: int) -> str:
-    if held_out < MOST_HELD_OUT:
+    if held_out < MAX_HELD_OUT:
         return f"The champion of {name} stays; another challenger is tried when one more month can be held out."
     return f"The champion of {name} stays. If the change is right as it is: {_acknowledge(episode)}"
 

@@ -109,7 +109,8 @@ def write_report(
     shown = _choose(sides[0], sides[1], scores)
     month = Month.parse(scores["month"][0].as_py()) if len(scores) else None
     snapshot = _run(_frame(sides[0], shown), _frame(sides[1], shown), shown, title=title, month=month)
-    html, json = folder / f"{name}.html", folder / f"{name}.json"
+    html = folder / f"{name}.html"
+    json = folder / f"{name}.json"
     write_atomically(html, _with_heading(snapshot.get_html_str(as_iframe=False), title, shown).encode())
     write_atomically(json, snapshot.json().encode())
     if workspace is not None and month is not None:

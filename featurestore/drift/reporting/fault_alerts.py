@@ -41,7 +41,8 @@ def fault_alerts(
         stories.setdefault(fault.name, []).append(fault)
     found = []
     for first, *later in stories.values():
-        who, last = dependants_of_column(registry, first.source, first.column), (later or [first])[-1].month
+        who = dependants_of_column(registry, first.source, first.column)
+        last = (later or [first])[-1].month
         found.append(_alert(first, OPENED, first.month, who))
         ended = min((month for month in audited if month > last), default=None)
         if ended is not None:

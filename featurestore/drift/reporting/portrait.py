@@ -18,7 +18,7 @@ from featurestore.lake.arrow_parquet import read_parquet
 from featurestore.lake.table import Table
 from featurestore.timeline import Month
 
-MOST_REFERENCE_MONTHS = 12
+MAX_REFERENCE_MONTHS = 12
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +81,7 @@ def portrait(
     Returns:
         ``None`` when one side has no sketch of the same bins, or no value.
     """
-    wanted = {month, *reference[-MOST_REFERENCE_MONTHS:]}
+    wanted = {month, *reference[-MAX_REFERENCE_MONTHS:]}
     tables = {file.partition[YEAR]: read_parquet(file.path) for file in Table.open(audited.sketches).files()}
     years = {str(each.year) for each in wanted} & set(tables)
     if str(month.year) not in years:

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 COLOURS = {INSUFFICIENT: "#e8e8e8", OK: "#b9dfc0", WATCH: "#f6d55c", DRIFT: "#c0202f", LATCHED: "#ee9b8f"}
 NO_ROW = "#ffffff"
-ROW_INCHES, MONTH_INCHES, LETTER_INCHES, LEAST_WIDTH_INCHES = 0.17, 0.052, 0.058, 8.0
-MOST_LETTERS = 60
+ROW_INCHES, MONTH_INCHES, LETTER_INCHES, MIN_WIDTH_INCHES = 0.17, 0.052, 0.058, 8.0
+MAX_LETTERS = 60
 SEASON_MARKS = {"spring_festival": "S", "618": "6", "double11": "11"}
 
 
@@ -62,7 +62,7 @@ def draw_timeline(
     from matplotlib.figure import Figure
 
     left = 0.3 + LETTER_INCHES * max(map(len, labels))
-    width = max(left + MONTH_INCHES * len(months) + 0.3, LEAST_WIDTH_INCHES)
+    width = max(left + MONTH_INCHES * len(months) + 0.3, MIN_WIDTH_INCHES)
     height = 1.6 + ROW_INCHES * len(labels)
     figure = Figure(figsize=(width, height), dpi=110)
     axes = figure.add_axes((left / width, 1.15 / height, (width - left - 0.2) / width, (height - 1.6) / height))
@@ -80,7 +80,8 @@ def _grid(scores: pa.Table, faults: Sequence[DataFault], months: list[Month]) ->
     """Lay states out -> row labels, and state codes [rows, months], -1 where there is no row."""
     places: dict[str, int] = {}
     column = {month: t for t, month in enumerate(months)}
-    cells, rows = [], scores.select(["month", "feature", "segment", "state"]).to_pylist()
+    cells = []
+    rows = scores.select(["month", "feature", "segment", "state"]).to_pylist()
     drifted = {(row["feature"], row["segment"]) for row in rows if row["state"] == DRIFT}
     for row in rows:
         if row["segment"] is not None and (row["feature"], row["segment"]) not in drifted:
@@ -98,7 +99,7 @@ def _grid(scores: pa.Table, faults: Sequence[DataFault], months: list[Month]) ->
 
 
 def _short(label: str) -> str:
-    return label if len(label) <= MOST_LETTERS else f"…{label[-MOST_LETTERS:]}"
+    return label if len(label) <= MAX_LETTERS else f"…{label[-MAX_LETTERS:]}"
 
 
 def _draw_states(axes: Axes, codes: np.ndarray, labels: list[str]) -> None:

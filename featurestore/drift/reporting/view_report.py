@@ -24,7 +24,8 @@ def draw_report(audited: AuditedView, month: Month, *, folder: Path) -> WrittenR
     Raises:
         FeatureStoreError: the month has not been audited, or has nothing to be compared with.
     """
-    current, scores = read_snapshot(audited, month), history(audited)
+    current = read_snapshot(audited, month)
+    scores = history(audited)
     scores = scores.filter(pc.equal(scores["month"], pa.scalar(month.first_day))).drop_columns(["view"])
     if current is None or not scores.num_rows:
         raise FeatureStoreError(f"View {audited.view!r} has no audit of {month}. Call store.audit({str(month)!r}) first.")

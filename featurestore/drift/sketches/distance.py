@@ -41,7 +41,8 @@ def jensen_shannon(current: np.ndarray, reference: np.ndarray) -> np.ndarray:
 
     It is the root of the divergence, as ``scipy.spatial.distance.jensenshannon(p, q, base=2)``.
     """
-    p, q = shares(current), shares(reference)
+    p = shares(current)
+    q = shares(reference)
     middle = (p + q) / 2
     with np.errstate(invalid="ignore", divide="ignore"):
         left = np.where(p > 0, p * np.log2(p / middle), 0.0).sum(axis=-1)

@@ -29,7 +29,7 @@ BINS = 64
 TAIL_BINS = 8
 FEW_VALUES = 40
 TOP_CATEGORIES = 12
-MOST_CATEGORIES = 4096
+MAX_CATEGORIES = 4096
 OTHER, NEW = "OTHER", "NEW"
 
 
@@ -42,7 +42,7 @@ class FeatureEdges:
         kind: ``numeric``, ``category``, ``profile`` or ``unsupported``.
         cuts: Ascending bin limits of a numeric feature; bin ``i`` is ``[cuts[i - 1], cuts[i])``, the outer ones are open.
         categories: Most frequent values of a category feature, in order of their counts.
-        rest: Its other known values. Together they are at most ``MOST_CATEGORIES``.
+        rest: Its other known values. Together they are at most ``MAX_CATEGORIES``.
         is_open: The reference had more values than that, so an unknown value counts as OTHER, never as NEW.
         positions: List length of a profile.
     """
@@ -193,7 +193,8 @@ def numbers(column: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
     """Read a numeric column as doubles and a mask of its NULLs; instants become microseconds, dates days."""
     kind = column.type
     if pa.types.is_dictionary(kind):
-        column, kind = column.cast(kind.value_type), kind.value_type
+        column = column.cast(kind.value_type)
+        kind = kind.value_type
     is_null = column.is_null().to_numpy() if column.null_count else np.zeros(len(column), bool)
     if pa.types.is_temporal(kind):
         whole = pa.int32() if kind.bit_width == 32 else pa.int64()
@@ -236,7 +237,7 @@ def _fit_one(name: str, column: pa.ChunkedArray) -> FeatureEdges:
 
 def _fit_category(name: str, column: pa.ChunkedArray) -> FeatureEdges:
     values = values_by_count(column)
-    known = values[:MOST_CATEGORIES]
+    known = values[:MAX_CATEGORIES]
     return FeatureEdges(
         name,
         CATEGORY,

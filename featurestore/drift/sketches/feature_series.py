@@ -139,7 +139,9 @@ def _feature(places: list[_Place], columns: dict[int, _SketchColumns], months: l
     t, i = places[-1]
     last = {name: values[i] for name, values in columns[t].plain.items()}
     bins = int(columns[t].offsets[i + 1] - columns[t].offsets[i])
-    is_given, is_full, counts = np.zeros(len(months), bool), np.zeros(len(months), bool), np.zeros((len(months), bins))
+    is_given = np.zeros(len(months), bool)
+    is_full = np.zeros(len(months), bool)
+    counts = np.zeros((len(months), bins))
     rows, missing, nonfinite = np.zeros((3, len(months)), np.int64)
     mean, m2 = np.full((2, len(months)), np.nan)
     faults: dict[int, tuple[str, str]] = {}

@@ -41,9 +41,11 @@ class Places:
             segments: Name of each segment to its column.
             min_rows: Rows that are enough.
         """
-        known, found = dict(self.values), []
+        known = dict(self.values)
+        found = []
         for name, column in segments.items():
-            held, whole = known.get(name, ()), texts(rows[column])
+            held = known.get(name, ())
+            whole = texts(rows[column])
             counts = dict(zip(*(part.to_pylist() for part in pc.value_counts(whole.combine_chunks()).flatten()), strict=True))
             new = [value for value in values_by_count(whole) if value not in held and counts[value] >= min_rows]
             found.append((name, (*held, *new)[:PLACES]))

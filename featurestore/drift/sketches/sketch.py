@@ -51,7 +51,7 @@ SKETCH_SCHEMA = pa.schema(
         ("fault", pa.string()),
     ]
 )
-MOST_SEGMENTS = 64
+MAX_SEGMENTS = 64
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,8 @@ class _Groups:
     def count(self, index: np.ndarray, bins: int, *, where: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
         """Count rows per group and bin -> [groups, bins]."""
         if self.codes is not None:
-            where, index = where & (self.codes >= 0), index + self.codes * bins
+            where = where & (self.codes >= 0)
+            index = index + self.codes * bins
         picked = None if weights is None else weights[where]
         found = np.bincount(index[where], picked, minlength=len(self.labels) * bins)
         return found.reshape(len(self.labels), bins).astype(np.float64)
@@ -88,7 +89,7 @@ def sketch(table: pa.Table, edges: EdgeSet, *, segments: Sequence[str] = ()) -> 
         table: One column per feature; extra columns are ignored. A field's metadata may say ``full_since`` (ISO date of the
             first month whose window is full) and ``scored_on`` (``inflow``); both are kept.
         edges: Bins of the features to sketch.
-        segments: Columns whose values are sketched apart as well (the ``MOST_SEGMENTS`` largest of each; NULL is no segment).
+        segments: Columns whose values are sketched apart as well (the ``MAX_SEGMENTS`` largest of each; NULL is no segment).
 
     Returns:
         ``SKETCH_SCHEMA``: ``rows`` counts all rows, ``missing`` the NULLs (and profiles without mass), ``nonfinite`` NaN and
@@ -111,7 +112,7 @@ def sketch(table: pa.Table, edges: EdgeSet, *, segments: Sequence[str] = ()) -> 
 
 def _segment_groups(name: str, column: pa.ChunkedArray) -> _Groups:
     values = texts(column)
-    largest = values_by_count(values)[:MOST_SEGMENTS]
+    largest = values_by_count(values)[:MAX_SEGMENTS]
     codes = pc.fill_null(pc.index_in(values, value_set=pa.array(largest, pa.string()), skip_nulls=True), -1)
     return _Groups(tuple(f"{name}={value}" for value in largest), codes.to_numpy().astype(np.int64))
 
@@ -121,7 +122,8 @@ def _sketch_group(table: pa.Table, edges: EdgeSet, groups: _Groups) -> pa.Table:
     if not edges.features:
         return SKETCH_SCHEMA.empty_table()
     described, counted = zip(*(_sketch_feature(table, one, groups) for one in edges.features), strict=True)
-    size, features = len(groups.labels), len(described)
+    size = len(groups.labels)
+    features = len(described)
     columns = {
         name: pa.array([row[name] for row in described for _ in range(size)], SKETCH_SCHEMA.field(name).type)
         for name in described[0]
@@ -200,7 +202,8 @@ def _count_numeric(column: pa.ChunkedArray, edges: FeatureEdges, groups: _Groups
 
 
 def _count_categories(column: pa.ChunkedArray, edges: FeatureEdges, groups: _Groups) -> _Column:
-    values, top = texts(column), len(edges.categories)
+    values = texts(column)
+    top = len(edges.categories)
     is_null = column.is_null().to_numpy()
     known = pa.array([*edges.categories, *edges.rest], pa.string())
     unknown = top if edges.is_open else top + 1

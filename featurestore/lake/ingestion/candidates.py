@@ -38,7 +38,8 @@ def near_files(
     def may_hold(file: CommittedFile) -> bool:
         if source.id_scope == "month" and file.partition["month"] not in names:
             return False
-        first, last = file.minimum.get(source.event_id), file.maximum.get(source.event_id)
+        first = file.minimum.get(source.event_id)
+        last = file.maximum.get(source.event_id)
         return first is None or last is None or (first <= high and low <= last)
 
     return [file for file in committed if may_hold(file)]

@@ -54,7 +54,8 @@ def convert(column: str, kind: str, *, found: str, timezone: str | None = None) 
     if found == '"NULL"':
         return Conversion(f"NULL::{SQL_TYPES[kind]}")
     if found.startswith("ENUM"):
-        name, found = f"{name}::VARCHAR", "VARCHAR"
+        name = f"{name}::VARCHAR"
+        found = "VARCHAR"
     conversion = {
         "int64": _integer,
         "int32": _integer,
@@ -86,7 +87,8 @@ def _parsed(column: str, name: str, value: str, *others: tuple[str, str]) -> Con
 
 def _integer(column: str, name: str, found: str, kind: str) -> Conversion:
     target = SQL_TYPES[kind]
-    given, out_of_range = f"{name} IS NOT NULL", f"out of range {column}"
+    given = f"{name} IS NOT NULL"
+    out_of_range = f"out of range {column}"
     if found in _WIDTHS and _WIDTHS[found] <= _WIDTHS[target]:
         return Conversion(f"{name}::{target}")
     if found in _WIDTHS or found in _WIDER_INTEGERS:
@@ -114,7 +116,8 @@ def _double(column: str, name: str, found: str, kind: str) -> Conversion:
         return _wrong_type(column, name, kind)
     number = f"try_cast(nullif(trim({name}), '') AS DOUBLE)" if found == "VARCHAR" else f"{name}::DOUBLE"
     # The sum turns -0.0 into 0.0: equal values must have equal content hashes.
-    value, non_finite = f"CASE WHEN isfinite({number}) THEN {number} + 0.0 END", f"NOT isfinite({number})"
+    value = f"CASE WHEN isfinite({number}) THEN {number} + 0.0 END"
+    non_finite = f"NOT isfinite({number})"
     if found != "VARCHAR":
         return Conversion(value, non_finite=non_finite)
     is_no_number = f"trim({name}) <> '' AND {number} IS NULL"

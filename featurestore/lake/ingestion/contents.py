@@ -36,7 +36,8 @@ def gather_versions(
     session: DuckDBPyConnection, source: EventSource, relations: Sequence[tuple[str, str]], months: Months
 ) -> None:
     """Fill the table ``versions``: every version of the candidates, its origin, content hash and month."""
-    columns, event_id = columns_sql(source), quote(source.event_id)
+    columns = columns_sql(source)
+    event_id = quote(source.event_id)
     known_at = quote(source.ingested_at or source.event_time)
 
     def version(relation: str, origin: str) -> str:

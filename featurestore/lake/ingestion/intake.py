@@ -125,7 +125,8 @@ def _gathered(batches: Iterable[pa.RecordBatch], *, rows: int) -> Iterator[pa.Ta
             piece = batch.slice(start, rows)
             if count + piece.num_rows > rows:
                 yield _table(waiting)
-                waiting, count = [], 0
+                waiting = []
+                count = 0
             waiting.append(piece)
             count += piece.num_rows
     if waiting:

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 def keep_superseded(session: DuckDBPyConnection, layout: Layout, source: EventSource) -> None:
     """Append the beaten versions of the session's batch, but for those that are there and known at least as early."""
-    known_at, event_id = quote(source.ingested_at or source.event_time), quote(source.event_id)
+    known_at = quote(source.ingested_at or source.event_time)
+    event_id = quote(source.event_id)
     same = f"old.{event_id} = new.{event_id} AND old.content_hash = new.content_hash AND old.{known_at} <= new.{known_at}"
     append_unseen(session, BEATEN, path=layout.superseded(source.name), same=same, order_by=(event_id, "content_hash"))
 

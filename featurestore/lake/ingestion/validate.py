@@ -101,7 +101,8 @@ def _zone(source: EventSource) -> str | None:
 
 def _wrong_values(source: EventSource, reasons: _Reasons, now_us: int) -> list[tuple[str, str]]:
     """List what converted values may violate, as ``(condition, number of the reason)``."""
-    event_id, event_time = quote(source.event_id), quote(source.event_time)
+    event_id = quote(source.event_id)
+    event_time = quote(source.event_time)
     empty = f" OR {event_id} = ''" if source.types[source.event_id] == "string" else ""
     found = [("missing event_id", f"{event_id} IS NULL{empty}"), ("missing event_time", f"{event_time} IS NULL")]
     roles = {"event_time": source.event_time, "ingested_at": source.ingested_at}
@@ -111,7 +112,8 @@ def _wrong_values(source: EventSource, reasons: _Reasons, now_us: int) -> list[t
             found.append((f"future {role}", f"{quote(column)} > make_timestamptz({now_us + DAY_US})"))
     for column, kind in source.schema:
         if kind in ("timestamp", "date") and column not in roles.values():
-            name, sql_type = quote(column), "DATE" if kind == "date" else "TIMESTAMPTZ"
+            name = quote(column)
+            sql_type = "DATE" if kind == "date" else "TIMESTAMPTZ"
             outside = f"{name} < {sql_type} {literal(_FIRST_DATE)} OR {name} >= {sql_type} {literal(_END_DATE)}"
             found.append((f"absurd {column}", outside))
     for column, allowed in source.values:

@@ -66,7 +66,7 @@ def test_counts_between_two_steps_equal_a_plain_count(edges: list[int]) -> None:
 @pytest.mark.parametrize("edges", EDGES, ids=str)
 @pytest.mark.parametrize("most_whole", [0, 3, 15, 48])
 def test_the_bucket_at_a_rank_is_that_of_the_sorted_values(monkeypatch, most_whole: int, edges: list[int]) -> None:
-    monkeypatch.setattr(histograms, "MOST_WHOLE", most_whole)
+    monkeypatch.setattr(histograms, "MAX_WHOLE", most_whole)
     check_ranks(spread(random_log(5, rows=400, items=200)), edges)
     check_ranks(spread([row for row in random_log(6, rows=300, items=200) if not 20 <= row[2] < 45], 3_000), edges)
 
@@ -75,14 +75,14 @@ def test_the_size_of_the_pieces_does_not_matter(monkeypatch) -> None:
     monkeypatch.setattr(occurrences, "CHUNK", 10)
     monkeypatch.setattr(histogram_reader, "_CHUNK", 20)
     monkeypatch.setattr(histograms, "_FOLD_CHUNK", 3)
-    monkeypatch.setattr(histograms, "MOST_WHOLE", 3)
+    monkeypatch.setattr(histograms, "MAX_WHOLE", 3)
     check_counts(random_log(3, rows=300), [0, 20, 45, 60])
     check_ranks(spread(random_log(3, rows=300, items=200)), [0, 20, 45, 60])
 
 
 def test_many_groups_far_apart_are_sorted_instead_of_laid_out(monkeypatch) -> None:
     monkeypatch.setattr(histogram_reader, "_CELLS", 0)
-    monkeypatch.setattr(histograms, "MOST_WHOLE", 3)
+    monkeypatch.setattr(histograms, "MAX_WHOLE", 3)
     check_ranks(spread(random_log(7, rows=300, items=200), 30_000), [0, 20, 45, 60])
 
 

@@ -133,8 +133,8 @@ def test_a_choice_of_windows_is_reviewed_once_they_can_be_told_apart(tmp_path) -
     given = Rows(of=of, first=FIRST, end_us=lambda month: month.interval("UTC").end_us)
     first, review = recalibrate(choice, given, folder=tmp_path, months=months_between(FIRST, Month(2023, 6)), episodes=[])
     assert (first.trigger.month, review.trigger.month, review.is_promoted) == ("2020-12", "2022-12", True)
-    assert review.to_json()["trigger"]["is_review"]
-    assert not first.to_json()["trigger"]["is_review"]
+    assert review.document()["trigger"]["is_review"]
+    assert not first.document()["trigger"]["is_review"]
     new = champion(tmp_path)
     assert new is not None
     assert parameters(tmp_path, new)["uses_a_short"].to_pylist() == [1.0]

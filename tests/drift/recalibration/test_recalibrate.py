@@ -10,7 +10,7 @@ from scipy.optimize import minimize
 from scipy.stats import betabinom, binom
 
 from featurestore.drift.recalibration.fitters import fitter
-from featurestore.drift.recalibration.fitters.beta_binomial import MOST_STRENGTH, fit_beta_binomial, shrunken_rates
+from featurestore.drift.recalibration.fitters.beta_binomial import MAX_STRENGTH, fit_beta_binomial, shrunken_rates
 from featurestore.drift.recalibration.fitters.fitter import binomial_loss
 from featurestore.drift.recalibration.gate import Comparison, HeldOut, back_test, gate
 from featurestore.drift.recalibration.recalibrate import Trigger, challenge, fit_parameters
@@ -91,7 +91,7 @@ def test_small_groups_and_equal_members_fall_back_openly() -> None:
     assert not found["apparel"]["is_pooled"]
     equal = fit_beta_binomial(pa.chunked_array([[3] * 100]), pa.chunked_array([[10] * 100]))
     a, b = prior_of(equal, "*")
-    assert (a + b, a / (a + b)) == (MOST_STRENGTH, pytest.approx(0.3, abs=0.001))
+    assert (a + b, a / (a + b)) == (MAX_STRENGTH, pytest.approx(0.3, abs=0.001))
 
 
 def test_rates_that_never_or_always_succeed_stay_inside_zero_and_one() -> None:
@@ -165,7 +165,7 @@ def test_a_challenger_that_follows_a_real_change_is_promoted() -> None:
     decision = compare(1.6, consumers=("demand_v1", "routing_v1"))
     assert decision.is_promoted
     assert all(one.improvement > 0 and one.low > 0 for one in decision.comparisons)
-    plain = json.loads(json.dumps(decision.to_json()))
+    plain = json.loads(json.dumps(decision.document()))
     assert plain["trigger"] == {
         "month": "2024-10",
         "feature": "sku__return_rate",
@@ -263,7 +263,7 @@ def test_consumers_judge_by_the_rows_they_serve() -> None:
     )
     assert not decision.is_promoted
     assert decision.reason.startswith("worse for calm")
-    assert decision.to_json()["data"] == {"events of shop": "7"}
+    assert decision.document()["data"] == {"events of shop": "7"}
 
 
 def sum_of_idle(rows: pa.Table) -> int:

@@ -126,7 +126,8 @@ class ChangeTest:
         return np.asarray(self._pulses)
 
     def _explained(self, rows: np.ndarray) -> np.ndarray:
-        n, y = self._months, self._y[rows]
+        n = self._months
+        y = self._y[rows]
         whole = self._precision if len(rows) == len(self._precision) else self._precision[rows]
         return np.asarray((whole[:, :n, :n] @ y[:, :n, None])[:, :, 0])
 
@@ -154,7 +155,8 @@ class ChangeTest:
         distance = np.abs(residual)
         distance[:, -1] = 0.0  # today cannot be told from a step
         free = np.where(own, 0.0, distance)
-        worst, at = free.max(axis=1), free.argmax(axis=1)
+        worst = free.max(axis=1)
+        at = free.argmax(axis=1)
         is_new = (worst > PULSE_FOUND) & (worst > rival)
         is_gone = own & (distance < PULSE_KEPT)
         is_gone[:, -1] = False

@@ -40,7 +40,7 @@ from featurestore.drift.monitor.changes.own_part import own_part
 
 FIT_MONTHS = 60
 EM_ROUNDS = 30
-MOST_CHUNK = 256
+MAX_CHUNK = 256
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,8 +157,8 @@ def _groups(values: np.ndarray, rows: np.ndarray, span: slice) -> Iterator[tuple
     first = is_seen[is_seen.any(axis=1)].argmax(axis=1)
     for begin in np.unique(first):
         mine = known[first == begin]
-        for low in range(0, len(mine), MOST_CHUNK):
-            yield mine[low : low + MOST_CHUNK], slice(span.start + int(begin), span.stop)
+        for low in range(0, len(mine), MAX_CHUNK):
+            yield mine[low : low + MAX_CHUNK], slice(span.start + int(begin), span.stop)
 
 
 @dataclass(frozen=True, eq=False)
@@ -207,7 +207,8 @@ class _Part:
             if series in place and course[window].any():
                 listed[place[series]].append((course[window], DIFFUSE))
         width = max(map(len, listed))
-        columns, weights = np.zeros((len(rows), own.shape[1], width)), np.zeros((len(rows), width))
+        columns = np.zeros((len(rows), own.shape[1], width))
+        weights = np.zeros((len(rows), width))
         for i, pairs in enumerate(listed):
             for j, (course, weight) in enumerate(pairs):
                 columns[i, :, j], weights[i, j] = course, weight * unit**2
@@ -220,7 +221,8 @@ class _Part:
         Estimated again with amplitude > 0 it would shrink at every turn.
         """
         month, festival = effect
-        everything, relations = slice(None), self.bases.relations
+        everything = slice(None)
+        relations = self.bases.relations
         if effect == NO_EFFECT and not self.seasons:
             return np.zeros((len(self.y), len(relations.lag)))
         explained = self._explained(effect)

@@ -117,7 +117,8 @@ class MonthRelations:
 
     def noise(self, window: slice, noise: Noise, effect: tuple[float, float], *, unit: float) -> np.ndarray:
         """Return the covariance that all series with these parameters share, sampling and amplitude aside -> [n, n]."""
-        lag, (month, festival) = self.lag[window, window], effect
+        lag = self.lag[window, window]
+        (month, festival) = effect
         wander = noise.level**2 / (1 - noise.memory**2) * noise.memory**lag
         seasonal = month**2 * self.same_month[window, window] + festival**2 * self.same_festival[window, window]
         shared = DIFFUSE + wander + seasonal + noise.jitter**2 * (lag == 0)
@@ -132,7 +133,8 @@ def _festival_keys(months: Sequence[Month], season: Callable[[Month], object]) -
     """Label the months of festivals that are seen in more than one calendar month; others get an empty text."""
     if not months:
         return []
-    first, last = months[0].shift(-LOOK_AROUND), months[-1].shift(LOOK_AROUND)
+    first = months[0].shift(-LOOK_AROUND)
+    last = months[-1].shift(LOOK_AROUND)
     around = months_between(first, last)
     found = [season(month) for month in around]
     labels = [str(getattr(one, "label", one)) if getattr(one, "is_festival", str(one) != "ordinary") else "" for one in found]

@@ -30,7 +30,8 @@ def own_part(gram: np.ndarray, weights: np.ndarray, amplitudes: np.ndarray, *, y
     >>> own_part((columns @ columns.T)[None], np.zeros((1, 0)), np.array([0.0, 2.0]), years=1).round(3)
     array([[10.   ,  4.409]])
     """
-    shared, determinant = gram[:, : 1 + years, : 1 + years], np.zeros(len(gram))
+    shared = gram[:, : 1 + years, : 1 + years]
+    determinant = np.zeros(len(gram))
     if weights.shape[1]:
         roots = np.sqrt(weights)
         inner = np.eye(roots.shape[1]) + gram[:, 1 + years :, 1 + years :] * roots[:, :, None] * roots[:, None, :]
@@ -42,5 +43,6 @@ def own_part(gram: np.ndarray, weights: np.ndarray, amplitudes: np.ndarray, *, y
         return np.repeat(alone[:, None], len(amplitudes), axis=1)
     values, basis = np.linalg.eigh(shared[:, 1:, 1:])
     explained = np.square((shared[:, :1, 1:] @ basis)[:, 0])[:, None, :]
-    scale, values = np.square(amplitudes)[None, :, None], np.maximum(values, 0.0)[:, None, :]
+    scale = np.square(amplitudes)[None, :, None]
+    values = np.maximum(values, 0.0)[:, None, :]
     return np.asarray(alone[:, None] + (np.log1p(scale * values) - scale * explained / (1 + scale * values)).sum(axis=2))

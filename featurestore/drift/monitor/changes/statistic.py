@@ -26,8 +26,8 @@ LOCATION, SPREAD, MISSING, SHARE = "location", "spread", "missing", "category"
 KINDS = (LOCATION, SPREAD, MISSING, SHARE, CALIBRATION)
 LEVEL, SLOPE = "level", "slope"
 REFERENCE_MONTHS = 12
-LEAST_VALUES = 10
-MOST_POSITIONS = 24
+MIN_VALUES = 10
+MAX_POSITIONS = 24
 _BEYOND = 0.5
 _NORMAL = NormalDist()
 
@@ -95,7 +95,7 @@ def bin_scores(reference: np.ndarray) -> np.ndarray:
 
 def _numeric(counts: np.ndarray, is_sufficient: np.ndarray) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
     rows = counts.sum(axis=1)
-    is_used = is_sufficient & (rows >= LEAST_VALUES)
+    is_used = is_sufficient & (rows >= MIN_VALUES)
     nothing = np.full(len(rows), np.nan)
     year = np.flatnonzero(is_used)[:REFERENCE_MONTHS]
     if not len(year):
@@ -124,13 +124,15 @@ def _missing(feature: FeatureSeries, is_sufficient: np.ndarray) -> tuple[np.ndar
 
 def _shares(feature: FeatureSeries, is_sufficient: np.ndarray) -> list[tuple[str, tuple[np.ndarray, np.ndarray]]]:
     rows = feature.counts.sum(axis=1)
-    is_used = is_sufficient & (rows >= LEAST_VALUES)
+    is_used = is_sufficient & (rows >= MIN_VALUES)
     if feature.kind == PROFILE:
         names, counts = _folded(feature.counts)
     else:
-        names, counts = list(feature.labels), feature.counts
+        names = list(feature.labels)
+        counts = feature.counts
         if len(names) == 4 and not counts[:, 2].any():
-            names, counts = [names[0], names[3]], counts[:, [0, 3]]  # of two values one says it all
+            names = [names[0], names[3]]  # of two values one says it all
+            counts = counts[:, [0, 3]]
     sampling = _profile_sampling(feature, rows) if feature.kind == PROFILE else 1 / np.maximum(rows, 1)
     found = []
     for name, own in zip(names, counts.T, strict=True):
@@ -140,7 +142,7 @@ def _shares(feature: FeatureSeries, is_sufficient: np.ndarray) -> list[tuple[str
 
 
 def _reliability(feature: FeatureSeries, is_sufficient: np.ndarray) -> list[tuple[str, tuple[np.ndarray, np.ndarray]]]:
-    is_used = is_sufficient & (feature.counts[:, :BUCKETS].sum(axis=1) >= LEAST_VALUES)
+    is_used = is_sufficient & (feature.counts[:, :BUCKETS].sum(axis=1) >= MIN_VALUES)
     level, slope, variance = level_and_slope(feature.counts)
     return [(label, (np.where(is_used, own, np.nan), variance)) for label, own in ((LEVEL, level), (SLOPE, slope))]
 
@@ -158,13 +160,13 @@ def _profile_sampling(feature: FeatureSeries, rows: np.ndarray) -> np.ndarray:
 def _folded(counts: np.ndarray) -> tuple[list[str], np.ndarray]:
     """Fold long profiles: an hour-of-week profile to its hours and its days, others to neighbouring positions."""
     size = counts.shape[1]
-    if size <= MOST_POSITIONS:
+    if size <= MAX_POSITIONS:
         return [str(i) for i in range(size)], counts
     if size == 168:
         week = counts.reshape(-1, 7, 24)
         names = [f"hour {i}" for i in range(24)] + [f"day {i}" for i in range(7)]
         return names, np.concatenate([week.sum(axis=1), week.sum(axis=2)], axis=1)
-    starts = np.linspace(0, size, MOST_POSITIONS + 1).astype(int)[:-1]
+    starts = np.linspace(0, size, MAX_POSITIONS + 1).astype(int)[:-1]
     ends = [*starts[1:], size]
     return [f"{low}-{high - 1}" for low, high in zip(starts, ends, strict=True)], np.add.reduceat(counts, starts, axis=1)
 

@@ -60,15 +60,18 @@ def fit_year(
         end: First month behind the year.
         courses: Pairs of a series and [M] what it may have any multiple of, as ``Forgotten.courses``.
     """
-    relations, everything = bases.relations, np.arange(len(series.values))
+    relations = bases.relations
+    everything = np.arange(len(series.values))
     likelihoods = NoiseLikelihoods(
         series.values, series.variances, series.kind, bases, until=first, pools=series.is_segment.astype(int)
     )
-    forgotten, rows = Forgotten(np.zeros(series.values.shape, bool), courses), everything
+    forgotten = Forgotten(np.zeros(series.values.shape, bool), courses)
+    rows = everything
     for _ in range(FIT_ROUNDS):
         likelihoods.explain(rows, forgotten)
         fit = likelihoods.best()
-        before, forgotten = forgotten, _forget_one_offs(series, relations, fit, forgotten, until=first)
+        before = forgotten
+        forgotten = _forget_one_offs(series, relations, fit, forgotten, until=first)
         rows = _changed(before, forgotten)
         if not len(rows):
             break
@@ -118,7 +121,8 @@ def _begun_seasons(pulses: np.ndarray, excess: np.ndarray, relations: MonthRelat
     months = np.arange(pulses.shape[1])
     for same in (relations.same_festival, relations.same_month):  # festival first: it moves between months
         for gap in AGAIN_MONTHS:
-            early, late = months[:-gap], months[gap:]
+            early = months[:-gap]
+            late = months[gap:]
             with np.errstate(divide="ignore", invalid="ignore"):
                 ratio = excess[:, late] / excess[:, early]
             is_again = pulses[:, early] & pulses[:, late] & (same[early, late] > 0) & (ratio > ALIKE[0]) & (ratio < ALIKE[1])

@@ -25,10 +25,10 @@ PARAMETER_SCHEMA = pa.schema(
     ]
 )
 INPUTS = ("successes", "trials")
-LEAST_MEMBERS = 10
-LEAST_TRIALS = 200
-MOST_STRENGTH = 10_000.0
-LEAST_STRENGTH = 0.1
+MIN_MEMBERS = 10
+MIN_TRIALS = 200
+MAX_STRENGTH = 10_000.0
+MIN_STRENGTH = 0.1
 
 
 def fit_beta_binomial(successes: pa.ChunkedArray, trials: pa.ChunkedArray, groups: pa.ChunkedArray | None = None) -> pa.Table:
@@ -37,7 +37,7 @@ def fit_beta_binomial(successes: pa.ChunkedArray, trials: pa.ChunkedArray, group
     With ``n_i`` trials per member, ``p = sum x_i / sum n_i`` and ``S = sum n_i (x_i / n_i - p)^2`` over ``k`` members, the
     correlation inside a member is ``(S - p q (k - 1)) / (p q (N - sum n_i^2 / N - (k - 1)))``, and ``a + b`` its odds
     against (Kleinman, "Proportions with extraneous variance", JASA 68, 1973, with weights ``n_i``). Where members vary no
-    more than chance, ``a + b`` is ``MOST_STRENGTH``.
+    more than chance, ``a + b`` is ``MAX_STRENGTH``.
 
     Args:
         successes: Per member, at most its trials.
@@ -46,7 +46,7 @@ def fit_beta_binomial(successes: pa.ChunkedArray, trials: pa.ChunkedArray, group
 
     Returns:
         ``PARAMETER_SCHEMA``: a row per group, sorted, then the group ``"*"`` of all members, which serves unknown groups. A
-        group with fewer than ``LEAST_MEMBERS`` members or ``LEAST_TRIALS`` trials takes its parameters (``is_pooled``).
+        group with fewer than ``MIN_MEMBERS`` members or ``MIN_TRIALS`` trials takes its parameters (``is_pooled``).
 
     Raises:
         CalibrationError: a member has more successes than trials, negative numbers, or there are no trials at all.
@@ -55,13 +55,16 @@ def fit_beta_binomial(successes: pa.ChunkedArray, trials: pa.ChunkedArray, group
     is_usable = (n > 0) & ~np.isnan(x)
     _check_counts(x[~np.isnan(x)], n[~np.isnan(n)], x[is_usable], n[is_usable])
     labels = np.full(len(x), None) if groups is None else np.array(groups.cast(pa.string()).to_pylist(), object)
-    x, n, labels = x[is_usable], n[is_usable], labels[is_usable]
+    x = x[is_usable]
+    n = n[is_usable]
+    labels = labels[is_usable]
     overall = _moments(x, n)
     rows = []
     for group in sorted({label for label in labels if label is not None}):
         mine = labels == group
-        members, total = int(mine.sum()), int(n[mine].sum())
-        is_pooled = members < LEAST_MEMBERS or total < LEAST_TRIALS
+        members = int(mine.sum())
+        total = int(n[mine].sum())
+        is_pooled = members < MIN_MEMBERS or total < MIN_TRIALS
         a, b = overall if is_pooled else _moments(x[mine], n[mine])
         rows.append({"group": group, "a": a, "b": b, "members": members, "trials": total, "is_pooled": is_pooled})
     a, b = overall
@@ -127,8 +130,8 @@ def _moments(x: np.ndarray, n: np.ndarray) -> tuple[float, float]:
     chance = p * (1 - p) * (len(n) - 1)
     room = p * (1 - p) * (total - np.square(n).sum() / total) - chance
     correlation = (spread - chance) / room if room > 0 else 0.0
-    strength = 1 / correlation - 1 if correlation > 0 else MOST_STRENGTH
-    strength = min(max(strength, LEAST_STRENGTH), MOST_STRENGTH)
+    strength = 1 / correlation - 1 if correlation > 0 else MAX_STRENGTH
+    strength = min(max(strength, MIN_STRENGTH), MAX_STRENGTH)
     return float(p * strength), float((1 - p) * strength)
 
 

@@ -47,7 +47,8 @@ def fit(rows: pa.Table, champion: pa.Table | None = None) -> pa.Table:
         for values in (orders, on_time)
     )
     shares = _shrunken_shares(np.minimum(x, n), n)
-    total, kept = orders.sum(axis=0), on_time.sum(axis=0)
+    total = orders.sum(axis=0)
+    kept = on_time.sum(axis=0)
     found = [*(_cutoff(*each) for each in zip(n, shares, strict=True)), _cutoff(total, kept / np.maximum(total, 1))]
     return pa.table(
         {
@@ -73,7 +74,8 @@ def _shrunken_shares(on_time: np.ndarray, orders: np.ndarray) -> np.ndarray:
     """Estimate the share on time of each region and hour -> [regions, hours]; 0 in an hour without any orders at all."""
     shares = np.zeros(orders.shape)
     for hour in np.flatnonzero(orders.sum(axis=0)):
-        x, n = on_time[:, hour], orders[:, hour]
+        x = on_time[:, hour]
+        n = orders[:, hour]
         prior = fit_beta_binomial(pa.chunked_array([x]), pa.chunked_array([n])).to_pylist()[-1]
         shares[:, hour] = (x + prior["a"]) / (n + prior["a"] + prior["b"])
     return shares

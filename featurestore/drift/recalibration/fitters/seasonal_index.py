@@ -22,7 +22,7 @@ from featurestore.spec.calibration import ANY_GROUP, INFLOW_PREFIX
 from featurestore.timeline import Month
 
 YEAR_DAYS = 364
-LEAST_ORDERS = 20.0
+MIN_ORDERS = 20.0
 """A season in which all groups together were expected to sell less is not judged."""
 _MONTHS = (
     "january",
@@ -71,12 +71,10 @@ def fit(rows: pa.Table, champion: pa.Table | None = None) -> pa.Table:
     Raises:
         CalibrationError: no month has orders before it.
     """
-    season, sold, expected, groups = (
-        _seasons(rows),
-        column(rows, f"{INFLOW_PREFIX}orders"),
-        _plain_forecast(rows),
-        groups_of(rows),
-    )
+    season = _seasons(rows)
+    sold = column(rows, f"{INFLOW_PREFIX}orders")
+    expected = _plain_forecast(rows)
+    groups = groups_of(rows)
     if not expected.sum():
         raise CalibrationError("No month has orders in the year before it, so there is nothing to compare with.")
     old = {} if champion is None else {row["group"]: row for row in champion.to_pylist()}
@@ -84,7 +82,7 @@ def fit(rows: pa.Table, champion: pa.Table | None = None) -> pa.Table:
     table = {name: {each: _kept(old, name, each) for each in SEASONS} for name in (*names, ANY_GROUP)}
     for each in sorted(set(season)):
         mine = season == each
-        if expected[mine].sum() < LEAST_ORDERS:
+        if expected[mine].sum() < MIN_ORDERS:
             continue
         y, e = (np.array([values[mine & (groups == name)].sum() for name in names]) for values in (sold, expected))
         mean, strength = _gamma_prior(y, e)
@@ -134,7 +132,8 @@ def _plain_forecast(rows: pa.Table) -> np.ndarray:
 def _gamma_prior(sold: np.ndarray, expected: np.ndarray) -> tuple[float, float]:
     """Return the mean index of all groups and the expected orders that it weighs as much as."""
     is_known = expected > 0
-    y, e = sold[is_known], expected[is_known]
+    y = sold[is_known]
+    e = expected[is_known]
     mean = (y.sum() + 0.5) / (e.sum() + 0.5)
     spread = (e * np.square(y / e - mean)).sum() - mean * (len(e) - 1)
     room = e.sum() - np.square(e).sum() / e.sum()

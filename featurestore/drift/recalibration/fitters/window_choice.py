@@ -79,7 +79,8 @@ def candidates(rows: pa.Table) -> list[str]:
 
 
 def _curve(x: np.ndarray, bought: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
-    design, found = np.stack([np.ones(len(x)), x]), np.zeros(2)
+    design = np.stack([np.ones(len(x)), x])
+    found = np.zeros(2)
     for _ in range(STEPS):
         rates = 1 / (1 + np.exp(-np.clip(found @ design, -30, 30)))
         gradient = design @ (weights * (bought - rates)) - RIDGE * found

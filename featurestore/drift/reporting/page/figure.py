@@ -13,7 +13,7 @@ from featurestore.drift.sketches.edges import CATEGORY, NUMERIC
 WIDTH, HEIGHT, FOOT = 460, 170, 22
 BAR_PX, LABEL_PX = 17, 150
 LABELS, LETTER_PX = 7, 6.2
-MOST_LETTERS = 22
+MAX_LETTERS = 22
 
 
 def figure(portrait: Portrait) -> str:
@@ -26,11 +26,15 @@ def figure(portrait: Portrait) -> str:
 
 
 def _curves(portrait: Portrait) -> str:
-    then, now, labels = portrait.then, portrait.now, list(portrait.labels)
+    then = portrait.then
+    now = portrait.now
+    labels = list(portrait.labels)
     if portrait.kind == NUMERIC:
         used = np.flatnonzero((then > 0) | (now > 0))
         inside = slice(max(used[0] - 1, 0), used[-1] + 2)
-        then, now, labels = then[inside], now[inside], labels[inside]
+        then = then[inside]
+        now = now[inside]
+        labels = labels[inside]
     top = max(then.max(), now.max())
     step = WIDTH / len(then)
     floor = HEIGHT - FOOT
@@ -67,8 +71,9 @@ def _bars(portrait: Portrait) -> str:
     parts = []
     shown = [i for i in range(len(portrait.labels)) if max(portrait.then[i], portrait.now[i]) > 0]
     for place, i in enumerate(shown):
-        y, label = place * BAR_PX, portrait.labels[i]
-        short = label if len(label) <= MOST_LETTERS else f"{label[: MOST_LETTERS - 1]}…"
+        y = place * BAR_PX
+        label = portrait.labels[i]
+        short = label if len(label) <= MAX_LETTERS else f"{label[: MAX_LETTERS - 1]}…"
         parts.append(
             f'<text x="{LABEL_PX - 8}" y="{y + 12}" text-anchor="end">{html(short)}<title>{html(label)}</title></text>'
         )

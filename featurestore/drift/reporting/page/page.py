@@ -27,7 +27,7 @@ from featurestore.drift.reporting.portrait import Portrait, ReliabilityPortrait
 from featurestore.timeline import Month
 
 CONTENT_SECURITY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
-MOST_DECISIONS = 40
+MAX_DECISIONS = 40
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,8 @@ def _legend() -> str:
 
 def _episode(story: Sequence[Alert], page: AuditPage) -> str:
     """Draw one episode: what, since when, then and now, who depends on it, what was done."""
-    first, last = story[0], story[-1]
+    first = story[0]
+    last = story[-1]
     where = f" <small>{html(first.segment)}</small>" if first.segment else ""
     facts = {
         "What": html(first.what.partition("; against")[0]),
@@ -125,7 +126,8 @@ def _episode(story: Sequence[Alert], page: AuditPage) -> str:
 
 def _fault(story: Sequence[FaultAlert]) -> str:
     """Draw one data fault: what, since when, who depends on the column, whether it is over."""
-    first, last = story[0], story[-1]
+    first = story[0]
+    last = story[-1]
     facts = {
         "What": html(first.what),
         "Since": f"{first.since}, found in the audit of {first.month}",
@@ -183,7 +185,7 @@ def _decisions(runs: Mapping[str, Runs], month: Month) -> str:
     decided.sort(key=lambda each: (each[1]["trigger"]["month"], each[0]), reverse=True)
     if not decided:
         return "<p>No calibration has been fitted yet.</p>"
-    rows = "".join(_decision(name, one) for name, one in decided[:MOST_DECISIONS])
+    rows = "".join(_decision(name, one) for name, one in decided[:MAX_DECISIONS])
     titles = ("month", "calibration", "decision", "asked by", "consumer")
     head = "".join(f"<th>{title}</th>" for title in titles)
     head += "".join(f"<th class=n>{title}</th>" for title in ("loss before", "after", "better by"))

@@ -16,11 +16,11 @@ from featurestore.drift.reporting.markup import html
 from featurestore.drift.reporting.portrait import ReliabilityPortrait
 
 WIDTH, HEIGHT, LEFT, FOOT, TOP = 460, 300, 44, 36, 8
-LEAST_RADIUS_PX, MOST_RADIUS_PX = 2.5, 9.0
+MIN_RADIUS_PX, MAX_RADIUS_PX = 2.5, 9.0
 TICKS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
 TICK_PX = 26
 ERRORS = 2.0
-LEAST_TRIALS = 10
+MIN_TRIALS = 10
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class _Plane:
     most: float
 
     def x(self, share: float) -> float:
-        return LEFT + self._place(share) * (WIDTH - LEFT - MOST_RADIUS_PX)
+        return LEFT + self._place(share) * (WIDTH - LEFT - MAX_RADIUS_PX)
 
     def y(self, share: float) -> float:
         return HEIGHT - FOOT - self._place(share) * (HEIGHT - FOOT - TOP)
@@ -51,7 +51,7 @@ def reliability_figure(portrait: ReliabilityPortrait) -> str:
 def reliability_plot(portrait: ReliabilityPortrait) -> str:
     """Draw both sides: forecasts that hold lie on the diagonal, a dot's area says how many trials it has.
 
-    Buckets of fewer than ``LEAST_TRIALS`` are left out. Bars around the dots of today are two standard errors of the observed
+    Buckets of fewer than ``MIN_TRIALS`` are left out. Bars around the dots of today are two standard errors of the observed
     share.
     """
     then, now = portrait.then, portrait.now
@@ -73,7 +73,7 @@ def _highest(side: Reliability) -> float:
 
 def _shares(side: Reliability) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return mean forecast, observed share and its standard error of the buckets that are drawn."""
-    is_filled = side.trials >= LEAST_TRIALS
+    is_filled = side.trials >= MIN_TRIALS
     n, expected, observed = (each[is_filled] for each in (side.trials, side.expected, side.observed))
     share = (observed + 0.5) / (n + 1)
     return expected / n, observed / n, np.sqrt(share * (1 - share) / n)
@@ -85,7 +85,9 @@ def _axes(plane: _Plane) -> Iterator[str]:
     yield f'<line class="rule" x1="{LEFT}" y1="{floor}" x2="{WIDTH}" y2="{floor}"/>'
     free = 0.0
     for value in TICKS:
-        x, y, text = plane.x(value), plane.y(value), f"{value:.0%}"
+        x = plane.x(value)
+        y = plane.y(value)
+        text = f"{value:.0%}"
         if value <= plane.most and x >= free:
             free = x + TICK_PX
             yield f'<text class="soft" x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{text}</text>'
@@ -95,10 +97,11 @@ def _axes(plane: _Plane) -> Iterator[str]:
 
 
 def _dots(side: Reliability, plane: _Plane, *, name: str) -> Iterator[str]:
-    trials = side.trials[side.trials >= LEAST_TRIALS]
+    trials = side.trials[side.trials >= MIN_TRIALS]
     for forecast, observed, error, n in zip(*_shares(side), trials, strict=True):
-        x, y = plane.x(forecast), plane.y(observed)
-        radius = max(MOST_RADIUS_PX * math.sqrt(n / trials.max()), LEAST_RADIUS_PX)
+        x = plane.x(forecast)
+        y = plane.y(observed)
+        radius = max(MAX_RADIUS_PX * math.sqrt(n / trials.max()), MIN_RADIUS_PX)
         if name == "nowbar":
             low, high = (plane.y(min(max(observed + way * error, 0.0), 1.0)) for way in (-ERRORS, ERRORS))
             yield f'<line class="mark" x1="{x:.1f}" y1="{low:.1f}" x2="{x:.1f}" y2="{high:.1f}"/>'

@@ -11,7 +11,7 @@ from featurestore.drift.reporting.page.page import AuditPage
 from featurestore.drift.reporting.page.reliability import reliability_plot
 from featurestore.drift.reporting.portrait import Portrait, ReliabilityPortrait
 
-MOST_FIGURES, ACROSS = 12, 2
+MAX_FIGURES, ACROSS = 12, 2
 GAP, HEAD = 36, 44
 HEIGHT = re.compile(rf'viewBox="0 0 {WIDTH} (\d+)"')
 STYLE = (
@@ -28,8 +28,9 @@ def render_sheet(page: AuditPage) -> str:
         for first, *_ in page.stories
         if first.episode in page.portraits
     ]
-    parts, bottom = [], GAP / 2
-    shown = found[:MOST_FIGURES]
+    parts = []
+    bottom = GAP / 2
+    shown = found[:MAX_FIGURES]
     for start in range(0, len(shown), ACROSS):
         drawn = [_drawn(*each) for each in shown[start : start + ACROSS]]
         for place, (text, _) in enumerate(drawn):

@@ -14,7 +14,7 @@ from featurestore.drift.reporting.markup import html
 from featurestore.timeline import Month, months_between
 
 ROW_PX, MONTH_PX, HEAD_PX, FOOT_PX, LETTER_PX = 15, 7, 20, 34, 6.1
-MOST_ROWS, MOST_LETTERS = 250, 48
+MAX_ROWS, MAX_LETTERS = 250, 48
 MARKS = {"spring_festival": "S", "618": "6", "double11": "11"}
 
 _States = Mapping[Month, str]
@@ -31,12 +31,13 @@ def states_figure(history: pa.Table, faults: Sequence[DataFault], month: Month) 
     Returns:
         An ``<svg>``, or ``""`` when there is nothing to draw.
     """
-    rows = [*_rows(history, month), *_fault_rows(faults, month)][:MOST_ROWS]
+    rows = [*_rows(history, month), *_fault_rows(faults, month)][:MAX_ROWS]
     if not rows:
         return ""
     months = months_between(min(each for _, states in rows for each in states), month)
     left = LETTER_PX * max(len(label) for label, _ in rows) + 12
-    width, height = left + MONTH_PX * len(months) + 4, HEAD_PX + ROW_PX * len(rows) + FOOT_PX
+    width = left + MONTH_PX * len(months) + 4
+    height = HEAD_PX + ROW_PX * len(rows) + FOOT_PX
     parts = [*_years(months, left, height), *_festivals(months, left, height)]
     for i, (label, states) in enumerate(rows):
         top = HEAD_PX + i * ROW_PX
@@ -71,7 +72,7 @@ def _fault_rows(faults: Sequence[DataFault], month: Month) -> list[tuple[str, _S
 
 
 def _short(label: str) -> str:
-    return label if len(label) <= MOST_LETTERS else f"…{label[-MOST_LETTERS:]}"
+    return label if len(label) <= MAX_LETTERS else f"…{label[-MAX_LETTERS:]}"
 
 
 def _runs(label: str, states: _States, months: list[Month], left: float, top: int) -> Iterator[str]:
