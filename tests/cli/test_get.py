@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import stat
-from pathlib import os
+from pathlib import Path
 
-import Path
 import pyarrow.parquet as pq
 import pytest
 
