@@ -115,8 +115,7 @@ def _literal(node: Any, scope: Scope) -> Rendered:
 
 def _binary(symbol: str, families: tuple[str, ...], result: str) -> Render:
     def write(node: Any, scope: Scope) -> Rendered:
-        left = operand(node.this, scope, *families)
-        right = operand(node.expression, scope, *families)
+        left, right = operand(node.this, scope, *families), operand(node.expression, scope, *families)
         return f"({left} {symbol} {right})", result
 
     return write
@@ -124,8 +123,7 @@ def _binary(symbol: str, families: tuple[str, ...], result: str) -> Render:
 
 def _divide(symbol: str) -> Render:
     def write(node: Any, scope: Scope) -> Rendered:
-        left = operand(node.this, scope, "number")
-        right = operand(node.expression, scope, "number")
+        left, right = operand(node.this, scope, "number"), operand(node.expression, scope, "number")
         return f"({left} {symbol} nullif({right}, 0))", "number"
 
     return write
@@ -133,8 +131,7 @@ def _divide(symbol: str) -> Render:
 
 def _like(symbol: str) -> Render:
     def write(node: Any, scope: Scope) -> Rendered:
-        left = operand(node.this, scope, "string")
-        right = operand(node.expression, scope, "string")
+        left, right = operand(node.this, scope, "string"), operand(node.expression, scope, "string")
         return f"({left} {'NOT ' if node.args.get('negate') else ''}{symbol} {right})", "bool"
 
     return write

@@ -68,8 +68,7 @@ class Registry:
             found[kind][definition.name] = definition
         for name, view in list(found["view"].items()):
             assert isinstance(view, FeatureView)
-            entity = found["entity"][view.entity.name]
-            source = found["source"][view.source.name]
+            entity, source = found["entity"][view.entity.name], found["source"][view.source.name]
             if (entity, source) != (view.entity, view.source):
                 found["view"][name] = view_from(document(view), entity, source)  # type: ignore[arg-type]
         for name, joined in found["joined_view"].items():
@@ -134,8 +133,7 @@ class Registry:
         """List what changes from this registry to another."""
         changes = []
         for kind in KINDS:
-            old = self._of(kind)
-            new = after._of(kind)
+            old, new = self._of(kind), after._of(kind)
             for name in sorted({*old, *new}):
                 if name not in new:
                     changes.append(Change("remove", kind, name, rebuilds=False))

@@ -89,9 +89,7 @@ def fold_ledger(
         if plan.ledgers[start] in there:
             ledger, balances = _moved(committed, measures, opening, start)
         else:
-            made_from = _tiles(state, tiles, plan, start, ["code", "step", *(measure.name for measure in measures)])
-            entities = max(opening.num_rows, _entities(made_from))
-            ledger, balances = fold_partition(made_from, measures, opening, entities=entities, view=state.view.name)
+            ledger, balances = _folded(state, _tiles(state, tiles, plan, start, _columns(measures)), measures, opening)
             metadata = {_METADATA: json.dumps({"months": plan.months[start]})}
             staged.append(stage_file(state, LEDGER, start, plan.ledgers[start], ledger, metadata=metadata))
             rows += ledger.num_rows
@@ -111,6 +109,16 @@ def fold_ledger(
     )
     drop_hot(state.layout.hot(state.view.name), keep=names)
     return rows
+
+
+def _columns(measures: Sequence[Measure]) -> list[str]:
+    return ["code", "step", *(measure.name for measure in measures)]
+
+
+def _folded(state: ViewState, tiles: pa.Table, measures: Sequence[Measure], opening: pa.Table) -> tuple[pa.Table, pa.Table]:
+    """Fold a partition's tiles into its ledger and its balances."""
+    entities = max(opening.num_rows, _entities(tiles))
+    return fold_partition(tiles, measures, opening, entities=entities, view=state.view.name)
 
 
 def _wanted(state: ViewState, committed: Table, tiles: Table, before: Month | None) -> dict[Month, str]:
