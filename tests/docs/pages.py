@@ -49,6 +49,11 @@ def blocks(text: str) -> list[Block]:
     return [Block(block[1], block[2], output) for block, output in zip(found, outputs, strict=True)]
 
 
+def sessions(text: str) -> list[Block]:
+    """List the shell blocks whose output stands right after them: they are run as they stand."""
+    return [block for block in blocks(text) if block.language == "sh" and block.output is not None]
+
+
 def prose(text: str) -> str:
     """Return a page without its fenced blocks."""
     return BLOCK.sub("", text)

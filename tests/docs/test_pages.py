@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
+import re
+import subprocess
+import sys
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -12,7 +16,8 @@ import pytest
 import featurestore as fs
 from featurestore import shop
 from featurestore.synth import Shop
-from tests.docs.pages import LINK, README, ROOT, anchors, blocks, name_of, pages, prose, read
+from tests.docs.pages import LINK, README, ROOT, anchors, blocks, name_of, pages, prose, read, sessions
+from tests.test_architecture import MACHINE_PATHS
 
 MOST_LINES_OF_README = 110
 EVENTS = 30_000
@@ -56,6 +61,21 @@ def test_its_python_runs_and_prints_what_it_says(page: Path, tmp_path: Path, mon
     _run(page, names)
 
 
+SECONDS = re.compile(r"\b\d+(\.\d+)? s\b")
+
+
+@pytest.mark.parametrize("page", [page for page in pages() if sessions(read(page))], ids=name_of)
+def test_its_shell_sessions_print_what_it_says(page: Path, tmp_path: Path) -> None:
+    programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    for session in sessions(read(page)):
+        script = f"set -euo pipefail\n{session.text}"
+        done = subprocess.run(
+            ["bash", "-c", script], cwd=tmp_path, env={**os.environ, "PATH": programs}, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        assert SECONDS.sub("0 s", done.stdout) == SECONDS.sub("0 s", session.output or "")
+
+
 def test_readme_is_among_them_and_two_screens_long() -> None:
     assert README in WITH_PYTHON
     assert len(read(README).splitlines()) <= MOST_LINES_OF_README
@@ -83,8 +103,19 @@ def test_every_page_is_reached_from_readme() -> None:
     assert {name_of(page) for page in pages()} - {name_of(page) for page in reached if page.is_relative_to(ROOT)} == set()
 
 
+def test_every_picture_is_shown() -> None:
+    shown = {link for page in pages() for link in (Path(name).name for name in LINK.findall(prose(read(page))))}
+    drawn = {path.name for path in (ROOT / "docs").iterdir() if path.suffix in (".png", ".svg")}
+    assert drawn - shown == set()
+
+
 def test_the_table_of_folders_names_all_of_them() -> None:
     text = read(README)
     there = {path.name for path in (ROOT / "featurestore").iterdir() if (path / "__init__.py").exists()}
     there |= {path.name for path in (ROOT / "featurestore").glob("*.py")} - {"__init__.py"}
     assert {name for name in there if f"`featurestore/{name}`" not in text and f"`{name}`" not in text} == set()
+
+
+@pytest.mark.parametrize("page", pages(), ids=name_of)
+def test_it_names_no_place_of_one_machine(page: Path) -> None:
+    assert [line for line in read(page).splitlines() if MACHINE_PATHS.search(line)] == []
