@@ -41,7 +41,7 @@ AGGREGATIONS = (
     *("Count", "Sum", "Mean", "Var", "Std", "Trend", "Min", "Max", "First", "Last", "Recency"),
     *("Distinct", "Quantile", "Profile", "Decayed"),
 )
-WINDOWS = ("Offset", "SeasonWindow")
+WINDOWS = ("Offset", "YearBefore", "SeasonWindow")
 DRIFT = ("monitor_drift", "DriftPolicy", "retail_season")
 STORE = "FeatureStore"
 
@@ -216,7 +216,7 @@ def _commands() -> str:
     parts = []
     for name, command in _listed().items():
         rows = [(_option(item), _explained(item)) for item in command.params if not _is_shared(item)]
-        table = f"\n\n{_table(('', ''), rows)}" if rows else ""
+        table = f"\n\n{_table(('given', 'meaning'), rows)}" if rows else ""
         parts.append(f"## {name}\n\n`{_usage(name, command)}`\n\n{command.help}{table}")
     return "\n\n".join(parts)
 
@@ -254,7 +254,7 @@ def _monitor() -> str:
 
 
 def _compact(table: str) -> str:
-    return re.sub(r" +\|", " |", re.sub(r"-{4,}", "---", table))
+    return re.sub(r"([<>]=) ", "\\1\u00a0", re.sub(r" +\|", " |", re.sub(r"-{4,}", "---", table)))
 
 
 def _table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
@@ -262,9 +262,14 @@ def _table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 
 
 def _lines(header: tuple[str, ...], rows: Iterable[Iterable[str]]) -> Iterator[str]:
-    yield f"| {' | '.join(header)} |".replace("|  |  |", "| | |")
+    yield f"| {' | '.join(header)} |"
     yield "|" + "---|" * len(header)
-    yield from (f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in rows)
+    yield from (f"| {' | '.join(_cell(text) for text in row)} |" for row in rows)
+
+
+def _cell(text: str) -> str:
+    """Keep a bound on one line, and a bar of the text apart from those of the table."""
+    return text.replace("= ", "=\u00a0").replace("|", "\\|") if text[:1] in "<>" else text.replace("|", "\\|")
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from docs.drawing import DRAWING, PAGE, Step, draw, ways
 from featurestore.timeline import Month, months_between
 from tests.docs.pages import ROOT, read
 
+LIBRARY = ROOT / "featurestore"
 MONTHS = months_between(Month(2022, 1), Month(2024, 6))
 USERS = range(30)
 COLUMNS = {"event_id": "int64", "event_time": "timestamp", "ingested_at": "timestamp", "user_id": "int64", "cents": "int64"}
@@ -41,7 +42,7 @@ class Entered:
         name = frame.f_code.co_filename
         if event == "call" and name not in self._seen and frame.f_code.co_name != "<module>":
             self._seen.add(name)
-            if Path(name).is_relative_to(ROOT):
+            if Path(name).is_relative_to(LIBRARY):
                 self.files.append(Path(name).relative_to(ROOT).as_posix())
 
     def during(self, *calls: Callable[[], object]) -> list[str]:
@@ -96,8 +97,9 @@ def test_the_ways_are_walked_in_the_order_of_the_page(store: fs.FeatureStore) ->
     for title, calls in walks.items():
         entered = Entered().during(*calls)
         named = [step.path for step in found[title] if isinstance(step, Step)]
-        assert [path for path in named if path not in entered] == [], f"{title}: not entered"
-        assert sorted(named, key=entered.index) == named, f"{title}: entered in another order"
+        walked = f"{title}. What was entered, in order:\n" + "\n".join(entered)
+        assert [path for path in named if path not in entered] == [], walked
+        assert sorted(named, key=entered.index) == named, walked
 
 
 def test_the_names_of_the_ways_are_those_of_their_links() -> None:
