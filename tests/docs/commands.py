@@ -85,7 +85,7 @@ RUNS = (
     Run("featurestore quarantine events " + SHOP, prints=("events: .* in quarantine",)),
     Run("featurestore materialize --view sku_demand " + SHOP),
     Run("featurestore verify --sample 0.1 " + SHOP, prints=("none failed",)),
-    Run("featurestore get {spine} --features routing_v1 --out {out}/rows.parquet " + SHOP, prints=(r"2 rows x 1\d features",)),
+    Run("featurestore get {spine} --features routing_v1 --out {out}/rows.parquet " + SHOP, prints=(r"2 rows x \d\d features",)),
     Run("featurestore publish routing_v1 " + SHOP, prints=("routing_v1 is published as of 2017-06-30",)),
     Run("featurestore vacuum " + SHOP, prints=(r"\d+ files, .* deleted",)),
     Run("featurestore upgrade --dry-run " + SHOP, prints=("Nothing to upgrade",)),
