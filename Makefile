@@ -2,16 +2,18 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo ui check test bench bench-200m bench-drift clean
+.PHONY: help install demo ui check test commands bench bench-200m bench-drift clean
 
 # Given on the command line: make demo DATA=movielens, make ui PORT=4000, make bench SIZE=10m.
 DATA   := shop
 ROOT   := data/$(DATA)
 EVENTS :=
+MONTHS :=
 PORT   := 3000
 PYTHON :=
 SIZE   := 1m
 ONLY   :=
+QUICK  :=
 
 # What `make ui` shows of each DATA.
 MODULE_shop           := featurestore.shop
@@ -64,8 +66,8 @@ $(INSTALLED_DEV): $(INSTALLED)
 	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[$(EXTRAS),dev]'
 	@touch $@
 
-demo: $(INSTALLED) ## Ten years in one command; DATA=completejourney or movielens for real data, ROOT=, EVENTS=
-	@$(BIN)/featurestore demo --data '$(DATA)' --root '$(ROOT)' $(if $(EVENTS),--events '$(EVENTS)')
+demo: $(INSTALLED) ## Ten years in one command; DATA=completejourney or movielens for real data, ROOT=, EVENTS=, MONTHS=
+	@$(BIN)/featurestore demo --data '$(DATA)' --root '$(ROOT)' $(if $(EVENTS),--events '$(EVENTS)') $(if $(MONTHS),--months '$(MONTHS)')
 
 ui: $(INSTALLED) ## Open the Dagster UI on the demo's store; DATA=, ROOT=, PORT=3000
 	@test -e '$(ROOT)/store.json' || { echo 'There is no store in $(ROOT) yet; run: make demo DATA=$(DATA)' >&2; exit 1; }
@@ -81,16 +83,19 @@ check: $(INSTALLED_DEV) ## Lint, formatting, types
 test: check ## Everything that must hold: check, then all tests
 	@$(BIN)/python -m pytest -q -n 2
 
-bench: $(INSTALLED_DEV) ## Measure the engine's targets, and other tools beside it; SIZE=1m, 10m, 50m, ONLY=section,...
+commands: $(INSTALLED_DEV) ## Run every command that the documentation names, in small
+	@$(BIN)/python -m pytest -q -n 0 tests/docs/running.py
+
+bench: $(INSTALLED_DEV) ## Measure the engine's targets, and other tools beside it; SIZE=100k (a look), 1m, 10m, 50m, ONLY=section,...
 	@$(BIN)/python benchmarks/run.py --size '$(SIZE)' $(if $(ONLY),--only '$(ONLY)')
 
 bench-200m: $(INSTALLED_DEV) ## Run 200 M events once, unattended: time, memory, bytes
 	@$(BIN)/python benchmarks/run.py --size 200m
 
-bench-drift: $(INSTALLED_DEV) ## Measure the drift monitor and others on unseen data, and speed; ONLY='hard; growing'
-	@$(BIN)/python benchmarks/drift.py $(if $(ONLY),--worlds '$(ONLY)')
-	@$(BIN)/python benchmarks/drift.py --speed
-	@$(BIN)/python benchmarks/synth_speed.py
+bench-drift: $(INSTALLED_DEV) ## Measure the drift monitor and others on unseen data, and speed; ONLY='hard; growing', QUICK=1 (a look)
+	@$(BIN)/python benchmarks/drift.py $(if $(QUICK),--quick --no-peers) $(if $(ONLY),--worlds '$(ONLY)')
+	@$(BIN)/python benchmarks/drift.py --speed $(if $(QUICK),--features 20)
+	@$(BIN)/python benchmarks/synth_speed.py $(if $(QUICK),300000 2)
 
 clean: ## Remove .venv, caches and build leftovers; data/ stays
 	@rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

@@ -78,10 +78,17 @@ class Bench:
 
 
 def plain(number: float | None) -> str:
-    """Write a number with as many digits as are read: 3 of them, all before the point."""
+    """Write a number with as many digits as are read, rounded: 3 of them, all before the point.
+
+    >>> plain(1.3053), plain(0.968), plain(27.96), plain(1234.5), plain(0.01234)
+    ('1.31', '0.97', '28.0', '1,234', '0.0123')
+    """
     if number is None:
         return "-"
-    return f"{number:,.0f}" if abs(number) >= 100 else f"{number:.3g}" if abs(number) < 0.1 else f"{number:.3f}"[:4].rstrip(".")
+    size = abs(number)
+    if size < 0.1:
+        return f"{number:.3g}"
+    return f"{number:.2f}" if size < 9.995 else f"{number:.1f}" if size < 99.95 else f"{number:,.0f}"
 
 
 def seconds(cost: Mapping[str, float]) -> str:

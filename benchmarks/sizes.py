@@ -36,6 +36,11 @@ class Size:
         return self.events >= 10_000_000
 
     @property
+    def is_a_look(self) -> bool:
+        """Whether it is too small to measure anything: it shows that all works, and is kept in no committed record."""
+        return self.events < 1_000_000
+
+    @property
     def spine_rows(self) -> int:
         """Rows of a training set."""
         return 500_000 if self.is_full else self.events // 10

@@ -47,5 +47,8 @@ SECTIONS: dict[str, Callable[[Bench], Findings]] = {
 }
 """What ``make bench`` measures."""
 
+LOOK = ("windows", "start", "lengths")
+"""What is tried at sizes that are a look."""
+
 UNATTENDED: dict[str, Callable[[Bench], Findings]] = {"large": large.measure}
 """What is measured at sizes that are run once."""

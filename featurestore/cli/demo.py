@@ -31,6 +31,9 @@ def demo(
     events: Annotated[
         int | None, typer.Option("--events", min=1, help=f"Size of the made-up shop; {EVENTS:,} by default.")
     ] = None,
+    months: Annotated[
+        str | None, typer.Option("--months", help="Only these, both included, such as 2015-11:2016-10; all by default.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Run the whole path: ingest, features, a training set, the drift audit of all months, a recalibration."""
@@ -46,7 +49,8 @@ def demo(
     with showing_stages() as progress:
         on_end = None if is_watched else show_end
         try:
-            result = run_demo(place, data=data, events=events or EVENTS, progress=progress, on_end=on_end)
+            sizes = {"events": events or EVENTS, "months": months}
+            result = run_demo(place, data=data, **sizes, progress=progress, on_end=on_end)
         except KeyboardInterrupt:
             screen.note("Stopped. What is committed stays; the same command goes on from there.")
             raise typer.Exit(STOPPED) from None

@@ -52,6 +52,7 @@ def run_demo(
     *,
     data: str = "shop",
     events: int = 10_000_000,
+    months: str | None = None,
     seed: int = 7,
     spine_rows: int = SPINE_ROWS,
     most_reports: int = MAX_REPORTS,
@@ -67,6 +68,7 @@ def run_demo(
         root: The store's directory: one that does not exist, an empty one, or that of the same demo.
         data: ``shop``, or the name of a data set of ``featurestore.datasets``.
         events: Approximate size of the shop; a data set has its own.
+        months: First and last month, as ``2015-11:2016-10``; all that the data has by default.
         seed: Of the shop and of the spine.
         spine_rows: Rows of the training set, at most.
         most_reports: Evidently reports, at most: of each view for the last month, if there are enough, then of new drifts.
@@ -78,10 +80,10 @@ def run_demo(
         FeatureStoreError: the directory holds something else, the data is unknown or not installed, or a step failed.
     """
     started = time.perf_counter()
-    given = demo_data(data, events=events, seed=seed)
+    given = demo_data(data, events=events, seed=seed, months=months)
     setting = StoreResource(root=str(Path(root).expanduser().resolve()), definitions=given.definitions)
     store = setting.store()
-    _claim(store, {"data": data} if given.truth is None else {"data": data, "events": events, "seed": seed})
+    _claim(store, _asked(data, None if given.truth is None else {"events": events, "seed": seed}, months))
     watch = Stopwatch(_totals(store, given), progress, on_end)
     all_of_it = _in_words(given.months)
     draws_last_month = most_reports >= len(store.registry.views)
@@ -107,6 +109,11 @@ def run_demo(
         elapsed_s=time.perf_counter() - started,
         environment=_environment(setting, given),
     )
+
+
+def _asked(data: str, sized: Mapping[str, Any] | None, months: str | None) -> dict[str, Any]:
+    """Return what tells one demo from another; a data set has a size of its own."""
+    return {"data": data, **(sized or {}), **({"months": months} if months else {})}
 
 
 def _claim(store: FeatureStore, asked: Mapping[str, Any]) -> None:

@@ -6,12 +6,13 @@ import dagster as dg
 import pytest
 
 from featurestore.client import FeatureStore
-from featurestore.errors import StoreError, UnknownNameError
+from featurestore.errors import DefinitionError, StoreError, UnknownNameError
 from featurestore.shop import VIEWS
 from featurestore.spec.look_back import scored_features
 from featurestore.synth import Shop
 from featurestore.timeline import Month
 from featurestore_pipelines.demo import DemoResult, StageEnd, run_demo
+from featurestore_pipelines.demo.data import demo_data
 from featurestore_pipelines.demo.run import STAGES
 from tests.pipelines.operation import Operation
 
@@ -115,3 +116,16 @@ def test_a_store_with_someone_elses_events_is_refused(tmp_path: Path):
 def test_unknown_data_is_named(tmp_path: Path):
     with pytest.raises(UnknownNameError, match="Did you mean 'movielens'"):
         run_demo(tmp_path, data="movielen")
+
+
+def test_a_demo_may_run_on_some_months_of_its_data():
+    shop = demo_data("shop", events=1_000, seed=7, months="2016-11:2017-02")
+    assert [str(month) for month in shop.months] == ["2016-11", "2016-12", "2017-01", "2017-02"]
+    films = demo_data("movielens", events=1, seed=7, months="2015-11:2016-10")
+    assert (films.months[0], films.months[-1], len(films.months)) == (Month(2015, 11), Month(2016, 10), 12)
+
+
+@pytest.mark.parametrize("months", ["2016-11", "2016-11:2026-01", "2017-02:2016-11", "November:2017-02", ""])
+def test_months_that_the_data_does_not_have_are_refused_with_those_it_has(months: str):
+    with pytest.raises(DefinitionError, match=r"not of shop, which has 2016-01 to 2025-12\. Write .* as 2016-01:2016-12"):
+        demo_data("shop", events=1_000, seed=7, months=months)
