@@ -101,7 +101,7 @@ def units(progress: Progress, stage: str) -> Callable[[str, object], None]:
     return lambda view, done: progress(stage, f"{view} {done}")
 
 
-class Stopwatch:
+class TimedUnits:
     """Tells of each view and month that is done, as ``units`` does, and keeps how long each took.
 
     Attributes:
