@@ -28,8 +28,8 @@ def audit(
     """Score features against their own past; without a month, the last one that has events."""
     store = open_store(root)
     wanted = _months(store, months or [], is_all=is_all)
-    with screen.counting("audit") as advance:
-        report = store.audit(wanted, views=views, progress=lambda view, month: advance(f"{view} {month}"))
+    with screen.counting("audit") as progress:
+        report = store.audit(wanted, views=views, progress=lambda view, month: progress(view, "snapshots", month))
     page = store.write_page(report.months[-1]) if writes_page else None
     if as_json:
         found = {"months": report.months, "states": report.states, "entered": report.entered, "rows": report.table}

@@ -41,8 +41,8 @@ def ingest(
 def materialize(root: Root = DEFAULT_ROOT, views: Views = None, as_json: Json = False) -> None:
     """Compute and commit what is missing between the committed events and the ledgers."""
     store = open_store(root)
-    with screen.counting("materialize") as advance:
-        report = store.materialize(views, progress=lambda view, stage, what: advance(f"{view} {stage} {what}"))
+    with screen.counting("materialize") as progress:
+        report = store.materialize(views, progress=progress)
     screen.show_json(report) if as_json else screen.say(str(report))
 
 
@@ -54,8 +54,8 @@ def verify(
 ) -> None:
     """Prove the committed tiles and ledgers equal to what the events give; exit code 1 on a difference."""
     store = open_store(root)
-    with screen.counting("verify") as advance:
-        report = store.verify(views, sample=sample, progress=lambda view, stage, what: advance(f"{view} {stage} {what}"))
+    with screen.counting("verify") as progress:
+        report = store.verify(views, sample=sample, progress=progress)
     if as_json:
         screen.show_json({"is_equal": report.is_equal, "first_difference": report.first_difference, **screen.plain(report)})
     else:
