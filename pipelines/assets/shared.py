@@ -97,7 +97,7 @@ def chosen(context: dg.AssetExecutionContext, stage: str) -> list[str]:
 
 
 def units(progress: Progress, stage: str) -> Callable[[str, object], None]:
-    """Tell of each view and month that is done."""
+    """Return a function that tells the progress of each view and month that is done."""
     return lambda view, done: progress(stage, f"{view} {done}")
 
 
