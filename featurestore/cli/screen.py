@@ -83,8 +83,8 @@ def plain(value: Any) -> Any:
 def show_error(error: FeatureStoreError, *, as_json: bool) -> None:
     """Write an error's name and message to stderr, without a traceback."""
     if as_json:
-        found = {"error": type(error).__name__, "message": str(error), "is_retryable": error.is_retryable}
-        sys.stderr.write(json.dumps(found, ensure_ascii=False) + "\n")
+        document = {"error": type(error).__name__, "message": str(error), "is_retryable": error.is_retryable}
+        sys.stderr.write(json.dumps(document, ensure_ascii=False) + "\n")
     else:
         sys.stderr.write(f"{type(error).__name__}: {error}\n")
 
