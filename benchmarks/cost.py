@@ -39,13 +39,13 @@ def timed(call: Callable[[], Result]) -> tuple[Cost, Result]:
 
 def in_turn(calls: Mapping[str, Callable[[], object]], *, runs: int) -> dict[str, Cost]:
     """Make calls in turn, so that what else the machine does hits all alike -> medians; a first round does not count."""
-    found: dict[str, list[Cost]] = {name: [] for name in calls}
+    costs: dict[str, list[Cost]] = {name: [] for name in calls}
     for run in range(runs + 1):
         for name, call in calls.items():
             cost, _ = timed(call)
             if run:
-                found[name].append(cost)
-    return {name: median(costs) for name, costs in found.items()}
+                costs[name].append(cost)
+    return {name: median(own) for name, own in costs.items()}
 
 
 def median(costs: Iterable[Cost]) -> Cost:

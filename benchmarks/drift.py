@@ -65,9 +65,9 @@ def _measure(given: argparse.Namespace, file: Path) -> None:
             continue
         started = time.monotonic()
         asked = {"features": features, "rows": given.rows, "seeds": given.seeds}
-        found = score(world, monitor, **asked, data=given.data.resolve())
-        add_score(file, found, world=world, monitor=monitor, **asked)
-        say(f"{world}; {monitor}: {time.monotonic() - started:.0f} s {found.reason}")
+        scored = score(world, monitor, **asked, data=given.data.resolve())
+        add_score(file, scored, world=world, monitor=monitor, **asked)
+        say(f"{world}; {monitor}: {time.monotonic() - started:.0f} s {scored.reason}")
     if GROWING in given.worlds and GROWING not in there:
         rows = isolated(score_growing, users=given.users, seed=given.seeds[0])
         add_growing(file, rows, users=given.users, seed=given.seeds[0])
@@ -98,10 +98,12 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="hard data, few features, one seed; nothing is recorded")
     parser.add_argument("--speed", action="store_true", help="only seconds and memory")
-    parser.add_argument("--features", type=int, help="a seed; 100 by default, 300 with --speed")
-    parser.add_argument("--evidently-features", type=int, default=40, help="a seed; it is slow")
-    parser.add_argument("--rows", type=int, default=1500, help="a month")
-    parser.add_argument("--users", type=int, default=6000, help="of the growing shop")
+    parser.add_argument("--features", type=int, help="features per seed; 100 by default, 300 with --speed")
+    parser.add_argument(
+        "--evidently-features", type=int, default=40, help="features per seed that Evidently sees, which is slow"
+    )
+    parser.add_argument("--rows", type=int, default=1500, help="rows per month")
+    parser.add_argument("--users", type=int, default=6000, help="users of the growing shop")
     parser.add_argument("--seeds", type=int, nargs="+", default=[7001, 7002, 7003])
     parser.add_argument(
         "--worlds",

@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 import featurestore as fs
+from featurestore.lake.whole_file import atomic_file
 from featurestore.synth import TIMEZONE
 from featurestore.timeline import DAY_US, day_start_us
 
@@ -51,7 +52,7 @@ class Law:
         users: Of which each may occur.
         skus: Likewise.
         first: First day, ISO.
-        end: Day behind the last, ISO.
+        end: Day after the last, ISO.
         hot_share: Share of events that fall on one SKU, beyond the law.
         has_random_ids: Whether ids are in no order.
         has_roll_call: Whether the first day has one more event of each user, so that histories of any length know all.
@@ -79,7 +80,7 @@ class Law:
         return (date.fromisoformat(self.end) - date.fromisoformat(self.first)).days
 
     def months(self) -> Iterator[tuple[date, date]]:
-        """List the months: first day, and the one behind the last."""
+        """List the months: first day, and the one after the last."""
         day = date.fromisoformat(self.first)
         end = date.fromisoformat(self.end)
         while day < end:
@@ -88,16 +89,16 @@ class Law:
             day = after
 
     def between(self, first: date, end: date, *, rows: int | None = None) -> pa.Table:
-        """Draw the events of some days, in order of time; days behind the end continue the law.
+        """Draw the events of some days, in order of time; days after the end continue the law.
 
         Args:
             first: First day.
-            end: Day behind the last.
+            end: Day after the last.
             rows: How many; as many as the law has for these days by default.
         """
         start = date.fromisoformat(self.first)
-        before, behind = (round(self.events * (day - start).days / self.days) for day in (first, end))
-        count = behind - before if rows is None else rows
+        before, after = (round(self.events * (day - start).days / self.days) for day in (first, end))
+        count = after - before if rows is None else rows
         random = np.random.default_rng((SEED, self.events, (first - EPOCH).days))
         start_us, end_us = (day_start_us((day - EPOCH).days, TIMEZONE) for day in (first, end))
         moments = np.sort(random.integers(start_us, end_us, count))
@@ -121,9 +122,8 @@ class Law:
         for first, end in self.months():
             file = folder / f"{first:%Y-%m}.parquet"
             if not file.exists():
-                part = file.with_suffix(".part")
-                pq.write_table(self.between(first, end), part, compression="zstd", store_schema=False)
-                part.replace(file)
+                with atomic_file(file) as aside:
+                    pq.write_table(self.between(first, end), aside, compression="zstd", store_schema=False)
             files.append(file)
         return files
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from featurestore.lake.whole_file import atomic_file
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -49,10 +51,9 @@ def draw(record: dict[str, Any], file: Path) -> Path | None:
         frameon=False,
     )
     figure.suptitle(f"Cost of a training set, {record['events']:,} events", x=0.01, ha="left", fontsize=12)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_name(f".{file.name}.part")
-    figure.savefig(part, format="png")
-    return part.replace(file)
+    with atomic_file(file) as aside:
+        figure.savefig(aside, format="png")
+    return file
 
 
 def _draw_panel(axes: Axes, series: dict[str, list[list[float]]]) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.findings import Bench, Findings, Row
+from featurestore.lake.whole_file import write_atomically
 
 LIBRARIES = ("duckdb", "polars", "pyarrow", "numpy", "deltalake")
 
@@ -24,18 +25,20 @@ def read_record(file: Path) -> dict[str, Any]:
 def add_section(file: Path, bench: Bench, name: str, findings: Findings, *, seconds: float) -> dict[str, Any]:
     """Put a section's findings into a record and write it, whole or not at all."""
     record = read_record(file)
-    found = {
+    section = {
         "measured_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "seconds": round(seconds, 1),
         "machine": machine(),
         "rows": [{**asdict(row), "target": row.target, "verdict": row.verdict} for row in findings.rows],
         "series": findings.series,
     }
-    record = {"size": bench.size.name, "events": bench.size.events, "sections": {**record["sections"], name: found}}
-    file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_suffix(".part")
-    part.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    part.replace(file)
+    record = {"size": bench.size.name, "events": bench.size.events, "sections": {**record["sections"], name: section}}
+    return write_record(file, record)
+
+
+def write_record(file: Path, record: dict[str, Any]) -> dict[str, Any]:
+    """Write a record, whole or not at all; return it."""
+    write_atomically(file, (json.dumps(record, indent=1) + "\n").encode())
     return record
 
 

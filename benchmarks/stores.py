@@ -72,7 +72,7 @@ def build_law(root: str, law: dict[str, Any], kind: str) -> None:
 
 
 def bring_up_to_date(root: str) -> None:
-    """Compute what is missing."""
+    """Bring the views of a store up to date with its events."""
     fs.FeatureStore(root).materialize()
 
 
@@ -133,7 +133,7 @@ def spine_of(
         store: Whose entities.
         entity: ``user`` or ``sku``.
         rows: How many.
-        span: First moment, and the one behind the last.
+        span: First moment, and the one after the last.
         keys: Draw from so many entities only; from all by default.
         seed: Another one draws another spine.
     """
@@ -146,7 +146,7 @@ def spine_of(
 
 
 def draw_spine(store: str, entity: str, file: str, rows: int, span_us: list[int], keys: int | None, seed: int) -> None:
-    """Draw and write a spine."""
+    """Draw the spine that ``spine_of`` names, and write it."""
     import pyarrow.parquet as pq
 
     from benchmarks.law import floor_days
@@ -170,10 +170,10 @@ def known_keys(store: str, key: str) -> np.ndarray:
     """List the keys that occur, sorted."""
     import duckdb
 
-    found = duckdb.sql(
+    distinct = duckdb.sql(
         f"SELECT DISTINCT {key} FROM read_parquet({event_files(Path(store))}) WHERE {key} IS NOT NULL ORDER BY 1"
     )
-    return np.asarray(found.to_arrow_table()[key].to_numpy())
+    return np.asarray(distinct.to_arrow_table()[key].to_numpy())
 
 
 def read_spine(file: str) -> pa.Table:

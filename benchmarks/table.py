@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from benchmarks.findings import Row, plain
@@ -13,14 +13,10 @@ HEADER = ("what", "target", "measured", "", "wall", "note")
 
 def render(record: dict[str, Any], sections: Iterable[str]) -> str:
     """Render some sections of a record as one Markdown table, columns aligned."""
-    found = record["sections"]
-    rows = [row for name in sections if name in found for row in rows_of(found[name])]
-    lines = [HEADER, *(cells(row) for row in rows)]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(HEADER))]
-    rule = tuple("-" * max(width, 3) for width in widths)
-    text = [_line(line, widths) for line in (HEADER, rule, *lines[1:])]
+    recorded = record["sections"]
+    rows = [row for name in sections if name in recorded for row in rows_of(recorded[name])]
     ratios = "Ratios are of CPU seconds, user and system; the column wall has the same ratios of wall seconds."
-    return "\n".join([f"{record['events']:,} events. {ratios}", "", *text])
+    return f"{record['events']:,} events. {ratios}\n\n{markdown_table(HEADER, [cells(row) for row in rows])}"
 
 
 def cells(row: Row) -> tuple[str, ...]:
@@ -29,5 +25,9 @@ def cells(row: Row) -> tuple[str, ...]:
     return row.what, row.target, measured, row.verdict, plain(row.wall), row.note
 
 
-def _line(line: Iterable[str], widths: list[int]) -> str:
-    return "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |"
+def markdown_table(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """Render a Markdown table, columns aligned."""
+    widths = [max(len(line[i]) for line in (header, *lines)) for i in range(len(header))]
+    rule = ["-" * max(width, 3) for width in widths]
+    text = (" | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in (header, rule, *lines))
+    return "\n".join(f"| {line} |" for line in text)

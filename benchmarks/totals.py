@@ -35,7 +35,7 @@ def totals_of(store: Path, entity: str) -> Path:
 
 
 def write_totals(store: str, entity: str, folder: str) -> None:
-    """Write both."""
+    """Write an entity's daily sums and running totals, a range of keys after the other."""
     import pyarrow.parquet as pq
 
     Path(folder).mkdir(parents=True)

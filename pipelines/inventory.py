@@ -30,7 +30,7 @@ class Inventory:
         self._ledgers = {name: Table.open(state.ledger_path) for name, state in self._states.items()}
 
     def state(self, view: str) -> ViewState:
-        """Return the state of a view."""
+        """Return what is committed of a view, and what is out of date."""
         return self._states[view]
 
     def tiles(self, month: Month | None = None, *, view: str | None = None) -> list[CommittedFile]:
@@ -67,19 +67,25 @@ class Snapshots:
         """Describe a month: rows, bytes, features, and the shares of NULLs that the file's own footer counts."""
         files = self._table.files(**{AUDITED_MONTH: str(month)})
         features = self._view.features
-        found = {**size_of(files), **plot(features=len(features))}
+        facts = {**size_of(files), **plot(features=len(features))}
         for file in files:
             nulls = read_footer(file.path).null_count  # the table's log counts those of the first 32 columns alone
             shares = {f.name: nulls[f.column] / max(file.rows, 1) for f in features if f.column in nulls}
-            found |= plot(null_rate=sum(shares.values()) / max(len(shares), 1))
-            found |= plot(
+            facts |= plot(null_rate=sum(shares.values()) / max(len(shares), 1))
+            facts |= plot(
                 **{
                     f"null_rate {f.name}": shares[f.name]
                     for f in features
                     if f.name in shares and not isinstance(f.aggregation, NEVER_NULL)
                 }
             )
-        return found
+        return facts
+
+
+def newest_month(store: FeatureStore, source: str) -> Month | None:
+    """Return the newest month of a source with committed events; ``None`` if it has none."""
+    files = Table.open(store.layout.events(source)).files()
+    return max((Month.parse(file.partition["month"]) for file in files), default=None)
 
 
 def _files(tables: dict[str, Table], view: str | None, partition: dict[str, str]) -> list[CommittedFile]:

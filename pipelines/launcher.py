@@ -20,8 +20,8 @@ from dagster._serdes import ConfigurableClassData
 CODE_SERVER_WAIT_S = 120.0
 """How long a code server may take to come back before the runs that died with it are called failed all the same."""
 CLOCK_SLACK_S = 60.0
-"""By less than this the clock may have been set since a run's start. To call a living run gone is worse than to take another
-process, which got a dead one's number within a minute, for it."""
+"""How far the clock may have been set since a run began. It is worse to call a living run gone than to mistake for it another
+process, which got a dead one's number within a minute."""
 
 
 class WatchfulRunLauncher(DefaultRunLauncher):

@@ -41,13 +41,13 @@ class Service:
 
     @property
     def exit_code(self) -> int | None:
-        """What the service has ended with; ``None`` while it runs."""
+        """Exit code of the service; ``None`` while it runs."""
         self._reap()
         return self._process.returncode
 
     @property
     def is_left(self) -> bool:
-        """Whether any process of the group is."""
+        """Whether any process of the group is still there."""
         self._reap()
         try:
             os.killpg(self._process.pid, 0)
@@ -79,7 +79,7 @@ def end(services: Iterable[Service]) -> list[str]:
     """End services with all that they have started: all are asked at once, and each is killed when its patience is over.
 
     Returns:
-        Names of those of which something is left all the same: a process in the middle of a system call that does not return.
+        Names of the services that have left something all the same: a process in the middle of a system call that does not return.
     """
     left = [service for service in services if service.is_left]
     killed = set[Service]()
@@ -100,9 +100,9 @@ def end(services: Iterable[Service]) -> list[str]:
 def wait_until(look: Callable[[], bool], *, most_s: float) -> bool:
     """Look until something is so, or the time is over; return whether it is."""
     until = time.monotonic() + most_s
-    while not (found := look()) and time.monotonic() < until:
+    while not (is_so := look()) and time.monotonic() < until:
         time.sleep(LOOK_EVERY_S)
-    return found
+    return is_so
 
 
 @contextmanager
@@ -111,7 +111,7 @@ def stops() -> Iterator[Callable[[], bool]]:
 
     A process that a script started in the background ignores SIGINT, and so would its children. It gets handlers here, which a
     program that it starts does not inherit: each child has the signals of a program that a person has started.
-    A SIGHUP that is ignored, as behind ``nohup``, stays so.
+    A SIGHUP that is ignored, as under ``nohup``, stays so.
 
     Yields:
         Whether one has come.

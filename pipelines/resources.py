@@ -41,13 +41,13 @@ class StoreResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         """The module's definitions.
 
         Raises:
-            DefinitionError: the module cannot be found, or lacks them.
+            DefinitionError: there is no such module, or it has no ``OBJECTS``.
         """
         return cast(Sequence[Definition], self._defined("OBJECTS"))
 
     @property
     def timezone(self) -> str:
-        """The store's business time zone."""
+        """The store's business time zone, which the module names."""
         return str(self._defined("TIMEZONE"))
 
     def store(self, objects: Sequence[Definition] | None = None) -> FeatureStore:

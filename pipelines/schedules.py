@@ -1,4 +1,4 @@
-"""Schedules, in the business time zone, behind the switch ``FEATURESTORE_AUTOMATION``.
+"""Schedules, in the business time zone; ``FEATURESTORE_AUTOMATION`` switches all of them on.
 
 daily_refresh        03:30              the month of yesterday: ingest, tiles, ledgers, services
 month_close          second day, 04:00  the month before: everything, the audit and the proof of the ledgers
@@ -28,7 +28,7 @@ def is_automatic(environment: Mapping[str, str] = os.environ) -> bool:
     """Tell whether schedules and sensors run without being switched on one by one: ``on`` or ``off``, the default.
 
     Raises:
-        DefinitionError: it is something else.
+        DefinitionError: the variable holds something else.
     """
     value = environment.get(AUTOMATION_VARIABLE) or "off"
     if value not in ("on", "off"):

@@ -102,7 +102,7 @@ def build_landing_sensor(
         months = set(blueprint.partitions.get_partition_keys())
         with readable_failures():
             landed = landed_months(blueprint.open(store).layout, blueprint.registry.sources.values())
-        changed = [month for month, found in sorted(landed.items()) if known.get(month) != found and month in months]
+        changed = [month for month, files in sorted(landed.items()) if known.get(month) != files and month in months]
         started = changed[:MAX_MONTHS_A_TICK]
         requests = [dg.RunRequest(run_key=f"landing:{month}:{landed[month]}", partition_key=month) for month in started]
         cursor = json.dumps({**known, **{month: landed[month] for month in started}}, sort_keys=True)
@@ -194,8 +194,8 @@ def _is_under_way(instance: dg.DagsterInstance, record: dg.EventLogRecord) -> bo
 
 
 def _asks(materialization: dg.AssetMaterialization) -> bool:
-    found = materialization.metadata.get(ASKED_FOR)
-    return found is not None and bool(found.value)
+    asked_for = materialization.metadata.get(ASKED_FOR)
+    return asked_for is not None and bool(asked_for.value)
 
 
 def _is_answered(instance: dg.DagsterInstance, record: dg.EventLogRecord, month: str, answer: dg.AssetKey) -> bool:

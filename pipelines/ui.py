@@ -24,6 +24,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from featurestore.errors import FeatureStoreError, StoreError
+from featurestore.lake.layout import STORE_FILE
 from featurestore.lake.whole_file import make_folder, write_atomically
 from featurestore_pipelines.processes import LOOK_EVERY_S, Service, adopt_orphans, end, stops, wait_until
 from featurestore_pipelines.settings import (
@@ -31,6 +32,7 @@ from featurestore_pipelines.settings import (
     DEFINITIONS_VARIABLE,
     FIRST_MONTH,
     FIRST_MONTH_VARIABLE,
+    INSTANCE,
     LAST_MONTH_VARIABLE,
     ROOT,
     ROOT_VARIABLE,
@@ -56,7 +58,7 @@ class Ui:
         first_month: First partition.
         last_month: Last partition; ``None`` goes on with the calendar.
         host: Where the webserver listens. It asks nobody for a password: an address that others reach is theirs to use.
-        port: The same.
+        port: Where it listens on that host.
         code: Module that Dagster loads.
         settings: Dagster's, copied into its directory.
     """
@@ -73,16 +75,16 @@ class Ui:
     @property
     def home(self) -> Path:
         """Dagster's own directory."""
-        return self.root.resolve() / ".dagster"
+        return self.root.resolve() / INSTANCE
 
     @property
     def url(self) -> str:
-        """Where a browser finds it."""
+        """Address under which a browser finds the user interface."""
         return f"http://{self.host}:{self.port}"
 
     @property
     def environment(self) -> dict[str, str]:
-        """Variables of all processes."""
+        """Environment variables of all processes that are started."""
         return {
             **os.environ,
             "DAGSTER_HOME": str(self.home),
@@ -104,7 +106,7 @@ def show(ui: Ui) -> int:
     Raises:
         StoreError: there is no store, there are no settings, or the port is taken.
     """
-    if not (ui.root / "store.json").is_file():
+    if not (ui.root / STORE_FILE).is_file():
         raise StoreError(f"There is no store in {ui.root}. Make one with `make demo`, or name another with --root.")
     if not ui.settings.is_file():
         raise StoreError(
@@ -133,14 +135,14 @@ def check_port(ui: Ui) -> None:
     """Look whether the port is free: Dagster would say so from the middle of its start.
 
     Raises:
-        StoreError: it is not.
+        StoreError: something listens there, or the host is none of ours.
     """
     try:
         with socket.create_server((ui.host, ui.port)):
             pass
     except OSError as error:
         raise StoreError(
-            f"{ui.host}:{ui.port} cannot be listened at ({error.strerror}). Name another port: make ui PORT=3001."
+            f"Nothing can listen at {ui.host}:{ui.port} ({error.strerror}). Name another port: make ui PORT=3001."
         ) from error
 
 
@@ -177,10 +179,10 @@ def write_workspace(ui: Ui, folder: Path) -> None:
 
 
 def _start(ui: Ui, folder: Path, services: list[Service], is_asked: Callable[[], bool]) -> Service | None:
-    """Start all processes, each when the one before is ready; less of them when that is asked for meanwhile.
+    """Start all processes, each when the one before is ready; no more of them once the end is asked for.
 
     Returns:
-        One that has ended though it should not have.
+        A process that has ended though it should not have; ``None`` when all run, or the end was asked for.
     """
     _say(f"Starting the Dagster UI of {ui.root}")
     write_workspace(ui, folder)
@@ -210,7 +212,7 @@ def _readiness(ui: Ui, folder: Path, service: Service) -> Callable[[], bool]:
 
 
 def answers(ui: Ui) -> bool:
-    """Tell whether the webserver does."""
+    """Tell whether the webserver answers requests."""
     try:
         with urllib.request.urlopen(f"{ui.url}/server_info", timeout=5) as answer:  # noqa: S310
             return bool(answer.status == 200)
@@ -219,7 +221,7 @@ def answers(ui: Ui) -> bool:
 
 
 def _failed(services: Sequence[Service]) -> Service | None:
-    """Return a process that has ended; the preparation may, when all went well."""
+    """Return a process that has ended; the preparation may, if all went well."""
     fine = (None, 0)
     return next((each for each in services if each.exit_code not in (fine if each.name == PREPARATION else (None,))), None)
 

@@ -32,10 +32,10 @@ class Alarms:
     faults: tuple[int, ...] = ()
 
 
-def of_table(found: pa.Table) -> dict[str, list[Alarms]]:
+def of_table(table: pa.Table) -> dict[str, list[Alarms]]:
     """Read the alarms of our monitor's table: an episode is an entry into ``drift``."""
     rows: dict[tuple[str, str | None], list[tuple[int, str, bool]]] = {}
-    for row in found.to_pylist():
+    for row in table.to_pylist():
         state = (_INDEX[row["month"]], row["state"], row["kind"] in FAULT_KINDS)
         rows.setdefault((row["feature"], row["segment"]), []).append(state)
     alarms: dict[str, list[Alarms]] = {}

@@ -47,8 +47,8 @@ def _of_world(world: str, tally: Tally) -> Iterator[Row]:
     if is_hard:
         yield from _found(f"{world}: steps of .3 sd", tally.delays.get("step 0.3", ()), 2, 0.85)
         trends = tally.delays.get("trend 0.04", ())
-        if found := [delay for delay in trends if delay is not None]:
-            yield Row(f"{world}: trends of .04 sd, median delay", statistics.median(found), at_most=7, unit=" months")
+        if known := [delay for delay in trends if delay is not None]:
+            yield Row(f"{world}: trends of .04 sd, median delay", statistics.median(known), at_most=7, unit=" months")
         for months, least in ((8, 0.7), (24, 0.93)):
             yield from _found(f"{world}: trends of .04 sd", trends, months, least)
 

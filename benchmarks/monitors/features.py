@@ -40,7 +40,7 @@ class Change:
         size: One of them; steps in standard deviations, trends a month, spreads a factor, missing values a share more, mixes
             in log odds, units a factor.
         onset: Index of its first month.
-        end: Index of the month behind its last; the last of all, unless it is a fault.
+        end: Index of the month after its last; the last of all, unless it is a fault.
         region: Where, if not everywhere.
     """
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import date
 
 import pyarrow as pa
@@ -15,7 +15,6 @@ from featurestore.drift.monitor.state import DRIFT
 from featurestore.timeline import Month
 
 RECALIBRATED_AFTER_MONTHS = 3
-Sketches = Sequence[tuple[date, pa.Table]]
 
 
 def latched(months: Iterable[tuple[date, pa.Table]], segments: tuple[str, ...] = ()) -> dict[str, list[Alarms]]:
@@ -33,8 +32,8 @@ def recalibrated(months: Iterable[tuple[date, pa.Table]], segments: tuple[str, .
     for year in sorted({day.year for day, _ in sketches}):
         known = [item for item in sketches if item[0].year <= year]
         while True:
-            found = monitor_sketches(known, policy=policy, resets=resets, scored=scored)
-            whole = found if scored is None else pa.concat_tables([scored, found])
+            judged = monitor_sketches(known, policy=policy, resets=resets, scored=scored)
+            whole = judged if scored is None else pa.concat_tables([scored, judged])
             if (wanted := _resets(whole)) == resets:
                 break
             resets = wanted
@@ -42,9 +41,9 @@ def recalibrated(months: Iterable[tuple[date, pa.Table]], segments: tuple[str, .
     return of_table(whole)
 
 
-def _resets(found: pa.Table) -> dict[str | tuple[str, str | None], list[Month]]:
+def _resets(judged: pa.Table) -> dict[str | tuple[str, str | None], list[Month]]:
     resets: dict[str | tuple[str, str | None], list[Month]] = {}
-    for row in found.to_pylist():
+    for row in judged.to_pylist():
         if row["state"] == DRIFT and row["kind"] not in FAULT_KINDS:
             month = Month.parse(row["month"]).shift(RECALIBRATED_AFTER_MONTHS)
             resets.setdefault((row["feature"], row["segment"]), []).append(month)

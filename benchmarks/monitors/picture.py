@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.monitors.bar import BIG, share_within
 from benchmarks.monitors.tally import Tally
 from benchmarks.monitors.worlds import HARD
+from featurestore.lake.whole_file import atomic_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -41,10 +42,9 @@ def draw(record: Mapping[str, Any], file: Path) -> Path | None:
     left, right = figure.subplots(1, 2, sharey=True)
     _draw_false(left, tallies, colours)
     _draw_steps(right, tallies, colours)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_name(f".{file.name}.part")
-    figure.savefig(part, format="png")
-    return part.replace(file)
+    with atomic_file(file) as aside:
+        figure.savefig(aside, format="png")
+    return file
 
 
 def _draw_false(axes: Axes, tallies: Mapping[str, Tally], colours: Mapping[str, str]) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.monitors.score import Score
-from benchmarks.record import machine
+from benchmarks.record import machine, write_record
 
 
 def read_record(file: Path) -> dict[str, Any]:
@@ -19,7 +19,7 @@ def read_record(file: Path) -> dict[str, Any]:
 
 
 def add_score(
-    file: Path, found: Score, *, world: str, monitor: str, features: int, rows: int, seeds: Sequence[int]
+    file: Path, score: Score, *, world: str, monitor: str, features: int, rows: int, seeds: Sequence[int]
 ) -> dict[str, Any]:
     """Put a score into a record and write it."""
     record = read_record(file)
@@ -30,26 +30,17 @@ def add_score(
         "rows": rows,
         "seeds": list(seeds),
         **_now(),
-        **asdict(found),
+        **asdict(score),
     }
     record["scores"][f"{world}; {monitor}"] = entry
-    return _written(file, record)
+    return write_record(file, record)
 
 
 def add_growing(file: Path, rows: Sequence[dict[str, Any]], *, users: int, seed: int) -> dict[str, Any]:
     """Put what the growing shop's features did into a record and write it."""
     record = read_record(file) | {"growing": {"users": users, "seed": seed, **_now(), "rows": list(rows)}}
-    return _written(file, record)
+    return write_record(file, record)
 
 
 def _now() -> dict[str, Any]:
     return {"measured_at": datetime.now(timezone.utc).isoformat(timespec="seconds"), "machine": machine()}
-
-
-def _written(file: Path, record: dict[str, Any]) -> dict[str, Any]:
-    """Write a record, whole or not at all."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_suffix(".part")
-    part.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    part.replace(file)
-    return record

@@ -62,8 +62,8 @@ def score(world: str, monitor: str, *, features: int, rows: int, seeds: Iterable
     Args:
         world: A key of ``WORLDS``.
         monitor: A key of ``OURS``, or one of ``PEERS``.
-        features: Number a seed.
-        rows: A month.
+        features: Number of features per seed.
+        rows: Rows per month.
         seeds: Of the features and their rows.
         data: Folder of the peers' environments.
     """
@@ -72,12 +72,12 @@ def score(world: str, monitor: str, *, features: int, rows: int, seeds: Iterable
     peak = 0
     for seed in seeds:
         asked = {"world": world, "monitor": monitor, "features": features, "rows": rows, "seed": seed, "data": str(data)}
-        found = isolated(run, **asked)
-        if found["reason"]:
-            return Score(None, reason=found["reason"])
-        total.merge(Tally(**found["tally"]))
-        cpu_s = cpu_s + found["cpu_s"]
-        peak = max(peak, found["peak_bytes"])
+        answer = isolated(run, **asked)
+        if answer["reason"]:
+            return Score(None, reason=answer["reason"])
+        total.merge(Tally(**answer["tally"]))
+        cpu_s = cpu_s + answer["cpu_s"]
+        peak = max(peak, answer["peak_bytes"])
     return Score(total, cpu_s, peak)
 
 

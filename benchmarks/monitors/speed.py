@@ -29,22 +29,22 @@ def measure_speed(features: int, rows: int, seed: int) -> dict[str, Any]:
         sketching += time.process_time() - before
         sketches.append((day, sketched))
     before = time.process_time()
-    found = monitor_sketches(sketches)
+    judged = monitor_sketches(sketches)
     decade = time.process_time() - before
-    last_year = pc.equal(pc.year(found["month"]), MONTHS[-1].year)
+    last_year = pc.equal(pc.year(judged["month"]), MONTHS[-1].year)
     before = time.process_time()
-    monitor_sketches(sketches, scored=found.filter(pc.invert(last_year)))
+    monitor_sketches(sketches, scored=judged.filter(pc.invert(last_year)))
     return {
         "sketch_month_s": sketching / len(MONTHS),
         "tenth_year_s": time.process_time() - before,
         "decade_s": decade,
         "peak_bytes": peak_bytes(),
-        "states": dict(Counter(found["state"].to_pylist())),
+        "states": dict(Counter(judged["state"].to_pylist())),
     }
 
 
 def in_words(speed: dict[str, Any], *, features: int, rows: int) -> str:
-    """Say what was measured."""
+    """Write what was measured as one sentence."""
     return (
         f"{features} features, {rows} rows a month, CPU seconds: {speed['sketch_month_s']:.2f} to sketch a month, "
         f"{speed['tenth_year_s']:.1f} to judge the tenth year (all of it, as an audit in December does), "

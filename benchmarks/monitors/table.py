@@ -12,7 +12,7 @@ from benchmarks.monitors.features import SIZES
 from benchmarks.monitors.score import PEERS
 from benchmarks.monitors.tally import Tally
 from benchmarks.monitors.worlds import WORLDS
-from benchmarks.table import HEADER, cells
+from benchmarks.table import HEADER, cells, markdown_table
 
 QUIET = (
     "world",
@@ -41,11 +41,11 @@ def render(record: Mapping[str, Any]) -> str:
     entries = sorted(record["scores"].values(), key=lambda entry: list(WORLDS).index(entry["world"]))
     quiet = [_quiet(entry) for entry in entries]
     targets = [cells(row) for row in distances(record["scores"])]
-    tables = [_table(QUIET, quiet), _table(HEADER, targets)]
+    tables = [markdown_table(QUIET, quiet), markdown_table(HEADER, targets)]
     tables += [_found(list(own)) for _, own in groupby(entries, key=lambda entry: entry["world"])]
     if grown := record.get("growing"):
         lines = [(row["feature"], str(row["months"]), _pair(row["raw"]), _pair(row["scored"])) for row in grown["rows"]]
-        tables.append(_table(GROWN, lines))
+        tables.append(markdown_table(GROWN, lines))
     return "\n\n".join(tables)
 
 
@@ -77,7 +77,7 @@ def _found(entries: Sequence[Mapping[str, Any]]) -> str:
     lines = [(name, *(_delays(tally.delays.get(name, ())) for tally in tallies)) for name in names]
     if faults := [_named(entry, tally) for entry, tally in zip(answered, tallies, strict=True) if FAULTS & set(tally.delays)]:
         lines.append(("called a data fault", *faults))
-    return _table((f"{entries[0]['world']}: {EXPLAINED}", *(entry["monitor"] for entry in answered)), lines)
+    return markdown_table((f"{entries[0]['world']}: {EXPLAINED}", *(entry["monitor"] for entry in answered)), lines)
 
 
 def _delays(delays: Sequence[int | None]) -> str:
@@ -102,10 +102,3 @@ def _place(name: str) -> tuple[int, str]:
 
 def _pair(counts: Sequence[int]) -> str:
     return f"{counts[0]}, {counts[1]}"
-
-
-def _table(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    widths = [max(len(line[i]) for line in (header, *lines)) for i in range(len(header))]
-    rule = ["-" * max(width, 3) for width in widths]
-    text = (" | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in (header, rule, *lines))
-    return "\n".join(f"| {line} |" for line in text)

@@ -20,11 +20,11 @@ class Tally:
     Attributes:
         feature_years: Years of features before their change, or without one.
         festival_years: Those of festival months.
-        false_episodes: Begun in them; in local drifts also those of segments that had none, in data faults also those behind.
+        false_episodes: Begun in them; with local drifts also those of segments that had none, with data faults also those after one.
         festival_episodes: Of which in festival months.
         false_months: Feature-months in alarm.
         festival_months: Of which festival months.
-        again: Further episodes behind a lasting change, before the next.
+        again: Further episodes after a lasting change, before the next.
         named_faults: Data faults found and called so.
         delays: Name of a change to the months from its onset to the find; ``None`` where it was not found.
     """
@@ -71,19 +71,19 @@ class Tally:
         change = feature.changes[number]
         until = min(until, change.end)
         mine = [own for own in alarms if change.region is None or own.segment == f"region={change.region}"]
-        found = sorted({t for own in mine for t in own.entered if change.onset <= t < until})
-        self.delays.setdefault(_name(feature, number), []).append(found[0] - change.onset if found else None)
+        finds = sorted({t for own in mine for t in own.entered if change.onset <= t < until})
+        self.delays.setdefault(_name(feature, number), []).append(finds[0] - change.onset if finds else None)
         if change.is_fault:
-            self.named_faults += bool(found) and any(found[0] in own.faults for own in mine)
+            self.named_faults += bool(finds) and any(finds[0] in own.faults for own in mine)
         elif change.kind != "trend":
-            self.again += max(len(found) - 1, 0)
+            self.again += max(len(finds) - 1, 0)
 
 
 def _quiet_months(feature: Feature) -> set[int]:
     """Return the months that are judged and in which nothing planted can be seen."""
     first = feature.changes[0].onset if feature.changes else len(MONTHS)
-    behind = range(feature.changes[-1].end, len(MONTHS)) if feature.changes else ()
-    return {*range(FIRST_SCORED, first), *behind}
+    after = range(feature.changes[-1].end, len(MONTHS)) if feature.changes else ()
+    return {*range(FIRST_SCORED, first), *after}
 
 
 def _is_elsewhere(feature: Feature, own: Alarms, t: int) -> bool:

@@ -30,13 +30,13 @@ def verdict(ours: pa.Table, theirs: pa.Table, rows: np.ndarray, *, prefix: str, 
     faults = []
     if len(shared) != len(features):
         faults.append(f"{len(shared)} features instead of {len(features)}")
-    found = theirs["row"].to_numpy()
-    if lost := len(np.setdiff1d(rows, found)):
+    answered = theirs["row"].to_numpy()
+    if lost := len(np.setdiff1d(rows, answered)):
         faults.append(f"lost {lost:,} of {len(rows):,} rows")
-    if len(found) != len(np.unique(found)):
+    if len(answered) != len(np.unique(answered)):
         faults.append("rows occur twice")
     order = np.argsort(rows, kind="stable")
-    place = order[np.searchsorted(rows, found, sorter=order).clip(0, len(rows) - 1)]
+    place = order[np.searchsorted(rows, answered, sorter=order).clip(0, len(rows) - 1)]
     ours = ours.take(pa.array(place))
     counts = {name: _different(ours[f"{prefix}{name}"], theirs[name]) for name in shared}
     faults += [f"{name} differs in {count:,} rows" for name, count in counts.items() if count]

@@ -37,8 +37,8 @@ def python_of(name: str, *, folder: Path) -> Path:
     if mark.exists() and mark.read_text(encoding="utf-8") == digest:
         return python
     shutil.rmtree(environment, ignore_errors=True)
-    found = _python(_wanted(text))
-    _run([found, "-m", "venv", str(environment)], "venv")
+    maker = _python(_wanted(text))
+    _run([maker, "-m", "venv", str(environment)], "venv")
     _run([str(python), "-m", "pip", "install", "--quiet", "--requirement", str(requirements)], "pip")
     mark.write_text(digest, encoding="utf-8")
     return python

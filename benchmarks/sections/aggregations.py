@@ -27,12 +27,12 @@ def measure(bench: Bench) -> Findings:
     shop = shop_store(bench.data, events)
     spine = spine_of(shop, "user", bench.size.few_rows)
     with scratch(shop, without=DERIVED) as bare:
-        found = isolated(compare, root=bare, spine=spine, runs=bench.runs)
+        costs = isolated(compare, root=bare, spine=spine, runs=bench.runs)
     rows = []
-    for kind in sorted(found, key=lambda name: (name != BASE, name)):
+    for kind in sorted(costs, key=lambda name: (name != BASE, name)):
         for step in ("build", "read"):
-            cost = found[kind][step]
-            base = found[BASE][step]
+            cost = costs[kind][step]
+            base = costs[BASE][step]
             rows.append(
                 Row(
                     f"{kind} / {BASE}, {step}, {events:,} events",

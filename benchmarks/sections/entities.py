@@ -15,7 +15,7 @@ MANY, MAX_EVENTS = 1_000_000, 10_000_000
 def measure(bench: Bench) -> Findings:
     """Make the features of all users at once, and a training set, for both."""
     many = min(MANY, bench.size.events)
-    found = {}
+    results = {}
     for users in (many, many // 10):
         law = Law(min(bench.size.events, MAX_EVENTS), users, bench.size.skus, has_roll_call=True)
         store = law_store(bench.data, law, kind="user")
@@ -23,8 +23,8 @@ def measure(bench: Bench) -> Findings:
         spine = spine_of(store, "user", bench.size.few_rows)
         batch = isolated(run_verb, root=store, verb="batch", given={"spine": "", "features": features}, is_warm=True)
         read = isolated(ask_in_turn, store=store, spine=spine, features={"ours": features}, runs=bench.runs)["ours"]
-        found[users] = batch, read
-    (batch, read), (fewer_batch, fewer_read) = found[many], found[many // 10]
+        results[users] = batch, read
+    (batch, read), (fewer_batch, fewer_read) = results[many], results[many // 10]
     what = f"{many:,} users / {many // 10:,}"
     return Findings(
         (

@@ -63,8 +63,8 @@ def read_cold(store: str, warm_store: str, spine: str, features: list[str]) -> i
 
 def _read_ahead() -> str:
     """Say how much this system reads around a page that is missing; with much, few pages cost as much as all."""
-    found = [int(file.read_text(encoding="ascii")) for file in Path("/").glob(READ_AHEAD)]
-    return f"; read-ahead {max(found):,} KiB" if found else ""
+    sizes_kib = [int(file.read_text(encoding="ascii")) for file in Path("/").glob(READ_AHEAD)]
+    return f"; read-ahead {max(sizes_kib):,} KiB" if sizes_kib else ""
 
 
 def _evict(file: Path) -> None:
@@ -79,5 +79,5 @@ def _evict(file: Path) -> None:
 def _read_bytes() -> int | None:
     if not COUNTERS.exists():
         return None
-    found: dict[str, Any] = dict(line.split(": ") for line in COUNTERS.read_text(encoding="ascii").splitlines())
-    return int(found["read_bytes"])
+    counters: dict[str, Any] = dict(line.split(": ") for line in COUNTERS.read_text(encoding="ascii").splitlines())
+    return int(counters["read_bytes"])

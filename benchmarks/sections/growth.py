@@ -18,21 +18,21 @@ def measure(bench: Bench) -> Findings:
     series = dict[str, list[tuple[float, float]]]()
     sizes = [max(bench.size.events // part, 1_000) for part in PARTS]
     for entity in ENTITIES:
-        found = {}
+        ours = {}
         verdicts = set[str]()
         for events in sizes:
             store = shop_store(bench.data, events)
             spine = spine_of(store, entity, bench.size.few_rows)
             wanted = {"ours": references(entity)}
-            found[events] = isolated(ask_in_turn, store=store, spine=spine, features=wanted, runs=bench.runs)["ours"]
-            series.setdefault(f"ours, {PLURALS[entity]}", []).append((events, found[events]["cpu_s"]))
+            ours[events] = isolated(ask_in_turn, store=store, spine=spine, features=wanted, runs=bench.runs)["ours"]
+            series.setdefault(f"ours, {PLURALS[entity]}", []).append((events, ours[events]["cpu_s"]))
             if bench.has_peers:
                 theirs = ask_peer(bench, DUCKDB_RANGE, store, entity, spine, ours=answer_of(bench, store, entity, spine))
                 verdicts.add(theirs.verdict)
                 if theirs.cost is not None:
                     series.setdefault(f"range join, {PLURALS[entity]}", []).append((events, theirs.cost["cpu_s"]))
-        first = found[sizes[0]]
-        last = found[sizes[-1]]
+        first = ours[sizes[0]]
+        last = ours[sizes[-1]]
         rows.append(
             Row(
                 f"{sizes[-1]:,} events / {sizes[0]:,}, {PLURALS[entity]}, {bench.size.few_rows:,} rows x 40 features",

@@ -24,7 +24,7 @@ GRAINS = ("day", "event")
 def measure(bench: Bench) -> Findings:
     """Materialize and read both, by day and by event; half of the spine's rows ask about the hot SKU."""
     events = min(bench.size.events, MAX_EVENTS)
-    found = {}
+    costs = {}
     spine: Path | None = None
     for share in (0.0, HOT_SHARE):
         store = law_store(bench.data, Law(events, bench.size.users, bench.size.skus, hot_share=share), kind="sku_grains")
@@ -32,11 +32,11 @@ def measure(bench: Bench) -> Findings:
         with scratch(store, without=DERIVED) as bare:
             built = isolated(build, root=bare)
         features = {grain: references(f"sku_{grain}") for grain in GRAINS}
-        found[share] = built, isolated(ask_in_turn, store=store, spine=spine, features=features, runs=bench.runs)
+        costs[share] = built, isolated(ask_in_turn, store=store, spine=spine, features=features, runs=bench.runs)
     rows = []
     for step, verb in enumerate(("materialize", "get_historical_features")):
         for grain in GRAINS:
-            hot, even = (found[share][step][grain] for share in (HOT_SHARE, 0.0))
+            hot, even = (costs[share][step][grain] for share in (HOT_SHARE, 0.0))
             rows.append(
                 Row(
                     f"hot SKU with 5 % of {events:,} events / none, grain {grain}, {verb}",
@@ -65,7 +65,7 @@ def hot_spine(store: Path, rows: int) -> Path:
 
 
 def heat(file: str, hot: str) -> None:
-    """Replace every second key."""
+    """Write a spine again, with SKU 0 for the key of every second row."""
     import pyarrow.parquet as pq
 
     table = pq.read_table(file)

@@ -44,7 +44,7 @@ def measure(bench: Bench) -> Findings:
 
 
 def store_month(bench: Bench, law: Law) -> Path:
-    """Write the month behind a law's end as one file, in order of arrival."""
+    """Write the month after a law's end as one file, in order of arrival."""
     file = bench.data / "months" / f"{law.name}-{bench.size.month_rows}.parquet"
     if not file.exists():
         isolated(write_month, law=asdict(law), file=file, rows=bench.size.month_rows)
@@ -52,7 +52,7 @@ def store_month(bench: Bench, law: Law) -> Path:
 
 
 def write_month(law: dict[str, Any], file: str, rows: int) -> None:
-    """Draw and write it."""
+    """Draw the first month after a law's end and write it, in order of arrival."""
     import pyarrow.parquet as pq
 
     Path(file).parent.mkdir(parents=True, exist_ok=True)

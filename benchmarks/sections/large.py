@@ -25,7 +25,7 @@ STORED = {"ingest": ("lake/events",), "materialize": ("lake/tiles", "lake/ledger
 
 
 def measure(bench: Bench) -> Findings:
-    """Run the steps in order."""
+    """Draw, ingest, materialize and read, once each; what an earlier run has done is not done again."""
     size = bench.size
     law = Law(size.events, size.users, size.skus)
     root = bench.data / "stores" / f"{law.name}-large"

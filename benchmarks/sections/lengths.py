@@ -25,8 +25,8 @@ def measure(bench: Bench) -> Findings:
         if bench.has_peers:
             answer = answer_of(bench, store, entity, spine, windows=LENGTHS)
             asked = {w: ask_peer(bench, DUCKDB_RANGE, store, entity, spine, ours=answer, windows=[w]) for w in LENGTHS}
-            found = [(years[window], theirs.cost["cpu_s"]) for window, theirs in asked.items() if theirs.cost is not None]
-            series[f"range join, {PLURALS[entity]}"] = found
+            points = [(years[window], theirs.cost["cpu_s"]) for window, theirs in asked.items() if theirs.cost is not None]
+            series[f"range join, {PLURALS[entity]}"] = points
             verdicts = sorted({theirs.verdict for theirs in asked.values()})
         rows.append(
             Row(

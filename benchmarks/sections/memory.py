@@ -28,19 +28,18 @@ def measure(bench: Bench) -> Findings:
     spine = spine_of(shop, "user", size.spine_rows)
     law = Law(min(size.events, MAX_ROWS), size.users, size.skus)
     files = [str(file) for file in law.write(bench.data / "events" / law.name)]
-    found: dict[str, dict[str, Any]] = {}
+    results: dict[str, dict[str, Any]] = {}
     with scratch(shop, without=("lake", "hot", "registry.json", "built")) as empty:
-        found[f"ingest, {law.events:,} rows"] = isolated(run_verb, root=empty, verb="ingest", given={"files": files})
+        results[f"ingest, {law.events:,} rows"] = isolated(run_verb, root=empty, verb="ingest", given={"files": files})
     with scratch(shop, without=DERIVED) as bare:
-        found["materialize, 2 views from nothing"] = isolated(run_verb, root=bare, verb="materialize", given={})
-        found["take_snapshots, a month of 2 views"] = isolated(run_verb, root=bare, verb="take_snapshots", given={})
-        if hasattr(fs.FeatureStore, "verify"):
-            found["verify"] = isolated(run_verb, root=bare, verb="verify", given={})
+        results["materialize, 2 views from nothing"] = isolated(run_verb, root=bare, verb="materialize", given={})
+        results["take_snapshots, a month of 2 views"] = isolated(run_verb, root=bare, verb="take_snapshots", given={})
+        results["verify"] = isolated(run_verb, root=bare, verb="verify", given={})
     for verb, name in (("historical", "get_historical_features"), ("batch", "get_batch_features")):
         for length, windows in (("10 y", LONG), ("6 months", SHORT)):
             given = {"spine": str(spine), "features": references("user", windows)}
-            found[f"{name}, windows up to {length}"] = isolated(run_verb, root=shop, verb=verb, given=given)
-    return Findings(tuple([_row(what, result) for what, result in found.items()] + _flat(found)))
+            results[f"{name}, windows up to {length}"] = isolated(run_verb, root=shop, verb=verb, given=given)
+    return Findings(tuple([_row(what, result) for what, result in results.items()] + _flat(results)))
 
 
 def _row(what: str, result: dict[str, Any]) -> Row:
@@ -48,10 +47,10 @@ def _row(what: str, result: dict[str, Any]) -> Row:
     return Row(f"peak memory: {what}", gibibytes(held(result)), at_most=AT_MOST_GIB, unit=" GiB", note=note)
 
 
-def _flat(found: dict[str, dict[str, Any]]) -> list[Row]:
+def _flat(results: dict[str, dict[str, Any]]) -> list[Row]:
     rows = []
     for name in ("get_historical_features", "get_batch_features"):
-        long, short = (held(found[f"{name}, windows up to {length}"]) for length in ("10 y", "6 months"))
+        long, short = (held(results[f"{name}, windows up to {length}"]) for length in ("10 y", "6 months"))
         rows.append(Row(f"peak memory: {name}, 10 y windows / 6 months", long / short, at_most=1.05))
     return rows
 

@@ -23,8 +23,8 @@ VERBS = ("ingest", "materialize", "get_batch_features")
 
 def measure(bench: Bench) -> Findings:
     """Refresh histories of 1, 5 and 10 years with the same users and as many events a day."""
-    found = {years: refreshed(bench, years) for years in YEARS}
-    whole = {years: {length: cost["all"] for length, cost in found[years].items()} for years in YEARS}
+    costs = {years: refreshed(bench, years) for years in YEARS}
+    whole = {years: {length: cost["all"] for length, cost in costs[years].items()} for years in YEARS}
     rows = [
         *(
             _row(f"daily refresh at {years} years of history / at 1 year", whole[years]["long"], whole[1]["long"])
@@ -32,7 +32,7 @@ def measure(bench: Bench) -> Findings:
         ),
         _row("daily refresh with 10 y windows / 6 months, 10 years of history", whole[10]["long"], whole[10]["short"]),
         *(
-            _row(f"of it {verb}, at 10 years / at 1 year", found[10]["long"][verb], found[1]["long"][verb], at_most=None)
+            _row(f"of it {verb}, at 10 years / at 1 year", costs[10]["long"][verb], costs[1]["long"][verb], at_most=None)
             for verb in VERBS
         ),
     ]

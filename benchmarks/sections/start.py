@@ -23,8 +23,8 @@ def measure(bench: Bench) -> Findings:
     """Run each in fresh processes, one more time than counts."""
     rows = []
     for what, (code, at_most) in CODES.items():
-        found = [_cpu_seconds(code) for _ in range(bench.runs + 1)][1:]
-        rows.append(Row(what, statistics.median(found), at_most=at_most, unit=" CPU-s"))
+        cpu_s = [_cpu_seconds(code) for _ in range(bench.runs + 1)][1:]
+        rows.append(Row(what, statistics.median(cpu_s), at_most=at_most, unit=" CPU-s"))
     return Findings(tuple(rows))
 
 

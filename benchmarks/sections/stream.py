@@ -18,16 +18,14 @@ from benchmarks.stores import scratch, shop_store, spine_of
 def measure(bench: Bench) -> Findings:
     """Write a long spine's training set and a tenth of it."""
     many = bench.size.stream_rows
-    if not hasattr(fs.FeatureStore, "write_historical_features"):
-        return Findings((Row(f"peak memory: write_historical_features, {many:,} rows", note="this version has no such verb"),))
     shop = shop_store(bench.data, bench.size.events)
-    found = {}
+    costs = {}
     for rows in (many, many // 10):
         spine = spine_of(shop, "user", rows)
         with scratch(shop) as store:
-            found[rows] = isolated(write, root=store, spine=spine, features=references("user"), out=store / "training.parquet")
-    most = found[many]
-    fewer = found[many // 10]
+            costs[rows] = isolated(write, root=store, spine=spine, features=references("user"), out=store / "training.parquet")
+    most = costs[many]
+    fewer = costs[many // 10]
     what = f"peak memory: write_historical_features, {many:,} rows x 40 features"
     note = f"{plain(most['wall_s'])} s, {plain(many / most['wall_s'])} rows a second"
     return Findings(

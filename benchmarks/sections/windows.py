@@ -11,7 +11,7 @@ SPANS = {"spread over the decade": SPREAD, "last quarter": LAST_QUARTER}
 
 
 def measure(bench: Bench) -> Findings:
-    """Ask both in turn, for users and SKUs, for spines spread over the decade and of its last quarter."""
+    """Ask for both kinds of windows in turn, for users and SKUs, for spines spread over the decade and of its last quarter."""
     store = shop_store(bench.data, bench.size.events)
     rows = []
     for entity in ENTITIES:

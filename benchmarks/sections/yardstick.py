@@ -14,7 +14,7 @@ from benchmarks.totals import totals_of
 
 
 def measure(bench: Bench) -> Findings:
-    """Compare them for users and for SKUs."""
+    """Compare the call with the reading, for users and for SKUs."""
     store = shop_store(bench.data, bench.size.events)
     rows = []
     for entity in ENTITIES:

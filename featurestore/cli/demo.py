@@ -71,10 +71,10 @@ def _load_demo() -> Callable[..., Any]:
 
 
 def show_end(ended: StageEnd) -> None:
-    """Write a line to stderr for a stage that has ended, for those who read a log instead of a terminal."""
+    """Write a line for a stage that has ended."""
     what = "events" if ended.stage == "events" else "rows"
     counted = "" if ended.rows is None else f"{ended.rows:>12,} {what}"
-    screen.note(f"{ended.months:<13} {ended.stage:<18} {ended.elapsed_s:>7.1f} s {counted}".rstrip())
+    screen.note_end(ended.stage, of=ended.months, elapsed_s=ended.elapsed_s, counted=counted)
 
 
 @contextmanager

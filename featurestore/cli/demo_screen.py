@@ -18,11 +18,11 @@ def show_result(result: DemoResult) -> None:
     say(f"\n{result.data}, {result.first_month} to {result.last_month}, in {result.elapsed_s:.0f} s: {near(result.root)}")
     show_table("Measured", ("what", "value"), list(measured(result).items()))
     if result.planted:
-        found = sum(outcome.found_month is not None for outcome in result.planted)
+        finds = sum(outcome.found_month is not None for outcome in result.planted)
         rows = [planted_row(outcome) for outcome in sorted(result.planted, key=lambda outcome: outcome.first_month)]
         show_table("Planted drift against detected drift", ("planted", "until", "kind", "what", "found", "by"), rows)
         say(
-            f"{found} of {len(rows)} found; {result.unplanted_episodes} of {len(result.episodes)} episodes have no planted cause."
+            f"{finds} of {len(rows)} found; {result.unplanted_episodes} of {len(result.episodes)} episodes have no planted cause."
         )
     if result.recalibrations:
         columns = ("month", "calibration", "decision", "loss before", "loss after", "better by", "for")
@@ -58,12 +58,12 @@ def measured(result: DemoResult) -> dict[str, str]:
 def planted_row(outcome: PlantedOutcome) -> tuple[object, ...]:
     """Write a planted change and its find as a row."""
     if outcome.found_month is not None:
-        found = f"{outcome.found_month} ({outcome.delay_months:+d})"
+        find = f"{outcome.found_month} ({outcome.delay_months:+d})"
     elif not outcome.features:
-        found = "repaired by ingest"
+        find = "repaired by ingest"
     else:
-        found = "hidden by an earlier drift" if outcome.is_masked else "not found"
-    return outcome.first_month, outcome.last_month, outcome.kind, outcome.name, found, outcome.found_feature
+        find = "hidden by an earlier drift" if outcome.is_masked else "not found"
+    return outcome.first_month, outcome.last_month, outcome.kind, outcome.name, find, outcome.found_feature
 
 
 def recalibration_rows(decisions: Sequence[Recalibration]) -> list[tuple[object, ...]]:

@@ -28,13 +28,13 @@ def audit(
     """Score features against their own past; without a month, the last one that has events."""
     store = open_store(root)
     wanted = _months(store, months or [], is_all=is_all)
-    with screen.counting("audit") as advance:
-        report = store.audit(wanted, views=views, progress=lambda view, month: advance(f"{view} {month}"))
+    with screen.counting("audit") as progress:
+        report = store.audit(wanted, views=views, progress=lambda view, month: progress(view, "snapshots", month))
     page = store.write_page(report.months[-1]) if writes_page else None
     if as_json:
-        found = {"months": report.months, "states": report.states, "entered": report.entered, "rows": report.table}
-        found |= {"faults": report.faults}
-        screen.show_json(found | ({"page": page} if page else {}))
+        document = {"months": report.months, "states": report.states, "entered": report.entered, "rows": report.table}
+        document |= {"faults": report.faults}
+        screen.show_json(document | ({"page": page} if page else {}))
         return
     nothing = f"nothing to audit in {', '.join(map(str, report.months))}: no view has events before its end"
     screen.say(str(report) if report.table.num_rows else nothing)
@@ -57,12 +57,12 @@ def alerts(
     """Say what people should be told: one alert per drift and change of its state, then the month's digest."""
     store = open_store(root)
     last = _last_audit(store)
-    found = store.alerts(since=since) if since else store.alerts(months or [last])
+    raised = store.alerts(since=since) if since else store.alerts(months or [last])
     digests = [] if since else [store.digest(month) for month in months or [last]]
     if as_json:
-        screen.show_json({"alerts": [alert.document() for alert in found], "digests": [each.document() for each in digests]})
+        screen.show_json({"alerts": [alert.document() for alert in raised], "digests": [each.document() for each in digests]})
         return
-    for alert in found:
+    for alert in raised:
         screen.say(alert.text() if as_text else str(alert))
     for digest in digests:
         screen.say(digest.text() if as_text else str(digest))
@@ -79,8 +79,8 @@ def acknowledge(
     as_json: Json = False,
 ) -> None:
     """Accept a real change: the feature has a new baseline from the next month on."""
-    found = open_store(root).acknowledge(feature, month=month, segment=segment, note=note)
-    screen.show_json(asdict(found)) if as_json else screen.say(str(found))
+    accepted = open_store(root).acknowledge(feature, month=month, segment=segment, note=note)
+    screen.show_json(asdict(accepted)) if as_json else screen.say(str(accepted))
 
 
 def recalibrate(
@@ -100,8 +100,8 @@ def recalibrate(
         screen.show_json([decision.document() for decision in decisions])
     elif not decisions:
         screen.say("no drift calls for a recalibration now")
-        for waiting, found in store.outlooks(month=month).items():
-            screen.say(f"  {waiting}: {found.action}, {found.reason}")
+        for waiting, outlook in store.outlooks(month=month).items():
+            screen.say(f"  {waiting}: {outlook.action}, {outlook.reason}")
     for decision in () if as_json else decisions:
         screen.say(f"{decision.calibration}: {'promoted' if decision.is_promoted else 'rejected'}, {decision.reason}")
 

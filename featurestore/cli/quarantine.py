@@ -32,8 +32,8 @@ def quarantine(
     if out is not None:
         write_rows(store.quarantine(source), out)
     if as_json:
-        found = {"source": source, "rows": sum(counts.values()), "reasons": counts, "examples": shown}
-        screen.show_json(found | ({"out": out} if out else {}))
+        document = {"source": source, "rows": sum(counts.values()), "reasons": counts, "examples": shown}
+        screen.show_json(document | ({"out": out} if out else {}))
         return
     screen.say(f"{source}: {sum(counts.values()):,} different rows in quarantine")
     for reason, count in counts.items():

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 
 WIDTH_IN_A_FILE = 160
 LONGEST_LINE = 400
+ROWS_A_LINE = 1_000_000
+"""How many rows are read between two lines, where nobody watches a bar."""
 
 
 def say(text: str) -> None:
@@ -79,8 +83,8 @@ def plain(value: Any) -> Any:
 def show_error(error: FeatureStoreError, *, as_json: bool) -> None:
     """Write an error's name and message to stderr, without a traceback."""
     if as_json:
-        found = {"error": type(error).__name__, "message": str(error), "is_retryable": error.is_retryable}
-        sys.stderr.write(json.dumps(found, ensure_ascii=False) + "\n")
+        document = {"error": type(error).__name__, "message": str(error), "is_retryable": error.is_retryable}
+        sys.stderr.write(json.dumps(document, ensure_ascii=False) + "\n")
     else:
         sys.stderr.write(f"{type(error).__name__}: {error}\n")
 
@@ -120,28 +124,77 @@ def cell(value: object) -> str:
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else escape(str(value))
 
 
+def note_end(what: str, *, of: str, elapsed_s: float, counted: str = "") -> None:
+    """Write a line to stderr for work that has ended, for those who read a log instead of a terminal."""
+    note(f"{of:<13} {what:<18} {elapsed_s:>7.1f} s {counted}".rstrip())
+
+
 @contextmanager
-def counting(what: str, *, total: int | None = None) -> Iterator[Callable[[str], None]]:
-    """Show a progress bar on stderr while the block runs; nothing when stderr is no terminal.
+def counting(what: str) -> Iterator[Callable[[str, str, object], None]]:
+    """Show on stderr how far a command is while the block runs: a bar, or without a terminal a line for each year of a view.
 
     Yields:
-        A function to call for each unit that is done, with its name.
+        A function to call with view, stage and month, in the thread that has done them.
     """
-    with progress_bar() as bar:
-        task = bar.add_task(what, total=total, unit="")
-        yield lambda unit: bar.update(task, advance=1, unit=unit)
+    started_s = time.perf_counter()
+    if is_watched():
+        with progress_bar() as bar:
+            task = bar.add_task(what, total=None, unit="")
+            yield lambda view, stage, month: bar.update(task, advance=1, unit=f"{view} {stage} {month}")
+    else:
+        years = YearLines(started_s)
+        yield years
+        years.finish()
+        note_end(what, of="in all", elapsed_s=time.perf_counter() - started_s)
+
+
+class YearLines:
+    """Writes a line when a thread is done with a year of a view's stage; it works on one after the other."""
+
+    def __init__(self, started_s: float) -> None:
+        self._started_s = started_s
+        self._years: dict[int, tuple[str, str, float, float]] = {}
+
+    def __call__(self, view: str, stage: str, month: object) -> None:
+        """Take note that a month is done; another year than the last one's means that this has ended."""
+        thread = threading.get_ident()
+        what, year = f"{view} {stage}", str(month)[:4]
+        last_what, last_year, began_s, done_s = self._years.get(thread, (what, year, self._started_s, self._started_s))
+        if (last_what, last_year) != (what, year):
+            note_end(last_what, of=last_year, elapsed_s=done_s - began_s)
+            began_s = done_s
+        self._years[thread] = (what, year, began_s, time.perf_counter())
+
+    def finish(self) -> None:
+        """Write the lines of the years that no other has followed."""
+        for what, year, began_s, done_s in self._years.values():
+            note_end(what, of=year, elapsed_s=done_s - began_s)
 
 
 @contextmanager
 def counting_rows(what: str) -> Iterator[Callable[[int], None]]:
-    """Show on stderr how many rows have been read while the block runs; nothing when stderr is no terminal.
+    """Show on stderr how many rows have been read while the block runs: a bar, or without a terminal a line per million.
 
     Yields:
         A function to call with the number of rows so far.
     """
-    with progress_bar() as bar:
-        task = bar.add_task(what, total=None, unit="rows")
-        yield lambda rows: bar.update(task, completed=rows)
+    started_s = time.perf_counter()
+    if is_watched():
+        with progress_bar() as bar:
+            task = bar.add_task(what, total=None, unit="rows")
+            yield lambda rows: bar.update(task, completed=rows)
+        return
+    read = noted = 0
+
+    def count(rows: int) -> None:
+        nonlocal read, noted
+        read = rows
+        if rows - noted >= ROWS_A_LINE:
+            noted = rows
+            note_end(what, of="so far", elapsed_s=time.perf_counter() - started_s, counted=f"{rows:>12,} rows")
+
+    yield count
+    note_end(what, of="in all", elapsed_s=time.perf_counter() - started_s, counted=f"{read:>12,} rows")
 
 
 def progress_bar() -> Progress:

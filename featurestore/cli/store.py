@@ -41,8 +41,8 @@ def ingest(
 def materialize(root: Root = DEFAULT_ROOT, views: Views = None, as_json: Json = False) -> None:
     """Compute and commit what is missing between the committed events and the ledgers."""
     store = open_store(root)
-    with screen.counting("materialize") as advance:
-        report = store.materialize(views, progress=lambda view, stage, what: advance(f"{view} {stage} {what}"))
+    with screen.counting("materialize") as progress:
+        report = store.materialize(views, progress=progress)
     screen.show_json(report) if as_json else screen.say(str(report))
 
 
@@ -54,8 +54,8 @@ def verify(
 ) -> None:
     """Prove the committed tiles and ledgers equal to what the events give; exit code 1 on a difference."""
     store = open_store(root)
-    with screen.counting("verify") as advance:
-        report = store.verify(views, sample=sample, progress=lambda view, stage, what: advance(f"{view} {stage} {what}"))
+    with screen.counting("verify") as progress:
+        report = store.verify(views, sample=sample, progress=progress)
     if as_json:
         screen.show_json({"is_equal": report.is_equal, "first_difference": report.first_difference, **screen.plain(report)})
     else:
@@ -109,12 +109,12 @@ def publish(
     as_json: Json = False,
 ) -> None:
     """Make what a service reads now its last good snapshot, if all of it is complete."""
-    made = open_store(root).publish(service, as_of=as_of)
+    published = open_store(root).publish(service, as_of=as_of)
     if as_json:
-        found = {"service": made.service, "number": made.number, "as_of": made.as_of, "published_at": made.published_at}
-        screen.show_json({**found, **made.versions.document()})
+        fields = ("service", "number", "as_of", "published_at")
+        screen.show_json({**{name: getattr(published, name) for name in fields}, **published.versions.document()})
     else:
-        screen.say(f"{made.service} is published as of {made.as_of.isoformat()} (number {made.number})")
+        screen.say(f"{published.service} is published as of {published.as_of.isoformat()} (number {published.number})")
 
 
 def vacuum(
@@ -134,29 +134,29 @@ def vacuum(
         screen.show_table("Deleted", ("table", "files"), list(report.files.items()))
 
 
-def show_status(found: StoreStatus) -> None:
+def show_status(report: StoreStatus) -> None:
     """Write a store's status as tables."""
-    screen.say(f"{found.root}, time zone {found.timezone}, last audit {found.last_audit or 'never'}")
-    sources = [(s.name, s.rows, s.bytes, s.first_month, s.last_month, s.quarantined) for s in found.sources]
+    screen.say(f"{report.root}, time zone {report.timezone}, last audit {report.last_audit or 'never'}")
+    sources = [(s.name, s.rows, s.bytes, s.first_month, s.last_month, s.quarantined) for s in report.sources]
     screen.show_table("Sources", ("source", "events", "bytes", "from", "to", "quarantined"), sources)
-    views = [(v.name, v.features, v.tile_rows, v.ledger_bytes, len(v.missing_months), v.fingerprint) for v in found.views]
+    views = [(v.name, v.features, v.tile_rows, v.ledger_bytes, len(v.missing_months), v.fingerprint) for v in report.views]
     screen.show_table("Views", ("view", "features", "tile rows", "ledger bytes", "months missing", "fingerprint"), views)
-    joined = [(j.name, j.features, ", ".join(j.views), len(j.missing_months)) for j in found.joined_views]
+    joined = [(j.name, j.features, ", ".join(j.views), len(j.missing_months)) for j in report.joined_views]
     screen.show_table("Joined views", ("joined view", "features", "views", "months missing"), joined)
-    services = [(s.name, s.features, s.as_of, s.published_at, "yes" if s.is_redefined else "no") for s in found.services]
+    services = [(s.name, s.features, s.as_of, s.published_at, "yes" if s.is_redefined else "no") for s in report.services]
     screen.show_table("Services", ("service", "features", "published as of", "published at", "redefined since"), services)
-    calibrations = [(c.name, c.champion, c.versions) for c in found.calibrations]
+    calibrations = [(c.name, c.champion, c.versions) for c in report.calibrations]
     screen.show_table("Calibrations", ("calibration", "champion", "versions"), calibrations)
-    drifts = [(d.feature, d.segment, d.since, d.reason) for d in found.open_drifts]
+    drifts = [(d.feature, d.segment, d.since, d.reason) for d in report.open_drifts]
     screen.show_table("Open drifts", ("feature", "segment", "since", "reason"), drifts)
-    faults = [(f.source, f.column, f.since, f.reason) for f in found.open_faults]
+    faults = [(f.source, f.column, f.since, f.reason) for f in report.open_faults]
     screen.show_table("Open data faults", ("source", "column", "since", "reason"), faults)
 
 
 def status(root: Root = DEFAULT_ROOT, as_json: Json = False) -> None:
     """Show what is in a store: events, views, what is missing, what is published, open drifts, calibrations."""
-    found = open_store(root).status()
+    report = open_store(root).status()
     if as_json:
-        screen.show_json(found)
+        screen.show_json(report)
     else:
-        show_status(found)
+        show_status(report)

@@ -35,10 +35,7 @@ def vacuum(path: Path, *, retention_hours: int = 24 * 7, keep_versions: Sequence
     from deltalake import DeltaTable
     from deltalake.exceptions import DeltaError
 
-    if retention_hours < 1:
-        raise StoreError(
-            f"retention_hours={retention_hours} would delete files that other writers have staged; give at least 1."
-        )
+    check_retention(retention_hours)
     if Table.open(path).version < 0:
         return []
     STORAGE.check_open(path)
@@ -54,6 +51,16 @@ def vacuum(path: Path, *, retention_hours: int = 24 * 7, keep_versions: Sequence
             "anew."
         ) from error
     return sorted(deleted)
+
+
+def check_retention(hours: int) -> None:
+    """Refuse a retention that leaves other writers no time.
+
+    Raises:
+        StoreError: it is below 1 hour.
+    """
+    if hours < 1:
+        raise StoreError(f"retention_hours={hours} would delete files that other writers have staged; give at least 1.")
 
 
 def shorten_log(path: Path, *, retention_hours: int, keep_versions: Iterable[int] = ()) -> int:

@@ -11,7 +11,7 @@ from featurestore.compute.state import view_fingerprint
 from featurestore.compute.windows.versions import ReadVersions
 from featurestore.lake.layout import Layout
 from featurestore.lake.storage import STORAGE
-from featurestore.lake.vacuum import discard, shorten_log, vacuum
+from featurestore.lake.vacuum import check_retention, discard, shorten_log, vacuum
 from featurestore.lake.whole_file import sweep
 from featurestore.operations.pins import pins
 from featurestore.spec.registry import Registry
@@ -60,7 +60,11 @@ def vacuum_store(
         registry: Its definitions.
         retention_hours: Younger files stay; it must exceed the longest write.
         kinds: Kinds of tables (``events``, ``ledger``, ...); all by default.
+
+    Raises:
+        StoreError: ``retention_hours`` is below 1, or a version to be kept can no longer be read.
     """
+    check_retention(retention_hours)
     published = _published(layout, registry)
     kept = _kept(layout, registry, [*pins(layout).values(), *(each.versions for found in published.values() for each in found)])
     lake = layout.root / "lake"

@@ -91,8 +91,8 @@ class Outbox:
 
     def messages(self, box: str) -> list[Message]:
         """List the messages of ``pending``, ``sent`` or ``dead``, sorted by name."""
-        found = [_message(read_json(file.path)) for file in STORAGE.list_files(self.folder / box, ending=".json")]
-        return sorted(found, key=lambda message: message.name)
+        listed = [_message(read_json(file.path)) for file in STORAGE.list_files(self.folder / box, ending=".json")]
+        return sorted(listed, key=lambda message: message.name)
 
     def deliver(self, send: Send) -> Delivery:
         """Send what is due, and note each receiver's answer before the next is asked; one process at a time."""

@@ -54,13 +54,13 @@ def receivers_from_environment(environment: Mapping[str, str] = os.environ) -> R
         MissingExtraError: there are some, and apprise is not installed.
         DefinitionError: apprise cannot read one; it is named by its place, not by its text.
     """
-    found = Receivers(tuple(Receiver(url) for url in environment.get(URLS_VARIABLE, "").split()))
-    for place, receiver in enumerate(found.all, start=1):
+    receivers = Receivers(tuple(Receiver(url) for url in environment.get(URLS_VARIABLE, "").split()))
+    for place, receiver in enumerate(receivers.all, start=1):
         if not _opened().instantiate(receiver.url, suppress_exceptions=True):
             raise DefinitionError(
                 f"URL {place} in {URLS_VARIABLE} is none that apprise can read. Compare it with those of apprise's documentation."
             )
-    return found
+    return receivers
 
 
 def _send(receiver: Receiver, message: Message) -> str | None:

@@ -92,26 +92,26 @@ def build_drift_report(blueprint: Blueprint) -> dg.AssetsDefinition:
 
 def describe_view(report: AuditReport, view: str, drawn: Mapping[tuple[str, Month], WrittenReport]) -> dict[Month, Metadata]:
     """Describe each audited month of a view: its features by state, the highest scores, what entered drift."""
-    found = {}
+    described = {}
     for month, rows in rows_by_month(report).items():
         entered = [episode for episode in report.entered if (episode.view, episode.month) == (view, month)]
-        found[month] = describe_month([row for row in rows if row["view"] == view], entered)
+        described[month] = describe_month([row for row in rows if row["view"] == view], entered)
         if (view, month) in drawn:
-            found[month]["report"] = dg.MetadataValue.path(drawn[view, month].html)
-    return found
+            described[month]["report"] = dg.MetadataValue.path(drawn[view, month].html)
+    return described
 
 
 def describe_audit(store: FeatureStore, report: AuditReport, config: DriftReportConfig) -> dict[Month, Metadata]:
     """Describe each audited month as a whole; the last one of a run begins with what people are told, in words and pictures."""
     last = report.months[-1]
     asked_for = calibrations_asked_for(store, report.months)
-    found = {}
+    described = {}
     for month, rows in rows_by_month(report).items():
         entered = [episode for episode in report.entered if episode.month == month]
         faults = [fault for fault in report.faults if fault.month == month]
         told = tell_people(store, month) if month == last and config.draws_timeline and report.table.num_rows else {}
-        found[month] = {**told, **describe_month(rows, entered, faults), **plot(**{ASKED_FOR: len(asked_for[month])})}
-    return found
+        described[month] = {**told, **describe_month(rows, entered, faults), **plot(**{ASKED_FOR: len(asked_for[month])})}
+    return described
 
 
 def tell_people(store: FeatureStore, month: Month) -> Metadata:
@@ -170,7 +170,7 @@ def describe_month(
 def calibrations_asked_for(store: FeatureStore, months: Sequence[Month]) -> dict[Month, list[str]]:
     """Name the calibrations that something asks for as of each month: no version of its definition, an unanswered episode, a review.
 
-    An episode asks again each month until it is answered: the first months behind it are too few to fit on.
+    An episode asks again each month until it is answered: the first months after it are too few to fit on.
     """
     registry = store.registry
     opened = episodes(store.drift_history(), lambda feature: calibrations_of(registry, feature))

@@ -17,7 +17,7 @@ from featurestore_pipelines.assets.shared import (
     LEDGER,
     TILES,
     Blueprint,
-    Stopwatch,
+    TimedUnits,
     after_the_month_before,
     chosen,
     key_of,
@@ -68,7 +68,7 @@ def build_tiles(blueprint: Blueprint) -> dg.AssetsDefinition:
             opened = blueprint.open(store)
             months = months_of(context)
             views = chosen(context, TILES)
-            told = Stopwatch(progress, TILES)
+            told = TimedUnits(progress, TILES)
             report = opened.materialize(
                 views, interval=interval_of(months), stages=("tiles",), progress=lambda view, _, done: told(view, done)
             )
@@ -139,7 +139,7 @@ def build_features(blueprint: Blueprint) -> dg.AssetsDefinition:
         with readable_failures():
             opened = blueprint.open(store)
             views = chosen(context, FEATURES)
-            told = Stopwatch(progress, FEATURES)
+            told = TimedUnits(progress, FEATURES)
             months = finished_months_of(context, opened.layout.timezone)
             if not months:
                 return

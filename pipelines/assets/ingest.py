@@ -87,14 +87,14 @@ def ingest_month(store: FeatureStore, month: Month, sources: Iterable[EventSourc
 def _describe(store: FeatureStore, name: str, reports: dict[Month, list[IngestReport]]) -> dict[Month, Metadata]:
     """Describe each month of a source: what was read, and what is committed of it now."""
     table = Table.open(store.layout.events(name))
-    found = {}
-    for month, given in reports.items():
+    described = {}
+    for month, of_month in reports.items():
         counted = Counter[str]()
-        for report in given:
+        for report in of_month:
             counted.update(report.quarantined)
         quarantined = [{"reason": reason, "rows": rows} for reason, rows in sorted(counted.items())]
-        found[month] = {**size_of(table.files(month=str(month))), **_counts(given), "quarantine": table_of(quarantined)}
-    return found
+        described[month] = {**size_of(table.files(month=str(month))), **_counts(of_month), "quarantine": table_of(quarantined)}
+    return described
 
 
 def _counts(reports: Sequence[IngestReport]) -> Metadata:

@@ -47,8 +47,8 @@ def joined_columns(registry: Registry, name: str) -> Metadata:
     joined = registry.joined_views[name]
     lineage: dict[str, list[dg.TableColumnDep]] = {}
     for feature in joined.features:
-        found = [joined.operand(each) for each in sorted(feature.expression.columns)] if feature.expression else []
-        lineage[feature.column] = [dg.TableColumnDep(key_of(FEATURES, view.name), each.column) for view, each in found]
+        operands = [joined.operand(each) for each in sorted(feature.expression.columns)] if feature.expression else []
+        lineage[feature.column] = [dg.TableColumnDep(key_of(FEATURES, view.name), each.column) for view, each in operands]
     return {
         SCHEMA: _schema([(each.column, each.type, _in_words(each)) for each in joined.features]),
         LINEAGE: _lineage(lineage),

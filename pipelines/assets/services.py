@@ -8,7 +8,6 @@ import dagster as dg
 from featurestore.client import FeatureStore
 from featurestore.drift.recalibration.calibration_versions import champion
 from featurestore.errors import NotMaterializedError
-from featurestore.lake.table import Table
 from featurestore.spec.document import fingerprint
 from featurestore.spec.registry import Registry
 from featurestore.spec.service import FeatureService
@@ -26,15 +25,16 @@ from featurestore_pipelines.assets.shared import (
     tags_of,
 )
 from featurestore_pipelines.failures import readable_failures
+from featurestore_pipelines.inventory import newest_month
 from featurestore_pipelines.metadata import Metadata, plot, table_of
 from featurestore_pipelines.partitions import months_of
 from featurestore_pipelines.resources import Progress, StoreResource
 
 DESCRIPTION = """What `{name}` reads: {count} features of {views}. {description}
 
-**Grain**: nothing is written but the publication that consumers read: as of when all these views are complete, behind the checks of
-their ledgers. A run that is late or fails leaves the last good one. The features that others read too are one column, computed
-once: {shared}."""
+**Grain**: nothing is written but the publication that consumers read, as of the instant up to which all these views are
+complete, after the checks of their ledgers. A run that is late or fails leaves the last good one. The features that others
+read too are one column, computed once: {shared}."""
 
 
 def build_services(blueprint: Blueprint) -> dg.AssetsDefinition:
@@ -69,25 +69,25 @@ def build_services(blueprint: Blueprint) -> dg.AssetsDefinition:
 
 
 def publish(store: FeatureStore, service: str, last: Month) -> Metadata:
-    """Publish a service behind a run that ends with a month.
+    """Publish a service at the end of a run.
+
+    Args:
+        store: The store, as the run has left it.
+        service: Its name.
+        last: Last month of the run.
 
     Raises:
-        NotMaterializedError: the run has left something out. Of later months it is not asked.
+        NotMaterializedError: the run has left something out; what later months lack is not its own.
     """
     try:
-        made = store.publish(service)
+        publication = store.publish(service)
     except NotMaterializedError as error:
-        if newest_month(store) <= last:
+        newest = (newest_month(store, source) for source in store.registry.sources)
+        if all(month is None or month <= last for month in newest):
             raise
         return {"not_published": dg.MetadataValue.text(str(error))}
-    as_of, published_at = (dg.MetadataValue.timestamp(moment) for moment in (made.as_of, made.published_at))
-    return {**plot(publication=made.number), "published_as_of": as_of, "published_at": published_at}
-
-
-def newest_month(store: FeatureStore) -> Month:
-    """Return the newest month in which any source has events."""
-    events = (Table.open(store.layout.events(source)) for source in store.registry.sources)
-    return max(Month.parse(file.partition["month"]) for table in events for file in table.files())
+    as_of, published_at = (dg.MetadataValue.timestamp(moment) for moment in (publication.as_of, publication.published_at))
+    return {**plot(publication=publication.number), "published_as_of": as_of, "published_at": published_at}
 
 
 def shared_features(registry: Registry, service: FeatureService) -> dict[str, int]:

@@ -97,11 +97,11 @@ def chosen(context: dg.AssetExecutionContext, stage: str) -> list[str]:
 
 
 def units(progress: Progress, stage: str) -> Callable[[str, object], None]:
-    """Tell of each view and month that is done."""
+    """Return a function that tells the progress of each view and month that is done."""
     return lambda view, done: progress(stage, f"{view} {done}")
 
 
-class Stopwatch:
+class TimedUnits:
     """Tells of each view and month that is done, as ``units`` does, and keeps how long each took.
 
     Attributes:

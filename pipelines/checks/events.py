@@ -13,6 +13,7 @@ from featurestore.spec.types import arrow_schema
 from featurestore.timeline import Month
 from featurestore_pipelines.assets.ingest import ingest_month
 from featurestore_pipelines.assets.shared import EVENTS, Blueprint, definition_of, key_of
+from featurestore_pipelines.inventory import newest_month
 from featurestore_pipelines.metadata import Metadata, plot
 from featurestore_pipelines.partitions import last_month_of
 from featurestore_pipelines.resources import StoreResource
@@ -66,7 +67,7 @@ def schema(store: FeatureStore, source: EventSource) -> Verdict:
 def freshness(store: FeatureStore, source: EventSource, last: Month | None) -> Verdict:
     """Look for events of the run's last month, or of any when the run has none."""
     files = Table.open(store.layout.events(source.name)).files()
-    newest = newest_month(store, source)
+    newest = newest_month(store, source.name)
     of_last = sum(file.rows for file in files if last is None or file.partition["month"] == str(last))
     told = dg.MetadataValue.text(str(newest) if newest else "no events")
     return of_last > 0, {**plot(rows_of_last_month=of_last), "newest_month": told}
@@ -74,7 +75,7 @@ def freshness(store: FeatureStore, source: EventSource, last: Month | None) -> V
 
 def row_count(store: FeatureStore, source: EventSource) -> Verdict:
     """Ingest the files of the newest committed month again: every row of them must be known."""
-    newest = newest_month(store, source)
+    newest = newest_month(store, source.name)
     reports = [] if newest is None else ingest_month(store, newest, [source])
     added = sum(report.rows_added for report in reports)
     corrected = sum(report.corrections for report in reports)
@@ -85,7 +86,7 @@ def row_count(store: FeatureStore, source: EventSource) -> Verdict:
 def uniqueness(store: FeatureStore, source: EventSource) -> Verdict:
     """Count the event_ids of the newest month that are committed more than once."""
     path = store.layout.events(source.name)
-    newest = newest_month(store, source)
+    newest = newest_month(store, source.name)
     files = [] if newest is None else Table.open(path).files(month=str(newest))
     if not files:
         return True, plot(rows=0, repeated=0)
@@ -108,13 +109,6 @@ def quarantine_share(store: FeatureStore, source: EventSource) -> dg.AssetCheckR
         severity=dg.AssetCheckSeverity.ERROR if share > ALARMING_QUARANTINED_SHARE else dg.AssetCheckSeverity.WARN,
         metadata=plot(committed=committed, quarantined=quarantined, share=share),
     )
-
-
-def newest_month(store: FeatureStore, source: EventSource) -> Month | None:
-    """Return the newest month with committed events."""
-    files = Table.open(store.layout.events(source.name)).files()
-    newest = max((file.partition["month"] for file in files), default=None)
-    return None if newest is None else Month.parse(newest)
 
 
 CHECKS: dict[str, Callable[[FeatureStore, EventSource], Verdict]] = {

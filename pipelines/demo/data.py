@@ -34,7 +34,7 @@ class DemoData:
 
 
 def demo_data(name: str, *, events: int, seed: int, months: str | None = None) -> DemoData:
-    """Look the data of a demo up by name.
+    """Look up the data of a demo by name.
 
     Args:
         name: ``shop`` or one of ``featurestore.datasets.NAMES``.

@@ -20,7 +20,7 @@ from featurestore_pipelines.demo.truth import TRUE_MONTHS, score_return_probabil
 
 def gather_result(
     store: FeatureStore,
-    given: DemoData,
+    demo: DemoData,
     *,
     audit: AuditReport,
     training_set: TrainingSet,
@@ -31,13 +31,13 @@ def gather_result(
 ) -> DemoResult:
     """Put what the demo measured beside what the store now holds."""
     status = store.status()
-    planted = given.truth.drifts if given.truth else ()
+    planted = demo.truth.drifts if demo.truth else ()
     decisions = (decision for name in store.registry.calibrations for decision in _decisions(store, name))
     return DemoResult(
-        data=given.name,
+        data=demo.name,
         root=store.layout.root,
-        first_month=given.months[0],
-        last_month=given.months[-1],
+        first_month=demo.months[0],
+        last_month=demo.months[-1],
         events=sum(source.rows for source in status.sources),
         quarantined=sum(source.quarantined for source in status.sources),
         event_bytes=sum(source.bytes for source in status.sources),
@@ -52,7 +52,7 @@ def gather_result(
         planted=score_planted(planted, audit),
         unplanted_episodes=count_unplanted(planted, audit),
         recalibrations=tuple(sorted(decisions, key=lambda decision: decision.month)),
-        return_error=score_return_probability(store, given.truth, given.months[-TRUE_MONTHS:]) if given.truth else None,
+        return_error=score_return_probability(store, demo.truth, demo.months[-TRUE_MONTHS:]) if demo.truth else None,
         reports=tuple(file.path for file in STORAGE.list_files(store.layout.reports, ending=".html")),
         timeline=timeline,
         stages=stages,

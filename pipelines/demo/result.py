@@ -39,13 +39,13 @@ class PlantedOutcome:
     """A planted change, and what the audit saw of it.
 
     Attributes:
-        name: Of the change.
+        name: Name of the change.
         kind: ``sudden``, ``gradual``, ``temporary``, ``recurring`` or ``quality``.
         first_month: When it began.
         last_month: When it was over; ``None`` if it stayed.
         features: Columns that it should move; none if ingest alone takes care of it.
         found_month: First month, while it could still be attributed, in which one of them entered drift; ``None`` if none did.
-        found_feature: That one.
+        found_feature: That column; ``None`` if none did.
         is_masked: Whether it was not found and all of these features were already latched by an earlier change.
     """
 
@@ -77,7 +77,7 @@ class Recalibration:
         is_promoted: Whether the challenger is the new champion.
         consumer: Service for which the losses were compared; ``None`` for the first version, which has nothing to beat.
         champion_loss: Mean loss per trial on the held-out months.
-        challenger_loss: The same.
+        challenger_loss: That of the challenger, on the same months.
         reason: In words.
     """
 
@@ -97,11 +97,11 @@ class ProbabilityError:
 
     Attributes:
         first_month: First month of the comparison: probabilities as of its first instant, for the orders of the month.
-        last_month: Last one.
+        last_month: Last month of the comparison.
         skus: SKUs that sold, over all months.
         first: Mean absolute error with the parameters that were never recalibrated, weighted by the units of 28 days.
         champion: With those in force now, of the same SKUs and months.
-        version: The champion.
+        version: Name of the champion's version.
     """
 
     first_month: Month

@@ -2,7 +2,7 @@
 
 1. Per calendar year: the year's files land, then one run of all assets over its months, in the last year with checks.
    The runs are recorded in a Dagster instance inside the store's directory, so that the UI shows them.
-2. All months are audited: those behind a recalibration anew, against their new baseline.
+2. All months are audited: those after a recalibration anew, against their new baseline.
 3. A spine of events of all months is enriched with the features of the first service.
 4. The months that deserve one get an Evidently report; what was planted is compared with what was found.
 """
@@ -19,6 +19,7 @@ from dagster._core.errors import DagsterExecutionInterruptedError
 from dagster._core.utils import make_new_run_id
 
 from featurestore.client import FeatureStore
+from featurestore.drift.audit import AuditReport
 from featurestore.errors import FeatureStoreError, StoreError
 from featurestore.lake.json_files import read_json, write_json
 from featurestore.lake.whole_file import write_atomically
@@ -36,13 +37,18 @@ from featurestore_pipelines.demo.watch import EndListener, Listener, Stopwatch
 from featurestore_pipelines.event_log import open_instance
 from featurestore_pipelines.partitions import RANGE_END, RANGE_START, monthly_partitions
 from featurestore_pipelines.resources import StoreResource
-from featurestore_pipelines.settings import DEFINITIONS_VARIABLE, FIRST_MONTH_VARIABLE, LAST_MONTH_VARIABLE, ROOT_VARIABLE
+from featurestore_pipelines.settings import (
+    DEFINITIONS_VARIABLE,
+    FIRST_MONTH_VARIABLE,
+    INSTANCE,
+    LAST_MONTH_VARIABLE,
+    ROOT_VARIABLE,
+)
 
 LANDING, TRAINING_SET, REPORTS = "landing", "training_set", "reports"
 STAGES = (LANDING, *ASSETS, TRAINING_SET, REPORTS)
 SPINE_ROWS = 200_000
 MAX_REPORTS = 12
-INSTANCE = ".dagster"
 QUIET = "telemetry:\n  enabled: false\nnux:\n  enabled: false\n"
 SILENT = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -80,35 +86,39 @@ def run_demo(
         FeatureStoreError: the directory holds something else, the data is unknown or not installed, or a step failed.
     """
     started = time.perf_counter()
-    given = demo_data(data, events=events, seed=seed, months=months)
-    setting = StoreResource(root=str(Path(root).expanduser().resolve()), definitions=given.definitions)
+    demo = demo_data(data, events=events, seed=seed, months=months)
+    setting = StoreResource(root=str(Path(root).expanduser().resolve()), definitions=demo.definitions)
     store = setting.store()
-    _claim(store, _asked(data, None if given.truth is None else {"events": events, "seed": seed}, months))
-    watch = Stopwatch(_totals(store, given), progress, on_end)
-    all_of_it = _in_words(given.months)
+    _claim(store, _asked(data, None if demo.truth is None else {"events": events, "seed": seed}, months))
+    watch = Stopwatch(_totals(store, demo), progress, on_end)
+    all_of_it = _in_words(demo.months)
     draws_last_month = most_reports >= len(store.registry.views)
-    _run_chunks(store, setting, given, watch, chunk_years=chunk_years, draws_last_month=draws_last_month)
+    _run_chunks(store, setting, demo, watch, chunk_years=chunk_years, draws_last_month=draws_last_month)
     with watch.timing(DRIFT_REPORT, all_of_it):
-        audit = store.audit(given.months)
+        audit = store.audit(demo.months)
     watch.finish(*ASSETS)
     with watch.timing(TRAINING_SET, all_of_it):
         training_set = _retrieve(store, next(iter(Registry().merged(setting.objects).services)), rows=spine_rows, seed=seed)
     watch.finish(TRAINING_SET)
     with watch.timing(REPORTS, all_of_it):
-        others = most_reports - len(store.registry.views) * draws_last_month
-        draw_reports(store, audit, DriftReportConfig(most_reports=others, draws_last_month=False))
-        timeline = store.write_timeline(planted=_marks(given))
+        timeline = _draw(store, demo, audit, most_reports=most_reports - len(store.registry.views) * draws_last_month)
     watch.finish(REPORTS)
     return gather_result(
         store,
-        given,
+        demo,
         audit=audit,
         training_set=training_set,
         timeline=timeline,
         stages=watch.times,
         elapsed_s=time.perf_counter() - started,
-        environment=_environment(setting, given),
+        environment=_environment(setting, demo),
     )
+
+
+def _draw(store: FeatureStore, demo: DemoData, audit: AuditReport, *, most_reports: int) -> Path:
+    """Draw the Evidently reports of new drifts, and the timeline with what was planted."""
+    draw_reports(store, audit, DriftReportConfig(most_reports=most_reports, draws_last_month=False))
+    return store.write_timeline(planted=_marks(demo))
 
 
 def _asked(data: str, sized: Mapping[str, Any] | None, months: str | None) -> dict[str, Any]:
@@ -124,15 +134,15 @@ def _claim(store: FeatureStore, asked: Mapping[str, Any]) -> None:
             raise StoreError(f"{store.layout.root} holds events that are not a demo's. Give the demo a directory of its own.")
         write_json(record, asked)
         write_atomically(record.with_name("dagster.yaml"), QUIET.encode())
-    if (found := read_json(record)) != asked:
+    if (held := read_json(record)) != asked:
         raise StoreError(
-            f"{store.layout.root} holds the demo {found}; asked for was {dict(asked)}. Give it another directory, or remove this."
+            f"{store.layout.root} holds the demo {held}; asked for was {dict(asked)}. Give it another directory, or remove this."
         )
 
 
-def _totals(store: FeatureStore, given: DemoData) -> dict[str, int]:
-    months = len(given.months)
-    years = len({month.year for month in given.months})
+def _totals(store: FeatureStore, demo: DemoData) -> dict[str, int]:
+    months = len(demo.months)
+    years = len({month.year for month in demo.months})
     views = len(store.registry.views)
     return {
         LANDING: months,
@@ -149,20 +159,20 @@ def _totals(store: FeatureStore, given: DemoData) -> dict[str, int]:
 
 
 def _run_chunks(
-    store: FeatureStore, setting: StoreResource, given: DemoData, watch: Stopwatch, *, chunk_years: int, draws_last_month: bool
+    store: FeatureStore, setting: StoreResource, demo: DemoData, watch: Stopwatch, *, chunk_years: int, draws_last_month: bool
 ) -> None:
     """Let the files of some years land and run all assets over their months, chunk by chunk."""
-    partitions = monthly_partitions(setting.timezone, first=given.months[0], last=given.months[-1])
+    partitions = monthly_partitions(setting.timezone, first=demo.months[0], last=demo.months[-1])
     built = build_definitions(setting.objects, setting, partitions=partitions, progress=watch)
     with open_instance(store.layout.root / INSTANCE) as instance:
-        for _, years in groupby(given.months, key=lambda month: month.year // chunk_years):
+        for _, years in groupby(demo.months, key=lambda month: month.year // chunk_years):
             months = list(years)
             with watch.timing(LANDING, _in_words(months)):
                 for source in store.registry.sources.values():
-                    given.land(store.layout.landing(source), months)
+                    demo.land(store.layout.landing(source), months)
             for month in months:
                 watch(LANDING, str(month))
-            is_last = months[-1] == given.months[-1]
+            is_last = months[-1] == demo.months[-1]
             drawn = {"draws_last_month": is_last and draws_last_month, "draws_timeline": is_last}
             job = built.resolve_job_def(BACKFILL if is_last else ASSETS_ONLY)
             run_id = make_new_run_id()
@@ -205,20 +215,20 @@ def _retrieve(store: FeatureStore, service: str, *, rows: int, seed: int) -> Tra
     return TrainingSet(service, table.num_rows, table.num_columns - spine.num_columns, time.perf_counter() - started)
 
 
-def _marks(given: DemoData) -> dict[str, list[date]]:
+def _marks(demo: DemoData) -> dict[str, list[date]]:
     """Collect the true changes of each feature, for the picture."""
     marks: dict[str, list[date]] = {}
-    for drift in given.truth.drifts if given.truth else ():
+    for drift in demo.truth.drifts if demo.truth else ():
         for feature in drift.features:
             marks.setdefault(feature, []).append(drift.first)
     return marks
 
 
-def _environment(setting: StoreResource, given: DemoData) -> dict[str, str]:
+def _environment(setting: StoreResource, demo: DemoData) -> dict[str, str]:
     return {
         ROOT_VARIABLE: setting.root,
         DEFINITIONS_VARIABLE: setting.definitions,
-        FIRST_MONTH_VARIABLE: str(given.months[0]),
-        LAST_MONTH_VARIABLE: str(given.months[-1]),
+        FIRST_MONTH_VARIABLE: str(demo.months[0]),
+        LAST_MONTH_VARIABLE: str(demo.months[-1]),
         "DAGSTER_HOME": str(Path(setting.root) / INSTANCE),
     }

@@ -12,7 +12,7 @@ from featurestore.timeline import Month
 from featurestore_pipelines.demo.result import PlantedOutcome
 
 FOUND_WITHIN_MONTHS, GRADUAL_FOUND_WITHIN_MONTHS = 6, 24
-"""Windows of 90 days behind a delay of 45 hold nothing but new events after five months."""
+"""Windows of 90 days with a delay of 45 hold nothing but new events after five months."""
 ONSET_MONTHS = 3
 """How far from the true beginning an estimated one may lie."""
 

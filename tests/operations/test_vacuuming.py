@@ -103,6 +103,15 @@ def test_what_others_may_have_staged_stays(store, append):
         store.unpin("nobody")
 
 
+@pytest.mark.parametrize("hours", [0, -1])
+def test_a_retention_that_is_refused_deletes_nothing(store, hours):
+    store.remove("activity")
+    before = sorted(path for path in store.layout.root.rglob("*") if path.is_file())
+    with pytest.raises(StoreError, match=f"retention_hours={hours} .* at least 1"):
+        store.vacuum(retention_hours=hours, kinds=("tiles", "ledger"))
+    assert sorted(path for path in store.layout.root.rglob("*") if path.is_file()) == before
+
+
 def test_a_removed_view_is_kept_while_it_is_pinned_and_deleted_after_that(store, append):
     answer = training_set(store)
     store.pin("ranker_v1", answer)

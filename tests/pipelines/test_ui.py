@@ -91,7 +91,7 @@ def test_a_port_that_is_taken_is_said_before_anything_is_started(store: Path, ca
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         assert main(["--root", str(store), "--port", port]) == 1
-    assert f"127.0.0.1:{port} cannot be listened at" in capsys.readouterr().err
+    assert f"Nothing can listen at 127.0.0.1:{port}" in capsys.readouterr().err
     assert not (store / ".dagster").exists()
 
 

@@ -19,12 +19,12 @@ def answer(question, spine):
     columns = ", ".join(f"coalesce(totals.{measure}, 0) AS {measure}" for measure in question["measures"])
     with duckdb.connect() as session:
         session.register("probes", probes)
-        found = session.sql(f"""
+        joined = session.sql(f"""
             SELECT place, {columns}
             FROM probes ASOF LEFT JOIN read_parquet({question["files"]}) AS totals
             ON totals.key = probes.key AND totals.day < probes.day""").to_arrow_table()
-    order = np.argsort(found["place"].to_numpy())
-    totals = {name: found[name].to_numpy()[order].reshape(-1, len(edges)) for name in question["measures"]}
+    order = np.argsort(joined["place"].to_numpy())
+    totals = {name: joined[name].to_numpy()[order].reshape(-1, len(edges)) for name in question["measures"]}
     return pa.table({"row": spine["row"], **differences(question, totals)})
 
 

@@ -14,9 +14,9 @@ def answer(question, spine):
     store = _store(question)
     frame = spine.select(["row", question["key"], "as_of"]).rename_columns(["row", question["key"], "event_timestamp"])
     names = [f"sku:{name}" for name in question["features"]]
-    found = store.get_historical_features(entity_df=frame.to_pandas(), features=names).to_arrow()
-    features = {name: found[name].cast(pa.int64()) for name in question["features"]}
-    return pa.table({"row": found["row"], **features})
+    joined = store.get_historical_features(entity_df=frame.to_pandas(), features=names).to_arrow()
+    features = {name: joined[name].cast(pa.int64()) for name in question["features"]}
+    return pa.table({"row": joined["row"], **features})
 
 
 def _store(question):

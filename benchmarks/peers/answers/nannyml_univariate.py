@@ -23,11 +23,11 @@ def main():
     cpu = time.process_time()
     calculator = nannyml.UnivariateDriftCalculator(column_names=features, timestamp_column_name="month", chunk_period="M")
     calculator.fit(pd.concat(months[:first], ignore_index=True))
-    found = calculator.calculate(pd.concat(months[first:], ignore_index=True)).filter(period="analysis").to_df()
+    results = calculator.calculate(pd.concat(months[first:], ignore_index=True)).filter(period="analysis").to_df()
     cpu = time.process_time() - cpu
     alarms = {}
     for feature in features:
-        (alerts,) = (found[column] for column in found.columns if column[0] == feature and column[-1] == "alert")
+        (alerts,) = (results[column] for column in results.columns if column[0] == feature and column[-1] == "alert")
         alarms[feature] = [first + i for i, is_alert in enumerate(alerts) if is_alert]
     answer = {"alarms": alarms, "cpu_s": cpu, "peak_bytes": peak_bytes()}
     (folder / "answer.json").write_text(json.dumps(answer), encoding="utf-8")
