@@ -24,7 +24,7 @@ class LastFold(RunningFold):
 
     @property
     def type(self) -> pa.DataType:
-        """That of the values."""
+        """Arrow type of the values."""
         return self.values
 
     def neutral(self, entities: int) -> pa.Array:

@@ -34,7 +34,7 @@ class ExtremeForm:
         return (Measure(f"{function}_{column}_{digest(sql)[:12]}", sql, fold),)
 
     def finalize(self, aggregation: Aggregation, measures: tuple[Measure, ...], window: WindowTotals) -> pa.Array:
-        """Return the column's type; NULL without values."""
+        """Return the extreme in the column's type; NULL without values."""
         return window.between(measures[0])
 
 
@@ -49,5 +49,5 @@ class FirstForm:
         return (Measure(f"first_{column}_{digest(sql)[:12]}", sql, FirstFold(arrow_type(rows.types[column]))),)
 
     def finalize(self, aggregation: Aggregation, measures: tuple[Measure, ...], window: WindowTotals) -> pa.Array:
-        """Return the column's type; NULL without values."""
+        """Return the first value in the column's type; NULL without values."""
         return window.between(measures[0])

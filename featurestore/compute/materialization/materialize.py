@@ -97,7 +97,7 @@ def materialize(
     if isinstance(stages, str) or not set(stages) <= set(STAGES):
         raise DefinitionError(f"stages is {stages!r}; give a tuple with 'tiles', 'ledger' or both.")
     started = time.perf_counter()
-    told = one_at_a_time(progress or _silent)
+    told = one_at_a_time(progress or silent)
     reports = each_of(lambda view: _bring_up_to_date(layout, view, before, stages, told), views)
     notes = bulk_load_notes(layout, [view.source for view in views])
     return MaterializeReport(tuple(reports), time.perf_counter() - started, notes)
@@ -136,5 +136,5 @@ class _NewerEventsError(CommitConflictError):
     """Events were committed while their view was computed."""
 
 
-def _silent(view: str, stage: str, done: str) -> None:
-    """Tell no one."""
+def silent(view: str, stage: str, done: str) -> None:
+    """Report progress to no one."""
