@@ -46,7 +46,7 @@ class ExtremeFold(ScopedFold):
         return self._arrow(extremes, has_value)
 
     def between(self, name: str, stretches: Sequence[Stretch], probes: int) -> pa.Array:
-        """Return the extreme over all stretches."""
+        """Return the extreme over all stretches; NULL where they hold no value."""
         extremes = np.full(probes, self._neutral)
         has_value = np.zeros(probes, bool)
         for stretch in stretches:
@@ -58,7 +58,7 @@ class ExtremeFold(ScopedFold):
         return self._arrow(extremes, has_value)
 
     def merge(self, earlier: pa.Array, later: pa.Array) -> pa.Array:
-        """Return the extreme of both."""
+        """Return the extreme of both; NULL where neither has one."""
         choose = pc.max_element_wise if self.is_largest else pc.min_element_wise
         return choose(earlier, later, skip_nulls=True)
 

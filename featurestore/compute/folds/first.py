@@ -55,7 +55,7 @@ class FirstFold(ScopedFold):
         return (_first_within(column, rows, stretch.low, stretch.high), stretch.partial), (whole, stretch.whole)
 
     def merge(self, earlier: pa.Array, later: pa.Array) -> pa.Array:
-        """Return the earlier value where there is one."""
+        """Return the earlier value where there is one, else the later one."""
         return pc.coalesce(earlier, later)
 
 

@@ -51,7 +51,7 @@ class SumFold(AdditiveFold):
         return self.arrow(_minus_before(np.cumsum(values), first))
 
     def close(self, before: pa.Array, inside: pa.Array, segments: Segments, span: Span) -> pa.Array:
-        """Add each entity's last row."""
+        """Add the total of each entity's last row to its balance."""
         totals = self.numpy(before).copy()
         totals[segments.active] += self.numpy(inside)[segments.last]
         return self.arrow(totals)

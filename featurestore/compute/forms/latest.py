@@ -20,7 +20,7 @@ class LastForm:
     """Last value that is not NULL, by event time, ties by event_id."""
 
     def measures(self, aggregation: Aggregation, rows: RowSql) -> tuple[Measure, ...]:
-        """The value, and the time it was seen."""
+        """List the last value of a step, and the time it was seen."""
         aggregation = cast(Last, aggregation)
         column = quote(aggregation.column)
         matching = f"FILTER (WHERE {rows.condition(aggregation, column)})"
@@ -37,7 +37,7 @@ class RecencyForm:
     """Time since the last matching row."""
 
     def measures(self, aggregation: Aggregation, rows: RowSql) -> tuple[Measure, ...]:
-        """The time of the last matching row."""
+        """List one: the time of a step's last matching row."""
         return (_time_of(f"max({TIME_US}) FILTER (WHERE {rows.condition(aggregation)})"),)
 
     def finalize(self, aggregation: Aggregation, measures: tuple[Measure, ...], window: WindowTotals) -> pa.Array:

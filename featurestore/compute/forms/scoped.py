@@ -26,7 +26,7 @@ class ExtremeForm:
         self._is_largest = is_largest
 
     def measures(self, aggregation: Aggregation, rows: RowSql) -> tuple[Measure, ...]:
-        """The extreme of each step."""
+        """List one: the extreme of a step."""
         column = cast(Max, aggregation).column
         function = "max" if self._is_largest else "min"
         sql = f"{function}({quote(column)}) FILTER (WHERE {rows.condition(aggregation, quote(column))})"
@@ -42,7 +42,7 @@ class FirstForm:
     """First value that is not NULL, by event time, ties by event_id."""
 
     def measures(self, aggregation: Aggregation, rows: RowSql) -> tuple[Measure, ...]:
-        """The first value of each step."""
+        """List one: the first value of a step."""
         column = cast(ColumnAggregation, aggregation).column
         matching = f"FILTER (WHERE {rows.condition(aggregation, quote(column))})"
         sql = f"min_by({quote(column)}, row({TIME_US}, {quote(rows.event_id)})) {matching}"

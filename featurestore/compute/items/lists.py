@@ -29,7 +29,7 @@ class Columns(Protocol):
     """Columns by name, each one Arrow array."""
 
     def array(self, name: str) -> pa.Array:
-        """Return a column."""
+        """Return a column by its name."""
         ...
 
 

@@ -120,7 +120,7 @@ def _table(parts: Sequence[tuple[np.ndarray, ...]], names: Sequence[str]) -> pa.
 
 
 def spans_of(file: EntityLists) -> Spans:
-    """Read a spans file."""
+    """Return when each item was last seen, from a spans file."""
     return Spans(file.ends(STEPS), file.values(ITEMS), file.values(STEPS))
 
 

@@ -88,7 +88,7 @@ class Publication:
             asked_us: The as_of that was asked for, if it was one for all rows.
             served_us: The one that was answered: it is a fallback when that is another.
         """
-        told: dict[str, Any] = {
+        facts: dict[str, Any] = {
             "service": self.service,
             "number": self.number,
             "as_of": self.as_of.isoformat(),
@@ -96,9 +96,9 @@ class Publication:
         }
         if asked_us is not None and served_us is not None:
             late_us = asked_us - served_us
-            told |= {"asked": from_us(asked_us).isoformat(), "served": from_us(served_us).isoformat()}
-            told |= {"is_fallback": late_us > 0, "age_s": late_us / 1e6}
-        return {METADATA: json.dumps(told).encode()}
+            facts |= {"asked": from_us(asked_us).isoformat(), "served": from_us(served_us).isoformat()}
+            facts |= {"is_fallback": late_us > 0, "age_s": late_us / 1e6}
+        return {METADATA: json.dumps(facts).encode()}
 
     def is_same(self, other: Publication) -> bool:
         """Say whether both read the same versions and definitions, whenever they were made."""

@@ -39,7 +39,7 @@ class Spine:
 
 
 def read_spine(rows: Any, *, as_of: str = "as_of") -> Spine:
-    """Read a spine.
+    """Read the rows of a caller as a spine.
 
     Args:
         rows: A pyarrow Table, RecordBatch or reader, a Polars or pandas frame, or anything with ``__arrow_c_stream__``.

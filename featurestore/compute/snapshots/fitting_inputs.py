@@ -20,7 +20,7 @@ MAX_MEMBERS = 100_000
 
 @dataclass(frozen=True)
 class MonthlyInputs:
-    """Computes a calibration's rows of a month.
+    """Computes the rows that a calibration is fitted or tested on, month by month.
 
     Args:
         query: The inputs' view.

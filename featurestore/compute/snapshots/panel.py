@@ -7,12 +7,12 @@ A value that forgets is a level as far as it remembers: a decayed sum of up to 3
 
 Windows of another shape: an ``Offset`` or ``YearBefore`` of up to a year is scored as it is, from the month on whose whole
 look-back, offset included, lies inside the history. The others are taken over the month like long ones: at a month's end
-``"mtd"`` is always empty and ``"ytd"`` is in December, and a season's level stands still until the next occurrence moves it,
+``"mtd"`` is always empty, and so is ``"ytd"`` in December; a season's level stands still until the next occurrence moves it,
 while the month in which a measure changes shows it at once.
 
 What planners read from hour to hour has no monthly level: in a view that counts by the hour or by the event, windows of up to
-a day are left out, since the last hours of a month say nothing of it, and so is each ``YearBefore``: it was
-the present once, and scored then. A derived feature is left out where all that it reads is.
+a day are left out, since the last hours of a month say nothing of it, and so is each ``YearBefore``: it was the
+present once, and scored then. A derived feature is left out where all that it reads is.
 """
 
 from __future__ import annotations

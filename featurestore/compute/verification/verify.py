@@ -73,8 +73,8 @@ def verify(
     if not 0 < sample <= 1:
         raise DefinitionError(f"sample is {sample!r}; give a share of the entities above 0, at most 1.")
     started = time.perf_counter()
-    told = progress or silent
-    comparisons = tuple(each for view in views for each in _verify_view(layout, view, sample, told))
+    tell = progress or silent
+    comparisons = tuple(each for view in views for each in _verify_view(layout, view, sample, tell))
     return VerifyReport(comparisons, sample, time.perf_counter() - started)
 
 
