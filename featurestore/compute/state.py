@@ -76,17 +76,17 @@ class ViewState:
         return self.layout.ledger(self.view.name) / self.fingerprint
 
     def scan_sql(self, files: Iterable[CommittedFile]) -> str:
-        """Render what reads the events of some files."""
+        """Render the FROM item that reads some event files."""
         return parquet_scan_sql(files)
 
     @cached_property
     def inputs(self) -> Mapping[Month, list[CommittedFile]]:
         """Event files that may hold rows of each month, by the view's own time column; months in order."""
-        found: dict[Month, list[CommittedFile]] = {}
+        files: dict[Month, list[CommittedFile]] = {}
         for file in self.events.files():
             for month in self._months(file):
-                found.setdefault(month, []).append(file)
-        return dict(sorted(found.items()))
+                files.setdefault(month, []).append(file)
+        return dict(sorted(files.items()))
 
     def _months(self, file: CommittedFile) -> list[Month]:
         column = self.view.event_time
@@ -113,7 +113,7 @@ class ViewState:
         }
 
     def stale_tiles(self, before: Month | None = None, *, committed: Table | None = None) -> list[Month]:
-        """List the months whose tiles are missing or out of date, in order, up to and without ``before``.
+        """List the months whose tiles are missing or out of date, in order; only those before ``before``.
 
         Args:
             before: A month; ``None`` means no end.

@@ -24,7 +24,7 @@ class Wide:
 
     Args:
         is_negative: Its sign (bool [rows]).
-        digits: Its magnitude.
+        digits: Its magnitude, in digits base 2^32, the lowest first (uint64 [rows]).
 
     >>> number = Wide.of([np.array([-1, 5]), np.array([0, 7])])  # -1 and 7 * 2**32 + 5
     >>> (number * number - number).to_float().tolist() == [2.0, float((7 * 2**32 + 5) ** 2 - (7 * 2**32 + 5))]
@@ -36,7 +36,7 @@ class Wide:
 
     @classmethod
     def of(cls, limbs: Sequence[np.ndarray]) -> Wide:
-        """Add up limbs, the lowest first."""
+        """Return the numbers that limbs make up, the lowest first: the sum of ``limbs[k] * 2 ** (32 * k)``."""
         digits = []
         carry = np.zeros(len(limbs[0]), np.int64)
         for limb in limbs:
@@ -48,7 +48,7 @@ class Wide:
         return _signed([*digits, rest & _MASK, rest >> _SHIFT], carry < 0)
 
     def __mul__(self, other: Wide) -> Wide:
-        """Multiply."""
+        """Return the products, row by row; exact."""
         columns = [np.zeros(len(self.is_negative), np.uint64) for _ in range(len(self.digits) + len(other.digits))]
         for i, a in enumerate(self.digits):
             for j, b in enumerate(other.digits):
@@ -58,7 +58,7 @@ class Wide:
         return Wide(self.is_negative ^ other.is_negative, _stripped(_carried(columns)))
 
     def __sub__(self, other: Wide) -> Wide:
-        """Subtract."""
+        """Return the differences, row by row; exact."""
         size = max(len(self.digits), len(other.digits)) + 1
         columns = [a + (b ^ _MASK) for a, b in zip(self._complement(size), other._complement(size), strict=True)]
         columns[0] += np.uint64(1)
@@ -74,13 +74,13 @@ class Wide:
         return np.where(self.is_negative, -total, total)
 
     def _complement(self, size: int) -> Sequence[np.ndarray]:
-        """Return the number in two's complement of so many digits."""
+        """Return the numbers in two's complement of ``size`` digits."""
         zero = np.zeros(len(self.is_negative), np.uint64)
         return _negated([*self.digits, *[zero] * (size - len(self.digits))], self.is_negative)
 
 
 def _signed(digits: Sequence[np.ndarray], is_negative: np.ndarray) -> Wide:
-    """Read two's complement."""
+    """Read digits in two's complement; ``is_negative`` says which rows are below zero."""
     return Wide(is_negative, _stripped(_negated(digits, is_negative)))
 
 
@@ -105,7 +105,7 @@ def _carried(columns: Sequence[np.ndarray]) -> list[np.ndarray]:
 
 
 def _stripped(digits: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
-    """Leave out the highest digits that are zero in all rows, but for the lowest."""
+    """Leave out the highest digits that are zero in all rows; the lowest always stays."""
     size = len(digits)
     while size > 1 and not digits[size - 1].any():
         size -= 1

@@ -7,7 +7,7 @@
        superseded version    +row at (e, g), -row at (e, step of the next version's knowledge)
    Only rows with g > e can be in flight at any T. These few are kept by (class of lateness, entity, e) (``late.py``).
 2. A lookup finds the rows in flight of each probe: a class holds latenesses in [2^c, 2^(c + 1)), so it needs the rows with
-   T - 2^(c + 1) < e < T, about half of which are in flight: the cost follows what is found (``in_flight.py``).
+   T - 2^(c + 1) < e < T, about half of which are in flight: the cost follows what is found (``compute/windows/in_flight.py``).
 3. Sums: ordinary difference minus the signed sums of the rows in flight inside the window.
 4. Whatever is not a sum is answered again where rows are in flight: the totals before the first of them are right, and the
    entity's known rows from there to T are folded once more on top of them (``tail.py``).

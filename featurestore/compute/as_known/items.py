@@ -68,17 +68,17 @@ class ItemWindow:
     def counts(self, measure: Measure, *, buckets: int) -> np.ndarray:
         """Return the counts per bucket; see ``HistogramReader.counts``."""
         out = np.zeros((len(self.reader.tails.codes), buckets), np.int64)
-        rows, found, counts = self._counted(measure)
-        out[rows, found] = counts
+        rows, numbers, counts = self._counted(measure)
+        out[rows, numbers] = counts
         return out
 
     def ranked(self, measure: Measure, *, q: float) -> tuple[np.ndarray, np.ndarray]:
         """Return the bucket at a rank, and whether there is one; see ``HistogramReader.ranked``."""
         rows, buckets, counts = self._counted(measure)
         lengths = np.bincount(rows, minlength=len(self.reader.tails.codes))
-        found = np.zeros(len(lengths), np.int64)
-        found[lengths > 0] = buckets[ranked(np.cumsum(lengths), counts, q)[lengths > 0]]
-        return found, lengths > 0
+        at_rank = np.zeros(len(lengths), np.int64)
+        at_rank[lengths > 0] = buckets[ranked(np.cumsum(lengths), counts, q)[lengths > 0]]
+        return at_rank, lengths > 0
 
     def _counted(self, measure: Measure) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return row, item and how often it occurs, sorted by both, each pair once."""

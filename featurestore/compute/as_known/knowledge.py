@@ -32,7 +32,7 @@ def late_sql(grain: str, interval: Interval, timezone: str) -> str:
     if grain == "1h":
         origin_us = -ORIGIN_DAY * DAY_US
         return f"({KNOWN_US} + {origin_us}) // {HOUR_US} > ({TIME_US} + {origin_us}) // {HOUR_US}"
-    # The clock may stand differently when a row becomes known: by at most so much more.
+    # The clock may stand differently when a row becomes known: by at most the spread of the offsets.
     offsets = utc_offsets(timezone)
     later = [offset for i, (_, offset) in enumerate(offsets) if i + 1 == len(offsets) or offsets[i + 1][0] > interval.start_us]
     slack_us = max(later) - min(later)

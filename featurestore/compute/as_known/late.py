@@ -18,6 +18,7 @@ from featurestore.compute.as_known.versions import superseded_versions
 from featurestore.compute.folds import AdditiveFold
 from featurestore.compute.forms import view_measures
 from featurestore.compute.forms.measure import Measure
+from featurestore.compute.items.occurrences import changes
 from featurestore.compute.keys import KeyDictionary, extend_keys, key_type
 from featurestore.compute.materialization.tiles import tile_sql
 from featurestore.compute.search.hot_copy import drop_hot, read_hot, write_hot
@@ -46,9 +47,9 @@ def late_rows(state: ViewState, superseded: Table) -> LateRows:
     merged = digest([_FORMAT, "merged", sorted(parts), replaced])
     table = read_hot(folder / f"{merged}.arrow")
     if table is None:
-        found = [_kept(state, name, partial(_late, state, months)) for name, months in parts.items()]
-        found.append(_kept(state, replaced, partial(_replaced, state, superseded)))
-        table = _merged(state, pa.concat_tables(found))
+        tables = [_kept(state, name, partial(_late, state, months)) for name, months in parts.items()]
+        tables.append(_kept(state, replaced, partial(_replaced, state, superseded)))
+        table = _merged(state, pa.concat_tables(tables))
         write_hot(folder / f"{merged}.arrow", table)
         drop_hot(folder, keep={*parts, replaced, merged})
     return LateRows(table)
@@ -111,7 +112,7 @@ def _late(state: ViewState, months: Sequence[Month]) -> pa.Table:
 
 
 def _replaced(state: ViewState, superseded: Table) -> pa.Table:
-    """Aggregate the superseded versions: once added when known, once taken out when no longer counting."""
+    """Aggregate the superseded versions: each is added when it becomes known and taken out when it ceases to count."""
     if not superseded.files():
         return _schema(state).empty_table()
     versions = superseded_versions(state, superseded)
@@ -170,9 +171,7 @@ def _merged(state: ViewState, table: pa.Table) -> pa.Table:
     power = np.frexp((known - step).astype(np.float64))[1].astype(np.int64) - 1
     order = np.lexsort((sign, known, step, code, power))
     keys = np.stack([each[order] for each in (power, code, step, known, sign)])
-    is_first = np.ones(keys.shape[1], bool)
-    is_first[1:] = (keys[:, 1:] != keys[:, :-1]).any(axis=0)
-    firsts = np.flatnonzero(is_first)
+    firsts = np.flatnonzero(changes(*keys))
     columns = {name: pa.array(each[firsts]) for name, each in zip((CLASS, CODE, STEP, KNOWN, SIGN), keys, strict=True)}
     for measure in additive_measures(state):
         assert isinstance(measure.fold, AdditiveFold)

@@ -49,7 +49,7 @@ class KnownQuery(ViewQuery):
 
     @property
     def superseded_version(self) -> int | None:
-        """Version of the superseded versions that is read."""
+        """Version of the table of superseded versions that is read."""
         return self.superseded.version
 
     @cached_property
@@ -80,23 +80,20 @@ class KnownQuery(ViewQuery):
             if len(rows):
                 source = np.arange(len(codes))
                 source[rows] = len(codes) + np.arange(len(rows))
-                for name, found in again(tails, features).items():
-                    values[name] = pa.concat_arrays([values[name], found.cast(values[name].type)]).take(pa.array(source))
+                for name, column in again(tails, features).items():
+                    values[name] = pa.concat_arrays([values[name], column.cast(values[name].type)]).take(pa.array(source))
         return values
 
     @cached_property
     def _folded(self) -> list[Feature]:
         """The features that are no sums, but columns of the ledger."""
-        found = [feature for feature in self.features if feature.aggregation and feature not in self._of_items]
-        return [f for f in found if not all(isinstance(measure.fold, AdditiveFold) for measure in self._measures([f]))]
+        columns = [feature for feature in self.features if feature.aggregation and feature not in self._of_items]
+        return [f for f in columns if not all(isinstance(measure.fold, AdditiveFold) for measure in self._measures([f]))]
 
     @cached_property
     def _of_items(self) -> list[Feature]:
         """The features that are read from sub-ledgers."""
-        found = [feature for feature in self.features if feature.aggregation]
-        return [
-            feature for feature in found if any(isinstance(measure.fold, ItemFold) for measure in self._measures([feature]))
-        ]
+        return [f for f in self.features if any(isinstance(measure.fold, ItemFold) for measure in self._measures([f]))]
 
     def _again(self, tails: Tails, features: Sequence[Feature]) -> dict[str, pa.Array]:
         partition = tails.partition(self.state, self.reader, self._dictionary, self._versions, self._measures(features))
@@ -105,12 +102,12 @@ class KnownQuery(ViewQuery):
     def _items_again(self, tails: Tails, features: Sequence[Feature]) -> dict[str, pa.Array]:
         whole = replace(tails, starts=self._window_starts(tails, features))
         measures = self._measures(features)
-        found = []
+        answers = []
         for part in portions(whole.steps_with_rows(self.reader), limit=_STEPS_AT_ONCE):
             mine = whole.slice(part)
             table = mine.events(self.state, self._dictionary, self._versions, measures)
-            found.append(self.finalized(ItemReader(self.state, mine, table), features))
-        return {name: pa.concat_arrays([each[name] for each in found]) for name in found[0]}
+            answers.append(self.finalized(ItemReader(self.state, mine, table), features))
+        return {name: pa.concat_arrays([each[name] for each in answers]) for name in answers[0]}
 
     def _window_starts(self, tails: Tails, features: Sequence[Feature]) -> np.ndarray:
         """Return the first step of the longest window per row."""
@@ -145,8 +142,8 @@ class KnownQuery(ViewQuery):
 
     def _measures(self, features: Sequence[Feature]) -> list[Measure]:
         """List the measures of some features, each once."""
-        found = [measures_of(self.view, feature.aggregation) for feature in features if feature.aggregation]
-        return list({measure.name: measure for measures in found for measure in measures}.values())
+        groups = [measures_of(self.view, feature.aggregation) for feature in features if feature.aggregation]
+        return list({measure.name: measure for measures in groups for measure in measures}.values())
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,7 @@ class Tails:
     Args:
         codes: Entity per row.
         starts: First step of the tail per row.
-        ends: Step behind the tail per row.
+        ends: Step after the tail per row.
         knowledge: Step per row: what was not known before it does not count.
     """
 
@@ -53,7 +53,7 @@ class Tails:
     knowledge: np.ndarray
 
     def slice(self, part: slice) -> Tails:
-        """Return some of them."""
+        """Return the tails of some of the rows."""
         return Tails(self.codes[part], self.starts[part], self.ends[part], self.knowledge[part])
 
     def steps_with_rows(self, reader: LedgerReader) -> np.ndarray:
@@ -94,7 +94,7 @@ class Tails:
         zone = state.layout.timezone
         first, last = (Month.of(edge, zone) for edge in (interval.start_us, interval.end_us - 1))
         files: dict[str, CommittedFile] = {
-            file.name: file for month, found in state.inputs.items() if first <= month <= last for file in found
+            file.name: file for month, inputs in state.inputs.items() if first <= month <= last for file in inputs
         }
         columns = ", ".join(quote(column) for column in view.source.types)
         arms = [f"SELECT {columns}, {KNOWN_US}, {UNTIL_US} FROM versions"]
@@ -113,8 +113,8 @@ class Tails:
         with spill_folder(state.layout) as spill, connect(state.layout.root, temp_folder=spill) as session:
             session.register("probes", probes)
             session.register("versions", versions)
-            found: pa.Table = session.sql(sql).to_arrow_table()
-        return found
+            steps: pa.Table = session.sql(sql).to_arrow_table()
+        return steps
 
 
 def _cut(keys: Sequence[pa.Array], start_us: np.ndarray, end_us: np.ndarray, knowledge_us: np.ndarray) -> tuple[pa.Table, int]:
@@ -140,7 +140,7 @@ class TailReader(PieceReader):
     Args:
         state: The view.
         reader: Its ledger.
-        tails: Of the rows.
+        tails: The tails of the rows.
         partition: The tails, folded.
     """
 

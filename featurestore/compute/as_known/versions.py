@@ -1,6 +1,6 @@
 """Superseded versions with the time in which each counted.
 
-A version counts from when it is known until a version behind it, in the order of (ingested_at, content hash), is known. Of
+A version counts from when it is known until a version after it, in the order of (ingested_at, content hash), is known. Of
 equal contents the earliest counts. So which version counts at t depends on the versions known at t alone.
 """
 
@@ -56,8 +56,8 @@ def superseded_versions(state: ViewState, superseded: Table) -> pa.Table:
         )
         SELECT {columns}, {KNOWN_US}, {UNTIL_US} FROM chain WHERE NOT "counts" AND {KNOWN_US} < {UNTIL_US}"""
     with spill_folder(state.layout) as spill, connect(state.layout.root, temp_folder=spill) as session:
-        found: pa.Table = session.sql(sql).to_arrow_table()
-    return found
+        versions: pa.Table = session.sql(sql).to_arrow_table()
+    return versions
 
 
 def _near(state: ViewState, superseded: Table) -> str:

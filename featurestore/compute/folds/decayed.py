@@ -4,8 +4,8 @@
    total before the partition as of its start. Both are brought forward to a bound by one multiplication, so no exponent
    grows with history.
 2. Inside a partition the rows of an entity are added up in log-steps: after the pass of stride s, a row holds the decayed
-   sum of itself and the 2s - 1 rows before it (Hillis and Steele 1986). No sum runs over two entities, so none can lose a
-   small value behind another's large one.
+   sum of itself and the 2s - 1 rows before it (Hillis and Steele 1986). No sum runs over two entities, so no small value is
+   lost beside another entity's large one.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class DecayedFold(InvertibleFold):
         return pa.array(totals)
 
     def total(self, name: str, probes: Probes) -> np.ndarray:
-        """Return doubles [probes]."""
+        """Return the decayed total at each bound (double), 0.0 without history."""
         out = np.zeros(len(probes))
         for landing in probes.landings:
             partition = landing.partition

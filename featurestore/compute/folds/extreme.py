@@ -1,6 +1,6 @@
 """Minimum and maximum: not invertible, so a partition is summarised by the extremes in it, and a window's ends are looked at.
 
-A window is the rows between two bounds: ranges of rows in the partitions of its ends, answered by ``compute/search/ranges.py``, and
+A window is the rows between two bounds: ranges of rows in the partitions at its ends, answered by ``compute/search/ranges.py``, and
 one summary of each partition between them.
 """
 
@@ -32,33 +32,33 @@ class ExtremeFold(ScopedFold):
 
     @property
     def type(self) -> pa.DataType:
-        """That of the values."""
+        """Arrow type of the values."""
         return self.values
 
     def summary(self, inside: pa.Array, segments: Segments) -> pa.Array:
-        """Return each entity's extreme."""
-        found = np.zeros(len(segments.ends), self._number)
+        """Return each entity's extreme; NULL where it has no value."""
+        extremes = np.zeros(len(segments.ends), self._number)
         has_value = np.zeros(len(segments.ends), bool)
         if len(segments.active):
             starts = segments.starts[segments.active]
-            found[segments.active] = self._reduce.reduceat(self._filled(inside), starts)
+            extremes[segments.active] = self._reduce.reduceat(self._filled(inside), starts)
             has_value[segments.active] = np.logical_or.reduceat(np.asarray(inside.is_valid()), starts)
-        return self._arrow(found, has_value)
+        return self._arrow(extremes, has_value)
 
     def between(self, name: str, stretches: Sequence[Stretch], probes: int) -> pa.Array:
-        """Return the extreme over all stretches."""
-        found = np.full(probes, self._neutral)
+        """Return the extreme over all stretches; NULL where they hold no value."""
+        extremes = np.full(probes, self._neutral)
         has_value = np.zeros(probes, bool)
         for stretch in stretches:
             whole = stretch.partition.balances.array(name).take(pa.array(stretch.whole_codes))
             parts = (stretch.whole, self._filled(whole), np.asarray(whole.is_valid())), self._partial(name, stretch)
             for positions, values, is_there in parts:
-                found[positions] = self._reduce(found[positions], values)
+                extremes[positions] = self._reduce(extremes[positions], values)
                 has_value[positions] |= is_there
-        return self._arrow(found, has_value)
+        return self._arrow(extremes, has_value)
 
     def merge(self, earlier: pa.Array, later: pa.Array) -> pa.Array:
-        """Return the extreme of both."""
+        """Return the extreme of both; NULL where neither has one."""
         choose = pc.max_element_wise if self.is_largest else pc.min_element_wise
         return choose(earlier, later, skip_nulls=True)
 
@@ -66,7 +66,7 @@ class ExtremeFold(ScopedFold):
         """Return positions, extremes, and whether there is one, of the parts of entities' rows."""
         partition = stretch.partition
         column = partition.ledger.array(name)
-        found = over_ranges(
+        extremes = over_ranges(
             lambda rows: self._filled(column.take(pa.array(rows))),
             len(column),
             stretch.low,
@@ -74,12 +74,12 @@ class ExtremeFold(ScopedFold):
             reduce=self._reduce,
             blocks=lambda: partition.keep((name, "extremes"), lambda: BlockExtremes(self._filled(column), self._reduce)),
         )
-        has_value = found != self._neutral
+        has_value = extremes != self._neutral
         doubtful = np.flatnonzero(~has_value)
         if len(doubtful):  # nothing there, or a value that is the neutral one
             rows = partition.keep((name, "rows with value"), lambda: RowsWithValue.of(column))
             has_value[doubtful] = rows.next(stretch.low[doubtful]) < stretch.high[doubtful]
-        return stretch.partial, found, has_value
+        return stretch.partial, extremes, has_value
 
     @property
     def _reduce(self) -> Reduce:
@@ -87,7 +87,7 @@ class ExtremeFold(ScopedFold):
 
     @property
     def _number(self) -> np.dtype:
-        """What extremes are taken of: times and dates are integers too."""
+        """The numpy type in which extremes are taken: times and dates are integers."""
         return np.dtype(np.float64 if pa.types.is_floating(self.values) else np.int64)
 
     @property
@@ -102,8 +102,8 @@ class ExtremeFold(ScopedFold):
             column = column.cast(pa.int32())
         return np.asarray(pc.fill_null(column.cast(pa.from_numpy_dtype(self._number)), self._neutral))
 
-    def _arrow(self, found: np.ndarray, has_value: np.ndarray) -> pa.Array:
-        numbers = pa.array(np.where(has_value, found, np.zeros(1, self._number)), mask=~has_value)
+    def _arrow(self, extremes: np.ndarray, has_value: np.ndarray) -> pa.Array:
+        numbers = pa.array(np.where(has_value, extremes, np.zeros(1, self._number)), mask=~has_value)
         if pa.types.is_date32(self.values):
             numbers = numbers.cast(pa.int32())
         return numbers.cast(self.values)

@@ -26,11 +26,11 @@ class FirstFold(ScopedFold):
 
     @property
     def type(self) -> pa.DataType:
-        """That of the values."""
+        """Arrow type of the values."""
         return self.values
 
     def summary(self, inside: pa.Array, segments: Segments) -> pa.Array:
-        """Return each entity's first value."""
+        """Return each entity's first value; NULL where it has none."""
         return _first_within(inside, RowsWithValue.of(inside), segments.starts, segments.ends)
 
     def between(self, name: str, stretches: Sequence[Stretch], probes: int) -> pa.Array:
@@ -39,7 +39,7 @@ class FirstFold(ScopedFold):
         source = np.zeros(probes, np.int64)
         offset = 1
         for stretch in stretches:
-            for values, positions in self._found(name, stretch):
+            for values, positions in self._candidates(name, stretch):
                 pieces.append(values.cast(self.values))
                 # Stretches come in ascending order: only what has no value yet takes one.
                 rows = offset + np.arange(len(positions))
@@ -48,18 +48,18 @@ class FirstFold(ScopedFold):
                 offset += len(positions)
         return pa.concat_arrays(pieces).take(pa.array(source))
 
-    def _found(self, name: str, stretch: Stretch) -> tuple[tuple[pa.Array, np.ndarray], ...]:
+    def _candidates(self, name: str, stretch: Stretch) -> tuple[tuple[pa.Array, np.ndarray], ...]:
         column = stretch.partition.ledger.array(name)
         rows = stretch.partition.keep((name, "rows with value"), lambda: RowsWithValue.of(column))
         whole = stretch.partition.balances.array(name).take(pa.array(stretch.whole_codes))
         return (_first_within(column, rows, stretch.low, stretch.high), stretch.partial), (whole, stretch.whole)
 
     def merge(self, earlier: pa.Array, later: pa.Array) -> pa.Array:
-        """Return the earlier value where there is one."""
+        """Return the earlier value where there is one, else the later one."""
         return pc.coalesce(earlier, later)
 
 
 def _first_within(column: pa.Array, rows: RowsWithValue, low: np.ndarray, high: np.ndarray) -> pa.Array:
-    """Return the first value in each range of rows ``[low, high)``."""
+    """Return the first value in each range of rows ``[low, high)``; NULL where there is none."""
     first = rows.next(low)
     return column.take(pa.array(first, mask=first >= high))

@@ -28,7 +28,7 @@ class Segments:
     """The rows of a partition, sorted by (code, step): entity c owns rows ``[ends[c - 1], ends[c])``.
 
     Args:
-        ends: Row behind each entity's last one (int64).
+        ends: The row after each entity's last one (int64).
         steps: Step per row (int64).
     """
 
@@ -86,7 +86,7 @@ class RunningFold(ABC):
         """Return the balances at the next partition's start from those at this one's."""
 
     def check(self, before: pa.Array, inside: pa.Array, segments: Segments, *, what: str) -> None:
-        """Raise where a total could not be told from a wrong one."""
+        """Raise where a balance and a total inside the partition do not add up exactly; by default they always do."""
         return
 
     @abstractmethod

@@ -24,7 +24,7 @@ class LastFold(RunningFold):
 
     @property
     def type(self) -> pa.DataType:
-        """That of the values."""
+        """Arrow type of the values."""
         return self.values
 
     def neutral(self, entities: int) -> pa.Array:
@@ -44,7 +44,7 @@ class LastFold(RunningFold):
         return pc.coalesce(inside.take(pa.array(last, mask=last < 0)), before)
 
     def total(self, name: str, probes: Probes) -> pa.Array:
-        """Return the last value before each bound."""
+        """Return the last value before each bound; NULL where there is none."""
         source = np.full(len(probes), -1, np.int64)
         pieces = []
         offset = 0

@@ -33,7 +33,7 @@ class SumFold(AdditiveFold):
         return self.arrow(np.zeros(entities, np.int64))
 
     def inside(self, tiles: pa.Array, segments: Segments, *, what: str) -> pa.Array:
-        """Sum each entity's rows up to each row.
+        """Sum each entity's rows from its first one up to each row.
 
         Raises:
             OverflowingResultError: a total does not fit 64 bits.
@@ -51,7 +51,7 @@ class SumFold(AdditiveFold):
         return self.arrow(_minus_before(np.cumsum(values), first))
 
     def close(self, before: pa.Array, inside: pa.Array, segments: Segments, span: Span) -> pa.Array:
-        """Add each entity's last row."""
+        """Add the total of each entity's last row to its balance."""
         totals = self.numpy(before).copy()
         totals[segments.active] += self.numpy(inside)[segments.last]
         return self.arrow(totals)
@@ -66,7 +66,7 @@ class SumFold(AdditiveFold):
             raise _overflow(what)
 
     def total(self, name: str, probes: Probes) -> np.ndarray:
-        """Return int64 [probes]."""
+        """Return the sum before each bound (int64), 0 without history."""
         out = np.zeros(len(probes), np.int64)
         for landing in probes.landings:
             total = self.numpy(landing.partition.balances.array(name)).take(landing.codes).astype(np.int64)
@@ -77,7 +77,7 @@ class SumFold(AdditiveFold):
         return out
 
     def difference(self, right: np.ndarray, left: np.ndarray, steps: np.ndarray, *, what: str) -> np.ndarray:
-        """Subtract.
+        """Return the sum between two bounds.
 
         Raises:
             OverflowingResultError: the difference does not fit 64 bits.
@@ -90,7 +90,7 @@ class SumFold(AdditiveFold):
         return gap
 
     def add(self, one: np.ndarray, other: np.ndarray, *, what: str) -> np.ndarray:
-        """Add.
+        """Return the sum over two windows.
 
         Raises:
             OverflowingResultError: the sum does not fit 64 bits.

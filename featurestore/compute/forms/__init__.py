@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from featurestore.compute.forms.decayed import DecayedForm
 from featurestore.compute.forms.distinct import DistinctForm
-from featurestore.compute.forms.form import Form, WindowTotals
+from featurestore.compute.forms.form import Form
 from featurestore.compute.forms.latest import LastForm, RecencyForm
 from featurestore.compute.forms.measure import Measure, RowSql
 from featurestore.compute.forms.moments import StdForm, TrendForm, VarForm
@@ -55,7 +55,7 @@ FORMS: dict[type[Aggregation], Form] = {
     Quantile: QuantileForm(),
 }
 
-__all__ = ["FORMS", "Form", "WindowTotals", "ledger_measures", "measures_of", "view_items", "view_measures"]
+__all__ = ["FORMS", "ledger_measures", "measures_of", "view_items", "view_measures"]
 
 
 def measures_of(view: FeatureView, aggregation: Aggregation) -> tuple[Measure, ...]:
@@ -70,8 +70,8 @@ def _measures(aggregation: Aggregation, source: EventSource, grain: str) -> tupl
 
 def view_measures(view: FeatureView) -> tuple[Measure, ...]:
     """List a view's measures, each once, in the order of its aggregations."""
-    found = {measure.name: measure for aggregation in view.aggregations for measure in measures_of(view, aggregation)}
-    return tuple(found.values())
+    by_name = {measure.name: measure for aggregation in view.aggregations for measure in measures_of(view, aggregation)}
+    return tuple(by_name.values())
 
 
 def ledger_measures(view: FeatureView) -> tuple[Measure, ...]:

@@ -20,7 +20,7 @@ class DecayedForm:
     """Sum in which events fade with time."""
 
     def measures(self, aggregation: Aggregation, rows: RowSql) -> tuple[Measure, ...]:
-        """The decayed sum, and the count of events that it is made of."""
+        """List the decayed sum, and the count of events that it is made of."""
         aggregation = cast(Decayed, aggregation)
         sql, count, prepared = _value(aggregation, rows)
         half_life = aggregation.half_life_steps(rows.grain)

@@ -19,7 +19,7 @@ class DistinctForm:
     """Number of distinct values."""
 
     def measures(self, aggregation: Aggregation, rows: RowSql) -> tuple[Measure, ...]:
-        """The distinct values of a step."""
+        """List one: the distinct values of a step."""
         aggregation = cast(Distinct, aggregation)
         column = quote(aggregation.column)
         sql = f"list_sort(list_distinct(list({column}) FILTER (WHERE {rows.condition(aggregation, column)})))"

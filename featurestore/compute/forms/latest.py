@@ -20,7 +20,7 @@ class LastForm:
     """Last value that is not NULL, by event time, ties by event_id."""
 
     def measures(self, aggregation: Aggregation, rows: RowSql) -> tuple[Measure, ...]:
-        """The value, and the time it was seen."""
+        """List the last value of a step, and the time it was seen."""
         aggregation = cast(Last, aggregation)
         column = quote(aggregation.column)
         matching = f"FILTER (WHERE {rows.condition(aggregation, column)})"
@@ -29,7 +29,7 @@ class LastForm:
         return last_measure(f"last_{aggregation.column}", value, kind), _time_of(f"max({TIME_US}) {matching}")
 
     def finalize(self, aggregation: Aggregation, measures: tuple[Measure, ...], window: WindowTotals) -> pa.Array:
-        """Return the column's type: of the latest piece that has a value; NULL when none has."""
+        """Return the last value of the latest piece that has one, in the column's type; NULL when none has."""
         return pc.coalesce(*(_inside(piece, measures[0], measures[1]) for piece in window.pieces))
 
 
@@ -37,7 +37,7 @@ class RecencyForm:
     """Time since the last matching row."""
 
     def measures(self, aggregation: Aggregation, rows: RowSql) -> tuple[Measure, ...]:
-        """The time of the last matching row."""
+        """List one: the time of a step's last matching row."""
         return (_time_of(f"max({TIME_US}) FILTER (WHERE {rows.condition(aggregation)})"),)
 
     def finalize(self, aggregation: Aggregation, measures: tuple[Measure, ...], window: WindowTotals) -> pa.Array:
@@ -49,11 +49,11 @@ class RecencyForm:
 
 def _inside(piece: PieceTotals, value: Measure, time: Measure) -> pa.Array:
     """Return the last value before a piece's right edge; NULL where it was seen before its left one."""
-    found = piece.carried(value)
+    last = piece.carried(value)
     if piece.left_us is None:
-        return found
+        return last
     is_inside = pc.greater_equal(piece.carried(time), pa.array(piece.left_us))
-    return pc.if_else(is_inside, found, pa.scalar(None, found.type))
+    return pc.if_else(is_inside, last, pa.scalar(None, last.type))
 
 
 def _time_of(sql: str) -> Measure:

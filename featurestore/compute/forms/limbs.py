@@ -1,7 +1,7 @@
 """Exact sums of numbers that leave 64 bits: a number is several int64 sums, the weight of each 2^32 times that of the one before.
 
 Integers are taken as they are. A double x is first rounded to k = round(x * 2^bits), which must fit 95 bits. Integer sums
-are exact and independent of order and batch, and the difference of two running totals cannot lose a small window behind a
+are exact and independent of order and batch, and the difference of two running totals cannot lose a small window beside a
 large history, as a running double would.
 
 The sums of one tile are split so that every limb but the highest stays below 2^34; so totals of 2^29 tile rows fit.
@@ -107,16 +107,18 @@ class Number:
             for j, b in enumerate(limbs[i:], start=i):
                 product = self.sum(f"{a}::HUGEINT * {b}")
                 parts[i + j].append(product if i == j else f"2 * {product}")
-        found = split_sum(f"squares_{self.name}", [" + ".join(part) for part in parts], limbs=2 * len(limbs))
+        measures = split_sum(f"squares_{self.name}", [" + ".join(part) for part in parts], limbs=2 * len(limbs))
         return tuple(
-            replace(measure, prepared=self.prepared, exponent=measure.exponent + 2 * self.exponent) for measure in found
+            replace(measure, prepared=self.prepared, exponent=measure.exponent + 2 * self.exponent) for measure in measures
         )
 
     def products(self, factor: str, factor_limbs: int) -> tuple[Measure, ...]:
-        """Return the limbs of the column's sum times a number of the whole tile, of so many limbs of less than 30 bits."""
+        """Return the limbs of the column's sum times ``factor``, a number of the whole tile whose highest limb is below 2^30."""
         parts = [f"{self.sum(half)} * {factor}" for half in self.halves]
-        found = split_sum(f"products_{self.name}", parts, limbs=len(self.limbs) + factor_limbs, digits=4)
-        return tuple(replace(measure, prepared=self.prepared, exponent=measure.exponent + self.exponent) for measure in found)
+        measures = split_sum(f"products_{self.name}", parts, limbs=len(self.limbs) + factor_limbs, digits=4)
+        return tuple(
+            replace(measure, prepared=self.prepared, exponent=measure.exponent + self.exponent) for measure in measures
+        )
 
 
 def number_of(column: str, aggregation: Aggregation, rows: RowSql, resolution_bits: int) -> Number:
@@ -129,7 +131,7 @@ def split_sum(what: str, parts: Sequence[str], *, limbs: int, digits: int = 3) -
 
     Args:
         what: Starts the names.
-        parts: SQL of HUGEINT.
+        parts: SQL of HUGEINT, the lowest weight first.
         limbs: How many; the highest takes what is left.
         digits: Each part is spread over so many limbs; it must stay below ``2 ** (32 * digits + 30)``.
     """
@@ -154,5 +156,5 @@ def numbers_of(measures: Sequence[Measure]) -> list[tuple[Measure, ...]]:
 
 
 def wide_numbers(numbers: Sequence[tuple[Measure, ...]], window: WindowTotals) -> list[Wide]:
-    """Return the values of numbers in a window."""
+    """Return the value of each number over a window, exact."""
     return [Wide.of([window.difference(limb) for limb in number]) for number in numbers]

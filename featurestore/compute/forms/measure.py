@@ -54,7 +54,7 @@ class RowSql:
     grain: str
 
     def condition(self, aggregation: Aggregation, *present: str) -> str:
-        """Render the rows that count: those of its ``where`` in which the given columns are not NULL."""
+        """Render the rows that count: those of its ``where`` in which the ``present`` columns are not NULL."""
         parts = [parse(aggregation.where, self.types).sql] if aggregation.where else []
         parts += [f"{column} IS NOT NULL" for column in present]
         return " AND ".join(parts) or "TRUE"

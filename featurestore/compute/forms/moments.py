@@ -36,7 +36,7 @@ class VarForm:
     """
 
     def measures(self, aggregation: Aggregation, rows: RowSql) -> tuple[Measure, ...]:
-        """The count, the limbs of the sum, those of the sum of squares."""
+        """List the count, the limbs of the sum, and those of the sum of squares."""
         count, number = _count_and_number(cast(FixedPointAggregation, aggregation), rows)
         return count, *number.totals(), *number.squares()
 
@@ -89,7 +89,7 @@ class TrendForm:
     """Slope of the least-squares line over time."""
 
     def measures(self, aggregation: Aggregation, rows: RowSql) -> tuple[Measure, ...]:
-        """The count, and the limbs of the sums of d, d^2, x and d * x."""
+        """List the count, and the limbs of the sums of d, d^2, x and d * x."""
         count, number = _count_and_number(cast(FixedPointAggregation, aggregation), rows)
         n = f"count_if({number.condition})::HUGEINT"
         time = f"({_TIME_SQL[rows.grain]})"

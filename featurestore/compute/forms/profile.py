@@ -20,10 +20,10 @@ _BUCKET_SQL = {
 
 
 class ProfileForm:
-    """Counts per bucket."""
+    """Counts per bucket of the business calendar."""
 
     def measures(self, aggregation: Aggregation, rows: RowSql) -> tuple[Measure, ...]:
-        """The bucket of each row of a step."""
+        """List one: the bucket of each row of a step."""
         aggregation = cast(Profile, aggregation)
         bucket = f"CASE WHEN {rows.condition(aggregation)} THEN {_BUCKET_SQL[aggregation.by]} END"
         return (buckets_measure(aggregation.by, bucket, has_groups=False),)

@@ -17,7 +17,7 @@ class QuantileForm:
     """The value at a rank, within a relative error."""
 
     def measures(self, aggregation: Aggregation, rows: RowSql) -> tuple[Measure, ...]:
-        """The bucket of each value of a step."""
+        """List one: the bucket of each value of a step."""
         aggregation = cast(Quantile, aggregation)
         column = quote(aggregation.column)
         sql = f"CASE WHEN {rows.condition(aggregation, column)} THEN {bucket_sql(column, aggregation.error)} END"

@@ -26,7 +26,7 @@ class ExtremeForm:
         self._is_largest = is_largest
 
     def measures(self, aggregation: Aggregation, rows: RowSql) -> tuple[Measure, ...]:
-        """The extreme of each step."""
+        """List one: the extreme of a step."""
         column = cast(Max, aggregation).column
         function = "max" if self._is_largest else "min"
         sql = f"{function}({quote(column)}) FILTER (WHERE {rows.condition(aggregation, quote(column))})"
@@ -34,7 +34,7 @@ class ExtremeForm:
         return (Measure(f"{function}_{column}_{digest(sql)[:12]}", sql, fold),)
 
     def finalize(self, aggregation: Aggregation, measures: tuple[Measure, ...], window: WindowTotals) -> pa.Array:
-        """Return the column's type; NULL without values."""
+        """Return the extreme in the column's type; NULL without values."""
         return window.between(measures[0])
 
 
@@ -42,12 +42,12 @@ class FirstForm:
     """First value that is not NULL, by event time, ties by event_id."""
 
     def measures(self, aggregation: Aggregation, rows: RowSql) -> tuple[Measure, ...]:
-        """The first value of each step."""
+        """List one: the first value of a step."""
         column = cast(ColumnAggregation, aggregation).column
         matching = f"FILTER (WHERE {rows.condition(aggregation, quote(column))})"
         sql = f"min_by({quote(column)}, row({TIME_US}, {quote(rows.event_id)})) {matching}"
         return (Measure(f"first_{column}_{digest(sql)[:12]}", sql, FirstFold(arrow_type(rows.types[column]))),)
 
     def finalize(self, aggregation: Aggregation, measures: tuple[Measure, ...], window: WindowTotals) -> pa.Array:
-        """Return the column's type; NULL without values."""
+        """Return the first value in the column's type; NULL without values."""
         return window.between(measures[0])

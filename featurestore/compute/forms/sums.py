@@ -19,7 +19,7 @@ class CountForm:
     """Number of rows."""
 
     def measures(self, aggregation: Aggregation, rows: RowSql) -> tuple[Measure, ...]:
-        """One count."""
+        """List one: the count of rows."""
         return (sum_measure("count", f"count_if({rows.condition(aggregation)})"),)
 
     def finalize(self, aggregation: Aggregation, measures: tuple[Measure, ...], window: WindowTotals) -> pa.Array:
@@ -31,7 +31,7 @@ class SumForm:
     """Sum of a column, exact."""
 
     def measures(self, aggregation: Aggregation, rows: RowSql) -> tuple[Measure, ...]:
-        """One sum for integers; the sums of two limbs for doubles."""
+        """List one sum for integers; the sums of two limbs for doubles."""
         aggregation = cast(Sum, aggregation)
         number = number_of(aggregation.column, aggregation, rows, aggregation.resolution_bits)
         if number.kind == "double":
@@ -47,7 +47,7 @@ class MeanForm(SumForm):
     """Sum divided by the number of values that are not NULL."""
 
     def measures(self, aggregation: Aggregation, rows: RowSql) -> tuple[Measure, ...]:
-        """The sum's measures, then the count of values."""
+        """List the sum's measures, then the count of values."""
         aggregation = cast(Sum, aggregation)
         count = sum_measure("count", f"count_if({rows.condition(aggregation, quote(aggregation.column))})")
         return (*super().measures(aggregation, rows), count)

@@ -1,7 +1,7 @@
 """Logarithmic buckets: how values become numbers whose counts give every quantile. Pure: arrays in, arrays out.
 
 A positive value x lies in bucket i = ceil(log x / log gamma), that is in (gamma^(i-1), gamma^i], with
-gamma = (1 + a) / (1 - a); the value 2 gamma^i / (gamma + 1) is within relative error a of all of it (DDSketch: Masson, Rim
+gamma = (1 + a) / (1 - a); the value 2 gamma^i / (gamma + 1) is within relative error a of all values in it (DDSketch: Masson, Rim
 and Lee, "DDSketch: a fast and fully-mergeable quantile sketch with relative-error guarantees", PVLDB 12(12), 2019). Negative
 values are mirrored, zero has a bucket of its own:
 
@@ -66,17 +66,17 @@ def fold_buckets(seen: Occurrences) -> tuple[np.ndarray, np.ndarray, np.ndarray,
 
     Returns:
         ``(codes, buckets, rows, steps, totals)``: the first three per pair of entity and bucket, sorted by both, ``rows`` how
-        many of the others are its own; the others per pair and step.
+        many of the last two are the pair's own; those are per pair and step.
     """
     first = np.flatnonzero(seen.is_first | changes(seen.steps))
-    behind = np.concatenate([first[1:], [len(seen.steps)]]) if len(first) else first
+    ends = np.concatenate([first[1:], [len(seen.steps)]]) if len(first) else first
     rows = np.diff(np.searchsorted(first, np.concatenate([seen.first, [len(seen.steps)]])))
     return (
         seen.codes[seen.first],
         seen.items[seen.first],
         rows,
         seen.steps[first],
-        behind - np.repeat(seen.first, rows),
+        ends - np.repeat(seen.first, rows),
     )
 
 
@@ -91,7 +91,7 @@ def added_up(groups: np.ndarray, buckets: np.ndarray, counts: np.ndarray) -> tup
     """
     if not len(groups):
         return groups, buckets, counts
-    # One number a pair: of sorted runs, few and long, a merge is left to do.
+    # One number a pair: as the runs are sorted, few and long, only a merge is left to do.
     lowest = buckets.min()
     packed = groups * (buckets.max() - lowest + 1) + (buckets - lowest)
     order = np.argsort(packed, kind="stable")
@@ -105,7 +105,7 @@ def ranked(ends: np.ndarray, counts: np.ndarray, q: float) -> np.ndarray:
     """Find the bucket that holds the value at rank ``floor(q * (n - 1))`` of each probe's n values.
 
     Args:
-        ends: Per probe, behind which row its buckets end.
+        ends: Per probe, the row after its last bucket.
         counts: Count per bucket, above 0; a probe's buckets ascend.
         q: From 0 to 1.
 

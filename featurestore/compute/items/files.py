@@ -31,7 +31,7 @@ class Items:
     windows: tuple[int | None, ...]
 
     def kind(self, what: str) -> str:
-        """Return the kind of file that holds something of these items."""
+        """Return the kind of the files that hold ``what`` of these items."""
         return f"{self.name}.{what}"
 
 

@@ -1,6 +1,6 @@
 """Groups of neighbouring buckets, so that a rank is found from coarse to fine. Pure: arrays in, arrays out.
 
-A list of more than ``MAX_WHOLE`` buckets holds, behind these, the groups that they lie in: first of 2^SHIFTS[0] buckets,
+A list of more than ``MAX_WHOLE`` buckets holds, after these, the groups that they lie in: first of 2^SHIFTS[0] buckets,
 then of 2^SHIFTS[1] and so on. A group is one more number: ``(bucket >> shift) + level * STRIDE``, beyond those of all buckets.
 """
 
@@ -23,7 +23,7 @@ def grouped(owners: np.ndarray, buckets: np.ndarray, is_long: np.ndarray) -> tup
         is_long: Per owner, whether it has groups.
 
     Returns:
-        ``(row, owner, number)``: the given rows, then one per row and level for those with groups.
+        ``(row, owner, number)``: the rows as they came, then one per row and level for those with groups.
     """
     rows = np.arange(len(owners))
     mine = np.flatnonzero(is_long[owners])
@@ -34,5 +34,5 @@ def grouped(owners: np.ndarray, buckets: np.ndarray, is_long: np.ndarray) -> tup
 
 def is_bucket(numbers: np.ndarray) -> np.ndarray:
     """Say which numbers are buckets, not groups."""
-    found: np.ndarray = numbers < STRIDE // 2
-    return found
+    are_buckets: np.ndarray = numbers < STRIDE // 2
+    return are_buckets

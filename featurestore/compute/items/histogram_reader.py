@@ -23,9 +23,9 @@ from featurestore.compute.items.parts import Part
 from featurestore.compute.search.as_of_search import last_row_before
 from featurestore.compute.search.portions import portions
 
-# Numbers of probes that are counted at once.
+# Numbers in the lists of probes that are counted at once.
 _CHUNK = 250_000
-# Cells of a table of counts by probe and group; beyond it, what occurs is sorted.
+# Most cells of a table of counts by probe and group; beyond them, what occurs is sorted instead.
 _CELLS = 8_000_000
 
 Edges = Sequence[tuple[int, np.ndarray]]
@@ -42,8 +42,8 @@ class _Place:
         codes: Entity per probe; it has numbers in the file.
         signs: How many times its counts count.
         bounds: Only what lies before this step; ``None`` where nothing inside a partition is meant.
-        low: First number of each list to be looked at first.
-        high: The number behind the last one.
+        low: Position of the first number of each list to look at.
+        high: The position after the last one.
         has_groups: Whether these are groups.
     """
 
@@ -69,7 +69,7 @@ class _Place:
         return replace(part, probes=part.probes - first)
 
     def first_from(self, numbers: np.ndarray) -> np.ndarray:
-        """Return the first position of each list whose number is not below the given one."""
+        """Return the first position of each list whose number is not below that of ``numbers``."""
         ends = self.file.ends(ITEMS)
         row, found = last_row_before(self.file.values(ITEMS), ends, self.codes, numbers)
         return np.where(found, row + 1, segments(ends, self.codes)[0])
@@ -150,7 +150,7 @@ class HistogramReader:
         return bucket, has_value
 
     def _chunks(self, codes: np.ndarray, edges: Edges) -> Iterator[tuple[int, int, list[_Place]]]:
-        """Cut probes into ranges ``[first, end)`` that look at a bounded number of numbers."""
+        """Cut probes into ranges ``[first, end)``, each with its places, that look at a bounded number of numbers."""
         places = list(self._places(codes, edges))
         weights = np.ones(len(codes), np.int64)
         for place in places:

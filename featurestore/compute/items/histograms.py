@@ -35,7 +35,7 @@ class HistogramFold(ItemFold):
     """Running counts of buckets.
 
     Args:
-        has_groups: Whether long lists count groups of buckets too: for whoever looks for a rank, not for all counts.
+        has_groups: Whether long lists count groups of buckets too, which only a search for a rank needs.
     """
 
     has_groups: bool
@@ -47,30 +47,30 @@ class HistogramFold(ItemFold):
 
     def names(self, items: Items, parts: Sequence[Part]) -> Names:
         """Name what lies inside a partition after its ledger, what is carried into it after all ledgers before it."""
-        found: Names = {}
+        names: Names = {}
         carried = ""
         for i, part in enumerate(parts):
             before = [carried, parts[i - 1].ledger] if i else []
             carried = digest([items.kind(CARRIED), *before])
-            found[items.kind(CARRIED), part.start] = carried
-            found[items.kind(INSIDE), part.start] = digest([items.kind(INSIDE), part.ledger])
-        return found
+            names[items.kind(CARRIED), part.start] = carried
+            names[items.kind(INSIDE), part.start] = digest([items.kind(INSIDE), part.ledger])
+        return names
 
     def fold(
         self, items: Items, parts: Sequence[Part], index: int, *, files: Files, tiles: pa.Table, numbers: Numbers
     ) -> dict[str, pa.Table]:
         """Build what is carried into one partition, and what lies inside."""
-        found = {items.kind(CARRIED): self._carried(items, parts, index, files)}
+        tables = {items.kind(CARRIED): self._carried(items, parts, index, files)}
         more = np.zeros(int(tiles["code"].to_numpy().max(initial=-1)) + 1, np.int64)
-        made = []
+        pieces = []
         for seen in occurrences(tiles, items.name, more=more, numbers=numbers):
             codes, buckets, rows, steps, totals = fold_buckets(_with_groups(seen) if self.has_groups else seen)
             of = codes - seen.low
             entities = seen.high - seen.low
             steps_of = np.bincount(of, weights=rows, minlength=entities).astype(np.int64)
-            made.append((np.bincount(of, minlength=entities), buckets, rows, steps_of, steps, totals))
-        counts, buckets, rows, steps_of, steps, totals = (joined([each[i] for each in made]) for i in range(6))
-        found[items.kind(INSIDE)] = list_table(
+            pieces.append((np.bincount(of, minlength=entities), buckets, rows, steps_of, steps, totals))
+        counts, buckets, rows, steps_of, steps, totals = (joined([each[i] for each in pieces]) for i in range(6))
+        tables[items.kind(INSIDE)] = list_table(
             {
                 ITEMS: (counts, buckets),
                 ROWS: (counts, np.cumsum(rows)),
@@ -78,7 +78,7 @@ class HistogramFold(ItemFold):
                 TOTALS: (steps_of, totals),
             }
         )
-        return found
+        return tables
 
     def _carried(self, items: Items, parts: Sequence[Part], index: int, files: Files) -> pa.Table:
         """Add the counts inside the partition before to what was carried into that one."""
@@ -90,16 +90,16 @@ class HistogramFold(ItemFold):
         entities = max(len(carried.ends(ITEMS)), len(inside.ends(ITEMS)))
         codes = np.arange(entities)
         weights = segments(carried.ends(ITEMS), codes)[1] + segments(inside.ends(ITEMS), codes)[1]
-        made = []
+        pieces = []
         for part in portions(weights, limit=_FOLD_CHUNK):
             size = part.stop - part.start
-            found = [_counts(each, codes[part], is_inside=each is inside) for each in (carried, inside)]
-            of, buckets, totals = added_up(*(joined([each[i] for each in found]) for i in range(3)))
+            both = [_counts(each, codes[part], is_inside=each is inside) for each in (carried, inside)]
+            of, buckets, totals = added_up(*(joined([each[i] for each in both]) for i in range(3)))
             if self.has_groups:
                 rows, of, buckets = grouped(of, buckets, np.bincount(of, minlength=size) > MAX_WHOLE)
                 of, buckets, totals = added_up(of, buckets, totals[rows])
-            made.append((np.bincount(of, minlength=size), buckets, totals))
-        counts, buckets, totals = (joined([each[i] for each in made]) for i in range(3))
+            pieces.append((np.bincount(of, minlength=size), buckets, totals))
+        counts, buckets, totals = (joined([each[i] for each in pieces]) for i in range(3))
         return list_table({ITEMS: (counts, buckets), TOTALS: (counts, totals)})
 
 

@@ -3,12 +3,12 @@
 A file uses some of these columns, all int64, and is sorted inside each entity:
 
     items    item numbers, or bucket numbers
-    rows     behind which of the file's values of ``steps`` each item's last one lies
+    rows     where each item's values of ``steps`` end, counted from the file's beginning
     steps    steps
     totals   running totals
 
 In Parquet every file of a ledger table has all of the table's columns, NULL where they are not its own; its hot copy has
-its own alone.
+only its own.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Columns(Protocol):
     """Columns by name, each one Arrow array."""
 
     def array(self, name: str) -> pa.Array:
-        """Return a column."""
+        """Return a column by its name."""
         ...
 
 

@@ -1,9 +1,9 @@
 """Runs of items: the marks whose running total is the number of distinct items in a window. Pure: arrays in, arrays out.
 
 An item that occurs at step d lies in the window [T - w, T) for d < T <= d + w. So a run, a chain of its occurrences with
-gaps of at most w, adds one item from behind its first step to w steps behind its last one:
+gaps of at most w, adds one item from just after its first step to w steps after its last one:
 
-    +1 at the first step of a run, -1 at w behind its last;        distinct(T, w) = sum of the marks at steps < T
+    +1 at the first step of a run, -1 at w after its last;         distinct(T, w) = sum of the marks at steps < T
 
 Both are known as soon as the step of the mark is over, so no later event changes a mark that stands. A partition holds the
 marks at steps ``[opens, cut)``: ``opens`` is where the partition before it was cut. What it needs of the past is the last
@@ -28,7 +28,7 @@ class Spans:
     """When each item of each entity was last seen in one partition.
 
     Args:
-        ends: Per entity, the row behind its last item.
+        ends: Per entity, the row after its last item.
         items: Item numbers, ascending inside an entity.
         lasts: Step of the last occurrence.
     """
@@ -38,7 +38,7 @@ class Spans:
     lasts: np.ndarray
 
     def find(self, codes: np.ndarray, items: np.ndarray) -> np.ndarray:
-        """Return the row of each pair, -1 where it is not in this partition."""
+        """Return the row of each pair of entity and item, -1 where it is not in this partition."""
         rows = np.full(len(codes), -1, np.int64)
         known = np.flatnonzero(codes < len(self.ends))
         mine = codes[known]
@@ -56,15 +56,15 @@ class Spans:
         low = min(low, len(self.ends))
         high = min(high, len(self.ends))
         first = int(self.ends[low - 1]) if low else 0
-        behind = int(self.ends[high - 1]) if high else 0
-        lasts = self.lasts[first:behind]
+        end = int(self.ends[high - 1]) if high else 0
+        lasts = self.lasts[first:end]
         rows = first + np.flatnonzero((lasts >= since) & (lasts < until))
         codes = np.searchsorted(self.ends, rows, side="right")
         return codes, self.items[rows].astype(np.int64), self.lasts[rows].astype(np.int64)
 
 
 def last_before(earlier: Sequence[Spans], codes: np.ndarray, items: np.ndarray) -> np.ndarray:
-    """Return the last step of each pair in earlier partitions, the newest first in ``earlier``; ``NEVER`` without one."""
+    """Return the last step of each pair of entity and item in ``earlier`` partitions, the newest first; ``NEVER`` without one."""
     lasts = np.full(len(codes), NEVER, np.int64)
     left = np.arange(len(codes))
     for spans in earlier:
@@ -81,11 +81,11 @@ def gone(earlier: Sequence[Spans], low: int, high: int, *, since: int, until: in
     Args:
         earlier: Spans of partitions that follow one another, the newest first; a pair counts where it was seen last.
         low: First entity.
-        high: The entity behind the last one.
+        high: The entity after the last one.
         since: First step.
-        until: The step behind the last one.
+        until: The step after the last one.
     """
-    found = []
+    pairs = []
     for i, spans in enumerate(earlier):
         codes, items, lasts = spans.within(low, high, since=since, until=until)
         for newer in earlier[:i]:
@@ -93,10 +93,10 @@ def gone(earlier: Sequence[Spans], low: int, high: int, *, since: int, until: in
             codes = codes[is_last]
             items = items[is_last]
             lasts = lasts[is_last]
-        found.append((codes, items, lasts))
-    if not found:
+        pairs.append((codes, items, lasts))
+    if not pairs:
         return (np.zeros(0, np.int64),) * 3
-    codes, items, lasts = (np.concatenate(column) for column in zip(*found, strict=True))
+    codes, items, lasts = (np.concatenate(column) for column in zip(*pairs, strict=True))
     return codes, items, lasts
 
 
@@ -132,7 +132,7 @@ def fold_marks(
                                   x------|        the gap 9 - 3 exceeds 4: another run, which leaves at 13
         item 9        x------|                    leaves at 7, too: both are one mark, -2
         marks    +1  +1     -2  +1     -1
-        total     1   2      0   1      0         distinct items in [T - 4, T) for T behind the mark
+        total     1   2      0   1      0         distinct items in [T - 4, T) for T after the mark
 
     The partition is cut at 12, so the mark at 13 is left to the next one:
 

@@ -21,7 +21,7 @@ class Occurrences:
 
     Args:
         low: First entity.
-        high: The entity behind the last one.
+        high: The entity after the last one.
         codes: Entity per occurrence.
         items: Item number per occurrence.
         steps: Step per occurrence.

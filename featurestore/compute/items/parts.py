@@ -16,8 +16,8 @@ class Part:
         start: Its name.
         ledger: Name of its ledger file, which stands for its tiles.
         first: Its first step.
-        opens: Where the partition before it was cut: months without events belong to the partition behind them.
-        cut: Step of the first instant behind its last month.
+        opens: Where the partition before it was cut: months without events belong to the partition after them.
+        cut: Step of the first instant after its last month.
     """
 
     start: str
@@ -45,7 +45,7 @@ def parts_of(ledgers: Mapping[str, str], months: Mapping[str, Iterable[str]], *,
 
 
 def within_reach(parts: Sequence[Part], index: int, window: int | None) -> list[Part]:
-    """List the partitions before one in which an item may have been seen that counts in it, the newest first."""
+    """List the partitions before one that may have seen an item which still counts in it, the newest first."""
     since = None if window is None else parts[index].opens - window
     return [part for part in reversed(parts[:index]) if since is None or part.cut >= since]
 
@@ -57,5 +57,5 @@ def longest(windows: Iterable[int | None]) -> int | None:
 
 
 def window_name(window: int | None) -> str:
-    """Name a length in steps."""
+    """Return the name of a window from its length in steps."""
     return "lifetime" if window is None else str(window)

@@ -1,9 +1,9 @@
 """Sub-ledgers of distinct items: ``spans``, when each item was last seen in a partition, and the marks of each window.
 
     spans     items, steps: last step of the item in the partition            made of the partition's tiles alone
-    <window>  steps, totals: distinct items in the window behind each mark    made of its tiles, and of the spans in reach
+    <window>  steps, totals: distinct items in the window after each mark     made of its tiles, and of the spans in reach
 
-So a late row makes anew the files of its partition and of those that begin within a window of it, and nothing else. Behind
+So a late row makes anew the files of its partition and of those that begin within a window of it, and nothing else. After
 the last partition no marks stand yet; there the items that leave the window are counted in the spans (``RunsReader``).
 """
 
@@ -25,7 +25,7 @@ from featurestore.compute.search.portions import portions
 from featurestore.spec.document import digest
 
 SPANS = "spans"
-# Spans that are sorted at once, where a spine looks behind the last partition.
+# Spans that are sorted at once, where a spine looks beyond the last partition.
 _CHUNK = 2_000_000
 
 
@@ -46,14 +46,14 @@ class RunsFold(ItemFold):
 
     def names(self, items: Items, parts: Sequence[Part]) -> Names:
         """Name spans after their ledger, marks after it and the ledgers in reach of their window."""
-        found: Names = {}
+        names: Names = {}
         for i, part in enumerate(parts):
-            found[items.kind(SPANS), part.start] = digest([items.kind(SPANS), part.ledger])
+            names[items.kind(SPANS), part.start] = digest([items.kind(SPANS), part.ledger])
             for window in items.windows:
                 kind = items.kind(window_name(window))
                 made_of = [each.ledger for each in within_reach(parts, i, window)]
-                found[kind, part.start] = digest([kind, part.ledger, part.opens, made_of])
-        return found
+                names[kind, part.start] = digest([kind, part.ledger, part.opens, made_of])
+        return names
 
     def fold(
         self, items: Items, parts: Sequence[Part], index: int, *, files: Files, tiles: pa.Table, numbers: Numbers
@@ -67,15 +67,15 @@ class RunsFold(ItemFold):
         more = np.zeros(max([*entities, *(len(opening) for opening in openings.values())]), np.int64)
         for spans in earlier:
             more[: len(spans.ends)] += np.diff(spans.ends, prepend=0)
-        made: dict[str, list[tuple[np.ndarray, ...]]] = {}
+        pieces: dict[str, list[tuple[np.ndarray, ...]]] = {}
         for seen in occurrences(tiles, items.name, more=more, numbers=numbers):
             counts = np.bincount(seen.codes[seen.last] - seen.low, minlength=seen.high - seen.low)
-            made.setdefault(SPANS, []).append((counts, seen.items[seen.last], seen.steps[seen.last]))
+            pieces.setdefault(SPANS, []).append((counts, seen.items[seen.last], seen.steps[seen.last]))
             for window, marks in _marks(items, part, seen, earlier, openings).items():
-                made.setdefault(window, []).append(marks)
+                pieces.setdefault(window, []).append(marks)
         names = {SPANS: (ITEMS, STEPS)}
         return {
-            items.kind(what): _table(made.get(what, []), names.get(what, (STEPS, TOTALS)))
+            items.kind(what): _table(pieces.get(what, []), names.get(what, (STEPS, TOTALS)))
             for what in (SPANS, *map(window_name, items.windows))
         }
 
@@ -87,7 +87,7 @@ def _marks(
     own_ends = np.cumsum(np.bincount(seen.codes[seen.first], minlength=seen.high))
     own = Spans(own_ends, seen.items[seen.first], seen.steps[seen.first])
     before = last_before(earlier, seen.codes[seen.first], seen.items[seen.first])
-    found: dict[str, tuple[np.ndarray, ...]] = {}
+    marks: dict[str, tuple[np.ndarray, ...]] = {}
     for window in items.windows:
         left = np.zeros(0, np.int64), np.zeros(0, np.int64)
         if window is not None:
@@ -97,8 +97,8 @@ def _marks(
         opening = np.zeros(seen.high - seen.low, np.int64)
         known = openings[window][seen.low : seen.high]
         opening[: len(known)] = known
-        found[window_name(window)] = fold_marks(seen, before, left, opening, window=window, opens=part.opens, cut=part.cut)
-    return found
+        marks[window_name(window)] = fold_marks(seen, before, left, opening, window=window, opens=part.opens, cut=part.cut)
+    return marks
 
 
 def _opening(items: Items, window: int | None, parts: Sequence[Part], index: int, files: Files) -> np.ndarray:
@@ -120,7 +120,7 @@ def _table(parts: Sequence[tuple[np.ndarray, ...]], names: Sequence[str]) -> pa.
 
 
 def spans_of(file: EntityLists) -> Spans:
-    """Read a spans file."""
+    """Return when each item was last seen, from a spans file."""
     return Spans(file.ends(STEPS), file.values(ITEMS), file.values(STEPS))
 
 
@@ -134,7 +134,9 @@ class RunsReader:
     """
 
     def __init__(self, items: Items, parts: Sequence[Part], files: Files) -> None:
-        self._items, self._parts, self._files = items, parts, files
+        self._items = items
+        self._parts = parts
+        self._files = files
         self._opens = np.array([part.opens for part in parts], np.int64)
 
     def distinct(self, window: int | None, codes: np.ndarray, bounds: np.ndarray) -> np.ndarray:
@@ -156,8 +158,8 @@ class RunsReader:
                 row, found = last_row_before(steps, ends, codes[mine], bounds[mine])
                 out[mine] = marks.values(TOTALS).take(row) * found
         if window is not None and len(self._parts):
-            behind = np.flatnonzero((bounds > self._parts[-1].cut) & (out > 0))
-            out[behind] -= self._left_since_cut(window, codes[behind], bounds[behind])
+            beyond = np.flatnonzero((bounds > self._parts[-1].cut) & (out > 0))
+            out[beyond] -= self._left_since_cut(window, codes[beyond], bounds[beyond])
         return out
 
     def _left_since_cut(self, window: int, codes: np.ndarray, bounds: np.ndarray) -> np.ndarray:
@@ -174,10 +176,10 @@ class RunsReader:
             mine = np.flatnonzero((of >= part.start) & (of < part.stop))
             local = of[mine] - part.start
             starts = np.concatenate([[0], ends[:-1]])[local]
-            # Those seen last before the cut less the window had left it already.
+            # Items last seen before the cut less the window had left it by then.
             edges = [last_row_before(steps, ends, local, edge) for edge in (bounds[mine] - window, np.full(len(mine), since))]
-            behind, there = (np.where(found, row + 1, starts) for row, found in edges)
-            out[mine] = behind - there
+            left, left_at_cut = (np.where(found, row + 1, starts) for row, found in edges)
+            out[mine] = left - left_at_cut
         return out
 
 

@@ -38,12 +38,12 @@ def bulk_load_notes(layout: Layout, sources: Iterable[EventSource]) -> tuple[str
 def _late_files(source: EventSource, files: Sequence[CommittedFile]) -> list[CommittedFile]:
     """List the files of which all events are late, but for those of the initial load."""
     learned = source.ingested_at or source.event_time
-    found = []
+    late = []
     until = datetime.fromisoformat(source.initial_load_until) if source.initial_load_until else None
     for file in files:
         first, last = (bounds.get(column) for bounds, column in ((file.minimum, learned), (file.maximum, source.event_time)))
         if first is None or last is None or (until is not None and first < until):
             continue
         if learned in file.maximum and first - last > timedelta(days=LATE_DAYS):
-            found.append(file)
-    return found
+            late.append(file)
+    return late

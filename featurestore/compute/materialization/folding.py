@@ -28,7 +28,7 @@ def fold_partition(
         view: Name, for the error.
 
     Returns:
-        ``(ledger, balances)`` in the row shapes above; both carry all columns of the table they are committed to.
+        ``(ledger, balances)`` in the row shapes named above; both carry all columns of the table they are committed to.
 
     Raises:
         OverflowingResultError: a total inside the partition does not fit 64 bits.
@@ -54,7 +54,7 @@ def balances_of(ledger: pa.Table, ends: np.ndarray, opening: pa.Table, measures:
 
     Args:
         ledger: The partition's.
-        ends: Row behind each entity's last one; entities that the partition does not know are added.
+        ends: The row after each entity's last one; entities that the partition does not know are added.
         opening: Running totals at the start, one row per entity seen before.
         measures: The view's measures.
     """
@@ -76,7 +76,7 @@ def close_partition(ledger: pa.Table, balances: pa.Table, measures: Sequence[Mea
 
     Args:
         ledger: The partition's.
-        balances: Its own.
+        balances: The partition's.
         measures: The view's measures.
         span: From its start to that of the next partition.
     """

@@ -5,10 +5,10 @@
        ledger    step int64, one column per measure: totals since the partition's start, or the step's own value
        balances  ends int64, one column per measure: row c is entity c; its ledger rows are [ends[c - 1], ends[c]),
                  its totals before the partition, or a summary of the partition (``compute/folds/fold.py``)
-   Both are files of one Delta table (``kind``, ``start``), so one commit replaces a ledger and all balances behind it.
+   Both are files of one Delta table (``kind``, ``start``), so one commit replaces a ledger and all balances after it.
 2. An entity whose code is beyond a file's balances had not been seen: zeros and NULLs.
 3. Files are named after what they are made from: a ledger after its tiles, balances after all ledgers before them. So a
-   changed tile makes its partition's ledger anew and the balances behind it, and nothing else.
+   changed tile makes its partition's ledger anew and the balances after it, and nothing else.
 4. What no column of totals can hold lies in sub-ledgers, further files of the same table and commit (``compute/items/``).
 """
 
@@ -122,7 +122,7 @@ def _folded(state: ViewState, tiles: pa.Table, measures: Sequence[Measure], open
 
 
 def _wanted(state: ViewState, committed: Table, tiles: Table, before: Month | None) -> dict[Month, str]:
-    """Return the tiles that the ledger must be made from: all up to ``before``, and those behind it that it has already."""
+    """Return the tiles that the ledger must be made from: all up to ``before``, and those after it that it already holds."""
     wanted = {month: name for month, name in state.tile_digests.items() if before is None or month < before}
     if before is not None:
         there = {Month.parse(file.partition[MONTH]): file.path.stem for file in tiles.files()}
@@ -160,34 +160,35 @@ def _opening(
     if finished is None:
         starts = sorted(file.partition[START] for file in committed.files(**{KIND: LEDGER}))
         if (previous, start) in pairwise(starts):
-            return running_totals(_read(committed, BALANCES, start), measures)
-        finished = _read(committed, LEDGER, previous), _read(committed, BALANCES, previous)
+            return running_totals(read_ledger_file(committed, BALANCES, start), measures)
+        finished = read_ledger_file(committed, LEDGER, previous), read_ledger_file(committed, BALANCES, previous)
     return close_partition(*finished, measures, span=Span(state.start_step(previous), state.start_step(start)))
 
 
 def _moved(committed: Table, measures: Sequence[Measure], opening: pa.Table, start: str) -> tuple[pa.Table, pa.Table]:
     """Return the ledger of a partition whose own tiles are unchanged, and its balances on another opening."""
-    ledger = _read(committed, LEDGER, start)
-    ends = _read(committed, BALANCES, start)["ends"].to_numpy()
+    ledger = read_ledger_file(committed, LEDGER, start)
+    ends = read_ledger_file(committed, BALANCES, start)["ends"].to_numpy()
     return ledger, balances_of(ledger, ends, opening, measures)
 
 
-def _read(committed: Table, kind: str, start: str) -> pa.Table:
+def read_ledger_file(committed: Table, kind: str, start: str) -> pa.Table:
+    """Read the committed file of one kind and partition."""
     (file,) = committed.files(**{KIND: kind, START: start})
     return read_parquet(file.path)
 
 
 def _tiles(state: ViewState, tiles: Table, plan: LedgerPlan, start: str, columns: Sequence[str]) -> pa.Table:
     """Read some columns of a partition's tiles, sorted by step."""
-    found = []
+    tables = []
     for month, name in plan.months[start].items():
         files = [file for file in tiles.files(**{MONTH: month}) if file.path.stem == name]
         if not files:
             raise NotMaterializedError(
                 f"The tiles of view {state.view.name!r} for {month} are missing or out of date. Call materialize() to build them."
             )
-        found.append(read_parquet(files[0].path, columns=columns))
-    return pa.concat_tables(found)
+        tables.append(read_parquet(files[0].path, columns=columns))
+    return pa.concat_tables(tables)
 
 
 @lru_cache(maxsize=4096)

@@ -97,8 +97,8 @@ def materialize(
     if isinstance(stages, str) or not set(stages) <= set(STAGES):
         raise DefinitionError(f"stages is {stages!r}; give a tuple with 'tiles', 'ledger' or both.")
     started = time.perf_counter()
-    told = one_at_a_time(progress or _silent)
-    reports = each_of(lambda view: _bring_up_to_date(layout, view, before, stages, told), views)
+    tell = one_at_a_time(progress or silent)
+    reports = each_of(lambda view: _bring_up_to_date(layout, view, before, stages, tell), views)
     notes = bulk_load_notes(layout, [view.source for view in views])
     return MaterializeReport(tuple(reports), time.perf_counter() - started, notes)
 
@@ -108,7 +108,7 @@ def _bring_up_to_date(
 ) -> ViewReport:
     tile_rows = dict[Month, int]()
     ledger_rows = 0
-    told = partial(progress, view.name, "ledger")
+    tell = partial(progress, view.name, "ledger")
 
     def step() -> None:
         nonlocal ledger_rows
@@ -117,7 +117,7 @@ def _bring_up_to_date(
             tile_rows[month] = rows
             progress(view.name, "tiles", str(month))
         try:
-            ledger_rows += fold_ledger(state, before=before, progress=told) if "ledger" in stages else 0
+            ledger_rows += fold_ledger(state, before=before, progress=tell) if "ledger" in stages else 0
         except NotMaterializedError as error:
             if "tiles" not in stages:
                 raise
@@ -136,5 +136,5 @@ class _NewerEventsError(CommitConflictError):
     """Events were committed while their view was computed."""
 
 
-def _silent(view: str, stage: str, done: str) -> None:
-    """Tell no one."""
+def silent(view: str, stage: str, done: str) -> None:
+    """Report progress to no one."""

@@ -30,7 +30,13 @@ class TileSize:
 
 @dataclass(frozen=True)
 class LedgerPlan:
-    """The files that a view's ledger must have: the first month of a partition to its tiles and names."""
+    """The files that a view's ledger must have, each by the first month of its partition.
+
+    Args:
+        months: The partition's months, each to the name of its tiles.
+        ledgers: Name of the ledger file.
+        balances: Name of the balances file.
+    """
 
     months: dict[str, dict[str, str]]
     ledgers: dict[str, str]
@@ -38,7 +44,7 @@ class LedgerPlan:
 
     @property
     def names(self) -> set[str]:
-        """All of them."""
+        """The names of all ledger and balances files."""
         return {*self.ledgers.values(), *self.balances.values()}
 
 

@@ -182,8 +182,8 @@ def aggregate(state: ViewState, months: Sequence[Month], *, end_us: int | None =
 
     timezone = state.layout.timezone
     start_us = months[0].interval(timezone).start_us
-    behind_us = months[-1].interval(timezone).end_us
-    interval = Interval(start_us, behind_us if end_us is None else min(behind_us, end_us))
+    months_end_us = months[-1].interval(timezone).end_us
+    interval = Interval(start_us, months_end_us if end_us is None else min(months_end_us, end_us))
     files: dict[str, CommittedFile] = {file.name: file for month in months for file in state.inputs[month]}
     sql = tile_sql(state.view, state.scan_sql(files.values()), interval=interval, timezone=timezone)
     with spill_folder(state.layout) as spill, connect(state.layout.root, temp_folder=spill) as session:

@@ -76,7 +76,7 @@ def _known_keys(query: ViewQuery, count: int | None) -> pa.Table:
 
 
 def _is_active(queries: Sequence[ViewQuery], rows: int, since_us: int | None, as_of_us: int) -> pa.Array:
-    """Tell of each code whether it has activity in one of the views since; of all, where nothing is asked."""
+    """Say for each code whether it has activity in one of the views since ``since_us``; all count where that is ``None``."""
     is_active = np.full(rows, since_us is None)
     if since_us is not None:
         for query in queries:

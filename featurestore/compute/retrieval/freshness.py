@@ -64,10 +64,10 @@ def _is_equal(state: ViewState, reader: LedgerReader, month: Month, floor: int) 
     """Whether a stale month's events before a step give the very tiles that were folded."""
     name = _folded(reader).get(month)
     # By name: an answer that is read again may need tiles that have been replaced since.
-    made = [file.path for file in STORAGE.list_files(state.tiles_path, ending=f"{name}.parquet")]
-    if name is not None and not made:
+    files = [file.path for file in STORAGE.list_files(state.tiles_path, ending=f"{name}.parquet")]
+    if name is not None and not files:
         return False
-    before = [tiles.filter(pc.less(tiles["step"], floor)) for tiles in (read_parquet(file) for file in made)]
+    before = [tiles.filter(pc.less(tiles["step"], floor)) for tiles in (read_parquet(file) for file in files)]
     now = []
     if month in state.inputs:
         table = aggregate(state, [month], end_us=state.clock.start_us(floor))

@@ -46,8 +46,8 @@ class HistoricalQuery:
 
     Args:
         outputs: The features asked for, in order.
-        queries: One a view whose own features are asked for.
-        joins: One a joined view.
+        queries: One per view whose own features are asked for.
+        joins: One per joined view.
         parameters: The versions of a calibration by name.
         as_of: Name of the spine's as_of column.
         join_keys: Entity key to spine column, where the names differ.
@@ -124,19 +124,19 @@ class HistoricalQuery:
         columns: dict[str, pa.ChunkedArray] = {}
         for query in join.queries:
             columns |= self._columns(query, spine, join.keys(query, columns), calibrations)
-        found, used = join.derive(columns, spine.as_of_us, self.parameters)
+        features, used = join.derive(columns, spine.as_of_us, self.parameters)
         calibrations |= used
-        return found
+        return features
 
     def _columns(
         self,
         query: ViewQuery,
         spine: Spine,
-        given: Mapping[str, pa.ChunkedArray],
+        computed: Mapping[str, pa.ChunkedArray],
         calibrations: dict[str, tuple[str, ...]],
     ) -> dict[str, pa.ChunkedArray]:
-        """Compute features of one view for all spine rows, with the keys that are given; the others are the spine's."""
-        codes, has_key = self._codes(query, spine, given)
+        """Compute features of one view for all spine rows, with the keys that were computed; the others are the spine's."""
+        codes, has_key = self._codes(query, spine, computed)
         pieces = []
         for part in _parts(len(codes)):
             is_answered = has_key[part] & spine.has_as_of[part]
@@ -145,11 +145,11 @@ class HistoricalQuery:
             calibrations |= used
         return {each.column: pa.chunked_array([piece[each.name] for piece in pieces]) for each in query.features}
 
-    def _codes(self, query: ViewQuery, spine: Spine, given: Mapping[str, pa.ChunkedArray]) -> tuple[np.ndarray, np.ndarray]:
+    def _codes(self, query: ViewQuery, spine: Spine, computed: Mapping[str, pa.ChunkedArray]) -> tuple[np.ndarray, np.ndarray]:
         """Return the code per spine row, and whether its key has no NULL."""
         view, table = query.view, spine.table
-        names = [key if key in given else self.join_keys.get(key, key) for key in view.entity.keys]
-        for key, column in given.items():
+        names = [key if key in computed else self.join_keys.get(key, key) for key in view.entity.keys]
+        for key, column in computed.items():
             table = table.drop_columns([key] if key in table.column_names else []).append_column(key, column)
         keys, has_key = spine_keys(table, names, view.key_types, entity=view.entity.name)
         if view.entity.name not in self._dictionaries:
@@ -216,7 +216,7 @@ def historical_query(
         parameters: The versions of a calibration by name.
         as_known: Whether a row sees only what was known before floor(as_of).
         versions: What an earlier answer read; the newest by default.
-        publication: Instead: what was published, with the registry of then; any of its features may be asked for.
+        publication: What was published, read instead, with the registry of then; any of its features may be asked for.
 
     Raises:
         VersionError: the versions do not belong to these features, or to answers of the other mode.
@@ -237,11 +237,11 @@ def stream_features(query: HistoricalQuery, rows: Any, *, batch_rows: int | None
     schema, batches = spine_batches(rows, batch_rows=batch_rows or query.batch_rows())
     answered = query.answer(schema.empty_table()).schema
 
-    def each() -> Iterator[pa.RecordBatch]:
+    def answers() -> Iterator[pa.RecordBatch]:
         for table in batches:
             yield from query.answer(table).cast(answered).combine_chunks().to_batches()
 
-    return pa.RecordBatchReader.from_batches(answered, each())
+    return pa.RecordBatchReader.from_batches(answered, answers())
 
 
 def write_features(reader: pa.RecordBatchReader, path: Path, *, progress: Callable[[int], None] | None = None) -> Path:

@@ -56,10 +56,10 @@ def joined_queries(registry: Registry, features: Sequence[Feature], opener: Ledg
     for feature in features:
         if feature.view in registry.joined_views:
             by_view.setdefault(feature.view, []).append(feature)
-    found = []
+    opened = []
     for name, wanted in by_view.items():
         view = registry.joined_views[name]
         own, read = view.needed(wanted)
         queries = tuple(opener.query(registry.views[each], mine) for each, mine in read.items())
-        found.append(JoinedQuery(view, own, queries))
-    return found
+        opened.append(JoinedQuery(view, own, queries))
+    return opened

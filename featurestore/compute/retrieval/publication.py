@@ -3,7 +3,7 @@
     publications/<service>/<number>.json    as_of, versions of tables and calibrations, definitions; never changed
 
 The highest number counts. A publication appears whole or not at all, and of two writers of one number one fails: a reader sees
-the one before or the one behind, never a mix. It carries the definitions that it was made with, so that it is read as it was
+the one before or the one after, never a mix. It carries the definitions that it was made with, so that it is read as it was
 meant after they have changed.
 """
 
@@ -68,7 +68,7 @@ class Publication:
         """Refuse an as_of of which the publication knows nothing.
 
         Raises:
-            NotPublishedError: its floor lies behind the floor of the publication's as_of.
+            NotPublishedError: its floor lies after the floor of the publication's as_of.
         """
         if clock.step(as_of_us) > clock.step(self.as_of_us):
             raise NotPublishedError(
@@ -88,7 +88,7 @@ class Publication:
             asked_us: The as_of that was asked for, if it was one for all rows.
             served_us: The one that was answered: it is a fallback when that is another.
         """
-        told: dict[str, Any] = {
+        facts: dict[str, Any] = {
             "service": self.service,
             "number": self.number,
             "as_of": self.as_of.isoformat(),
@@ -96,16 +96,16 @@ class Publication:
         }
         if asked_us is not None and served_us is not None:
             late_us = asked_us - served_us
-            told |= {"asked": from_us(asked_us).isoformat(), "served": from_us(served_us).isoformat()}
-            told |= {"is_fallback": late_us > 0, "age_s": late_us / 1e6}
-        return {METADATA: json.dumps(told).encode()}
+            facts |= {"asked": from_us(asked_us).isoformat(), "served": from_us(served_us).isoformat()}
+            facts |= {"is_fallback": late_us > 0, "age_s": late_us / 1e6}
+        return {METADATA: json.dumps(facts).encode()}
 
     def is_same(self, other: Publication) -> bool:
-        """Tell whether both read the same, whenever they were made."""
+        """Say whether both read the same versions and definitions, whenever they were made."""
         return replace(self, number=other.number, published_us=other.published_us) == other
 
     def document(self) -> dict[str, Any]:
-        """Return it as a JSON value."""
+        """Return the publication as a JSON value."""
         return {**asdict(self), "versions": self.versions.document()}
 
 
@@ -125,14 +125,14 @@ def publications(folder: Path) -> list[Publication]:
     Raises:
         StoreError: one is damaged.
     """
-    found = []
+    kept = []
     for path in _files(folder):
         try:
-            found.append(_parse(path, read_json(path)))
+            kept.append(_parse(path, read_json(path)))
         except StoreError:
             if path.exists():
                 raise  # else it has expired meanwhile
-    return found
+    return kept
 
 
 def last_publication(folder: Path) -> Publication | None:
@@ -142,8 +142,8 @@ def last_publication(folder: Path) -> Publication | None:
 
 def definitions_of(registry: Registry, service: str) -> dict[str, Any]:
     """Return the definitions of a service and its views, as a publication carries them: what JSON gives back."""
-    found: dict[str, Any] = json.loads(json.dumps(registry.part(service).document()))
-    return found
+    definitions: dict[str, Any] = json.loads(json.dumps(registry.part(service).document()))
+    return definitions
 
 
 def expire(folder: Path, *, keep: int) -> None:

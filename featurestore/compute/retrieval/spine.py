@@ -39,7 +39,7 @@ class Spine:
 
 
 def read_spine(rows: Any, *, as_of: str = "as_of") -> Spine:
-    """Read a spine.
+    """Read the rows of a caller as a spine.
 
     Args:
         rows: A pyarrow Table, RecordBatch or reader, a Polars or pandas frame, or anything with ``__arrow_c_stream__``.
@@ -138,17 +138,17 @@ def spine_batches(rows: Any, *, batch_rows: int) -> tuple[pa.Schema, Iterator[pa
 
 
 def _file_batches(paths: Sequence[str | os.PathLike[str]]) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
-    found = [match for path in paths for match in sorted(glob.glob(os.fspath(path), recursive=True))]
-    if not found:
+    files = [match for path in paths for match in sorted(glob.glob(os.fspath(path), recursive=True))]
+    if not files:
         raise SpineError(f"No file matches {', '.join(map(str, paths))}. Give Parquet files.")
-    schemas = {path: _file_schema(path) for path in found}
-    schema = schemas[found[0]]
+    schemas = {path: _file_schema(path) for path in files}
+    schema = schemas[files[0]]
     for path, other in schemas.items():
         if not other.equals(schema):
             raise SpineError(
-                f"The columns of {path} differ from those of {found[0]}. Write the files of a spine with one schema."
+                f"The columns of {path} differ from those of {files[0]}. Write the files of a spine with one schema."
             )
-    return schema, (batch for path in found for batch in pq.ParquetFile(path).iter_batches())
+    return schema, (batch for path in files for batch in pq.ParquetFile(path).iter_batches())
 
 
 def _file_schema(path: str) -> pa.Schema:
@@ -207,20 +207,20 @@ def spine_keys(spine: pa.Table, keys: Sequence[str], types: Sequence[str], *, en
 
 
 def _as_key(column: pa.Array, name: str, kind: str, entity: str) -> pa.Array:
-    found = column.type
-    is_text = pa.types.is_string(found) or pa.types.is_large_string(found) or pa.types.is_string_view(found)
-    if pa.types.is_null(found):
+    actual = column.type
+    is_text = pa.types.is_string(actual) or pa.types.is_large_string(actual) or pa.types.is_string_view(actual)
+    if pa.types.is_null(actual):
         return column.cast(key_type(kind))
     if kind == "string" and is_text:
         return column.cast(pa.large_string())
-    if kind == "int64" and pa.types.is_integer(found):
-        if found == pa.uint64():
+    if kind == "int64" and pa.types.is_integer(actual):
+        if actual == pa.uint64():
             # Beyond int64 there is no key of this entity: unknown, like any key never seen.
-            column = pc.if_else(pc.less_equal(column, pa.scalar(2**63 - 1, found)), column, pa.scalar(None, found))
+            column = pc.if_else(pc.less_equal(column, pa.scalar(2**63 - 1, actual)), column, pa.scalar(None, actual))
         return column.cast(pa.int64())
-    if kind == "int64" and pa.types.is_floating(found):
+    if kind == "int64" and pa.types.is_floating(actual):
         return _whole(column, name, entity)
-    raise SpineError(f"The spine's column {name!r} is {found}; the keys of entity {entity!r} are {kind}. Convert it first.")
+    raise SpineError(f"The spine's column {name!r} is {actual}; the keys of entity {entity!r} are {kind}. Convert it first.")
 
 
 def _whole(column: pa.Array, name: str, entity: str) -> pa.Array:

@@ -27,7 +27,7 @@ def write_hot(file: Path, table: pa.Table) -> None:
 
 
 def drop_hot(folder: Path, *, keep: Collection[str]) -> None:
-    """Delete the hot copies that no committed file of these names needs; who still maps one keeps reading it."""
+    """Delete the hot copies of all but the files of these names; whoever still maps one keeps reading it."""
     drop_others(folder, ending=ENDING, keep=keep)
 
 
@@ -67,7 +67,7 @@ class ColumnFile:
         return self._columns[name]
 
     def numbers(self, name: str) -> np.ndarray:
-        """Return a column without NULLs as numpy integers, as wide as they are stored."""
+        """Return a column without NULLs as numpy numbers, as wide as they are stored."""
         return np.asarray(self.array(name).to_numpy())
 
 

@@ -27,7 +27,7 @@ def cache_file(path: Path) -> Iterator[Path]:
 
 
 def drop_others(folder: Path, *, ending: str, keep: Collection[str]) -> None:
-    """Delete the cached files that no one needs, and what killed writers have left; who still maps one keeps reading it.
+    """Delete the cached files that no one needs, and what killed writers have left; whoever still maps one keeps reading it.
 
     Args:
         folder: The cache's own.

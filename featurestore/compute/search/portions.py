@@ -1,4 +1,4 @@
-"""Portions: rows next to each other that together weigh about so much, so that what is made of them at once stays bounded."""
+"""Portions: runs of neighbouring rows of bounded weight, so that what is made of them at once stays bounded."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ class Partition:
 
     @cached_property
     def ends(self) -> np.ndarray:
-        """Row behind each entity's last one (int64)."""
+        """The row after each entity's last one (int64)."""
         return self.balances.numbers("ends").astype(np.int64)
 
     @property
@@ -50,7 +50,7 @@ class Partition:
         return np.where(codes > 0, self.ends.take(codes - 1, mode="clip"), 0)
 
     def keep(self, key: object, make: Callable[[], _Kept]) -> _Kept:
-        """Return what ``make`` gives, made once for each key as long as this snapshot is read."""
+        """Return what ``make`` returns; it is called once per key as long as this snapshot is read."""
         if key not in self._kept:
             self._kept[key] = make()
         return self._kept[key]  # type: ignore[return-value]
@@ -62,8 +62,8 @@ class Landing:
 
     Args:
         partition: The partition, the last one that starts before the bound.
-        index: Its number.
-        positions: Which probes (int64).
+        index: Its position among all partitions.
+        positions: Positions of the probes (int64).
         codes: Their entities.
         row: The last row of the entity before the bound; meaningless where ``found`` is false.
         found: Whether there is one in this partition.
@@ -78,7 +78,7 @@ class Landing:
 
     @cached_property
     def next_row(self) -> np.ndarray:
-        """First row of the entity at or behind the bound; that behind its last one if there is none."""
+        """First row of the entity at or after the bound; the row after its last one if there is none."""
         return np.where(self.found, self.row + 1, self.partition.starts_of(self.codes))
 
 
@@ -99,7 +99,7 @@ class Stretch:
 
 @dataclass(frozen=True, eq=False)
 class Probes:
-    """Where the totals at some bounds are found. A probe in no landing has no history.
+    """Where the totals at some bounds stand. A probe in no landing has no history.
 
     Args:
         codes: Entity per probe; negative for unknown ones.
@@ -126,7 +126,7 @@ class Probes:
 
     @cached_property
     def _next_row(self) -> np.ndarray:
-        """First row of the entity at or behind the bound, in the partition that answers the probe."""
+        """First row of the entity at or after the bound, in the partition that answers the probe."""
         rows = np.zeros(len(self), np.int64)
         for landing in self.landings:
             rows[landing.positions] = landing.next_row
@@ -157,7 +157,7 @@ def stretches(left: Probes | None, right: Probes) -> tuple[Stretch, ...]:
     begins = {landing.index: landing for landing in left.landings} if left else {}
     ends = {landing.index: landing for landing in right.landings}
     last = right._of
-    found = []
+    between = []
     for i in range(max(int(first.min(initial=0)), 0), int(last.max(initial=-1)) + 1):
         partition = right.partitions[i]
         whole = np.flatnonzero((first < i) & (last > i) & (right.codes < len(partition.ends)))
@@ -174,8 +174,8 @@ def stretches(left: Probes | None, right: Probes) -> tuple[Stretch, ...]:
             parts.append((begins[i].positions[goes_on], begins[i].next_row[goes_on], partition.ends.take(codes)))
         partial, low, high = (np.concatenate(column) for column in zip(*parts, strict=True)) if parts else [_NO_ROWS] * 3
         some = np.flatnonzero(low < high)
-        found.append(Stretch(partition, whole, right.codes[whole], partial[some], low[some], high[some]))
-    return tuple(found)
+        between.append(Stretch(partition, whole, right.codes[whole], partial[some], low[some], high[some]))
+    return tuple(between)
 
 
 _NO_ROWS = np.zeros(0, np.int64)

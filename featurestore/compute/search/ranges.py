@@ -2,7 +2,7 @@
 
 1. Few or short ranges: their rows are written out and reduced.
 2. Else the rows are cut into blocks of 32 with one extreme each, and a sparse table (Bender and Farach-Colton 2000) keeps the
-   extremes of 2^k blocks from each block on, level by level as they are needed. A range is the at most 62 rows at its ends,
+   extremes of 2^k blocks from each block on, level by level as they are needed. A range is at most 62 rows at its ends,
    written out, and two overlapping runs of whole blocks between them. So a hot entity with 100,000 rows costs what others do.
 """
 
@@ -29,14 +29,14 @@ class RowsWithValue:
     """The rows of a column that are not NULL.
 
     Args:
-        rows: Ascending, and the number of all rows behind the last; ``None`` if none is NULL.
+        rows: Ascending, and after the last the number of all rows; ``None`` if none is NULL.
     """
 
     rows: np.ndarray | None
 
     @classmethod
     def of(cls, column: pa.Array) -> RowsWithValue:
-        """Find them."""
+        """Find the rows of a column that are not NULL."""
         return cls(np.append(np.flatnonzero(np.asarray(column.is_valid())), len(column)) if column.null_count else None)
 
     def next(self, rows: np.ndarray) -> np.ndarray:
@@ -56,15 +56,15 @@ class BlockExtremes:
         self._reduce = reduce
         self._levels = [reduce.reduceat(values, np.arange(0, len(values), BLOCK))]
 
-    def over(self, first: np.ndarray, behind: np.ndarray) -> np.ndarray:
-        """Return the extreme of the blocks ``[first, behind)``, none of them empty."""
-        levels = np.frexp((behind - first).astype(float))[1] - 1
-        found = np.empty(len(first), self._levels[0].dtype)
+    def over(self, first: np.ndarray, end: np.ndarray) -> np.ndarray:
+        """Return the extreme of the blocks ``[first, end)``, none of them empty."""
+        levels = np.frexp((end - first).astype(float))[1] - 1
+        extremes = np.empty(len(first), self._levels[0].dtype)
         for level in np.flatnonzero(np.bincount(levels)):
             mine = np.flatnonzero(levels == level)
             table = self._level(int(level))
-            found[mine] = self._reduce(table[first[mine]], table[behind[mine] - (1 << level)])
-        return found
+            extremes[mine] = self._reduce(table[first[mine]], table[end[mine] - (1 << level)])
+        return extremes
 
     def _level(self, level: int) -> np.ndarray:
         while len(self._levels) <= level:
@@ -81,35 +81,35 @@ def over_ranges(
 
     Args:
         take: Gives the values of some rows.
-        rows: Number of rows there are.
+        rows: Number of all rows.
         low: First row of each range (int64).
-        high: Row behind each range.
+        high: The row after the last one of each range.
         reduce: ``np.minimum`` or ``np.maximum``.
         blocks: Gives the extremes of blocks of all rows, if they are needed.
     """
     if int((high - low).sum()) <= rows:
         return _written_out(take, low, high, reduce)
     first = -(-low // BLOCK)
-    behind = high // BLOCK
-    is_long = first < behind
+    end = high // BLOCK
+    is_long = first < end
     short = np.flatnonzero(~is_long)
     long = np.flatnonzero(is_long)
-    found = np.empty(len(low), take(low[:1]).dtype)
-    found[short] = _written_out(take, low[short], high[short], reduce)
+    extremes = np.empty(len(low), take(low[:1]).dtype)
+    extremes[short] = _written_out(take, low[short], high[short], reduce)
     if len(long):
-        found[long] = blocks().over(first[long], behind[long])
-        for start, end in ((low, first * BLOCK), (behind * BLOCK, high)):
-            ends = long[start[long] < end[long]]
-            found[ends] = reduce(found[ends], _written_out(take, start[ends], end[ends], reduce))
-    return found
+        extremes[long] = blocks().over(first[long], end[long])
+        for start, stop in ((low, first * BLOCK), (end * BLOCK, high)):
+            ends = long[start[long] < stop[long]]
+            extremes[ends] = reduce(extremes[ends], _written_out(take, start[ends], stop[ends], reduce))
+    return extremes
 
 
 def _written_out(take: Take, low: np.ndarray, high: np.ndarray, reduce: Reduce) -> np.ndarray:
     lengths = high - low
     pieces = []
     for part in portions(lengths, limit=_AT_ONCE):
-        behind = np.cumsum(lengths[part])
-        begins = behind - lengths[part]
-        rows = np.arange(behind[-1]) + np.repeat(low[part] - begins, lengths[part])
+        ends = np.cumsum(lengths[part])
+        begins = ends - lengths[part]
+        rows = np.arange(ends[-1]) + np.repeat(low[part] - begins, lengths[part])
         pieces.append(reduce.reduceat(take(rows), begins))
     return np.concatenate(pieces) if pieces else take(low)

@@ -20,10 +20,10 @@ _LIST = np.uint64(0x6C697374)
 
 def stable_hash(columns: Sequence[pa.Array]) -> np.ndarray:
     """Hash rows of one or more columns to uint64, by position of the column."""
-    found = np.zeros(len(columns[0]), np.uint64)
+    hashes = np.zeros(len(columns[0]), np.uint64)
     for column in columns:
-        found = _mixed(found ^ _column_hash(column))
-    return found
+        hashes = _mixed(hashes ^ _column_hash(column))
+    return hashes
 
 
 def named_hash(table: pa.Table) -> np.ndarray:
@@ -31,34 +31,34 @@ def named_hash(table: pa.Table) -> np.ndarray:
 
     Integers hash alike whatever their width; -0.0 is 0.0, and any NaN is NaN.
     """
-    found = np.zeros(table.num_rows, np.uint64)
+    hashes = np.zeros(table.num_rows, np.uint64)
     for name in sorted(table.column_names):
         salt = np.uint64(_text_hash(name))
-        found = _mixed(found ^ _mixed(_column_hash(table[name].combine_chunks()) ^ salt))
-    return found
+        hashes = _mixed(hashes ^ _mixed(_column_hash(table[name].combine_chunks()) ^ salt))
+    return hashes
 
 
 def set_hash(hashes: np.ndarray) -> int:
-    """Return the hash of a set of rows."""
+    """Return the hash of a set of rows from the hashes of its rows."""
     return int(hashes.sum(dtype=np.uint64))
 
 
 def _column_hash(column: pa.Array) -> np.ndarray:
     kind = column.type
     if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
-        found = _list_hash(column)
+        hashes = _list_hash(column)
     elif pa.types.is_string(kind) or pa.types.is_large_string(kind):
         encoded = column.dictionary_encode()
         texts = np.array([_text_hash(text) for text in encoded.dictionary.to_pylist()] or [0], np.uint64)
-        found = texts.take(np.asarray(pc.fill_null(encoded.indices, 0)))
+        hashes = texts.take(np.asarray(pc.fill_null(encoded.indices, 0)))
     elif pa.types.is_floating(kind):
         numbers = np.asarray(pc.fill_null(column, 0.0)).astype(np.float64) + 0.0
-        found = _mixed(np.where(np.isnan(numbers), np.nan, numbers).view(np.uint64))
+        hashes = _mixed(np.where(np.isnan(numbers), np.nan, numbers).view(np.uint64))
     else:
-        found = _mixed(_whole_numbers(column).astype(np.uint64))
+        hashes = _mixed(_whole_numbers(column).astype(np.uint64))
     if column.null_count:
-        found = np.where(np.asarray(column.is_null()), _NULL, found)
-    return found
+        hashes = np.where(np.asarray(column.is_null()), _NULL, hashes)
+    return hashes
 
 
 def _whole_numbers(column: pa.Array) -> np.ndarray:

@@ -20,7 +20,7 @@ MAX_MEMBERS = 100_000
 
 @dataclass(frozen=True)
 class MonthlyInputs:
-    """Computes a calibration's rows of a month.
+    """Computes the rows that a calibration is fitted or tested on, month by month.
 
     Args:
         query: The inputs' view.
@@ -39,8 +39,8 @@ class MonthlyInputs:
     def rows(self, month: Month) -> pa.Table:
         """Compute the rows of a month.
 
-        Its inflow is what entered the inputs' measures within it (``inflow_columns``). Of entities many more than
-        ``MAX_MEMBERS``, every second, third, ... is taken.
+        Its inflow is what entered the inputs' measures within it (``inflow_columns``). Where there are many more entities
+        than ``MAX_MEMBERS``, every second, third and so on is taken.
 
         Returns:
             ``code``; each input by name, over its own window, at the month's first instant; ``inflow_<name>``, over the month;
@@ -61,7 +61,8 @@ class MonthlyInputs:
         late = inflow_columns(query, known, codes, month) | _values(query, extra, codes, interval.end_us)
         columns: dict[str, pa.Array] = {"code": pa.array(codes)}
         for name, feature in self.inputs:
-            columns[name], columns[INFLOW_PREFIX + name] = early[feature.name], late[feature.name]
+            columns[name] = early[feature.name]
+            columns[INFLOW_PREFIX + name] = late[feature.name]
         if self.by:
             columns["group"] = pc.coalesce(early[self.by.name], late[self.by.name]).cast(pa.string())
         for name, (other, feature) in self.weights.items():

@@ -43,7 +43,7 @@ def forecast_rows(
         query: The view, against one snapshot of its ledger.
         month: The month.
         rank: Hash of each entity; the lowest are in the sample.
-        size: Most entities.
+        size: Largest number of entities.
         parameters: The versions of calibrations that a row may read.
 
     Returns:

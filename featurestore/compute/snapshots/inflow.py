@@ -38,5 +38,5 @@ def inflow_columns(query: ViewQuery, features: Sequence[Feature], codes: np.ndar
     declared = [feature for feature in features if feature.aggregation and not feature.aggregation.takes_any_window]
     others = [replace(feature, window=month.window(query.state.clock)) for feature in features if feature not in declared]
     before = at(interval.start_us, declared)
-    behind = at(interval.end_us, [*others, *declared])
-    return behind | {name: pc.subtract(behind[name], value) for name, value in before.items()}
+    after = at(interval.end_us, [*others, *declared])
+    return after | {name: pc.subtract(after[name], value) for name, value in before.items()}

@@ -7,12 +7,12 @@ A value that forgets is a level as far as it remembers: a decayed sum of up to 3
 
 Windows of another shape: an ``Offset`` or ``YearBefore`` of up to a year is scored as it is, from the month on whose whole
 look-back, offset included, lies inside the history. The others are taken over the month like long ones: at a month's end
-``"mtd"`` is always empty and ``"ytd"`` is in December, and a season's level stands still until the next occurrence moves it,
+``"mtd"`` is always empty, and so is ``"ytd"`` in December; a season's level stands still until the next occurrence moves it,
 while the month in which a measure changes shows it at once.
 
-What is planned with from hour to hour has no monthly level: in a view that counts by the hour or by the event, windows of up to
-a day are left out, since the last hours of a month say nothing of it, and so is each ``YearBefore``, which was the present
-once. A derived feature is left out where all that it reads is.
+What planners read from hour to hour has no monthly level: in a view that counts by the hour or by the event, windows of up to
+a day are left out, since the last hours of a month say nothing of it, and so is each ``YearBefore``: it was the
+present once, and scored then. A derived feature is left out where all that it reads is.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ import pyarrow as pa
 
 from featurestore.compute.keys import KeyDictionary, load_keys
 from featurestore.compute.search.row_hash import stable_hash
-from featurestore.compute.snapshots.forecasts import forecast_at_us, forecast_rows
+from featurestore.compute.snapshots.forecasts import ACTIVE_DAYS, forecast_at_us, forecast_rows
 from featurestore.compute.snapshots.inflow import inflow_columns
 from featurestore.compute.windows.derive import Parameters, derive
 from featurestore.compute.windows.totals import sorted_order
@@ -37,10 +37,9 @@ from featurestore.spec.look_back import INFLOW, RECENT, full_after_hours, is_inf
 from featurestore.spec.view import Feature
 from featurestore.timeline import DAY_US, HOUR_US, Month
 
-ACTIVE_DAYS = 90
 FORMAT = 4
 FORECASTS = 5
-"""Forecasts that are scored a month, in sizes of the panel: they cost less, being of one feature, and outcomes are few."""
+"""Forecasts scored a month, as a multiple of the panel's size: they cost less, being of one feature, and outcomes are few."""
 
 
 class Panel:
@@ -113,7 +112,7 @@ class Panel:
         values = levels.base_columns(chosen[order], as_of_us)
         inflows = [own for own, feature in zip(needed, features, strict=True) if is_inflow(feature)]
         values |= inflow_columns(query, inflows, chosen[order], month)
-        # A decision about this month's audit comes behind it: the snapshot reads what was in force just before.
+        # A decision about this month's audit comes after it: the snapshot reads what was in force just before.
         derive(values, features, as_of_us=as_of_us - 1, parameters=self._parameters)
         keys = [column.take(pa.array(chosen[order])) for column in self._dictionary.columns]
         fields = [pa.field(name, key.type) for name, key in zip(query.view.entity.keys, keys, strict=True)]

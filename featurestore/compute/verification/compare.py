@@ -32,12 +32,16 @@ class CodedRows:
 
     @classmethod
     def of_tiles(cls, table: pa.Table) -> CodedRows:
-        """Read rows that carry their own code."""
+        """Read tiles, whose rows carry their own codes."""
         return cls(table[CODE].to_numpy(), table.drop_columns([CODE]).combine_chunks())
 
     @classmethod
     def of_ledger(cls, table: pa.Table, ends: np.ndarray) -> CodedRows:
-        """Read rows whose entity follows from where each entity's rows end."""
+        """Read a ledger: which entity a row is of follows from where each entity's rows end.
+
+        Raises:
+            StoreError: the ends are not those of this ledger.
+        """
         codes = np.repeat(np.arange(len(ends)), np.diff(ends, prepend=0))
         if len(codes) != table.num_rows:
             raise StoreError(f"It has {table.num_rows} rows, but by its balances the last entity's rows end at {len(codes)}.")
@@ -45,7 +49,7 @@ class CodedRows:
 
     @classmethod
     def of_balances(cls, table: pa.Table, neutral: pa.Table) -> CodedRows:
-        """Read one row per entity, without those that say no more than an entity that is not there."""
+        """Read balances, one row per entity, without the rows that say no more than a missing row does."""
         values = table.select(neutral.column_names).combine_chunks()
         says = np.flatnonzero(named_hash(values) != named_hash(neutral)[0])
         return cls(says, values.take(pa.array(says)))
@@ -56,14 +60,14 @@ class CodedRows:
         own = [field.name for field in FIELDS if not table[field.name].null_count]
         columns = {name: table[name].combine_chunks() for name in own}
         ends = {name: np.asarray(column.offsets)[1:] for name, column in columns.items()}
-        if ROWS in own:  # counted from the file's beginning: from the entity's they depend on no other entity
+        if ROWS in own:  # counted from the file's beginning; from the entity's, they depend on no other entity
             starts = np.repeat(ends[STEPS] - np.diff(ends[STEPS], prepend=0), np.diff(ends[ROWS], prepend=0))
             columns[ROWS] = pa.ListArray.from_arrays(columns[ROWS].offsets, pa.array(columns[ROWS].values.to_numpy() - starts))
-        codes = np.flatnonzero(np.any([np.diff(each, prepend=0) > 0 for each in ends.values()], axis=0))
+        codes = np.flatnonzero(np.any([np.diff(column, prepend=0) > 0 for column in ends.values()], axis=0))
         return cls(codes, pa.table(columns).take(pa.array(codes)))
 
     def chosen(self, is_chosen: np.ndarray) -> CodedRows:
-        """Return the rows of some entities; codes that are not known stay."""
+        """Return the rows of the chosen entities, and those whose code is not known."""
         known = (self.codes >= 0) & (self.codes < len(is_chosen))
         kept = ~known | is_chosen.take(self.codes, mode="clip") if len(is_chosen) else np.ones(len(self.codes), bool)
         return self if kept.all() else CodedRows(self.codes[kept], self.values.filter(pa.array(kept)))
@@ -71,7 +75,7 @@ class CodedRows:
 
 @dataclass(frozen=True, eq=False)
 class Decoder:
-    """The keys behind codes."""
+    """Turns codes back into the keys that they stand for."""
 
     dictionary: KeyDictionary
 
@@ -88,7 +92,7 @@ class Decoder:
         return named_hash(rows.values.append_column("\0key", pa.array(keys)))
 
     def key(self, code: int) -> tuple[Any, ...]:
-        """Return a key, or the code itself where it has none."""
+        """Return the key of a code, or a text with the code where it has none."""
         if not 0 <= code < len(self.dictionary):
             return (f"code {code}, which has no key",)
         return tuple(column[code].as_py() for column in self.dictionary.columns)
@@ -147,8 +151,8 @@ def _row(rows: CodedRows, code: int, step: int | None) -> dict[str, Any] | None:
     is_it = rows.codes == code
     if step is not None:
         is_it &= rows.values[STEP].to_numpy() == step
-    found = np.flatnonzero(is_it)
-    return rows.values.take(pa.array(found[:1])).to_pylist()[0] if len(found) else None
+    matching = np.flatnonzero(is_it)
+    return rows.values.take(pa.array(matching[:1])).to_pylist()[0] if len(matching) else None
 
 
 def _is_same(a: Any, b: Any) -> bool:

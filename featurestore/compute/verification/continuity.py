@@ -10,8 +10,8 @@ import pyarrow as pa
 from featurestore.compute.folds import Span
 from featurestore.compute.forms import ledger_measures
 from featurestore.compute.materialization.folding import close_partition, running_totals
+from featurestore.compute.materialization.ledger import read_ledger_file
 from featurestore.compute.state import BALANCES, KIND, LEDGER, START, ViewState
-from featurestore.lake.arrow_parquet import read_parquet
 from featurestore.lake.table import Table
 
 
@@ -45,21 +45,17 @@ def check_continuity(state: ViewState, *, newest: int = 1) -> tuple[Joint, ...]:
     committed = Table.open(state.ledger_path)
     measures = ledger_measures(state.view)
     starts = sorted(file.partition[START] for file in committed.files(**{KIND: LEDGER}))
-    found = []
+    joints = []
     for before, start in list(pairwise(starts))[-newest:]:
         span = Span(state.start_step(before), state.start_step(start))
-        closing = close_partition(_read(committed, LEDGER, before), _read(committed, BALANCES, before), measures, span=span)
-        opening = running_totals(_read(committed, BALANCES, start), measures)
+        ledger, balances = (read_ledger_file(committed, kind, before) for kind in (LEDGER, BALANCES))
+        closing = close_partition(ledger, balances, measures, span=span)
+        opening = running_totals(read_ledger_file(committed, BALANCES, start), measures)
         known = opening.slice(0, closing.num_rows)
         broken = tuple(name for name in closing.column_names if not _equal(closing[name], known[name]))
-        found.append(Joint(before, start, opening.num_rows, broken))
-    return tuple(found)
+        joints.append(Joint(before, start, opening.num_rows, broken))
+    return tuple(joints)
 
 
 def _equal(closing: pa.ChunkedArray, opening: pa.ChunkedArray) -> bool:
     return bool(closing.combine_chunks().cast(opening.type).equals(opening.combine_chunks()))
-
-
-def _read(committed: Table, kind: str, start: str) -> pa.Table:
-    (file,) = committed.files(**{KIND: kind, START: start})
-    return read_parquet(file.path)

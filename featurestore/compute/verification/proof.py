@@ -1,4 +1,4 @@
-"""One view's committed files, and what is said of each when it is put beside its rebuilt like."""
+"""One view's committed files, and what is said of each when it is put beside its rebuilt counterpart."""
 
 from __future__ import annotations
 
@@ -36,14 +36,15 @@ class Proof:
 
     def __post_init__(self) -> None:
         self.decoder = Decoder(self.dictionary)
-        self.tiles, self.ledger = Table.open(self.state.tiles_path), Table.open(self.state.ledger_path)
+        self.tiles = Table.open(self.state.tiles_path)
+        self.ledger = Table.open(self.state.ledger_path)
 
     def comparison(self, kind: str, partition: str, state: str, *, rows: int = 0, note: str = "") -> Comparison:
-        """Say something of a file without hashes."""
+        """Return what is said of a file that has no hashes: a state, and maybe a note."""
         return Comparison(self.state.view.name, kind, partition, rows, "-", "-", state, note)
 
     def damaged(self, kind: str, partition: str, file: Path, error: Exception) -> Comparison:
-        """Say why a file cannot be compared, and how to mend it."""
+        """Return why a file cannot be compared, and how to mend it."""
         folder = "/".join(file.relative_to(self.state.layout.root).parts[:3])
         mend = (
             "Restore it from a backup; months from it on are not compared"
@@ -56,19 +57,21 @@ class Proof:
         """Compare the sampled rows of a committed file with the rebuilt ones."""
         committed = committed.chosen(self.is_chosen)
         recomputed = recomputed.chosen(self.is_chosen)
-        found = compare(committed, recomputed, self.decoder)
+        difference = compare(committed, recomputed, self.decoder)
         view = self.state.view
         rows = len(committed.codes)
-        if found.is_equal:
-            return Comparison(view.name, kind, partition, rows, found.committed, found.recomputed, EQUAL)
+        if difference.is_equal:
+            return Comparison(view.name, kind, partition, rows, difference.committed, difference.recomputed, EQUAL)
         using = [
-            each.name for each in view.aggregations if found.column in {measure.name for measure in measures_of(view, each)}
+            aggregation.name
+            for aggregation in view.aggregations
+            if difference.column in {measure.name for measure in measures_of(view, aggregation)}
         ]
-        at = _moment(self.state, found.step)
-        key = self.decoder.key(found.code)
-        first = Difference(view.name, kind, partition, key, at, found.column, tuple(using), *found.values)
+        at = _moment(self.state, difference.step)
+        key = self.decoder.key(difference.code)
+        first = Difference(view.name, kind, partition, key, at, difference.column, tuple(using), *difference.values)
         note = f"{file.name} is not what the events give."
-        return Comparison(view.name, kind, partition, rows, found.committed, found.recomputed, DIFFERENT, note, first)
+        return Comparison(view.name, kind, partition, rows, difference.committed, difference.recomputed, DIFFERENT, note, first)
 
 
 def _problem(error: Exception, file: Path) -> str:
@@ -79,7 +82,7 @@ def _problem(error: Exception, file: Path) -> str:
 
 
 def _moment(state: ViewState, step: int | None) -> datetime | None:
-    """Return a step's first instant; ``None`` also for a damaged step that no calendar has."""
+    """Return a step's first instant; ``None`` without a step, and for a damaged one that no calendar has."""
     try:
         return None if step is None else from_us(state.clock.start_us(step))
     except (OverflowError, ValueError):

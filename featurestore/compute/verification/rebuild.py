@@ -1,7 +1,7 @@
 """Rebuilding aside: a view's tiles and ledger from its committed events, in a folder of their own, by the functions that build them.
 
 Nothing of what is committed is read but the events, the codes of keys and of text items, and which months make up each
-partition. So a new kind of fold, or of file in a ledger, is rebuilt without a word here.
+partition. So a new kind of fold, or of file in a ledger, is rebuilt without a change here.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class AsideLayout(Layout):
         return self.folder / kind / name if kind in _REBUILT else committed
 
     def hot(self, view: str) -> Path:
-        """Return the folder of the derived copies."""
+        """Return the folder of a view's hot copies."""
         return self.folder / "hot" / view
 
 
@@ -50,7 +50,7 @@ class Sample:
 
     Args:
         share: Between 0 and 1; 1 takes all.
-        salt: Another number chooses others.
+        salt: Another number chooses other entities.
     """
 
     share: float
@@ -62,7 +62,7 @@ class Sample:
         return self.share >= 1
 
     def condition_sql(self, keys: Iterable[str]) -> str:
-        """Render whether a row's key columns are in the sample."""
+        """Render the condition that a row's entity is in the sample."""
         # The hash is DuckDB's, of this process alone: it is not promised to stay the same, so it is never stored.
         return f"hash({', '.join(map(quote, keys))}, {self.salt}) < {int(self.share * 2**64)}::UBIGINT"
 
@@ -74,7 +74,7 @@ class SampledState(ViewState):
     sample: Sample
 
     def scan_sql(self, files: Iterable[CommittedFile]) -> str:
-        """Render what reads the events of some files."""
+        """Render the FROM item that reads the sample's events in some files."""
         scan = super().scan_sql(files)
         if self.sample.is_all:
             return scan

@@ -16,13 +16,13 @@ _NO_HASH = "-"
 
 @dataclass(frozen=True)
 class Difference:
-    """One value that is committed otherwise than it is computed from the events.
+    """One committed value that differs from what the events give.
 
     Args:
         key: The entity's key.
         at: First instant of the step, UTC; ``None`` for a balance, which stands before its partition.
         measure: The column; ``None`` where the whole row is on one side only.
-        aggregations: Those that are read from it.
+        aggregations: The aggregations that read it.
         committed: Its value in the committed file; ``None`` also where the row is missing.
         recomputed: Its value computed from the events; ``None`` also where the row should not be.
     """
@@ -62,7 +62,7 @@ class Comparison:
         recomputed: Hash of the values computed from the events.
         state: ``equal``, ``different``, ``damaged`` or ``not materialized``.
         note: What is wrong, and what to do.
-        difference: The first one.
+        difference: The first one; ``None`` where nothing differs.
     """
 
     view: str
@@ -97,7 +97,7 @@ class VerifyReport:
 
     @property
     def failures(self) -> tuple[Comparison, ...]:
-        """What is different or damaged."""
+        """The comparisons that came out different or damaged."""
         return tuple(each for each in self.comparisons if each.state in (DIFFERENT, DAMAGED))
 
     @property

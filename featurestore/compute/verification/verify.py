@@ -1,10 +1,10 @@
-"""Verify: that what is committed is what the events give.
+"""Verify: proof that what is committed is what the events give.
 
 1. A view's tiles and ledger are built once more from its committed events, in a folder aside, by the very functions that
    build them (``compute/verification/rebuild.py``): month by month, partition by partition, with the memory that materializing takes.
-   The keys' codes and the months of each partition are those committed, so that a file can be put beside its like.
+   The keys' codes and the months of each partition are those committed, so that a file can be put beside its counterpart.
 2. File by file, the values are compared with their keys decoded, by the sum of the hashes of their rows. A balances file
-   that equals its like holds the closing balances of the partition before: these are what it is rebuilt from.
+   that equals its counterpart holds the closing balances of the partition before: these are what it is rebuilt from.
 3. Only what was made from the events that are committed now can be compared. The rest is not wrong, but not materialized.
 4. Hot copies are compared with the Parquet file that they were made from.
 """
@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -25,6 +25,7 @@ from featurestore.compute.forms.measure import Measure
 from featurestore.compute.keys import load_keys
 from featurestore.compute.materialization.folding import balances_of, empty_balances
 from featurestore.compute.materialization.ledger import fold_ledger, months_of
+from featurestore.compute.materialization.materialize import Progress, silent
 from featurestore.compute.materialization.partitions import LedgerPlan
 from featurestore.compute.materialization.tiles import build_tiles
 from featurestore.compute.search.hot_copy import read_hot
@@ -51,7 +52,6 @@ from featurestore.lake.table import CommittedFile, Table
 from featurestore.spec.view import FeatureView
 from featurestore.timeline import Month
 
-Progress = Callable[[str, str, str], None]
 _UNREADABLE = (StoreError, OSError, pa.ArrowException)
 
 
@@ -73,8 +73,8 @@ def verify(
     if not 0 < sample <= 1:
         raise DefinitionError(f"sample is {sample!r}; give a share of the entities above 0, at most 1.")
     started = time.perf_counter()
-    told = progress or _silent
-    comparisons = tuple(each for view in views for each in _verify_view(layout, view, sample, told))
+    tell = progress or silent
+    comparisons = tuple(each for view in views for each in _verify_view(layout, view, sample, tell))
     return VerifyReport(comparisons, sample, time.perf_counter() - started)
 
 
@@ -147,16 +147,16 @@ def _compare_tiles(proof: Proof, aside: SampledState) -> Iterator[Comparison]:
     rebuilt = Table.open(aside.tiles_path)
     for month, name in proof.state.tile_digests.items():
         file = _named(proof.tiles, month, name)
-        like = _named(rebuilt, month, name)
+        counterpart = _named(rebuilt, month, name)
         if file is None:
             yield proof.comparison(TILES, str(month), NOT_MATERIALIZED)
-        elif like is not None:
+        elif counterpart is not None:
             try:
                 committed = CodedRows.of_tiles(read_parquet(file.path))
             except _UNREADABLE as error:
                 yield proof.damaged(TILES, str(month), file.path, error)
                 continue
-            yield proof.compared(TILES, str(month), file.path, committed, CodedRows.of_tiles(read_parquet(like.path)))
+            yield proof.compared(TILES, str(month), file.path, committed, CodedRows.of_tiles(read_parquet(counterpart.path)))
 
 
 def _compare_ledger(proof: Proof, aside: SampledState, progress: Progress) -> Iterator[Comparison]:
@@ -167,9 +167,9 @@ def _compare_ledger(proof: Proof, aside: SampledState, progress: Progress) -> It
     rebuilt = {file.path.stem: file.path for file in Table.open(aside.ledger_path).files()}
     for start in plan.months:
         files = {kind: proof.ledger.files(**{KIND: kind, START: start})[0].path for kind in (LEDGER, BALANCES)}
-        likes = {kind: read_parquet(rebuilt[file.stem]) for kind, file in files.items()}
-        neutral = _nothing(likes[LEDGER], ledger_measures(aside.view))
-        expected = _rows(likes, neutral)
+        counterparts = {kind: read_parquet(rebuilt[file.stem]) for kind, file in files.items()}
+        neutral = _nothing(counterparts[LEDGER], ledger_measures(aside.view))
+        expected = _rows(counterparts, neutral)
         tables = {}
         for kind, file in files.items():
             try:
@@ -177,11 +177,11 @@ def _compare_ledger(proof: Proof, aside: SampledState, progress: Progress) -> It
             except _UNREADABLE as error:
                 yield proof.damaged(kind, start, file, error)
         try:
-            found = _rows(tables, neutral)
+            committed = _rows(tables, neutral)
         except StoreError as error:
             yield proof.damaged(LEDGER, start, files[LEDGER], error)
             continue
-        yield from (proof.compared(kind, start, files[kind], rows, expected[kind]) for kind, rows in found.items())
+        yield from (proof.compared(kind, start, files[kind], rows, expected[kind]) for kind, rows in committed.items())
         yield from _compare_sub_ledgers(proof, start, rebuilt)
     yield from (proof.comparison(LEDGER, start, NOT_MATERIALIZED) for start in waiting)
 
@@ -206,17 +206,17 @@ def _nothing(ledger: pa.Table, measures: Sequence[Measure]) -> pa.Table:
 
 
 def _rows(tables: Mapping[str, pa.Table], neutral: pa.Table) -> dict[str, CodedRows]:
-    """Read what can be read of a partition: its ledger's rows have the codes that its balances say."""
-    found = {}
+    """Read those of a partition's tables that are there: the codes of a ledger's rows follow from its balances."""
+    coded = {}
     if len(tables) == len((LEDGER, BALANCES)):
-        found[LEDGER] = CodedRows.of_ledger(tables[LEDGER], tables[BALANCES][ENDS].to_numpy())
+        coded[LEDGER] = CodedRows.of_ledger(tables[LEDGER], tables[BALANCES][ENDS].to_numpy())
     if BALANCES in tables:
-        found[BALANCES] = CodedRows.of_balances(tables[BALANCES], neutral)
-    return found
+        coded[BALANCES] = CodedRows.of_balances(tables[BALANCES], neutral)
+    return coded
 
 
 def _committed_plan(proof: Proof, built: set[Month]) -> tuple[LedgerPlan, list[str]]:
-    """Return the partitions that were folded from the events committed now, up to the first that was not; and the others."""
+    """Return the partitions that were folded from the events committed now, up to the first that was not; and what waits."""
     wanted = proof.state.tile_digests
     names = {kind: {file.partition[START]: file for file in proof.ledger.files(**{KIND: kind})} for kind in (LEDGER, BALANCES)}
     starts = sorted(names[LEDGER])
@@ -236,7 +236,8 @@ def _committed_plan(proof: Proof, built: set[Month]) -> tuple[LedgerPlan, list[s
         if not is_fresh or due != folded | mine or not mine <= built or start not in names[BALANCES]:
             return plan, starts[starts.index(start) :]
         folded |= mine
-        plan.months[start], plan.ledgers[start] = months, file.path.stem
+        plan.months[start] = months
+        plan.ledgers[start] = file.path.stem
         plan.balances[start] = names[BALANCES][start].path.stem
     return plan, [str(month) for month in wanted if month not in folded][:1]
 
@@ -263,7 +264,3 @@ def _compare_hot(proof: Proof) -> Iterator[Comparison]:
             note = f"{hot.name} differs from its Parquet file in {', '.join(wrong)}. Delete it: it is a derived copy."
             yield proof.comparison(HOT, partition, DIFFERENT, rows=table.num_rows, note=note)
     yield proof.comparison(HOT, "", EQUAL, rows=rows)
-
-
-def _silent(view: str, stage: str, done: str) -> None:
-    """Tell no one."""

@@ -50,7 +50,7 @@ def derive(
 
     Args:
         values: Feature name to column; the derived ones are added to it.
-        features: Features of one view, a derived one behind those that it reads.
+        features: Features of one view, a derived one after those that it reads.
         as_of_us: Floor of as_of per row: which version of a calibration a row may read.
         parameters: The versions of a calibration by name.
 
@@ -69,10 +69,10 @@ def derive(
             columns = {}
         columns |= {name: values[name] for name in feature.expression.columns}
         for use in feature.expression.calibrated:
-            found = parameters(use.calibration)
-            versions[use.calibration] = tuple(version.version for version in found)
+            readable = parameters(use.calibration)
+            versions[use.calibration] = tuple(version.version for version in readable)
             if use.column not in columns:
-                columns[use.column] = _calibrated(use, columns, found, as_of_us)
+                columns[use.column] = _calibrated(use, columns, readable, as_of_us)
         pending.append(feature)
     values.update(_evaluate(pending, columns, len(as_of_us)))
     return versions

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
+from featurestore.compute.items.lists import joined
 from featurestore.compute.search.as_of_search import last_row_before
 
 if TYPE_CHECKING:
@@ -46,9 +46,9 @@ class LateRows:
         powers, firsts = np.unique(classes, return_index=True)
         self._classes = []
         for power, first, end in zip(powers, firsts, [*firsts[1:], len(classes)][: len(firsts)], strict=True):
-            found, starts = np.unique(codes[first:end], return_index=True)
+            entities, starts = np.unique(codes[first:end], return_index=True)
             ends = np.append(starts[1:], end - first).astype(np.int64)
-            self._classes.append(_Class(int(power), int(first), found, ends, self._steps[first:end]))
+            self._classes.append(_Class(int(power), int(first), entities, ends, self._steps[first:end]))
         # Which classes an entity has rows in, as bits.
         self._has = np.zeros(int(codes.max(initial=-1)) + 2, np.uint64)
         for i, each in enumerate(self._classes):
@@ -58,7 +58,7 @@ class LateRows:
         return int(self.table.num_rows)
 
     def ranges(self, codes: np.ndarray, bounds: np.ndarray, knowledge: np.ndarray) -> Ranges:
-        """Find, per probe, the rows among which all in flight are.
+        """Find ranges of rows that hold, per probe, all of its rows in flight.
 
         Args:
             codes: Entity per probe; negative for unknown ones.
@@ -83,7 +83,7 @@ class LateRows:
             probes.append(mine[some])
             lows.append(edges[0][some] + each.first)
             highs.append(edges[1][some] + each.first)
-        return Ranges(self, knowledge, _joined(probes), _joined(lows), _joined(highs))
+        return Ranges(self, knowledge, joined(probes), joined(lows), joined(highs))
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +102,7 @@ class Ranges:
         return int((self.high - self.low).sum())
 
     def in_flight(self) -> InFlight:
-        """Look at each row."""
+        """Return the rows in flight among those of the ranges, each of which is looked at."""
         lengths = self.high - self.low
         probes = np.repeat(self.probes, lengths)
         ends = np.cumsum(lengths)
@@ -137,7 +137,7 @@ class InFlight:
 
     @cached_property
     def _ends(self) -> np.ndarray:
-        """Pair behind the last one of each probe."""
+        """The pair after the last one of each probe."""
         return np.cumsum(np.bincount(self.probes, minlength=self.count))
 
     def within(self, right: np.ndarray, left: np.ndarray | None) -> np.ndarray:
@@ -159,7 +159,3 @@ class InFlight:
 
 def _numbers(table: pa.Table, name: str) -> np.ndarray:
     return np.asarray(table[name].combine_chunks().to_numpy()).astype(np.int64)
-
-
-def _joined(parts: Sequence[np.ndarray]) -> np.ndarray:
-    return np.concatenate(parts) if parts else np.zeros(0, np.int64)

@@ -59,11 +59,11 @@ class PieceTotals:
 
     @property
     def left_us(self) -> np.ndarray | None:
-        """First instant of the piece."""
+        """First instant of the piece; ``None`` for ``lifetime``."""
         return self.left.starts_us if self.left else None
 
     def carried(self, measure: Measure) -> pa.Array:
-        """Return the last value before the right edge."""
+        """Return the last value before the right edge; NULL where there is none."""
         return self.right.column(measure)
 
     @cached_property

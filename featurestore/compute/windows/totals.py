@@ -63,7 +63,7 @@ class LedgerReader:
 
     @cached_property
     def sub_ledgers(self) -> SubLedgerReader:
-        """The sub-ledgers of its items."""
+        """The sub-ledgers of the view's items."""
         names = {start: file.path.stem for start, file in self.ledgers.items()}
         months = {start: months_of(file.path) for start, file in self.ledgers.items()}
         return SubLedgerReader(self._state, self.table, parts_of(names, months, clock=self._state.clock))

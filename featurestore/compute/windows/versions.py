@@ -55,7 +55,7 @@ class ReadVersions:
 
     @classmethod
     def parse(cls, value: Any) -> ReadVersions:
-        """Read them from an answer, its schema, its metadata, or the JSON value that ``document`` gives.
+        """Read the versions from an answer, its schema, its metadata, or the JSON value that ``document`` gives.
 
         Raises:
             VersionError: there are none in it.
@@ -73,18 +73,22 @@ class ReadVersions:
                 f"versions={type(value).__name__} holds no versions. Give a table that get_historical_features() returned, its "
                 "schema, or the JSON value in its metadata."
             )
-        views = {name: ViewVersions(**found) for name, found in value["views"].items()}
-        calibrations = {name: tuple(found) for name, found in value["calibrations"].items()}
+        views = {name: ViewVersions(**read) for name, read in value["views"].items()}
+        calibrations = {name: tuple(versions) for name, versions in value["calibrations"].items()}
         return cls(views, calibrations, value["features"], value.get("entities", {}))
 
     def document(self) -> dict[str, Any]:
-        """Return them as a JSON value."""
-        views = {name: asdict(found) for name, found in self.views.items()}
-        found = {"views": views, "calibrations": {n: list(v) for n, v in self.calibrations.items()}, "features": self.features}
-        return {**found, **({"entities": dict(self.entities)} if self.entities else {})}
+        """Return the versions as a JSON value."""
+        views = {name: asdict(read) for name, read in self.views.items()}
+        document = {
+            "views": views,
+            "calibrations": {n: list(v) for n, v in self.calibrations.items()},
+            "features": self.features,
+        }
+        return {**document, **({"entities": dict(self.entities)} if self.entities else {})}
 
     def metadata(self) -> dict[bytes, bytes]:
-        """Return them as metadata of an Arrow schema."""
+        """Return the versions as metadata of an Arrow schema."""
         return {METADATA: json.dumps(self.document()).encode()}
 
     def of(self, view: str) -> ViewVersions:
@@ -101,10 +105,10 @@ class ReadVersions:
         return self.views[view]
 
     def check_features(self, features: Sequence[tuple[FeatureView | JoinedView, Feature]]) -> None:
-        """Compare the definitions of columns with those of then.
+        """Check that columns are defined as they were when these versions were read.
 
         Raises:
-            VersionError: they differ: with the same versions the answer would be another.
+            VersionError: they are not: with the same versions the answer would be another.
         """
         if features_digest(features) != self.features:
             raise VersionError(

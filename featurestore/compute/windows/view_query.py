@@ -49,12 +49,12 @@ class ViewQuery:
 
     @property
     def superseded_version(self) -> int | None:
-        """Version of the superseded versions that is read; ``None`` where none are."""
+        """Version of the table of superseded versions that is read; ``None`` where none is."""
         return None
 
     @property
     def view(self) -> FeatureView:
-        """The view."""
+        """The view that the features are of."""
         return self.state.view
 
     def base_columns(self, codes: np.ndarray, as_of_us: np.ndarray) -> dict[str, pa.Array]:
@@ -97,7 +97,7 @@ class LedgerOpener:
         return ViewQuery(*self._opened[view.name], tuple(needed_features(view, features)))
 
     def queries(self, registry: Registry, features: Sequence[Feature]) -> list[ViewQuery]:
-        """Return one query a view, in the order of the first feature of each; features of joined views are left out."""
+        """Return one query per view, in the order of the first feature of each; features of joined views are left out."""
         by_view: dict[str, list[Feature]] = {}
         for feature in features:
             if feature.view in registry.views:
