@@ -25,13 +25,12 @@ from featurestore.spec.entity import Entity
 from featurestore.spec.joined import JoinedView
 from featurestore.spec.plan import Change, Plan
 from featurestore.spec.references import references, with_parents
+from featurestore.spec.resolution import Features, Names
 from featurestore.spec.service import FeatureService
 from featurestore.spec.source import EventSource
 from featurestore.spec.view import Feature, FeatureView
 
 KINDS = ("entity", "source", "view", "joined_view", "service", "calibration")
-FeatureItem = str | FeatureService | FeatureView | JoinedView
-Features = FeatureItem | Sequence[FeatureItem]
 
 
 @dataclass(frozen=True)
@@ -154,44 +153,8 @@ class Registry:
             UnknownNameError: a name is not known.
             DefinitionError: something else was given.
         """
-        if isinstance(features, str) and features in self.services:
-            features = self.services[features]
-        items = [features] if isinstance(features, FeatureItem) else features
-        if not isinstance(items, Iterable):
-            raise DefinitionError(
-                f"{features!r} are no features; give a service, a view, or a list of views and 'view:feature'."
-            )
-        found: dict[str, Feature] = {}
-        for item in items:
-            for reference in self._references(item):
-                for feature in self._lookup(reference):
-                    found.setdefault(feature.column, feature)
-        return list(found.values())
-
-    def _references(self, item: FeatureItem) -> Sequence[str]:
-        if isinstance(item, FeatureService):
-            return item.features
-        if isinstance(item, FeatureView | JoinedView):
-            return [item.name]
-        if not isinstance(item, str):
-            raise DefinitionError(f"{item!r} is no feature; give a service, a view or 'view:feature'.")
-        is_service = item in self.services and item not in self.views and item not in self.joined_views
-        return self.services[item].features if is_service else [item]
-
-    def _lookup(self, reference: str) -> tuple[Feature, ...]:
-        name, separator, feature = reference.partition(":")
-        view: FeatureView | JoinedView | None = self.views.get(name) or self.joined_views.get(name)
-        if view is None:
-            raise UnknownNameError(
-                f"There is no service, view or 'view:feature' named {reference!r}."
-                f"{did_you_mean(name, [*self.services, *self.views, *self.joined_views])}"
-            )
-        if not separator:
-            return view.features
-        try:
-            return (view.feature(feature),)
-        except DefinitionError as error:
-            raise UnknownNameError(str(error)) from error
+        views: dict[str, FeatureView | JoinedView] = {**self.joined_views, **self.views}
+        return Names(self.services, views).resolve(features)
 
     def calibrated_features(self, calibration: str) -> list[Feature]:
         """List the derived features that read a calibration, themselves or through features that they read."""
