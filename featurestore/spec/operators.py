@@ -60,7 +60,7 @@ def _like(symbol: str) -> Render:
 
 
 def _shift(symbol: str) -> Render:
-    """Plus and minus: of numbers, or of a timestamp and an interval."""
+    """Write a plus or a minus: of numbers, or of a timestamp and an interval."""
 
     def write(node: Any, scope: Scope) -> Rendered:
         left, family = render(node.this, scope)
@@ -82,7 +82,7 @@ def _compare(symbol: str) -> Render:
 
 
 def _alike(nodes: list[Any], scope: Scope) -> list[str]:
-    """Render operands that are compared with each other: one family, or a string literal as a timestamp."""
+    """Write operands that are compared with each other: of one family, or a string literal as a timestamp or date."""
     rendered = [render(node, scope) for node in nodes]
     families = {family for _, family in rendered} - {"null"}
     if families in ({"timestamp", "string"}, {"date", "string"}):
@@ -95,7 +95,7 @@ def _alike(nodes: list[Any], scope: Scope) -> list[str]:
 
 
 def _moment(node: Any, kind: str, scope: Scope) -> str:
-    """Render a string literal as a timestamp (UTC without a zone) or a date; ISO only, so no 'now' and no 'today'."""
+    """Write a string literal as a timestamp (UTC without a zone) or a date; ISO only, so no 'now' and no 'today'."""
     text = node.this if type(node).__name__ == "Literal" and node.is_string else ""
     try:
         if kind == "date":
@@ -141,7 +141,7 @@ def _common(pairs: list[Rendered], scope: Scope) -> str:
 
 def _case(node: Any, scope: Scope) -> Rendered:
     if node.this is not None:
-        raise scope.fail("write CASE WHEN condition THEN value, without an operand behind CASE.")
+        raise scope.fail("write CASE WHEN condition THEN value, without an operand after CASE.")
     branches = [(operand(branch.this, scope, "bool"), render(branch.args["true"], scope)) for branch in node.args["ifs"]]
     default = render(node.args["default"], scope) if node.args.get("default") else ("NULL", "null")
     family = _common([value for _, value in branches] + [default], scope)
