@@ -63,7 +63,7 @@ def spring_festival(year: int) -> date:
 
 
 def days_to_spring_festival(day: date) -> int:
-    """Count the days from ``day`` to the nearest Spring Festival; negative behind it.
+    """Count the days from ``day`` to the nearest Spring Festival; negative after it.
 
     >>> days_to_spring_festival(date(2024, 2, 1))
     9
@@ -117,12 +117,12 @@ def year_before(days: np.ndarray) -> np.ndarray:
 
 @lru_cache(maxsize=1)
 def _spring_festivals() -> np.ndarray:
-    """Return all that the library knows, ascending, in days since 1970-01-01."""
+    """Return the first day of every Spring Festival that the library knows, ascending, in days since 1970-01-01."""
     days = [spring_festival(year) for year in range(FIRST_YEAR, LAST_YEAR + 1)]
     return np.array(days, "datetime64[D]").astype(np.int64)
 
 
-# Days before the festival's first day and behind it that are compared by their distance from it.
+# Days before the festival's first day and after it that are compared by their distance from it.
 _DAYS_COMPARED = (39, 16)
 
 

@@ -54,7 +54,8 @@ from featurestore.operations.upgrading import UpgradeReport, upgrade
 from featurestore.operations.vacuuming import RETENTION_HOURS, VacuumReport, vacuum_store
 from featurestore.spec.document import Definition
 from featurestore.spec.plan import Plan
-from featurestore.spec.registry import Features, Registry
+from featurestore.spec.registry import Registry
+from featurestore.spec.resolution import Features
 from featurestore.spec.service import FeatureService
 from featurestore.spec.view import FeatureView
 from featurestore.timeline import Interval, Month

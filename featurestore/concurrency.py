@@ -48,7 +48,7 @@ def one_at_a_time(told: Callable[_Told, None]) -> Callable[_Told, None]:
 
 @contextmanager
 def small_matrices() -> Iterator[None]:
-    """Keep the linear algebra library to one thread: of matrices of a hundred rows, threads spend more on waiting than on sums."""
+    """Keep the linear algebra library to one thread: with matrices of a hundred rows, threads wait longer than they compute."""
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(limits=1, user_api="blas"):

@@ -8,7 +8,7 @@
     │   └── CommitConflictError    another writer committed first (``is_retryable``)
     ├── IngestError                a batch could not be read at all; nothing of it was committed
     ├── SpineError                 a spine lacks a column, has one of the wrong type or one named like an output
-    ├── VersionError               versions to read again do not belong to what is asked for
+    ├── VersionError               versions to read again are missing, or do not belong to what is asked for
     ├── NotMaterializedError       committed events before ``as_of`` are not yet in the view
     ├── NotPublishedError          a service has no last good snapshot that may be read, or cannot get this one
     ├── OverflowingResultError     an exact result does not fit its type
@@ -62,7 +62,7 @@ class SpineError(FeatureStoreError):
 
 
 class VersionError(FeatureStoreError):
-    """Versions to read again are none, or do not belong to what is asked for."""
+    """Versions to read again are missing, or do not belong to what is asked for."""
 
 
 class NotMaterializedError(FeatureStoreError):

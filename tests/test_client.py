@@ -161,7 +161,7 @@ def test_a_plan_shows_and_apply_records_and_a_wrong_definition_records_nothing(o
         own.apply([more, fs.FeatureService("s", features=["nowhere"])])
     assert "more" not in own.registry.views
     assert own.apply([more]).rebuilt_views == ("more",)
-    assert str(own.remove("more")) == "remove view more"
+    assert str(own.remove("more")) == "remove view more (its tiles and ledger stay until vacuum)"
     with pytest.raises(fs.UnknownNameError, match="nothing named 'more'"):
         own.remove("more")
     with pytest.raises(fs.DefinitionError, match="recommendation_v1"):

@@ -1,4 +1,4 @@
-"""Appending rows that a small table does not hold yet: crash-safe, and safe against other writers."""
+"""Appending to a small table the rows that it does not hold yet: safe against crashes and other writers."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _MARK = "append"
 
 
 def append_unseen(session: DuckDBPyConnection, rows: str, *, path: Path, same: str, order_by: tuple[str, ...]) -> None:
-    """Append those rows of a session table that a table on disk does not hold, in one commit.
+    """Append the rows of a session table that a table on disk does not hold, in one commit.
 
-    Doing it again changes nothing, so a crash before a later step of the caller does no harm. Another writer's commit in
-    between makes us look again: no row is kept twice.
+    Doing it again changes nothing, so a crash before a later step of the caller does no harm. When another writer commits
+    in between, the rows are compared again: none is kept twice.
 
     Args:
         session: Holds ``rows``; may read and write below ``path``.

@@ -16,7 +16,7 @@ from featurestore.lake.whole_file import atomic_file
 
 
 def write_parquet(table: pa.Table, file: Path, *, metadata: Mapping[str, str] | None = None) -> None:
-    """Write a table under a content-addressed name, whole or not at all; the commit that names it flushes it.
+    """Write a table as a Parquet file, whole or not at all; the commit that names the file flushes it.
 
     Args:
         table: What to write; field metadata is kept.

@@ -47,7 +47,7 @@ def daily_counts(layout: Layout, source: EventSource, last: Month) -> pa.Table:
     Returns:
         ``day`` (business day), ``type`` (the first column with declared values; NULL without one), ``column`` (NULL: the event
         as a whole), ``rows``, ``present`` (rows where the column is not NULL), ``log_mean`` and ``log_sd`` (of log10 of the
-        absolute value of numbers that are not zero, else NULL); of the event as a whole ``early`` (event_time behind
+        absolute value of numbers that are not zero, else NULL); of the event as a whole ``early`` (event_time after
         ingested_at) and ``hours`` (rows by hour of the day). Days without events have no rows.
     """
     by_month: dict[str, list[CommittedFile]] = {}

@@ -32,7 +32,7 @@ class Footer:
 
 
 def read_footer(path: Path) -> Footer:
-    """Read a Parquet file's footer.
+    """Read rows, schema and statistics from the footer of a Parquet file.
 
     Raises:
         StoreError: the file is missing or is not a whole Parquet file.
@@ -51,12 +51,12 @@ def read_footer(path: Path) -> Footer:
         if column not in schema.names or not groups or any(group.statistics is None for group in groups):
             continue
         statistics = [group.statistics for group in groups]
-        if all(found.has_null_count for found in statistics):
-            null_count[column] = sum(found.null_count for found in statistics)
-        with_values = [found for found in statistics if not (found.has_null_count and found.num_values == 0)]
-        if with_values and all(found.has_min_max for found in with_values):
-            low = min(found.min for found in with_values)
-            high = max(found.max for found in with_values)
+        if all(of.has_null_count for of in statistics):
+            null_count[column] = sum(of.null_count for of in statistics)
+        with_values = [of for of in statistics if not (of.has_null_count and of.num_values == 0)]
+        if with_values and all(of.has_min_max for of in with_values):
+            low = min(of.min for of in with_values)
+            high = max(of.max for of in with_values)
             if _is_comparable(low) and _is_comparable(high):
                 minimum[column], maximum[column] = _utc(low), _utc(high)
     return Footer(metadata.num_rows, schema, minimum, maximum, null_count)

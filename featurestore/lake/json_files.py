@@ -16,7 +16,7 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Read a JSON file.
+    """Return the value that a JSON file holds.
 
     Raises:
         StoreError: it is missing or is not JSON.
@@ -25,12 +25,12 @@ def read_json(path: Path) -> Any:
 
 
 def json_bytes(value: Any) -> bytes:
-    """Render a JSON value as people read it."""
+    """Render a JSON value as indented UTF-8 text with a newline at its end."""
     return (json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
 
 def parse_json(path: Path, content: bytes) -> Any:
-    """Read the content of a JSON file.
+    """Return the value that the content of a JSON file stands for; ``path`` names the file in errors.
 
     Raises:
         StoreError: it is not JSON.

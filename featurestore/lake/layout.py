@@ -78,7 +78,7 @@ class Layout:
         return self._table("snapshots", view)
 
     def sketches(self, view: str) -> Path:
-        """Return the table of a view's sketches."""
+        """Return the table of a view's monthly sketches."""
         return self._table("sketches", view)
 
     def scores(self, view: str) -> Path:
@@ -90,7 +90,7 @@ class Layout:
         return self._table("days", source)
 
     def redelivered(self, source: str) -> Path:
-        """Return the folder that says how much of a source was delivered twice."""
+        """Return the folder of counts of what a source delivered twice."""
         return self.root / "lake" / "redelivered" / checked_name(source, "a source")
 
     def faults(self, source: str) -> Path:
@@ -98,11 +98,11 @@ class Layout:
         return self._table("faults", source)
 
     def hot(self, view: str) -> Path:
-        """Return the folder of a view's derived copies, deletable at any time."""
+        """Return the folder of a view's copies for fast reads; derived, deletable at any time."""
         return self.root / "hot" / checked_name(view, "a view")
 
     def known(self, view: str) -> Path:
-        """Return the folder of what as-known answers of a view are derived from, deletable at any time."""
+        """Return the folder of a view's late rows, for as-known answers; derived, deletable at any time."""
         return self.root / "known" / checked_name(view, "a view")
 
     def calibrations(self, name: str) -> Path:
@@ -111,7 +111,7 @@ class Layout:
 
     @property
     def acknowledged(self) -> Path:
-        """The folder of acknowledged drifts."""
+        """The folder of drifts that were answered without a recalibration."""
         return self.root / "acknowledged"
 
     def landing(self, source: EventSource) -> Path:
@@ -120,26 +120,26 @@ class Layout:
 
     @property
     def pins(self) -> Path:
-        """The folder of versions that training sets were read from and that must stay readable."""
+        """The folder of pins: versions that training sets were read from and that must stay readable."""
         return self.root / "pins"
 
     def publications(self, service: str) -> Path:
-        """Return the folder of what a service was published from."""
+        """Return the folder of a service's publications, by number."""
         return self.root / "publications" / checked_name(service, "a service")
 
     @property
     def alerts(self) -> Path:
-        """The folder of messages to people: to be sent, sent, and given up."""
+        """The folder of messages to people: pending, sent and dead."""
         return self.root / "alerts"
 
     @property
     def registry(self) -> Path:
-        """The file of recorded definitions."""
+        """The JSON file of recorded definitions."""
         return self.root / "registry.json"
 
     @property
     def registry_lock(self) -> Path:
-        """Held while definitions are recorded, so that two writers never lose each other's."""
+        """The lock that is held while definitions are recorded, so that no writer loses another's."""
         return self.root / "registry.lock"
 
     @property
@@ -163,7 +163,7 @@ def create_or_open(root: str | os.PathLike[str], *, timezone: str | None = None)
     change it raises StoreError.
 
     Args:
-        root: Directory; created when missing. It may hold a README.md, a .gitignore and a landing folder before.
+        root: Directory; created when missing. It may already hold a README.md, a .gitignore and a landing folder.
         timezone: Business time zone. ``None`` means the recorded one, UTC for a new store.
 
     Raises:

@@ -1,7 +1,7 @@
 """A lock between processes that a crash cannot leave behind: the operating system holds it for as long as the holder lives.
 
 It works where the file system keeps locks: local disks of Linux, macOS and Windows, NFS from version 4 on. A file system that says
-it has none is refused, not locked by the mere presence of a file, which a killed holder would leave behind for ever.
+it has none is refused, not locked by the mere presence of a file, which a killed holder would leave behind forever.
 """
 
 from __future__ import annotations

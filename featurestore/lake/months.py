@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Months:
-    """Ascending business months, each with its interval and a row count."""
+    """Ascending business months that hold rows, each with its interval and the number of rows."""
 
     months: tuple[Month, ...]
     intervals: tuple[Interval, ...]

@@ -25,7 +25,7 @@ class NewestVersions(Generic[_Value]):
         return kept[2] if kept is not None and kept[1] == _trace(path, kept[0]) else None
 
     def keep(self, path: Path, version: int, value: _Value) -> None:
-        """Keep what was read of a version, if it is the newest."""
+        """Keep what was read of a version while it is the newest; of an older one nothing is kept."""
         trace = _trace(path, version)
         if trace is not None:
             if len(self._kept) >= _MAX_KEPT:

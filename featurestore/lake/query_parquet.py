@@ -52,10 +52,10 @@ def absorbed(files: Sequence[CommittedFile], rows: int) -> list[CommittedFile]:
 
     Args:
         files: Of one partition.
-        rows: New rows; no new rows swallow nothing.
+        rows: Number of new rows; 0 swallows nothing.
     """
     chosen: list[CommittedFile] = []
-    for file in sorted(files, key=lambda each: (each.rows, each.name)):
+    for file in sorted(files, key=lambda file: (file.rows, file.name)):
         if not rows or file.rows > _ABSORB * rows:
             break
         chosen.append(file)

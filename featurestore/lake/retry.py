@@ -1,8 +1,8 @@
-"""Trying again after another writer was faster: one loop, one wait, for everything that commits.
+"""Trying again when another writer was faster: one loop, one wait, for everything that commits.
 
 Whoever writes reads first, decides, and commits on what was read. If that has changed meanwhile the commit fails with a
-CommitConflictError, nothing is written, and the whole step is done again from the reading on. Which errors mean that is a property
-of the error (``is_retryable``), and for how long is said here alone.
+CommitConflictError, nothing is written, and the whole step is done again, reading included. Whether an error means that is a
+property of the error (``is_retryable``); how often and how long to try is said here alone.
 """
 
 from __future__ import annotations

@@ -67,28 +67,28 @@ class Storage(Protocol):
         """Read ``[start, start + length)`` of a file; fewer bytes where it ends earlier."""
 
     def list_files(self, folder: Path, *, ending: str = "") -> list[Listed]:
-        """List the files below a folder whose names end so, by address; none where there is no folder.
+        """List the files below a folder whose names have an ending, by address; none where there is no folder.
 
-        What is being written is not listed.
+        What is still being written is not listed.
         """
 
     def overwrite(self, path: Path, content: bytes) -> str:
         """Write a file, whatever is there, and return its version. An address that is updated is never overwritten."""
 
     def create(self, path: Path, content: bytes) -> str:
-        """Write a file where nothing is, and return its version."""
+        """Write a file where there is none, and return its version; where there is one, CommitConflictError."""
 
     def update(self, path: Path, content: bytes, *, version: str) -> str:
-        """Write a file where that version is, and return the new one."""
+        """Write over one version of a file, and return the new one; where another version is, CommitConflictError."""
 
     def delete(self, path: Path) -> None:
         """Delete a file; one that is not there is no error."""
 
     def delete_all(self, folder: Path) -> None:
-        """Delete all files below a folder. A reader finds all of it or nothing, and so does one after a crash."""
+        """Delete all files below a folder. A reader finds all of them or none, also after a crash."""
 
     def place(self, path: Path) -> Path:
-        """Return where a library may write a new file itself; nobody may know its address before it is whole and flushed."""
+        """Return where a library may write a new file itself; its address must stay unknown until it is whole and flushed."""
 
     def sync(self, path: Path) -> None:
         """Flush a file that was written at its place."""
@@ -106,7 +106,7 @@ class LocalStorage:
         Args:
             root: The folder.
             why: What the error says, with what to do.
-            but: A folder below it that stays open: what readers lay aside.
+            but: A folder below it that stays open, for what readers lay aside.
         """
         self._closed[root] = why, but
 
@@ -136,9 +136,9 @@ class LocalStorage:
         """List files below a folder; see ``Storage``."""
         with translating(folder, "read"):
             below = [(path, path.relative_to(folder).parts) for path in folder.rglob(f"*{ending}")]
-        found = [path for path, parts in below if not any(part.startswith(".") for part in parts)]
+        visible = [path for path, parts in below if not any(part.startswith(".") for part in parts)]
         listed = []
-        for path in sorted(found):
+        for path in sorted(visible):
             try:
                 status = path.stat()
             except FileNotFoundError:
@@ -152,11 +152,11 @@ class LocalStorage:
         return self._write(path, content, replaces=True)
 
     def create(self, path: Path, content: bytes) -> str:
-        """Write a file durably where nothing is; see ``Storage``."""
+        """Write a file durably where there is none; see ``Storage``."""
         return self._write(path, content, replaces=False)
 
     def update(self, path: Path, content: bytes, *, version: str) -> str:
-        """Write a file durably where a version is, one writer after the other; see ``Storage``."""
+        """Write durably over one version of a file, one writer after the other; see ``Storage``."""
         self.check_open(path)
         with exclusive(path.with_name(f".{path.name}.lock")):
             if not path.exists() or self.get(path).version != version:

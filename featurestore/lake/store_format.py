@@ -2,8 +2,8 @@
 
 ``read_version`` rises when a program that does not know the change would read wrong answers, ``write_version`` when one would read
 rightly but write what newer ones misread; so the write version is never the smaller one. A program refuses a store whose read
-version it does not know, and opens one for reading whose write version alone it does not know. It keeps to the versions that it
-finds: only ``upgrade`` raises them, as its last step.
+version it does not know, and opens one for reading whose write version alone it does not know. It keeps to the versions that the
+store has: only ``upgrade`` raises them, as its last step.
 
     version   first in   what changed
     1         0.1.0      the first one; until 0.1.0 was finished it was written as {"format": 1}, which is read as version 1 of both
@@ -40,12 +40,12 @@ class StoreRecord:
 
     Attributes:
         read_version: Least version that a program must know to read the store.
-        write_version: Least version that one must know to write to it.
+        write_version: Least version that a program must know to write to it.
         read_since: First featurestore that knows the read version.
-        write_since: First one that knows the write version.
+        write_since: First featurestore that knows the write version.
         timezone: Business time zone; empty in ``NEW``.
-        has_versions: Whether it is written with two versions, and not as the first format was.
-        others: What it says besides; kept by whoever changes it.
+        has_versions: Whether the file names both versions; the first format named one.
+        others: What else it says; kept by whoever changes it.
     """
 
     read_version: int
@@ -61,25 +61,25 @@ class StoreRecord:
         """Read the JSON value of store.json.
 
         Raises:
-            StoreError: it is none.
+            StoreError: it is not what store.json should hold.
         """
-        given = dict(value) if isinstance(value, Mapping) else {}
-        has_versions = _FORMAT_OF_OLD not in given
+        fields = dict(value) if isinstance(value, Mapping) else {}
+        has_versions = _FORMAT_OF_OLD not in fields
         if not has_versions:
-            version = given.pop(_FORMAT_OF_OLD)
-            given |= dict.fromkeys(_VERSIONS, version) | dict.fromkeys(_SINCE, RELEASES[1])
-        read, write, *texts = (given.pop(name, None) for name in (*_VERSIONS, *_SINCE, "timezone"))
+            version = fields.pop(_FORMAT_OF_OLD)
+            fields |= dict.fromkeys(_VERSIONS, version) | dict.fromkeys(_SINCE, RELEASES[1])
+        read, write, *texts = (fields.pop(name, None) for name in (*_VERSIONS, *_SINCE, "timezone"))
         are_texts = all(isinstance(text, str) and text for text in texts)
         if not (_is_version(read) and _is_version(write) and read <= write and are_texts):
             names = ", ".join((*_VERSIONS, *_SINCE))
-            raise StoreError(f"{path} says {value!r}; expected were {names} and timezone. Restore the file from a backup.")
+            raise StoreError(f"{path} says {value!r}; expected {names} and timezone. Restore the file from a backup.")
         read_since, write_since, timezone = texts
-        return cls(read, write, read_since, write_since, timezone, has_versions, tuple(given.items()))
+        return cls(read, write, read_since, write_since, timezone, has_versions, tuple(fields.items()))
 
     def document(self) -> dict[str, Any]:
-        """Return the JSON value to be written."""
-        given = {name: getattr(self, name) for name in (*_VERSIONS, *_SINCE, "timezone")}
-        return given | dict(self.others)
+        """Return the JSON value of store.json."""
+        fields = {name: getattr(self, name) for name in (*_VERSIONS, *_SINCE, "timezone")}
+        return fields | dict(self.others)
 
     def check_readable(self, path: Path) -> None:
         """Raise StoreError if this code cannot read the store."""
@@ -99,12 +99,12 @@ class StoreRecord:
         )
 
     def raised(self, *, read_version: int, write_version: int, settings: Mapping[str, Any] | None = None) -> StoreRecord:
-        """Return it with at least these versions, and with what else a migration records.
+        """Return a record with at least these versions, and with what else a migration records.
 
         Args:
             read_version: Least read version.
             write_version: Least write version.
-            settings: More of what store.json says; what it says already stays.
+            settings: More to say in store.json; what it says already stays.
         """
         read = max(self.read_version, read_version)
         write = max(self.write_version, write_version)

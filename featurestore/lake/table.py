@@ -91,15 +91,15 @@ class Table:
 
     def mark(self, app_id: str) -> int | None:
         """Return the number that the last commit with this mark recorded; ``None`` without one."""
-        found = self._delta.transaction_version(app_id) if self._delta is not None else None
-        return None if found is None else int(found)
+        number = self._delta.transaction_version(app_id) if self._delta is not None else None
+        return None if number is None else int(number)
 
     def column_types(self) -> dict[str, str]:
         """Map each column, partition columns included, to the name of its Delta type; empty without a table."""
         return _column_types(self._delta.schema()) if self._delta is not None else {}
 
     def check_columns(self, schema: pa.Schema, *, partition_by: Sequence[str] = ()) -> None:
-        """Compare columns to be written with those of the table; one that does not exist takes any.
+        """Compare columns to be written with those of the table; a table that does not exist takes any.
 
         Raises:
             StoreError: names or types differ.
@@ -177,7 +177,7 @@ class _OvertakenError(CommitConflictError):
 
 
 def leave_log() -> dict[str, Any]:
-    """Return what lets a commit leave the log as long as it is; Delta would forget versions that pins name (``vacuum.py``)."""
+    """Return the option with which a commit leaves the log as long as it is; Delta would drop versions that pins name."""
     from deltalake import PostCommitHookProperties
 
     return {"post_commithook_properties": PostCommitHookProperties(cleanup_expired_logs=False)}
@@ -216,7 +216,7 @@ def _check_partitions(table: Table, read_version: int | None, partitions: Sequen
 def _difference(
     table: Table, add: Sequence[StagedFile], remove: Sequence[CommittedFile]
 ) -> tuple[list[tuple[str, StagedFile]], list[CommittedFile]]:
-    """Return what really changes: ``(name, file)`` to add and files to remove."""
+    """Return what really changes: ``(name, file)`` pairs to add, and files to remove."""
     committed = {file.name for file in table.files()}
     wanted = {file.path.relative_to(table.path).as_posix(): file for file in add}
     gone = [file for file in remove if file.name not in wanted]
@@ -277,17 +277,17 @@ def _delta_schema(table: Table, schemas: Sequence[pa.Schema | None], partition_b
     from deltalake import Schema
 
     partitions = [pa.field(column, pa.string()) for column in partition_by]
-    found = [Schema.from_arrow(pa.schema([*schema, *partitions])) for schema in schemas if schema is not None]
-    known = table.column_types() or (_column_types(found[0]) if found else {})
-    for types in map(_column_types, found):
+    wanted = [Schema.from_arrow(pa.schema([*schema, *partitions])) for schema in schemas if schema is not None]
+    known = table.column_types() or (_column_types(wanted[0]) if wanted else {})
+    for types in map(_column_types, wanted):
         if types != known:
             raise StoreError(
                 f"New rows have the columns {dict(sorted(types.items() - known.items()))} where the table {table.path} has "
                 f"{dict(sorted(known.items() - types.items()))}. A table's columns never change: write another one."
             )
-    if table.version < 0 and not found:
+    if table.version < 0 and not wanted:
         raise StoreError(f"{table.path} does not exist, and a commit without files needs a schema to create it.")
-    return table._delta.schema() if table.version >= 0 else found[0]
+    return table._delta.schema() if table.version >= 0 else wanted[0]
 
 
 def _column_types(schema: Any) -> dict[str, str]:

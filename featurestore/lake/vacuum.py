@@ -1,8 +1,8 @@
 """What a table no longer needs: replaced files, entries of its log, all of it.
 
-Opening a table reads its newest checkpoint and every commit behind it. Delta writes a checkpoint each hundred commits; by itself
-it would also delete what lies before one after thirty days, and with it every version that a pin names. So commits leave the log
-alone (``table.py``), and it is shortened here, where the versions to be kept are known.
+Opening a table reads its newest checkpoint and every commit after it. Delta writes a checkpoint each hundred commits; by itself
+it would also delete, after thirty days, what is older than a checkpoint, and with it every version that a pin names. So commits
+leave the log alone (``table.py``), and it is shortened here, where the versions to be kept are known.
 """
 
 from __future__ import annotations
@@ -64,11 +64,11 @@ def check_retention(hours: int) -> None:
 
 
 def shorten_log(path: Path, *, retention_hours: int, keep_versions: Iterable[int] = ()) -> int:
-    """Write a checkpoint if many commits lie behind the last one, and delete the entries that no kept version needs.
+    """Write a checkpoint if many commits came after the last one, and delete the entries that no kept version needs.
 
     Args:
         path: The table's folder.
-        retention_hours: Versions that were the newest one within these stay.
+        retention_hours: Versions that were the newest one at any time within so many hours stay.
         keep_versions: Versions that stay, however old.
 
     Returns:
@@ -92,16 +92,14 @@ def shorten_log(path: Path, *, retention_hours: int, keep_versions: Iterable[int
     ]
     oldest = min([*recent, *keep_versions])
     start = max((version for version in checkpoints if version <= oldest), default=0)
-    gone = [entry for found in (checkpoints, commits) for version, entry in sorted(found.items()) if version < start]
-    for entry in gone:
+    unneeded = [entry for kind in (checkpoints, commits) for version, entry in sorted(kind.items()) if version < start]
+    for entry in unneeded:
         STORAGE.delete(entry.path)
-    return len(gone)
+    return len(unneeded)
 
 
 def discard(path: Path, *, retention_hours: int) -> list[str]:
-    """Delete a whole table, unless it was written to lately.
-
-    A reader finds all of it or none.
+    """Delete a whole table, unless it was written to lately; a reader finds all of it or none.
 
     Args:
         path: The table's folder.
@@ -118,9 +116,9 @@ def discard(path: Path, *, retention_hours: int) -> list[str]:
 
 
 def _versions(log: Path, ending: str) -> dict[int, Listed]:
-    """Map versions to their files of one kind."""
-    found = {file.path.name.removesuffix(ending): file for file in STORAGE.list_files(log, ending=ending)}
-    return {int(version): file for version, file in found.items() if version.isdecimal()}
+    """Map versions to the files of a log that have an ending: entries or checkpoints."""
+    files = {file.path.name.removesuffix(ending): file for file in STORAGE.list_files(log, ending=ending)}
+    return {int(version): file for version, file in files.items() if version.isdecimal()}
 
 
 def _is_since(entry: Listed | None, since_s: float) -> bool:

@@ -8,9 +8,9 @@ Two words, which are not the same:
   content, one of the folder that holds its name, and one of each folder above that was made for it. POSIX promises none of this
   with less: a name that was not flushed may be lost, and one that was flushed may lead to bytes that were not.
 
-Under another name first, in the same folder, with random letters: two writers never share a half file, and what a killed one
-leaves begins with a dot and ends in ``.tmp`` (``sweep`` removes it). Rights follow the umask. Only regular files are ever
-replaced: whoever gives ``/dev/null`` as a file to write keeps it.
+A file is written under another name first, in the same folder, with random letters: two writers never share a half file, and what
+a killed one leaves begins with a dot and ends in ``.tmp`` (``sweep`` removes it). Rights follow the umask. Only regular files are
+ever replaced: whoever gives ``/dev/null`` as a file to write keeps it.
 
 ``translating`` is where an OSError of writing, listing, locking or deleting becomes a StoreError that says what to do.
 """
@@ -72,7 +72,7 @@ def durable_file(path: Path, *, replaces: bool) -> Iterator[Path]:
         replaces: Whether a file of that name gives way.
 
     Raises:
-        CommitConflictError: there is one, and it may not be replaced: of two writers one fails.
+        CommitConflictError: there is such a file, and it may not be replaced: of two writers one fails.
         StoreError: the disk is full, the rights are missing, or what lies there is no regular file.
     """
     with translating(path, "written"):
@@ -98,10 +98,10 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 def check_replaceable(path: Path) -> None:
-    """Refuse to replace a device, a pipe, a link or a folder.
+    """Refuse to replace what is no regular file; a path that does not exist is fine.
 
     Raises:
-        StoreError: it is one.
+        StoreError: the path is a device, a pipe, a socket, a link or a folder.
     """
     try:
         mode = path.lstat().st_mode
@@ -119,7 +119,7 @@ def make_folder(folder: Path, *, is_durable: bool = False) -> None:
     """Make a folder and those above it, if they are missing.
 
     Args:
-        folder: Which.
+        folder: The folder; nothing is done where it exists.
         is_durable: Whether the names of those that were made are flushed, up to the first that existed.
     """
     missing = []
@@ -144,7 +144,7 @@ def sync(path: Path) -> None:
 
 @contextmanager
 def scratch_folder(parent: Path) -> Iterator[Path]:
-    """Make a folder for what one process lays aside, and remove it afterwards, with those older than two days: of killed ones."""
+    """Make a folder for what one process lays aside; remove it afterwards, and folders of killed processes after two days."""
     with translating(parent, "written"):
         make_folder(parent)
         for left in parent.iterdir():
@@ -163,7 +163,7 @@ def copy_folder(source: Path, target: Path) -> None:
 
 
 def delete_folder(folder: Path) -> None:
-    """Delete a folder, if there is one: it is renamed first, so that it is there as a whole or not at all."""
+    """Delete a folder, if it exists: it is renamed first, so that a reader finds all of it or nothing."""
     aside = folder.with_name(f".{uuid.uuid4().hex}{_DISCARDED}")
     if folder.exists():
         folder.rename(aside)
@@ -219,7 +219,7 @@ def translating(path: Path, done: str) -> Iterator[None]:
 
 @contextmanager
 def _appearing(path: Path) -> Iterator[Path]:
-    """Give an empty file beside a path, for the block to rename or link; it is removed if it is still there."""
+    """Give an empty file beside a path, for the block to rename or link; what is left of it is removed."""
     check_replaceable(path)
     aside = path.with_name(f".{path.name[:_MAX_LETTERS]}.{uuid.uuid4().hex}.tmp")
     try:

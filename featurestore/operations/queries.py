@@ -12,7 +12,8 @@ from featurestore.compute.windows.derive import ParameterVersion
 from featurestore.compute.windows.versions import ReadVersions
 from featurestore.lake.layout import Layout
 from featurestore.operations.parameters import accepted_parameters, champion_parameters
-from featurestore.spec.registry import Features, Registry
+from featurestore.spec.registry import Registry
+from featurestore.spec.resolution import Features
 
 
 def training_query(

@@ -1,4 +1,4 @@
-"""What categories sell, through which channel and at what discount, and what their festivals will."""
+"""What categories sell, through which channel and at what discount, and what they will sell in their festival months."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from featurestore.spec import Calibration, Count, Derived, FeatureView, Last, Ou
 
 OWNER = "fulfilment"
 DELIVERED_AFTER = "28d"
-"""An order that is not delivered so long after it was made counts as late."""
+"""Length after an order by which it counts as late if it is not delivered."""
 PROMISE_LEVEL = 0.95
 _ON_TIME = "event_type = 'deliver' AND event_time <= promised_at"
 

@@ -6,7 +6,7 @@ from featurestore.shop.events import events, sku, sku_region
 from featurestore.spec import Calibration, Count, Derived, FeatureView, Last, Mean, Outcome, Sum
 
 MATURITY = "45d"
-"""Returns are complete so long after the order: the shop takes nothing back after 40 days."""
+"""Length after an order by which its returns are complete: the shop takes nothing back after 40 days."""
 
 sku_demand = FeatureView(
     "sku_demand",

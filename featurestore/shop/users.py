@@ -1,4 +1,4 @@
-"""What users do, at all and in each category: lifecycle, value, taste."""
+"""What users do, on the whole and in each category: lifecycle, value, taste."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from featurestore.spec import Calibration, Count, Decayed, Derived, FeatureView,
 
 OWNER = "growth"
 TASTE_WINDOWS = ("90d", "1y", "3y", "10y")
-"""How long a purchase is held to tell of a user's taste."""
+"""Windows over which purchases may tell of a user's taste."""
 TASTE_HALF_LIVES = ("90d", "1y")
-"""After how long it may tell half as much."""
-TASTES = (*(f"buys_{window}" for window in TASTE_WINDOWS), *(f"fading_buys_{each}" for each in TASTE_HALF_LIVES))
-"""Candidates, of which ``taste_window`` chooses one."""
+"""Lengths after which a purchase may tell half as much."""
+TASTES = (*(f"buys_{window}" for window in TASTE_WINDOWS), *(f"fading_buys_{length}" for length in TASTE_HALF_LIVES))
+"""Features of ``user_taste`` of which the calibration ``taste_window`` chooses one."""
 _BOUGHT = " + ".join(f"calibrated('taste_window.uses_{name}') * {name}" for name in TASTES)
 
 user_activity = FeatureView(
@@ -40,7 +40,7 @@ user_taste = FeatureView(
     aggregations=[
         Count("views", where="event_type = 'view'", windows=("30d", "10y")),
         Count("buys", where="event_type = 'buy'", windows=TASTE_WINDOWS),
-        *(Decayed(f"fading_buys_{each}", where="event_type = 'buy'", half_life=each) for each in TASTE_HALF_LIVES),
+        *(Decayed(f"fading_buys_{length}", where="event_type = 'buy'", half_life=length) for length in TASTE_HALF_LIVES),
         Recency("since_buy", where="event_type = 'buy'"),
     ],
     derived=[

@@ -10,9 +10,9 @@ from featurestore.spec.names import checked_name
 from featurestore.spec.service import FeatureService, checked_references
 
 INFLOW_PREFIX = "inflow_"
-"""Begins the names of the columns that say what came in of an input during a month."""
+"""Start of the names of the columns that hold an input's inflow of a month."""
 ANY_GROUP = "*"
-"""The group of parameters that serves every group without its own."""
+"""The group whose parameters serve every group without its own."""
 
 Consumers = Sequence[str | FeatureService] | Mapping[str, str | None] | Mapping[FeatureService, str | None]
 
@@ -78,7 +78,7 @@ class Calibration:
 
     @property
     def fitted_from(self) -> str:
-        """What its parameters mean: the fitter and what it is given."""
+        """What the parameters are fitted from: the fitter, its inputs, and what groups them."""
         return f"{self.fit}({', '.join(self.inputs)})" + (f" by {self.by}" if self.by else "")
 
     @property

@@ -31,7 +31,7 @@ KIND_OF = {
 
 
 def document(definition: Definition) -> Document:
-    """Write a definition as a JSON value; views name their entity and source, joined views their views."""
+    """Write a definition as a JSON value; a view names its entity and source, a joined view its views."""
     if isinstance(definition, Entity):
         return {"name": definition.name, "key": list(definition.keys), "description": definition.description}
     if isinstance(definition, EventSource):
@@ -140,7 +140,7 @@ def view_from(value: Mapping[str, Any], entity: Entity, source: EventSource) -> 
 
 
 def joined_from(value: Mapping[str, Any], views: Mapping[str, FeatureView]) -> JoinedView:
-    """Read a joined view from its document and the views that it names, among others."""
+    """Read a joined view from its document; ``views`` are those that it names, perhaps with others."""
     arguments = {name: item for name, item in value.items() if name not in ("name", "views", "derived")}
     return JoinedView(
         value["name"],

@@ -1,7 +1,7 @@
 """Expressions of users: parsed to a syntax tree, checked, and rendered again from the tree.
 
 ``where`` and ``Derived`` take SQL text. Nothing of that text reaches an engine: ``parse`` walks sqlglot's tree through the
-rules of ``spec/grammar.py`` and ``spec/functions.py``, and each writes its own SQL from quoted names, numbers and escaped
+rules of ``spec/operators.py`` and ``spec/functions.py``, and each writes its own SQL from quoted names, numbers and escaped
 strings. A node without a rule (a subquery, a star, a file function, a statement) is refused, and so is a column that the
 source does not have or an operand of the wrong family.
 
@@ -18,7 +18,8 @@ from functools import lru_cache
 
 from featurestore.errors import ExpressionError
 from featurestore.spec.functions import FUNCTION_RULES, FUNCTIONS
-from featurestore.spec.grammar import OPERATORS, CalibratedUse, Scope, render
+from featurestore.spec.grammar import CalibratedUse, Scope, render
+from featurestore.spec.operators import OPERATORS
 
 __all__ = ["CalibratedUse", "Expression", "parse"]
 

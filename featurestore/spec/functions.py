@@ -1,4 +1,4 @@
-"""The functions that an expression may call, each with the families of its arguments and of its result."""
+"""The functions that an expression may call, each with the families of its arguments and the family of its result."""
 
 from __future__ import annotations
 

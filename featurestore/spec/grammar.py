@@ -1,4 +1,4 @@
-"""The grammar of expressions: one rule per kind of syntax node, each writing its own SQL from checked parts.
+"""The grammar of expressions: what a rule for one kind of syntax node is, and how nodes are written by their rules.
 
 A rule names the parts of its node that it writes; a node with any other part (the ESCAPE of a LIKE, a SYMMETRIC) is refused,
 so nothing is dropped in silence. A rule returns SQL and its family: ``number``, ``string``, ``bool``, ``timestamp``, ``date``,
@@ -7,17 +7,13 @@ so nothing is dropped in silence. A rule returns SQL and its family: ``number``,
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
 from typing import Any, TypeAlias
 
-from featurestore.errors import ExpressionError, did_you_mean
-from featurestore.timeline import UTC
+from featurestore.errors import ExpressionError
 
 UNITS = ("MICROSECOND", "MILLISECOND", "SECOND", "MINUTE", "HOUR", "DAY", "WEEK", "MONTH", "YEAR")
-_CASTS = {"BIGINT": "number", "INT": "number", "DOUBLE": "number", "VARCHAR": "string", "TEXT": "string", "DATE": "date"}
 
 Rendered: TypeAlias = tuple[str, str]
 Render: TypeAlias = "Callable[[Any, Scope], Rendered]"
@@ -70,12 +66,12 @@ def render(node: Any, scope: Scope) -> Rendered:
     rule = scope.rules.get(type(node).__name__)
     if rule is None:
         raise scope.fail(
-            f"{_text(node)!r} is not allowed here; use columns, literals, operators, CASE and the functions "
+            f"{source_text(node)!r} is not allowed here; use columns, literals, operators, CASE and the functions "
             f"{', '.join(scope.functions)}."
         )
     for part, value in node.args.items():
         if value and part not in rule.parts:
-            raise scope.fail(f"{part!r} is not allowed in {_text(node)!r}.")
+            raise scope.fail(f"{part!r} is not allowed in {source_text(node)!r}.")
     return rule.write(node, scope)
 
 
@@ -87,213 +83,6 @@ def operand(node: Any, scope: Scope, *families: str) -> str:
     return sql
 
 
-def _text(node: Any) -> str:
+def source_text(node: Any) -> str:
+    """Return a node as its user might have written it, for errors."""
     return str(node.sql(dialect="duckdb", comments=False))
-
-
-def _column(node: Any, scope: Scope) -> Rendered:
-    if node.args.get("table") or node.args.get("db"):
-        raise scope.fail(f"{node.sql()!r} has a table before the column; use the column alone.")
-    if node.name not in scope.families:
-        raise scope.fail(f"there is no column {node.name!r}.{did_you_mean(node.name, scope.families)}")
-    scope.columns.add(node.name)
-    return '"' + node.name.replace('"', '""') + '"', scope.families[node.name]
-
-
-def _literal(node: Any, scope: Scope) -> Rendered:
-    if node.is_string:
-        return "'" + node.this.replace("'", "''") + "'", "string"
-    value = float(node.this)
-    if not math.isfinite(value):
-        raise scope.fail(f"the number {node.this} is too large.")
-    if node.this.isdigit():
-        return str(int(node.this)), "number"
-    text = repr(value)
-    # With an exponent DuckDB reads a double; without one a decimal, whose products soon have too many digits.
-    return (text if "e" in text else f"{text}e0"), "number"
-
-
-def _binary(symbol: str, families: tuple[str, ...], result: str) -> Render:
-    def write(node: Any, scope: Scope) -> Rendered:
-        left, right = operand(node.this, scope, *families), operand(node.expression, scope, *families)
-        return f"({left} {symbol} {right})", result
-
-    return write
-
-
-def _divide(symbol: str) -> Render:
-    def write(node: Any, scope: Scope) -> Rendered:
-        left, right = operand(node.this, scope, "number"), operand(node.expression, scope, "number")
-        return f"({left} {symbol} nullif({right}, 0))", "number"
-
-    return write
-
-
-def _like(symbol: str) -> Render:
-    def write(node: Any, scope: Scope) -> Rendered:
-        left, right = operand(node.this, scope, "string"), operand(node.expression, scope, "string")
-        return f"({left} {'NOT ' if node.args.get('negate') else ''}{symbol} {right})", "bool"
-
-    return write
-
-
-def _shift(symbol: str) -> Render:
-    """Plus and minus: of numbers, or of a timestamp and an interval."""
-
-    def write(node: Any, scope: Scope) -> Rendered:
-        left, family = render(node.this, scope)
-        if family == "timestamp":
-            return f"({left} {symbol} {operand(node.expression, scope, 'interval')})", "timestamp"
-        if family not in ("number", "null"):
-            raise scope.fail(f"{left} is a {family}; {symbol} takes numbers, or a timestamp and an interval.")
-        return f"({left} {symbol} {operand(node.expression, scope, 'number')})", "number"
-
-    return write
-
-
-def _compare(symbol: str) -> Render:
-    def write(node: Any, scope: Scope) -> Rendered:
-        left, right = _alike([node.this, node.expression], scope)
-        return f"({left} {symbol} {right})", "bool"
-
-    return write
-
-
-def _alike(nodes: list[Any], scope: Scope) -> list[str]:
-    """Render operands that are compared with each other: one family, or a string literal as a timestamp."""
-    rendered = [render(node, scope) for node in nodes]
-    families = {family for _, family in rendered} - {"null"}
-    if families in ({"timestamp", "string"}, {"date", "string"}):
-        kind = "timestamp" if "timestamp" in families else "date"
-        pairs = zip(nodes, rendered, strict=True)
-        return [_moment(node, kind, scope) if family == "string" else sql for node, (sql, family) in pairs]
-    if len(families) > 1 or "profile" in families:
-        raise scope.fail(f"{' and '.join(sql for sql, _ in rendered)} cannot be compared: {' and '.join(sorted(families))}.")
-    return [sql for sql, _ in rendered]
-
-
-def _moment(node: Any, kind: str, scope: Scope) -> str:
-    """Render a string literal as a timestamp (UTC without a zone) or a date; ISO only, so no 'now' and no 'today'."""
-    text = node.this if type(node).__name__ == "Literal" and node.is_string else ""
-    try:
-        if kind == "date":
-            return f"DATE '{date.fromisoformat(text).isoformat()}'"
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise scope.fail(
-            f"{_text(node)} is no {kind}; compare with a {kind} column or a literal such as '2024-01-31'."
-        ) from None
-    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return f"TIMESTAMPTZ '{aware.astimezone(UTC).isoformat(sep=' ')}'"
-
-
-def _in(node: Any, scope: Scope) -> Rendered:
-    if not node.args.get("expressions") or any(node.args.get(part) for part in ("query", "unnest", "field")):
-        raise scope.fail("IN takes a list of values, no subquery.")
-    subject, *values = _alike([node.this, *node.expressions], scope)
-    return f"({subject} IN ({', '.join(values)}))", "bool"
-
-
-def _between(node: Any, scope: Scope) -> Rendered:
-    subject, low, high = _alike([node.this, node.args["low"], node.args["high"]], scope)
-    return f"({subject} BETWEEN {low} AND {high})", "bool"
-
-
-def _is(node: Any, scope: Scope) -> Rendered:
-    right = type(node.expression).__name__
-    if right == "Null":
-        return f"({render(node.this, scope)[0]} IS NULL)", "bool"
-    if right == "Boolean":
-        return f"({operand(node.this, scope, 'bool')} IS {str(node.expression.this).upper()})", "bool"
-    raise scope.fail("IS takes NULL, TRUE or FALSE.")
-
-
-def _common(pairs: list[Rendered], scope: Scope) -> str:
-    families = {family for _, family in pairs} - {"null"}
-    if len(families) > 1:
-        raise scope.fail(
-            f"the branches {', '.join(sql for sql, _ in pairs)} have different types: {', '.join(sorted(families))}."
-        )
-    return families.pop() if families else "null"
-
-
-def _case(node: Any, scope: Scope) -> Rendered:
-    if node.this is not None:
-        raise scope.fail("write CASE WHEN condition THEN value, without an operand behind CASE.")
-    branches = [(operand(branch.this, scope, "bool"), render(branch.args["true"], scope)) for branch in node.args["ifs"]]
-    default = render(node.args["default"], scope) if node.args.get("default") else ("NULL", "null")
-    family = _common([value for _, value in branches] + [default], scope)
-    whens = " ".join(f"WHEN {condition} THEN {value}" for condition, (value, _) in branches)
-    return f"(CASE {whens} ELSE {default[0]} END)", family
-
-
-def _if(node: Any, scope: Scope) -> Rendered:
-    condition = operand(node.this, scope, "bool")
-    yes = render(node.args["true"], scope)
-    no = render(node.args["false"], scope) if node.args.get("false") else ("NULL", "null")
-    return f"(CASE WHEN {condition} THEN {yes[0]} ELSE {no[0]} END)", _common([yes, no], scope)
-
-
-def _coalesce(node: Any, scope: Scope) -> Rendered:
-    values = [render(value, scope) for value in (node.this, *node.expressions)]
-    return f"coalesce({', '.join(sql for sql, _ in values)})", _common(values, scope)
-
-
-def _nullif(node: Any, scope: Scope) -> Rendered:
-    value, family = render(node.this, scope)
-    return f"nullif({value}, {_alike([node.this, node.expression], scope)[1]})", family
-
-
-def _cast(node: Any, scope: Scope) -> Rendered:
-    kind = node.args["to"].sql(dialect="duckdb").upper()
-    if kind in ("TIMESTAMP", "TIMESTAMPTZ") and type(node.this).__name__ == "Literal":
-        return _moment(node.this, "timestamp", scope), "timestamp"
-    if kind not in _CASTS:
-        raise scope.fail(f"CAST to {kind} is not allowed; use {', '.join(_CASTS)}.")
-    cast = "TRY_CAST" if node.args.get("safe") else "CAST"
-    return f"{cast}({operand(node.this, scope, 'number', 'string', 'bool', 'date')} AS {kind})", _CASTS[kind]
-
-
-def _interval(node: Any, scope: Scope) -> Rendered:
-    unit = node.args["unit"].name.upper().removesuffix("S") if node.args.get("unit") else ""
-    amount = node.this.this if type(node.this).__name__ == "Literal" else ""
-    if unit not in UNITS or not str(amount).isdigit():
-        raise scope.fail("write an interval as INTERVAL 45 DAY.")
-    return f"INTERVAL '{int(amount)}' {unit}", "interval"
-
-
-OPERATORS: dict[str, Rule] = {
-    "Column": Rule(_column, ("this", "table", "db")),
-    "Literal": Rule(_literal, ("this", "is_string")),
-    "Boolean": Rule(lambda node, scope: (str(node.this).upper(), "bool")),
-    "Null": Rule(lambda node, scope: ("NULL", "null")),
-    "Paren": Rule(lambda node, scope: render(node.this, scope)),
-    "And": Rule(_binary("AND", ("bool",), "bool")),
-    "Or": Rule(_binary("OR", ("bool",), "bool")),
-    "Not": Rule(lambda node, scope: (f"(NOT {operand(node.this, scope, 'bool')})", "bool")),
-    "Neg": Rule(lambda node, scope: (f"(-{operand(node.this, scope, 'number')})", "number")),
-    "Add": Rule(_shift("+")),
-    "Sub": Rule(_shift("-")),
-    "Mul": Rule(_binary("*", ("number",), "number")),
-    "Div": Rule(_divide("/"), ("this", "expression", "typed", "safe")),
-    "IntDiv": Rule(_divide("//")),
-    "Mod": Rule(_divide("%")),
-    "EQ": Rule(_compare("=")),
-    "NEQ": Rule(_compare("<>")),
-    "LT": Rule(_compare("<")),
-    "LTE": Rule(_compare("<=")),
-    "GT": Rule(_compare(">")),
-    "GTE": Rule(_compare(">=")),
-    "Like": Rule(_like("LIKE"), ("this", "expression", "negate")),
-    "ILike": Rule(_like("ILIKE"), ("this", "expression", "negate")),
-    "In": Rule(_in, ("this", "expressions", "query", "unnest", "field")),
-    "Between": Rule(_between, ("this", "low", "high")),
-    "Is": Rule(_is),
-    "Case": Rule(_case, ("this", "ifs", "default")),
-    "If": Rule(_if, ("this", "true", "false")),
-    "Coalesce": Rule(_coalesce, ("this", "expressions", "is_nvl", "is_null")),
-    "Nullif": Rule(_nullif),
-    "Cast": Rule(_cast, ("this", "to")),
-    "TryCast": Rule(_cast, ("this", "to", "safe")),
-    "Interval": Rule(_interval, ("this", "unit")),
-}

@@ -1,4 +1,4 @@
-"""Joined views: features computed from those of several views, each row of a view beside the parent rows that it belongs to."""
+"""Joined views: features computed from those of several views, each row beside the rows of the parents that it belongs to."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class JoinedView:
             self._check_key(key, reference, what)
 
     def _check_key(self, key: str, reference: str, what: str) -> None:
-        """Check that a key's feature can be known before the views that need it, and has the type of their keys."""
+        """Check that a key's feature is read before the views that need it, and has the type of their keys."""
         name, separator, feature = str(reference).partition(":")
         names = [view.name for view in self.views]
         if not separator or name not in names:
@@ -118,7 +118,7 @@ class JoinedView:
 
     @property
     def spine_keys(self) -> tuple[str, ...]:
-        """Keys that a spine must have."""
+        """Key columns that a spine must have: all keys of the views but those that features give."""
         return tuple(dict.fromkeys(key for view in self.views for key in view.entity.keys if key not in dict(self.keys)))
 
     @cached_property
@@ -149,7 +149,7 @@ class JoinedView:
         return self, self.feature(name)
 
     def needed(self, features: Sequence[Feature]) -> tuple[tuple[Feature, ...], dict[str, tuple[Feature, ...]]]:
-        """List what some features of this view are computed from.
+        """List the features that some features of this view are computed from.
 
         Returns:
             ``(own, read)``: features of this view, those asked for included, in declared order; per view, in the order of

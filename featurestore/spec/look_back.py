@@ -1,7 +1,7 @@
 """How far back the monthly score of a feature looks: one rule for whoever computes it and for whoever asks what may spoil it.
 
-A feature is scored at the end of a month as it is, while its level holds a year at most. What holds more, or another length at each
-as_of, moves by construction as a history grows: it is scored on what the month brought, and a carried value only if it is not
+A feature is scored at the end of a month as it is, if its level holds a year at most. One that holds more, or another length at
+each as_of, moves by construction as a history grows: it is scored on what the month brought, and a carried value only if it is not
 older than a year. A value that forgets holds no more than it remembers, whatever its window.
 
     Sum 90d                     [end - 90 d, end)
@@ -11,8 +11,8 @@ older than a year. A value that forgets holds no more than it remembers, whateve
     YearBefore("30d")           the 30 days that end at the counterpart of the end, a year before by the calendar
     Decayed, half-life 30 d     [end - 300 d, end), each day at the weight of its age
 
-What is planned with from hour to hour has no monthly score: in a view that counts by the hour or by the event, windows of up to a
-day, since the last hours of a month say nothing of it, and each ``YearBefore``, which was the present once.
+What people plan with from hour to hour has no monthly score: in a view that counts by the hour or by the event, windows of up to a
+day, since the last hours of a month say nothing about it, and each ``YearBefore``, which was the present once.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ INFLOW, RECENT = "inflow", "within a year"
 
 
 def scored_features(view: FeatureView) -> list[Feature]:
-    """List the features of a view that have a monthly score, in its order; a derived one has where something that it reads has."""
+    """List the features of a view that have a monthly score, in its order; a derived one has if something that it reads has."""
     return [feature for feature in view.features if _is_scored(feature, view)]
 
 
@@ -51,7 +51,7 @@ def scored_feature(feature: Feature, month: Window) -> Feature:
 
 
 def is_inflow(feature: Feature) -> bool:
-    """Whether a scored feature is what the month brought."""
+    """Tell whether a scored feature looks at what the month brought, and at nothing before it."""
     return feature.window is not None and feature.window.text == INFLOW
 
 
@@ -59,11 +59,11 @@ def full_after_hours(feature: Feature, features: Sequence[Feature]) -> int:
     """Return how long a history must be, in hours, before a scored feature has its full level; derived features read others.
 
     Args:
-        feature: One of them.
+        feature: A scored feature.
         features: All scored features of its view.
     """
     if feature.expression:
-        by_name = {each.name: each for each in features}
+        by_name = {scored.name: scored for scored in features}
         return max((full_after_hours(by_name[name], features) for name in feature.expression.columns), default=0)
     if feature.window is None or feature.aggregation is None:
         return 0
@@ -75,8 +75,8 @@ class LookBack:
     """The steps that the scores of some months look at.
 
     Attributes:
-        spans: Disjoint spans of steps, the latest first, each as its first step per month and the one behind its last (int64).
-        half_life: Steps after which one counts half; ``None`` where all count alike.
+        spans: Disjoint spans of steps, the latest first, each as its first step per month and the step after its last (int64).
+        half_life: Steps after which a step counts half; ``None`` where all count alike.
     """
 
     spans: tuple[tuple[np.ndarray, np.ndarray], ...]
@@ -105,13 +105,13 @@ class LookBack:
 def look_backs(feature: Feature, clock: Clock, *, starts: np.ndarray, ends: np.ndarray, delay: int) -> Iterable[LookBack]:
     """Yield what the scores of a feature look at, at the end of each of some months.
 
-    A value that is carried from one event is in most rows that of the latest ones: beside its window, the month counts by itself.
+    A carried value comes from one event, in most rows a recent one: so beside its window, the month is yielded by itself.
 
     Args:
         feature: An aggregation over a window, as it is declared.
         clock: Grain and time zone of its view.
         starts: First step of each month (int64).
-        ends: The step behind its last one.
+        ends: The step after the last one of each month (int64).
         delay: Steps by which the view's windows are moved back.
     """
     assert feature.aggregation is not None
@@ -124,7 +124,8 @@ def look_backs(feature: Feature, clock: Clock, *, starts: np.ndarray, ends: np.n
     kept = Window(RECENT, feature.aggregation.memory_hours).steps(clock.grain)
     remembered = [] if kept is None else [ends - delay - kept]
     pieces = scored.window.pieces(clock, ends, delay)
-    spans = [(np.max([*remembered, *([each.left.steps] if each.left else [])], axis=0), each.right.steps) for each in pieces]
+    lefts = [[*remembered, *([piece.left.steps] if piece.left else [])] for piece in pieces]
+    spans = [(np.max(left, axis=0), piece.right.steps) for left, piece in zip(lefts, pieces, strict=True)]
     yield LookBack(tuple(spans), whole_month.half_life)
 
 

@@ -11,7 +11,7 @@ _COLUMN = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
 
 
 def checked_name(name: str, what: str) -> str:
-    """Return ``name`` when it is a lower-case identifier without ``__`` or ``_`` at the end: ``view__feature`` must split once.
+    """Return ``name`` if it is a lower-case identifier without ``__`` and without ``_`` at its end: ``view__feature`` splits once.
 
     Raises:
         DefinitionError: it is not; ``what`` says whose name it is.
@@ -25,7 +25,7 @@ def checked_name(name: str, what: str) -> str:
 
 
 def checked_column(name: str, what: str) -> str:
-    """Return ``name`` when it can be a column: letters, digits, underscores, no digit first.
+    """Return ``name`` if it can be a column: letters, digits, underscores, no digit first.
 
     Raises:
         DefinitionError: it cannot; ``what`` says whose column it is.

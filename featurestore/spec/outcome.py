@@ -17,9 +17,9 @@ class Outcome:
     a forecast, once the view's ``delay`` has passed.
 
     Args:
-        successes: A count or sum of what the probability is of, such as ``"returns_1y"``; at least none and at most all of the
-            trials are counted.
-        trials: A count or sum of how often it might have come, such as ``"orders_1y"``. Without it, each entity is one trial
+        successes: A count or sum of what the probability is of, such as ``"returns_1y"``; counted as at least 0 and at most all
+            of the trials.
+        trials: A count or sum of how often that might have come, such as ``"orders_1y"``. Without it, each entity is one trial
             a month, and a success when it has any.
     """
 
@@ -33,7 +33,7 @@ class Outcome:
 
     @property
     def features(self) -> tuple[str, ...]:
-        """The features that count it."""
+        """Names of the features that count the outcome: successes, then trials if they are declared."""
         return (self.successes,) if self.trials is None else (self.successes, self.trials)
 
     def check(self, aggregations: Mapping[str, Aggregation | None], *, owner: str) -> None:

@@ -10,12 +10,12 @@ _STAYS = {
     "service": "its publications stay until vacuum",
     "calibration": "its versions stay",
 }
-"""Of what is removed: what was made of it and is not."""
+"""Kind of what is removed to what was computed from it and is not removed."""
 
 
 @dataclass(frozen=True)
 class Change:
-    """One line of a plan: ``add``, ``change`` or ``remove`` an object; ``rebuilds`` when its ledger must be computed anew."""
+    """One line of a plan: ``add``, ``change`` or ``remove`` a definition; ``rebuilds`` when its ledger must be computed anew."""
 
     action: str
     kind: str
@@ -30,7 +30,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Rebuild:
-    """What computing one view's ledger anew reads, and about how long that takes on two cores."""
+    """How much is read to compute one view's ledger anew, and about how long that takes on two cores."""
 
     view: str
     months: int

@@ -1,4 +1,4 @@
-"""References: what a definition reads of others and brings along. What is read by another cannot be removed."""
+"""References: which other definitions a definition reads. What another one reads cannot be removed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Reference = tuple[str, str]
 
 
 def references(definition: Definition) -> set[Reference]:
-    """Name what a definition reads.
+    """Name the definitions that a definition reads, as ``(kind, name)``.
 
     A service's list says ``activity`` or ``activity:buys_30d``: each is named as a view, as a joined view and, without a
     colon, as a service; what stands in the registry decides.
@@ -27,9 +27,9 @@ def references(definition: Definition) -> set[Reference]:
     if isinstance(definition, JoinedView):
         return {("view", view.name) for view in definition.views} | _calibrations(definition)
     if isinstance(definition, FeatureService):
-        return {each for reference in definition.features for each in _features(reference)}
+        return {read for reference in definition.features for read in _features(reference)}
     if isinstance(definition, Calibration):
-        weighed = [each for _, reference in definition.weights for each in _features(reference)]
+        weighed = [read for _, reference in definition.weights for read in _features(reference)]
         return {("view", name) for name in definition.views} | {*weighed} | {("service", name) for name in definition.consumers}
     return set()
 

@@ -25,13 +25,12 @@ from featurestore.spec.entity import Entity
 from featurestore.spec.joined import JoinedView
 from featurestore.spec.plan import Change, Plan
 from featurestore.spec.references import references, with_parents
+from featurestore.spec.resolution import Features, Names
 from featurestore.spec.service import FeatureService
 from featurestore.spec.source import EventSource
 from featurestore.spec.view import Feature, FeatureView
 
 KINDS = ("entity", "source", "view", "joined_view", "service", "calibration")
-FeatureItem = str | FeatureService | FeatureView | JoinedView
-Features = FeatureItem | Sequence[FeatureItem]
 
 
 @dataclass(frozen=True)
@@ -56,31 +55,31 @@ class Registry:
         against it again.
 
         Raises:
-            DefinitionError: two given definitions share kind and name but differ, or a reference leads nowhere.
+            DefinitionError: two of these share kind and name but differ, or a reference leads nowhere.
         """
-        found: dict[str, dict[str, Definition]] = {kind: dict(self._of(kind)) for kind in KINDS}
-        given: dict[tuple[str, str], Definition] = {}
+        merged: dict[str, dict[str, Definition]] = {kind: dict(self._of(kind)) for kind in KINDS}
+        seen: dict[tuple[str, str], Definition] = {}
         for definition in with_parents(definitions):
             kind = KIND_OF[type(definition)]
-            before = given.setdefault((kind, definition.name), definition)
+            before = seen.setdefault((kind, definition.name), definition)
             if before != definition:
                 raise DefinitionError(f"Two different definitions of {kind} {definition.name!r} were given; keep one.")
-            found[kind][definition.name] = definition
-        for name, view in list(found["view"].items()):
+            merged[kind][definition.name] = definition
+        for name, view in list(merged["view"].items()):
             assert isinstance(view, FeatureView)
-            entity, source = found["entity"][view.entity.name], found["source"][view.source.name]
+            entity, source = merged["entity"][view.entity.name], merged["source"][view.source.name]
             if (entity, source) != (view.entity, view.source):
-                found["view"][name] = view_from(document(view), entity, source)  # type: ignore[arg-type]
-        for name, joined in found["joined_view"].items():
-            found["joined_view"][name] = joined_from(document(joined), found["view"])  # type: ignore[arg-type]
-        return _checked(Registry(*(found[kind] for kind in KINDS)))  # type: ignore[arg-type]
+                merged["view"][name] = view_from(document(view), entity, source)  # type: ignore[arg-type]
+        for name, joined in merged["joined_view"].items():
+            merged["joined_view"][name] = joined_from(document(joined), merged["view"])  # type: ignore[arg-type]
+        return _checked(Registry(*(merged[kind] for kind in KINDS)))  # type: ignore[arg-type]
 
     def without(self, name: str) -> Registry:
-        """Return a registry without the object of that name.
+        """Return a registry without the definition of that name.
 
         Raises:
             UnknownNameError: there is none.
-            DefinitionError: others still refer to it; all of them are named.
+            DefinitionError: other definitions still refer to it; all of them are named.
         """
         kinds = [kind for kind in KINDS if name in self._of(kind)]
         if not kinds:
@@ -89,22 +88,22 @@ class Registry:
         readers = self._readers(kind, name)
         if readers:
             raise DefinitionError(f"The {_words(kind)} {name!r} is read by {', '.join(readers)}; remove those first.")
-        kept = {each: dict(self._of(each)) for each in KINDS}
+        kept = {of: dict(self._of(of)) for of in KINDS}
         del kept[kind][name]
-        return _checked(Registry(*(kept[each] for each in KINDS)))  # type: ignore[arg-type]
+        return _checked(Registry(*(kept[of] for of in KINDS)))  # type: ignore[arg-type]
 
     def only(self, definitions: Iterable[Definition]) -> Registry:
-        """Return a registry of these definitions and of what views bring along; what they do not name is gone.
+        """Return a registry of these definitions and of what their views bring along; all others are gone.
 
         Raises:
-            DefinitionError: as ``merged``; or one of them refers to what is recorded here and not given.
+            DefinitionError: as ``merged``; or one of them refers to what is recorded here and not among them.
         """
-        given = list(definitions)
+        kept = list(definitions)
         try:
-            return Registry().merged(given)
+            return Registry().merged(kept)
         except DefinitionError as error:
-            whole = self.merged(given)  # what is wrong in itself says so
-            named = {(KIND_OF[type(each)], each.name) for each in with_parents(given)}
+            whole = self.merged(kept)  # what is wrong in itself says so
+            named = {(KIND_OF[type(definition)], definition.name) for definition in with_parents(kept)}
             own = {f"the {_words(kind)} {name}" for kind, name in named}
             recorded = [(kind, name) for kind in KINDS for name in whole._of(kind) if (kind, name) not in named]
             read = {f"the {_words(kind)} {name}": own.intersection(whole._readers(kind, name)) for kind, name in recorded}
@@ -115,18 +114,18 @@ class Registry:
             ) from error
 
     def _readers(self, kind: str, name: str) -> list[str]:
-        """Name what refers to an object; in the list of a service a view hides a service of its name."""
+        """Name the definitions that refer to one; in the list of a service a view hides a service of its name."""
         is_hidden = kind == "service" and (name in self.views or name in self.joined_views)
         return [
-            f"the {_words(each)} {reader.name}"
-            for each in KINDS
-            for reader in self._of(each).values()
-            if (kind, name) in references(reader) and not (is_hidden and each == "service")
+            f"the {_words(of)} {reader.name}"
+            for of in KINDS
+            for reader in self._of(of).values()
+            if (kind, name) in references(reader) and not (is_hidden and of == "service")
         ]
 
     @property
     def names(self) -> list[str]:
-        """All names, of every kind."""
+        """The names of all definitions, kind by kind."""
         return [name for kind in KINDS for name in self._of(kind)]
 
     def plan(self, after: Registry) -> Plan:
@@ -154,56 +153,20 @@ class Registry:
             UnknownNameError: a name is not known.
             DefinitionError: something else was given.
         """
-        if isinstance(features, str) and features in self.services:
-            features = self.services[features]
-        items = [features] if isinstance(features, FeatureItem) else features
-        if not isinstance(items, Iterable):
-            raise DefinitionError(
-                f"{features!r} are no features; give a service, a view, or a list of views and 'view:feature'."
-            )
-        found: dict[str, Feature] = {}
-        for item in items:
-            for reference in self._references(item):
-                for feature in self._lookup(reference):
-                    found.setdefault(feature.column, feature)
-        return list(found.values())
-
-    def _references(self, item: FeatureItem) -> Sequence[str]:
-        if isinstance(item, FeatureService):
-            return item.features
-        if isinstance(item, FeatureView | JoinedView):
-            return [item.name]
-        if not isinstance(item, str):
-            raise DefinitionError(f"{item!r} is no feature; give a service, a view or 'view:feature'.")
-        is_service = item in self.services and item not in self.views and item not in self.joined_views
-        return self.services[item].features if is_service else [item]
-
-    def _lookup(self, reference: str) -> tuple[Feature, ...]:
-        name, separator, feature = reference.partition(":")
-        view: FeatureView | JoinedView | None = self.views.get(name) or self.joined_views.get(name)
-        if view is None:
-            raise UnknownNameError(
-                f"There is no service, view or 'view:feature' named {reference!r}."
-                f"{did_you_mean(name, [*self.services, *self.views, *self.joined_views])}"
-            )
-        if not separator:
-            return view.features
-        try:
-            return (view.feature(feature),)
-        except DefinitionError as error:
-            raise UnknownNameError(str(error)) from error
+        views: dict[str, FeatureView | JoinedView] = {**self.joined_views, **self.views}
+        return Names(self.services, views).resolve(features)
 
     def calibrated_features(self, calibration: str) -> list[Feature]:
         """List the derived features that read a calibration, themselves or through features that they read."""
-        found: dict[str, Feature] = {}
-        for feature in self.all_features():  # each stands behind those that it reads
+        readers: dict[str, Feature] = {}
+        for feature in self.all_features():  # a feature comes after those that it reads
             if feature.expression is None:
                 continue
             is_reader = any(use.calibration == calibration for use in feature.expression.calibrated)
             operands = feature.expression.columns | {f"{feature.view}__{name}" for name in feature.expression.columns}
-            if is_reader or not operands.isdisjoint(found):
-                found[feature.column] = feature
-        return list(found.values())
+            if is_reader or not operands.isdisjoint(readers):
+                readers[feature.column] = feature
+        return list(readers.values())
 
     def all_features(self) -> list[Feature]:
         """List the features of all views, joined ones included."""
@@ -211,24 +174,24 @@ class Registry:
         return [feature for view in views for feature in view.features]
 
     def view(self, name: str) -> FeatureView | JoinedView:
-        """Return the view or joined view of a name that ``resolve`` gave."""
+        """Return the view or joined view of a name that is known to be one, such as ``Feature.view``."""
         return self.views.get(name) or self.joined_views[name]
 
     def views_of(self, features: Iterable[Feature]) -> list[FeatureView]:
         """List the views that features are computed from, each once; for those of a joined view, the views that it reads."""
-        found: dict[str, FeatureView] = {}
+        views: dict[str, FeatureView] = {}
         for name in dict.fromkeys(feature.view for feature in features):
             joined = self.joined_views.get(name)
             for view in joined.views if joined else [self.views[name]]:
-                found.setdefault(view.name, view)
-        return list(found.values())
+                views.setdefault(view.name, view)
+        return list(views.values())
 
     def part(self, service: str) -> Registry:
         """Return the definitions of a service and of all that it reads, but for calibrations."""
         features = self.resolve(self.services[service])
         joined = {feature.view: self.joined_views[feature.view] for feature in features if feature.view in self.joined_views}
         views = {view.name: view for view in self.views_of(features)}
-        views |= {view.name: view for each in joined.values() for view in each.views}
+        views |= {view.name: view for joined_view in joined.values() for view in joined_view.views}
         entities = {view.entity.name: view.entity for view in views.values()}
         sources = {view.source.name: view.source for view in views.values()}
         return Registry(entities, sources, views, joined, {service: self.services[service]})
@@ -254,7 +217,7 @@ def _words(kind: str) -> str:
 
 
 def _checked(registry: Registry) -> Registry:
-    """Return the registry when all its references lead somewhere and shared keys agree on their types."""
+    """Return the registry if all its references lead somewhere and the views of an entity agree on the types of its keys."""
     for service in registry.services.values():
         _resolve_for(registry, service.features, f"service {service.name!r}")
     for calibration in registry.calibrations.values():

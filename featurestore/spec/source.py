@@ -28,7 +28,7 @@ class EventSource:
         ingested_at: Column that says when we learned of it. Without one, event_time serves, and a second content of an
             event_id is a conflict.
         initial_load_until: A date or time; rows with an earlier ingested_at are of a history that was loaded in bulk. In
-            as-known mode they count as known when they happened, since their ingested_at says only when that was.
+            as-known mode they count as known when they happened, since their ingested_at says only when they were loaded.
         timezone: Zone of timestamps that carry none. Default UTC.
         landing: Folder that ``ingest()`` without rows and the Dagster assets read; relative to the store's root.
         id_scope: ``"source"``: an event_id is unique over the whole history. ``"month"``: only within its month.

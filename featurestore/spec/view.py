@@ -27,7 +27,7 @@ class Derived:
         name: Feature name; the column is ``view__name``.
         expression: SQL over the view's own features (without the view's name), earlier derived ones included, and
             ``calibrated('calibration.parameter', by = feature)``.
-        outcome: Says that it is a probability, and of what: the drift audit then scores it by what came.
+        outcome: Says that the feature is a probability, and of what: the drift audit then scores it by what came.
     """
 
     name: str
@@ -223,14 +223,14 @@ class FeatureView:
     def features(self) -> tuple[Feature, ...]:
         """All features in declared order, the derived ones last."""
         types: dict[str, str] = {}
-        found: list[Feature] = []
+        features: list[Feature] = []
         what = f"view {self.name!r}"
         for aggregation in self.aggregations:
             kind = aggregation.result_type(self.source.types)
             for name, window in aggregation.outputs():
                 _take(name, kind, types, what=what)
-                found.append(Feature(self.name, name, kind, aggregation=aggregation, window=window))
-        return (*found, *derived_features(self.name, self.derived, types, what=what))
+                features.append(Feature(self.name, name, kind, aggregation=aggregation, window=window))
+        return (*features, *derived_features(self.name, self.derived, types, what=what))
 
     def feature(self, name: str) -> Feature:
         """Return the feature of that name (without the view).
@@ -262,15 +262,15 @@ def derived_features(view: str, derived: Sequence[Derived], types: dict[str, str
     Raises:
         DefinitionError: an expression is refused, is no value, or a name is taken.
     """
-    found = []
+    features = []
     for item in derived:
         expression = parse(item.expression, types, allow_calibrated=True)
         if expression.family not in _TYPE_OF_FAMILY:
             raise DefinitionError(f"{what}: derived {item.name!r} gives a {expression.family}, not a value.")
         kind = _TYPE_OF_FAMILY[expression.family]
         _take(item.name, kind, types, what=what)
-        found.append(Feature(view, item.name, kind, expression=expression, outcome=item.outcome))
-    return tuple(found)
+        features.append(Feature(view, item.name, kind, expression=expression, outcome=item.outcome))
+    return tuple(features)
 
 
 def _take(name: str, kind: str, types: dict[str, str], *, what: str) -> None:
@@ -281,10 +281,10 @@ def _take(name: str, kind: str, types: dict[str, str], *, what: str) -> None:
 
 def all_of(kind: type[_Item], items: Sequence[_Item], what: str) -> tuple[_Item, ...]:
     """Return a list of definitions as a tuple when all are of one kind, else raise a ``DefinitionError``."""
-    found = tuple(items) if isinstance(items, Iterable) else (items,)
-    if not isinstance(items, Iterable) or not all(isinstance(item, kind) for item in found):
+    listed = tuple(items) if isinstance(items, Iterable) else (items,)
+    if not isinstance(items, Iterable) or not all(isinstance(item, kind) for item in listed):
         raise DefinitionError(f"{what} are {items!r}; give a list of {kind.__name__} objects.")
-    return found
+    return listed
 
 
 _TYPE_OF_FAMILY = {"number": "double", "string": "string", "bool": "bool", "timestamp": "timestamp", "date": "date"}

@@ -24,9 +24,10 @@ class SeasonWindow:
     """The latest complete occurrences of a retail season: ``SeasonWindow("double11", years=3)``.
 
     An occurrence is the business month that carries the season's label (``retail_season``), from its first step to its last;
-    months next to each other with one label are one occurrence. Those count that ended at or before ``floor(as_of)``, less the
-    view's delay, so one that is under way does not; of them the latest ``years``, fewer where the calendar (1900 to 2099) or the
-    history has fewer. The months stay where they lie: a delay decides which of them are complete, it does not move them.
+    adjacent months with one label are one occurrence. An occurrence counts if it ended at or before ``floor(as_of)`` less the
+    view's delay, so one that is under way does not; of those the latest ``years`` are taken, fewer where the calendar (1900 to
+    2099) or the history has fewer. The months stay where they lie: a delay decides which of them are complete, it does not move
+    them.
 
     Args:
         season: A label of the retail calendar other than ``"ordinary"``.
@@ -77,9 +78,10 @@ class SeasonWindow:
         complete = np.searchsorted(ends, floor - delay, side="right")
         return tuple(self._piece(i, starts, ends, complete - i) for i in range(self.years))
 
-    def _piece(self, back: int, starts: np.ndarray, ends: np.ndarray, behind: np.ndarray) -> Piece:
-        index = np.maximum(behind - 1, 0)
-        exists = behind > 0
+    def _piece(self, back: int, starts: np.ndarray, ends: np.ndarray, count: np.ndarray) -> Piece:
+        """Return the last of the first ``count`` occurrences at each as_of; an empty piece where ``count`` is not positive."""
+        index = np.maximum(count - 1, 0)
+        exists = count > 0
         return Piece(
             Edge(f"{self.season} {back} end", np.where(exists, ends[index], starts[0])),
             Edge(f"{self.season} {back} start", np.where(exists, starts[index], starts[0])),
@@ -88,7 +90,7 @@ class SeasonWindow:
 
 @lru_cache(maxsize=64)
 def _occurrences(season: str, clock: Clock) -> tuple[np.ndarray, np.ndarray]:
-    """Return the first step of each occurrence of a season and the first behind it, ascending."""
+    """Return the first step of each occurrence of a season and the first step after it, both ascending."""
     months = months_between(Month(FIRST_YEAR, 1), Month(LAST_YEAR, 11))
     runs = [list(run) for label, run in groupby(months, key=lambda month: retail_season(month).label) if label == season]
     bounds = [(_first_step(run[0], clock), _first_step(run[-1].next(), clock)) for run in runs]
@@ -130,12 +132,12 @@ class YearBefore:
 
     @property
     def length_hours(self) -> int | None:
-        """Hours that the inner window holds."""
+        """Hours that the inner window holds; ``None`` where they have no bound, or differ from as_of to as_of."""
         return parse_window(self.window).length_hours
 
     @property
     def look_back_hours(self) -> int | None:
-        """Hours from its first instant to ``floor(as_of)``, of the longest year."""
+        """Hours from its first instant to ``floor(as_of)``, in the longest year; ``None`` where they have no bound."""
         inner = parse_window(self.window).look_back_hours
         return None if inner is None else inner + 24 * LONGEST_YEAR_DAYS
 
@@ -147,8 +149,8 @@ class YearBefore:
         """Return the inner window's piece, both edges moved back by the same number of steps at each as_of."""
         day = clock.days(floor - delay - 1)
         back = clock.day_steps(day) - clock.day_steps(year_before(day))
-        found = parse_window(self.window).pieces(clock, floor - back, delay)
-        return tuple(Piece(_renamed(piece.right), _renamed(piece.left) if piece.left else None) for piece in found)
+        pieces = parse_window(self.window).pieces(clock, floor - back, delay)
+        return tuple(Piece(_renamed(piece.right), _renamed(piece.left) if piece.left else None) for piece in pieces)
 
 
 def _renamed(edge: Edge) -> Edge:

@@ -15,7 +15,7 @@ from featurestore.timeline import Month
 
 
 class Stream(IntEnum):
-    """The independent sources of chance."""
+    """What is drawn independently of everything else; a stream's number is part of its generator's key."""
 
     USERS = 1
     SKUS = 2
@@ -36,7 +36,7 @@ def month_number(month: Month) -> int:
 
 
 def generator(seed: int, stream: Stream, *, month: Month | None = None) -> np.random.Generator:
-    """Return the generator of a stream, the same at every call; without a month, the one of the whole shop."""
+    """Return a generator at the start of a stream, the same at every call; without a month, the stream of the whole shop."""
     number = 0 if month is None else month_number(month)
     return np.random.Generator(np.random.Philox(key=np.array([seed, number << 8 | stream], np.uint64)))
 

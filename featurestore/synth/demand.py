@@ -76,19 +76,19 @@ class MonthDemand:
         return seconds
 
     def choices(self, random: np.random.Generator, users: Users, drawn: np.ndarray) -> Choices:
-        """Draw a category and a SKU for each user index drawn."""
+        """Draw a category and a SKU for each user index in ``drawn``."""
         free = self.categories[random.integers(0, _CATEGORY_ENTRIES, len(drawn), np.uint16)]
         follows = random.integers(0, 256, len(drawn), np.uint8) < int(FAVOURITE_SHARE * 256)
         category = np.where(follows, users.favourites(self.month, drawn), free)
         return Choices(drawn, category, self.skus.draw(random, category))
 
     def draw_users(self, random: np.random.Generator, count: int) -> np.ndarray:
-        """Draw user indices."""
+        """Draw indices of the month's active users, by their weights."""
         drawn: np.ndarray = self.users[random.integers(0, len(self.users), count, np.uint32)]
         return drawn
 
     def draw_channels(self, random: np.random.Generator, count: int) -> np.ndarray:
-        """Draw indices of ``CHANNELS``."""
+        """Draw indices of ``CHANNELS``, by the month's shares."""
         drawn: np.ndarray = self.channels[random.integers(0, _ENTRIES, count, np.uint8)]
         return drawn
 
@@ -102,7 +102,7 @@ class Rates:
 
     @classmethod
     def for_total(cls, events: int, days: Sequence[date]) -> Rates:
-        """Choose the rates with which about so many events happen in the given days."""
+        """Choose the rates with which about so many events happen on some days."""
         loads = np.array([_load(day) for day in days])
         orders = events / EVENTS_PER_ORDER
         return cls(orders=orders / loads.sum(), visits=orders * 4.1 / (loads**_VISIT_DAMPING).sum())

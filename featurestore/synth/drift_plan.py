@@ -45,7 +45,7 @@ class PlantedDrift:
         number: Its row in the catalogue; a row that changes several quantities has several drifts.
         name: Unique among the drifts.
         kind: ``sudden`` and ``recurring`` (a change of the calendar) stay; ``gradual`` advances month by month until
-            ``last`` and stays there; ``temporary`` and ``quality`` (a wrong record) are over after ``last``.
+            ``last`` and stays at what it has reached; ``temporary`` and ``quality`` (a wrong record) are over after ``last``.
         moves: What changes, one of ``QUANTITIES``.
         first: First day of the change.
         last: Last day of the change; None when it stays or goes on.
@@ -95,7 +95,7 @@ class PlantedDrift:
     def years_advanced(self, month: Month) -> float:
         """Count the years that a gradual change has advanced by a month, control months left out."""
         end = month if self.last_month is None else min(month, self.last_month)
-        return sum(each not in CONTROL_MONTHS for each in months_between(self.first_month, end)) / 12
+        return sum(passed not in CONTROL_MONTHS for passed in months_between(self.first_month, end)) / 12
 
 
 _ROWS: tuple[tuple[int, str, str, str, str, str | None, float, str | None, int | None], ...] = (
@@ -212,12 +212,12 @@ _FEATURES: dict[str, tuple[str, ...]] = {
 
 
 def _planted() -> tuple[PlantedDrift, ...]:
-    found = []
+    drifts = []
     for number, name, kind, moves, first, last, magnitude, category, region in _ROWS:
         start = date.fromisoformat(first)
         end = None if last is None else date.fromisoformat(last)
-        found.append(PlantedDrift(number, name, kind, moves, start, end, magnitude, category, region, _FEATURES[name]))
-    return tuple(found)
+        drifts.append(PlantedDrift(number, name, kind, moves, start, end, magnitude, category, region, _FEATURES[name]))
+    return tuple(drifts)
 
 
 PLANTED = _planted()

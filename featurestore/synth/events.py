@@ -14,7 +14,7 @@ from featurestore.timeline import Month
 
 TIMEZONE = "Asia/Shanghai"
 EVENT_TYPES = ("view", "cart", "buy", "coupon_issue", "coupon_redeem", "ship", "deliver", "return")
-"""In this order when they happen in the same second."""
+"""Types of events; those of the same second stand in this order."""
 EVENT_SCHEMA = {
     "event_id": "int64",
     "event_time": "timestamp",
@@ -50,7 +50,7 @@ Columns = dict[str, np.ndarray]
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """Events of one type, not in any order; columns that are not given are NULL."""
+    """Events of one type, in no order; columns that are missing are NULL."""
 
     event_type: str
     event_time: np.ndarray
@@ -109,8 +109,8 @@ def _order(event_time: np.ndarray) -> np.ndarray:
 
 
 def _column(part: Rows, name: str) -> np.ndarray:
-    found = part.columns.get(name)
-    return np.full(len(part.event_time), ABSENT, np.int8) if found is None else found
+    values = part.columns.get(name)
+    return np.full(len(part.event_time), ABSENT, np.int8) if values is None else values
 
 
 def _delays_s() -> np.ndarray:

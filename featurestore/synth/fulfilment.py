@@ -21,7 +21,7 @@ from featurestore.synth.seasonality import congestion
 WAREHOUSES = 8
 CUTOFF_HOUR = 17
 MAX_RETURN_DAYS = 40
-"""Nothing comes back later than so many days after the order."""
+"""Nothing comes back more than so many days after the order."""
 HOUR_S, DAY_S = 3600, 86_400
 _MAX_DELIVERY_DAYS = 25
 _PICK_HOURS, _PICK_SPREAD = 7.0, 0.35
@@ -49,7 +49,11 @@ class Fulfilment:
     """What becomes of orders: arrays by order, instants as seconds since the orders' month began.
 
     Attributes:
-        returned: -1 where the order is kept.
+        warehouse: warehouse_id that ships the order.
+        promised: Last instant of the promised day.
+        shipped: When it leaves the warehouse.
+        delivered: When it arrives.
+        returned: When it comes back; -1 where it is kept.
     """
 
     warehouse: np.ndarray

@@ -10,7 +10,7 @@ from featurestore.synth.orders import Orders
 from featurestore.timeline import Month
 
 SPILL_MONTHS = 2
-"""A month's orders still have events so many months later: everything ends within 40 days."""
+"""A month's orders have events up to so many months later: everything ends within 40 days."""
 _CART_SHARE = 0.6
 _MAX_LEAD_S = 1800
 _SEEN = ("user_id", "sku_id", "category", "region_id", "channel", "list_price_cents")

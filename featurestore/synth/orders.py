@@ -26,6 +26,7 @@ class Payments:
     """What was paid, arrays by order.
 
     Attributes:
+        quantity: Pieces of the SKU.
         list_price_cents: Of one piece.
         discount_cents: Of the order, the coupon's part included.
         coupon_cents: 0 without a coupon.
@@ -62,7 +63,7 @@ class Orders:
 
 
 def draw_orders(world: World, demand: MonthDemand) -> Orders:
-    """Draw the orders of a month by day, those of the coupon ring behind them."""
+    """Draw the orders of a month by day, and after them those of the coupon ring."""
     month, users = demand.month, world.users
     random = generator(world.seed, Stream.ORDERS, month=month)
     usual = demand.seconds(random, demand.orders_per_day)

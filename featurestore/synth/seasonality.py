@@ -1,6 +1,6 @@
-"""Calendar effects: how many times the orders of an ordinary day fall on a day.
+"""Calendar effects: a day's orders as a multiple of an ordinary day's.
 
-Ten festivals of a kind are not alike: Double 11 loses its peak over the years, the pre-sale wave begins in 2020,
+Ten festivals of one kind are not alike: Double 11 loses its peak over the years, the pre-sale wave begins in 2020,
 12 December ends in 2023, and Spring Festival moves with the lunar year.
 """
 
@@ -24,7 +24,7 @@ _EVENING = slice(20, 24)
 def growth(years: float) -> float:
     """Return the shop's size so many years after 2016-01-01, where it is 1.
 
-    It gains 28 % of that size a year for five years, 7 points a year after.
+    It gains 28 % of that size a year for five years, and 7 % of it a year after that.
     """
     return 1 + 0.28 * min(years, 5.0) + 0.07 * max(years - 5.0, 0.0)
 
@@ -35,7 +35,7 @@ def years_since_start(day: date) -> float:
 
 
 def season(day: date) -> float:
-    """Return the day's orders relative to an ordinary day's, growth and planted disturbances apart."""
+    """Return a day's orders relative to an ordinary day's; growth and planted disturbances are left out."""
     return (
         WEEKDAYS[day.weekday()]
         * _spring(day)
@@ -56,7 +56,7 @@ def offers(day: date) -> int:
 
 
 def congestion(day: date) -> float:
-    """Return the factor on fulfilment times of orders of a day: crowded days are slower, less so each year."""
+    """Return the factor on the fulfilment times of a day's orders: crowded days are slower, less so each year."""
     year = day.year - 2016
     load = sum(max(season(day - timedelta(days=back)), 1.0) for back in range(3)) / 3
     holiday = 0.8 * max(1 - year / 12, 0.0) if -5 <= -days_to_spring_festival(day) <= 5 else 0.0
@@ -73,10 +73,10 @@ def hour_weights(day: date) -> np.ndarray:
 
 
 def _spring(day: date) -> float:
-    behind = -days_to_spring_festival(day)
-    if -18 <= behind <= -4:
+    since = -days_to_spring_festival(day)
+    if -18 <= since <= -4:
         return 1.35
-    return 0.42 if -1 <= behind <= 6 else 1.0
+    return 0.42 if -1 <= since <= 6 else 1.0
 
 
 def _double_11(day: date) -> float:

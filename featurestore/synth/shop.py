@@ -24,7 +24,7 @@ from featurestore.timeline import Month, months_between
 
 EARLIEST_MONTH = Month(2016, 1)
 LATEST_MONTH = Month(2035, 12)
-"""The shop's growth and the plan of its drifts begin in 2016."""
+"""Months that a shop may have: its growth and the plan of its drifts begin in 2016."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,8 @@ class Shop:
     """A seeded online shop: users, SKUs, orders and their fulfilment, with planted drifts.
 
     A month's events depend on the seed, the size and the shop's months alone: no state is carried from month to
-    month. The shipping, deliveries and returns that spill into a month are found by drawing the orders of the two
-    months before it again. Nobody ordered before the first month.
+    month. For the shipments, deliveries and returns that spill into a month, the orders of the two months before it
+    are drawn again. Nobody ordered before the first month.
 
     Args:
         seed: Not negative.
@@ -120,7 +120,7 @@ class Shop:
         if month not in self.months:
             raise DefinitionError(f"The shop has no month {month}; it runs from {self.first_month} to {self.last_month}.")
         ordering = months_between(max(month.shift(-SPILL_MONTHS), self.months[0]), month)
-        rows = [row for each in ordering for row in fulfilment_rows(_orders(self, each), month=month)]
+        rows = [row for ordered in ordering for row in fulfilment_rows(_orders(self, ordered), month=month)]
         world = _world(self)
         demand = _demand(self, month)
         rows += buying_rows(_orders(self, month), seed=self.seed) + visit_rows(world, demand) + coupon_rows(world, demand)

@@ -66,7 +66,7 @@ class Skus:
         return self.incident < _NO_INCIDENT
 
     def table(self, month: Month) -> SkuTable:
-        """Tabulate the demand of a month's SKUs inside their categories."""
+        """Tabulate the SKUs of a month by demand inside their categories; those not launched yet have none."""
         age = month_number(month) - self.launch
         weights = self.popularity * np.exp(-0.5 * ((age - self.prime) / self.width_months) ** 2) + 1e-5
         weights[age < 0] = 0.0

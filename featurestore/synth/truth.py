@@ -34,10 +34,6 @@ class Truth:
     ring_user_ids: tuple[int, ...]
     _world: World
 
-    def drifts_starting(self, month: Month | str) -> tuple[PlantedDrift, ...]:
-        """List the planted changes that start in a month."""
-        return tuple(drift for drift in self.drifts if drift.first_month == Month.parse(month))
-
     def return_probability(self, sku_ids: Iterable[int], month: Month | str) -> np.ndarray:
         """Return the true probability that an order of each SKU, made in a month, comes back.
 
@@ -53,7 +49,7 @@ class Truth:
         return self._world.skus.return_probabilities(Month.parse(month))[index]
 
     def expected_orders(self, month: Month | str) -> pa.Table:
-        """Return the orders that each category is expected to have in a month: ``category, orders``."""
+        """Return the expected orders of each category in a month: ``category, orders``."""
         this = Month.parse(month)
         orders = self._world.demand(this).orders_per_day.sum() * shares(this)
         return pa.table({"category": list(CATEGORIES), "orders": orders})
@@ -73,7 +69,7 @@ class Truth:
         region = np.repeat(np.arange(1, REGIONS + 1), 24 * draws)
         hour = np.tile(np.repeat(np.arange(24), draws), REGIONS)
         ordered = random.integers(0, len(days), len(hour)) * DAY_S + hour * HOUR_S + random.integers(0, HOUR_S, len(hour))
-        made = fulfil(
+        fulfilment = fulfil(
             random,
             lanes=self._world.lanes,
             days=days,
@@ -81,7 +77,7 @@ class Truth:
             region=region,
             return_probability=np.zeros(len(hour)),
         )
-        return np.asarray((made.delivered <= made.promised).reshape(REGIONS, 24, draws).mean(axis=2))
+        return np.asarray((fulfilment.delivered <= fulfilment.promised).reshape(REGIONS, 24, draws).mean(axis=2))
 
     def skus(self) -> pa.Table:
         """Return the SKUs: ``sku_id, category, launch, incident``, the last two months as text, incident NULL for most."""

@@ -14,7 +14,7 @@ from featurestore.synth.seasonality import growth, years_since_start
 from featurestore.timeline import Month, months_between
 
 TASTE_MONTHS = 20
-"""A user's favourite category is drawn anew every so many months."""
+"""A user's favourite category is drawn anew after so many months."""
 FIRST_TIER3_REGION = 17
 SENSITIVITY_BANDS = 4
 _HISTORY_MONTHS = 36
@@ -48,7 +48,7 @@ class Users:
         return bands
 
     def active(self, month: Month) -> np.ndarray:
-        """Return the indices of the users that have arrived by a month and not left."""
+        """Return the indices of the users of a month: those that have arrived and not left."""
         number = month_number(month)
         return np.flatnonzero((self.arrival <= number) & (number < self.leaving))
 

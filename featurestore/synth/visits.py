@@ -43,7 +43,7 @@ def visit_rows(world: World, demand: MonthDemand) -> list[Rows]:
 
 
 def coupon_rows(world: World, demand: MonthDemand) -> list[Rows]:
-    """Draw the coupons that the shop issues in a month; a coupon is for any SKU."""
+    """Draw the coupons that the shop issues in a month; a coupon is good for any SKU."""
     random = generator(world.seed, Stream.COUPONS, month=demand.month)
     seconds = demand.seconds(random, demand.orders_per_day * COUPONS_PER_ORDER)
     user = demand.draw_users(random, len(seconds))

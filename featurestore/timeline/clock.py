@@ -19,7 +19,7 @@ class Edge:
 
     Args:
         name: What the bound is; among the windows of one view, equal names mean equal steps.
-        steps: First step behind the bound, per as_of (int64).
+        steps: First step at or after the bound, per as_of (int64).
     """
 
     name: str

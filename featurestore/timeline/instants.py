@@ -57,7 +57,7 @@ def utc_offsets(timezone_name: str) -> tuple[tuple[int, int], ...]:
     moment = datetime(_FIRST_CHANGE, 1, 1, tzinfo=UTC)
     end = datetime(_LAST_CHANGE, 1, 1, tzinfo=UTC)
     offset = _offset_us(zone, moment)
-    found = [(-(2**63), offset)]
+    offsets = [(-(2**63), offset)]
     while moment < end:
         later = moment + timedelta(days=7)
         after = _offset_us(zone, later)
@@ -68,9 +68,9 @@ def utc_offsets(timezone_name: str) -> tuple[tuple[int, int], ...]:
                 middle = (low + high) // 2_000_000 * 1_000_000
                 low, high = (middle, high) if _offset_us(zone, from_us(middle)) == offset else (low, middle)
             offset = after
-            found.append((high, offset))
+            offsets.append((high, offset))
         moment = later
-    return tuple(found)
+    return tuple(offsets)
 
 
 def _offset_us(zone: ZoneInfo, moment: datetime) -> int:
@@ -113,13 +113,13 @@ def day_starts_us(days: np.ndarray, timezone_name: str) -> np.ndarray:
     ends = np.append(starts[1:], _END_OF_TIME_US)
     shifts = np.array([shift for _, shift in offsets], np.int64)
     midnights_us = days * DAY_US
-    found = np.full(len(days), _END_OF_TIME_US)
-    # A midnight is read with the offset before, at or after it; the first instant that lies on the day or behind counts.
+    first_us = np.full(len(days), _END_OF_TIME_US)
+    # A midnight is read with the offset before, at or after it; the first instant that lies on the day or later counts.
     first = np.maximum(np.searchsorted(starts, midnights_us - 15 * HOUR_US, side="right") - 1, 0)
     last = np.searchsorted(starts, midnights_us + 15 * HOUR_US, side="right") - 1
     for nth in range(int((last - first).max(initial=0)) + 1):
         i = np.minimum(first + nth, last)
         instants = np.maximum(midnights_us - shifts[i], starts[i])
         is_right = (instants < ends[i]) & ((instants + shifts[i]) // DAY_US >= days)
-        found = np.where(is_right, np.minimum(instants, found), found)
-    return found
+        first_us = np.where(is_right, np.minimum(instants, first_us), first_us)
+    return first_us

@@ -1,4 +1,4 @@
-"""What a caller may say for a moment, a month, a length or an interval, read once for all verbs."""
+"""How callers write moments, months, lengths and intervals: read in one place for all verbs."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ Months = Month | date | str | Iterable[Month | date | str]
 
 
 def month_list(months: Months) -> list[Month]:
-    """Read one month or several, in order, each once.
+    """List one month or several, ascending, each once.
 
     Raises:
         DefinitionError: there is none.
     """
-    given = [months] if isinstance(months, str | Month | date) else list(months)
-    if not given:
+    named = [months] if isinstance(months, str | Month | date) else list(months)
+    if not named:
         raise DefinitionError("No month was given. Name at least one, such as '2024-08'.")
-    return sorted({Month.parse(month) for month in given})
+    return sorted({Month.parse(month) for month in named})
 
 
 def length_us(length: str | timedelta) -> int:

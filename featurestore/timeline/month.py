@@ -37,7 +37,7 @@ class Month:
 
     @classmethod
     def parse(cls, text: str | Month | date) -> Month:
-        """Read ``"2024-08"`` (a day behind it is ignored), a date or a month.
+        """Read ``"2024-08"`` (a day after it is ignored), a date or a month.
 
         Raises:
             DefinitionError: anything else.
@@ -46,10 +46,10 @@ class Month:
             return text
         if isinstance(text, date):
             return cls(text.year, text.month)
-        found = re.fullmatch(r"(\d{4})-(\d{2})(-\d{2})?", str(text))
-        if not found:
+        parts = re.fullmatch(r"(\d{4})-(\d{2})(-\d{2})?", str(text))
+        if not parts:
             raise DefinitionError(f"{text!r} is not a month. Write it as '2024-08'.")
-        return cls(int(found[1]), int(found[2]))
+        return cls(int(parts[1]), int(parts[2]))
 
     @classmethod
     def of(cls, instant_us: int, timezone_name: str) -> Month:

@@ -37,13 +37,13 @@ class Window:
         """
         if text == "lifetime":
             return cls("lifetime", None)
-        found = _WINDOW.fullmatch(text) if isinstance(text, str) else None
-        if not found:
+        parts = _WINDOW.fullmatch(text) if isinstance(text, str) else None
+        if not parts:
             raise DefinitionError(
                 f"{text!r} is not a window. Write a whole number of hours, days or years ('6h', '30d', '10y') or 'lifetime'; "
                 "windows= also takes 'ytd', 'mtd', Offset, SeasonWindow and YearBefore."
             )
-        return cls(text, int(found[1]) * _HOURS[found[2]])
+        return cls(text, int(parts[1]) * _HOURS[parts[2]])
 
     @property
     def length_hours(self) -> int | None:
@@ -169,12 +169,12 @@ class Offset:
 
     @property
     def length_hours(self) -> int | None:
-        """Hours that the inner window holds."""
+        """Hours that the inner window holds; ``None`` where they have no bound, or differ from as_of to as_of."""
         return parse_window(self.window).length_hours
 
     @property
     def look_back_hours(self) -> int | None:
-        """Hours from its first instant to ``floor(as_of)``, the offset included."""
+        """Hours from its first instant to ``floor(as_of)``, the offset included; ``None`` where they have no bound."""
         inner = parse_window(self.window).look_back_hours
         return None if inner is None else inner + self._by_hours
 

@@ -31,7 +31,8 @@ from featurestore.errors import SpineError, did_you_mean
 from featurestore.lake.layout import Layout
 from featurestore.lake.whole_file import atomic_file
 from featurestore.spec.joined import JoinedView
-from featurestore.spec.registry import Features, Registry
+from featurestore.spec.registry import Registry
+from featurestore.spec.resolution import Features
 from featurestore.spec.view import Feature, FeatureView
 
 CHUNK = 131_072

@@ -26,7 +26,8 @@ from featurestore.errors import VersionError
 from featurestore.lake.layout import Layout
 from featurestore.lake.table import Table
 from featurestore.spec.lineage import needed_features
-from featurestore.spec.registry import Features, Registry
+from featurestore.spec.registry import Registry
+from featurestore.spec.resolution import Features
 from featurestore.spec.view import Feature, FeatureView
 from featurestore.timeline import AnyWindow
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 VALID = "batch"
 """Session table of the valid rows: the schema's columns."""
 INVALID = "invalid"
-"""Session table of the others: row (JSON), reason, source_file."""
+"""Session table of the invalid rows: row (JSON), reason, source_file."""
 
 
 @dataclass
@@ -39,7 +39,7 @@ class Batch:
         self.clear()
 
     def clear(self) -> None:
-        """Forget the rows, after their commit."""
+        """Forget the rows and their counts, after their commit."""
         columns = ", ".join(f"{quote(column)} {SQL_TYPES[kind]}" for column, kind in self.source.schema)
         self.session.execute(f"CREATE OR REPLACE TEMP TABLE {VALID} ({columns})")
         self.session.execute(f"CREATE OR REPLACE TEMP TABLE {INVALID} (row VARCHAR, reason VARCHAR, source_file VARCHAR)")

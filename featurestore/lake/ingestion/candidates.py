@@ -28,7 +28,7 @@ REMAINING = "remaining"
 def near_files(
     session: DuckDBPyConnection, source: EventSource, committed: Sequence[CommittedFile], months: Months
 ) -> list[CommittedFile]:
-    """List the committed files that may hold an id of the batch."""
+    """List the committed files whose months and ranges of ids overlap the batch's: those that may hold one of its ids."""
     event_id = quote(source.event_id)
     low, high = session.execute(f"SELECT min({event_id}), max({event_id}) FROM {VALID}").fetchall()[0]
     if low is None:

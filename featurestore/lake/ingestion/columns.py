@@ -26,36 +26,36 @@ class Conversion:
     """SQL over the columns of an input.
 
     Args:
-        value: The converted value; NULL where the given one is invalid.
-        given: Condition that there is a value to convert; ``None`` when every value can be.
-        problems: Where something is given but ``value`` is NULL: ``(reason, condition)``, the first that holds counts.
+        value: The converted value; NULL where the input's is invalid.
+        is_present: Condition that there is a value to convert; ``None`` when every value can be converted.
+        problems: Where a value is present but ``value`` is NULL: ``(reason, condition)``, the first that holds counts.
         non_finite: Condition that is true where a NaN or an infinity became NULL; ``None`` when there can be none.
     """
 
     value: str
-    given: str | None = None
+    is_present: str | None = None
     problems: tuple[tuple[str, str], ...] = ()
     non_finite: str | None = None
 
 
-def convert(column: str, kind: str, *, found: str, timezone: str | None = None) -> Conversion:
+def convert(column: str, kind: str, *, sql_type: str, timezone: str | None = None) -> Conversion:
     """Choose the conversion of one column.
 
     Args:
         column: Name in the input and in the source.
         kind: Declared type, one of ``SCHEMA_TYPES``.
-        found: DuckDB's name of the type in the input.
+        sql_type: DuckDB's name of the type in the input.
         timezone: Zone of timestamps that carry none; ``None`` is UTC.
 
-    >>> convert("user_id", "int64", found="INTEGER").value
+    >>> convert("user_id", "int64", sql_type="INTEGER").value
     '"user_id"::BIGINT'
     """
     name = quote(column)
-    if found == '"NULL"':
+    if sql_type == '"NULL"':
         return Conversion(f"NULL::{SQL_TYPES[kind]}")
-    if found.startswith("ENUM"):
+    if sql_type.startswith("ENUM"):
         name = f"{name}::VARCHAR"
-        found = "VARCHAR"
+        sql_type = "VARCHAR"
     conversion = {
         "int64": _integer,
         "int32": _integer,
@@ -65,17 +65,17 @@ def convert(column: str, kind: str, *, found: str, timezone: str | None = None) 
         "date": _date,
     }
     if kind == "timestamp":
-        return _timestamp(column, name, found, timezone)
-    return conversion[kind](column, name, found, kind)
+        return _timestamp(column, name, sql_type, timezone)
+    return conversion[kind](column, name, sql_type, kind)
 
 
 def _wrong_type(column: str, name: str, kind: str) -> Conversion:
     return _checked(f"NULL::{SQL_TYPES[kind]}", f"{name} IS NOT NULL", f"wrong type {column}")
 
 
-def _checked(value: str, given: str, reason: str, *others: tuple[str, str]) -> Conversion:
+def _checked(value: str, is_present: str, reason: str, *others: tuple[str, str]) -> Conversion:
     """Say why a value may not be convertible: ``reason``, unless one of the other problems holds."""
-    return Conversion(value, given, (*others, (reason, "true")))
+    return Conversion(value, is_present, (*others, (reason, "true")))
 
 
 def _parsed(column: str, name: str, value: str, *others: tuple[str, str]) -> Conversion:
@@ -85,19 +85,19 @@ def _parsed(column: str, name: str, value: str, *others: tuple[str, str]) -> Con
     return _checked(value.replace(_TEXT, text), f"{text} IS NOT NULL", f"unparsable {column}", *problems)
 
 
-def _integer(column: str, name: str, found: str, kind: str) -> Conversion:
+def _integer(column: str, name: str, sql_type: str, kind: str) -> Conversion:
     target = SQL_TYPES[kind]
-    given = f"{name} IS NOT NULL"
+    is_present = f"{name} IS NOT NULL"
     out_of_range = f"out of range {column}"
-    if found in _WIDTHS and _WIDTHS[found] <= _WIDTHS[target]:
+    if sql_type in _WIDTHS and _WIDTHS[sql_type] <= _WIDTHS[target]:
         return Conversion(f"{name}::{target}")
-    if found in _WIDTHS or found in _WIDER_INTEGERS:
-        return _checked(f"try_cast({name} AS {target})", given, out_of_range)
-    if found.startswith("DECIMAL") or found in ("FLOAT", "DOUBLE"):
+    if sql_type in _WIDTHS or sql_type in _WIDER_INTEGERS:
+        return _checked(f"try_cast({name} AS {target})", is_present, out_of_range)
+    if sql_type.startswith("DECIMAL") or sql_type in ("FLOAT", "DOUBLE"):
         whole = f"CASE WHEN {name} = trunc({name}) THEN try_cast({name} AS {target}) END"
-        nan = [(f"NaN in {column}", f"isnan({name})")] if found in ("FLOAT", "DOUBLE") else []
-        return _checked(whole, given, out_of_range, *nan, (f"fraction in {column}", f"{name} <> trunc({name})"))
-    if found != "VARCHAR":
+        nan = [(f"NaN in {column}", f"isnan({name})")] if sql_type in ("FLOAT", "DOUBLE") else []
+        return _checked(whole, is_present, out_of_range, *nan, (f"fraction in {column}", f"{name} <> trunc({name})"))
+    if sql_type != "VARCHAR":
         return _wrong_type(column, name, kind)
     number = f"try_cast({_TEXT} AS DOUBLE)"
     value = (
@@ -109,50 +109,50 @@ def _integer(column: str, name: str, found: str, kind: str) -> Conversion:
     return _parsed(column, name, value, (f"NaN in {column}", f"isnan({number})"), fraction, out_of_range_text)
 
 
-def _double(column: str, name: str, found: str, kind: str) -> Conversion:
-    if found in _WIDTHS or found in _WIDER_INTEGERS or found.startswith("DECIMAL"):
+def _double(column: str, name: str, sql_type: str, kind: str) -> Conversion:
+    if sql_type in _WIDTHS or sql_type in _WIDER_INTEGERS or sql_type.startswith("DECIMAL"):
         return Conversion(f"{name}::DOUBLE")
-    if found not in ("FLOAT", "DOUBLE", "VARCHAR"):
+    if sql_type not in ("FLOAT", "DOUBLE", "VARCHAR"):
         return _wrong_type(column, name, kind)
-    number = f"try_cast(nullif(trim({name}), '') AS DOUBLE)" if found == "VARCHAR" else f"{name}::DOUBLE"
+    number = f"try_cast(nullif(trim({name}), '') AS DOUBLE)" if sql_type == "VARCHAR" else f"{name}::DOUBLE"
     # The sum turns -0.0 into 0.0: equal values must have equal content hashes.
     value = f"CASE WHEN isfinite({number}) THEN {number} + 0.0 END"
     non_finite = f"NOT isfinite({number})"
-    if found != "VARCHAR":
+    if sql_type != "VARCHAR":
         return Conversion(value, non_finite=non_finite)
     is_no_number = f"trim({name}) <> '' AND {number} IS NULL"
     return Conversion(value, is_no_number, ((f"unparsable {column}", "true"),), non_finite)
 
 
-def _string(column: str, name: str, found: str, kind: str) -> Conversion:
-    return Conversion(f"{name}::VARCHAR") if found in ("VARCHAR", "UUID", "JSON") else _wrong_type(column, name, kind)
+def _string(column: str, name: str, sql_type: str, kind: str) -> Conversion:
+    return Conversion(f"{name}::VARCHAR") if sql_type in ("VARCHAR", "UUID", "JSON") else _wrong_type(column, name, kind)
 
 
-def _bool(column: str, name: str, found: str, kind: str) -> Conversion:
-    if found == "BOOLEAN":
+def _bool(column: str, name: str, sql_type: str, kind: str) -> Conversion:
+    if sql_type == "BOOLEAN":
         return Conversion(name)
-    if found != "VARCHAR":
+    if sql_type != "VARCHAR":
         return _wrong_type(column, name, kind)
     return _parsed(column, name, f"try_cast({_TEXT} AS BOOLEAN)")
 
 
-def _date(column: str, name: str, found: str, kind: str) -> Conversion:
-    if found == "DATE":
+def _date(column: str, name: str, sql_type: str, kind: str) -> Conversion:
+    if sql_type == "DATE":
         return Conversion(name)
-    if found in _NAIVE:
+    if sql_type in _NAIVE:
         day = f"CASE WHEN {name} = {name}::DATE THEN {name}::DATE END"
         return _checked(day, f"{name} IS NOT NULL", f"unparsable {column}")
-    if found != "VARCHAR":
+    if sql_type != "VARCHAR":
         return _wrong_type(column, name, kind)
     return _parsed(column, name, f"try_cast({_TEXT} AS DATE)")
 
 
-def _timestamp(column: str, name: str, found: str, timezone: str | None) -> Conversion:
-    if found in _AWARE:
+def _timestamp(column: str, name: str, sql_type: str, timezone: str | None) -> Conversion:
+    if sql_type in _AWARE:
         return Conversion(f"{name}::TIMESTAMPTZ")
-    if found in (*_NAIVE, "DATE"):
+    if sql_type in (*_NAIVE, "DATE"):
         return Conversion(_placed(f"{name}::TIMESTAMP", timezone))
-    if found != "VARCHAR":
+    if sql_type != "VARCHAR":
         return _wrong_type(column, name, "timestamp")
     value = f"try_cast({_TEXT} AS TIMESTAMPTZ)"
     if timezone is not None:

@@ -23,13 +23,13 @@ WINNERS, REMOVED, BEATEN, CONFLICTS = "winners", "removed", "beaten", "conflicts
 
 
 def scans(holders: Sequence[CommittedFile], superseded: Sequence[CommittedFile]) -> list[tuple[str, str]]:
-    """List what else may hold versions, as ``(relation, origin)``."""
-    found = []
+    """List the scans of files that may hold versions besides the batch, as ``(relation, origin)``."""
+    relations = []
     if holders:
-        found.append((parquet_scan_sql(holders, options="filename = '$file', file_row_number = true"), "committed"))
+        relations.append((parquet_scan_sql(holders, options="filename = '$file', file_row_number = true"), "committed"))
     if superseded:
-        found.append((parquet_scan_sql(superseded), "superseded"))
-    return found
+        relations.append((parquet_scan_sql(superseded), "superseded"))
+    return relations
 
 
 def gather_versions(
@@ -133,7 +133,7 @@ def count_contents(session: DuckDBPyConnection, may_conflict: bool) -> tuple[int
 
 
 def clear_results(session: DuckDBPyConnection, source: EventSource) -> None:
-    """Leave the result tables empty."""
+    """Make the result tables, empty: of a batch in which no id needs a decision."""
     for table, more in ((WINNERS, ""), (BEATEN, ", '' AS content_hash"), (CONFLICTS, "")):
         session.execute(f"CREATE OR REPLACE TEMP TABLE {table} AS SELECT {columns_sql(source)}{more} FROM {VALID} LIMIT 0")
     session.execute(f"CREATE OR REPLACE TEMP TABLE {REMOVED} (file VARCHAR, row BIGINT)")

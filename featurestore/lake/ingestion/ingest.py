@@ -60,14 +60,14 @@ def ingest(
         replace: For a source without ingested_at: delivered content replaces the committed one, instead of being
             quarantined as ``conflict``.
         progress: Called with the rows read so far.
-        batch_rows: Rows of one commit, at most. More need more memory, fewer make more commits.
+        batch_rows: Most rows of one commit. More need more memory, fewer make more commits.
 
     Returns:
         What was read, committed and refused.
 
     Raises:
         IngestError: the input is missing, empty, damaged, of another format, or lacks a column. Nothing is committed,
-            unless a file turns out to be damaged behind its header: then whole batches before it are.
+            unless a file turns out to be damaged after its header: then the whole batches before it are.
         StoreError: the committed events have other columns than the source now declares.
         CommitConflictError: other writers kept committing to the source.
     """
@@ -78,13 +78,13 @@ def ingest(
             "it. Deliver the correction with a later one."
         )
     marks = {file.path: file.mark for file in waiting_files(layout, source)} if rows is None else {}
-    given = check_input(list(marks) if rows is None else rows, source)
+    checked = check_input(list(marks) if rows is None else rows, source)
     table = Table.open(layout.events(source.name))
     table.check_columns(arrow_schema(source.schema), partition_by=("month",))
     tally = Tally(source.name, table.version)
-    with spill_folder(layout) as temp_folder, connect(layout.root, *_folders(given), temp_folder=temp_folder) as session:
+    with spill_folder(layout) as temp_folder, connect(layout.root, *_folders(checked), temp_folder=temp_folder) as session:
         batch = Batch(session, source, now_us=time.time_ns() // 1000)
-        for portion in portions_of(given, limit=batch_rows):
+        for portion in portions_of(checked, limit=batch_rows):
             if batch.rows_read and batch.rows_read + portion.rows > batch_rows:
                 _commit_batch(layout, batch, tally, marks=marks, replace=replace)
             batch.add(portion)
@@ -94,8 +94,9 @@ def ingest(
     return tally.report(time.monotonic() - started)
 
 
-def _folders(given: list[InputFile] | pa.RecordBatchReader) -> set[Path]:
-    return {file.path.parent for file in given} if isinstance(given, list) else set()
+def _folders(checked: list[InputFile] | pa.RecordBatchReader) -> set[Path]:
+    """Return the folders that a session must be able to read; none for rows that come from no file."""
+    return {file.path.parent for file in checked} if isinstance(checked, list) else set()
 
 
 def _commit_batch(layout: Layout, batch: Batch, tally: Tally, *, marks: Mapping[Path, str], replace: bool) -> None:
@@ -112,7 +113,7 @@ def _commit_batch(layout: Layout, batch: Batch, tally: Tally, *, marks: Mapping[
 
 
 def _commit_or_retry(layout: Layout, batch: Batch, tally: Tally, *, marks: Mapping[Path, str], replace: bool) -> None:
-    """Commit a batch; start over on what another writer has changed meanwhile."""
+    """Commit a batch; start over when another writer has changed the table meanwhile."""
     wanted = {marks[file] for file in batch.files if file in marks}
 
     def step() -> tuple[Verdict, Rewrite, int]:

@@ -25,9 +25,9 @@ class IngestReport:
         non_finite: NaN and infinities of double columns that became NULL.
         extra_columns: Columns of the input that the schema does not name, ignored.
         months: Business months whose files changed, ascending.
-        version: Version of the events table that holds everything; -1 when it still does not exist.
+        version: Version of the events table that holds everything; -1 when there is no table yet.
         files: Files that the table gained.
-        bytes_written: Their size.
+        bytes_written: Size of these files.
         elapsed_s: Wall time.
     """
 
@@ -79,7 +79,7 @@ class Tally:
     bytes_written: int = 0
 
     def report(self, elapsed_s: float) -> IngestReport:
-        """Close the books."""
+        """Return the report of an ingest that took so many seconds."""
         return IngestReport(
             source=self.source,
             rows_read=self.rows_read,

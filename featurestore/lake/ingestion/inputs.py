@@ -56,7 +56,7 @@ class InputFile:
 
 
 def find_files(rows: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> list[Path]:
-    """List the files that a path, a glob, a directory (and all below it) or a list of these names.
+    """List the files that a path, a glob, a directory (with all below it) or a list of these stands for.
 
     Hidden files, names with a leading underscore and unfinished downloads in directories are left alone.
 
@@ -64,12 +64,12 @@ def find_files(rows: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) 
         IngestError: nothing matches, or a format is unknown.
     """
     if isinstance(rows, (str, os.PathLike)):
-        found = _expand(os.fspath(rows))
+        paths = _expand(os.fspath(rows))
     else:
-        found = [path for each in rows for path in _expand(os.fspath(each))]
-    for path in found:
+        paths = [path for name in rows for path in _expand(os.fspath(name))]
+    for path in paths:
         format_of(path)
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(paths))
 
 
 def files_below(folder: Path) -> list[Path]:
@@ -78,7 +78,7 @@ def files_below(folder: Path) -> list[Path]:
 
 
 def is_finished(relative: Path) -> bool:
-    """Tell whether a path below a folder of files is whole: neither hidden, nor set aside by an underscore, nor a download."""
+    """Tell whether a file below a folder is meant to be read: not hidden, not marked by an underscore, no unfinished download."""
     hidden = any(part.startswith((".", "_")) for part in relative.parts)
     return not hidden and not relative.name.lower().endswith(_UNFINISHED)
 
@@ -106,11 +106,11 @@ def check_file(path: Path, source: EventSource) -> InputFile:
     try:
         if path.stat().st_size == 0:
             raise IngestError(f"{path} is empty (0 bytes). Deliver it again, or take it out of the input.")
-        found = {PARQUET: _check_parquet, CSV: _check_csv, JSON_LINES: _check_json_lines}[kind](path, source)
+        file = {PARQUET: _check_parquet, CSV: _check_csv, JSON_LINES: _check_json_lines}[kind](path, source)
     except (OSError, EOFError, zlib.error) as error:
         raise IngestError(f"{path} cannot be read: {error}.") from error
-    check_columns(found.columns, source, str(path))
-    return found
+    check_columns(file.columns, source, str(path))
+    return file
 
 
 def check_columns(columns: Iterable[str], source: EventSource, what: str) -> None:
@@ -135,14 +135,14 @@ def check_columns(columns: Iterable[str], source: EventSource, what: str) -> Non
 def _expand(text: str) -> list[Path]:
     path = Path(text).expanduser()
     if path.is_dir():
-        found = files_below(path)
+        files = files_below(path)
     elif path.exists():
-        found = [path]
+        files = [path]
     else:
-        found = sorted(Path(match) for match in glob.glob(str(path), recursive=True) if os.path.isfile(match))
-    if not found:
+        files = sorted(Path(match) for match in glob.glob(str(path), recursive=True) if os.path.isfile(match))
+    if not files:
         raise IngestError(f"{text!r} names no file. Give an existing file, a directory with files, or a glob that matches.")
-    return [each.absolute() for each in found]
+    return [file.absolute() for file in files]
 
 
 def _check_parquet(path: Path, source: EventSource) -> InputFile:
@@ -161,7 +161,7 @@ def _check_csv(path: Path, source: EventSource) -> InputFile:
         return next(csv.reader([line], delimiter=delimiter), [])
 
     # The delimiter is the one that finds most of the declared columns in the header: sniffing data rows guesses wrong.
-    delimiter = max(_DELIMITERS, key=lambda each: len(set(split(each)) & set(source.types)))
+    delimiter = max(_DELIMITERS, key=lambda delimiter: len(set(split(delimiter)) & set(source.types)))
     return InputFile(path, CSV, tuple(split(delimiter)), delimiter=delimiter)
 
 

@@ -21,7 +21,7 @@ from featurestore.lake.table import parquet_scan_sql
 from featurestore.spec.source import EventSource
 
 LINE, IS_ROW = "$line", "$is_row"
-"""Columns of portions that come from lines: the line itself, where it matters, and whether it could be split into columns."""
+"""Columns of portions that come from lines: the line itself, if it is needed, and whether it could be split into columns."""
 
 ROWS = "rows"
 """Label of portions that come from no file."""
@@ -74,16 +74,16 @@ def check_input(rows: Any, source: EventSource) -> list[InputFile] | pa.RecordBa
     return reader
 
 
-def portions_of(given: list[InputFile] | pa.RecordBatchReader, *, limit: int) -> Iterator[Portion]:
+def portions_of(checked: list[InputFile] | pa.RecordBatchReader, *, limit: int) -> Iterator[Portion]:
     """Cut a checked input into portions of at most ``limit`` rows, in order.
 
     Raises:
-        IngestError: a file turns out to be damaged beyond its header.
+        IngestError: a file turns out to be damaged after its header.
     """
-    if isinstance(given, pa.RecordBatchReader):
-        yield from _tables(ROWS, given, limit=limit)
+    if isinstance(checked, pa.RecordBatchReader):
+        yield from _tables(ROWS, checked, limit=limit)
         return
-    for file in given:
+    for file in checked:
         if file.format == PARQUET:
             yield from _parquet_portions(file, limit)
         else:

@@ -40,7 +40,7 @@ class LandedFile:
 
     @property
     def mark(self) -> str:
-        """What the commit that ingests it records."""
+        """What the commit that ingests the file records, so that it is ingested once."""
         return f"landing:{self.name}:{self.size_bytes}:{self.modified_ns}"
 
     @property
@@ -68,8 +68,8 @@ def landed_files(layout: Layout, source: EventSource, *, month: Month | None = N
             f"Source {source.name!r} has no landing folder {folder}. Create it and let files land there, or give the rows to "
             "ingest."
         )
-    found = [_landed(path, folder) for path in _guarded(folder)]
-    return [file for file in found if month is None or file.month == str(month)]
+    files = [_landed(path, folder) for path in _guarded(folder)]
+    return [file for file in files if month is None or file.month == str(month)]
 
 
 def waiting_files(layout: Layout, source: EventSource) -> list[LandedFile]:
@@ -101,14 +101,14 @@ def landed_months(layout: Layout, sources: Iterable[EventSource]) -> dict[str, s
 def _guarded(folder: Path) -> list[Path]:
     """List the finished files below a folder, sorted; refuse it when anything in it, hidden or unfinished too, leads outside."""
     home = folder.resolve()
-    found = []
+    paths = []
     for place, folders, files in os.walk(folder):
         for name in (*folders, *files):
             path = Path(place, name)
             if path.is_symlink() or not path.resolve().is_relative_to(home):
                 raise IngestError(f"{path} is a link to {path.resolve()}. Put the file itself into the landing folder.")
-        found += [path for path in (Path(place, name) for name in files) if path.is_file()]
-    return sorted(path for path in found if is_finished(path.relative_to(folder)))
+        paths += [path for path in (Path(place, name) for name in files) if path.is_file()]
+    return sorted(path for path in paths if is_finished(path.relative_to(folder)))
 
 
 def _landed(path: Path, folder: Path) -> LandedFile:

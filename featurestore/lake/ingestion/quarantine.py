@@ -70,8 +70,8 @@ def read_quarantine(layout: Layout, source: EventSource, *, max_per_reason: int 
         else f"QUALIFY row_number() OVER (PARTITION BY reason ORDER BY {order}) <= {max_per_reason:d}"
     )
     with connect(path) as session:
-        found: pa.Table = session.sql(f"FROM {parquet_scan_sql(files)} {most} ORDER BY reason, {order}").to_arrow_table()
-    return found.cast(QUARANTINE_SCHEMA)
+        rows: pa.Table = session.sql(f"FROM {parquet_scan_sql(files)} {most} ORDER BY reason, {order}").to_arrow_table()
+    return rows.cast(QUARANTINE_SCHEMA)
 
 
 def count_quarantined(layout: Layout, source: EventSource) -> dict[str, int]:

@@ -26,14 +26,14 @@ def record_redelivered(layout: Layout, source: str, verdict: Verdict, *, version
 
 
 def redelivered_rows(layout: Layout, source: str) -> dict[Month, int]:
-    """Sum up what was delivered again, by month of the events."""
-    found: Counter[Month] = Counter()
+    """Count the rows that a source delivered again, by month of the events; months without any are absent."""
+    total: Counter[Month] = Counter()
     for file in STORAGE.list_files(layout.redelivered(source), ending=".json"):
         try:
-            found.update({Month.parse(month): int(rows) for month, rows in read_json(file.path).items()})
+            total.update({Month.parse(month): int(rows) for month, rows in read_json(file.path).items()})
         except (ValueError, AttributeError) as error:
             raise StoreError(f"{file.path} cannot be read ({error}). Restore it from a backup, or remove it.") from error
-    return dict(found)
+    return dict(total)
 
 
 def _path(layout: Layout, source: str, version: int) -> Path:

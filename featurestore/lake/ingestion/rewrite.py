@@ -61,11 +61,11 @@ def rewrite_months(
 
 def _changed_months(verdict: Verdict, timezone: str) -> Iterator[tuple[Month, Interval, int]]:
     """Yield the months with new rows or touched files, ascending: month, interval, new rows."""
-    found = {month: (interval, rows) for month, interval, rows in verdict.months}
-    for name in {file.partition["month"] for file in verdict.touched} - {str(month) for month in found}:
+    changed = {month: (interval, rows) for month, interval, rows in verdict.months}
+    for name in {file.partition["month"] for file in verdict.touched} - {str(month) for month in changed}:
         month = Month.parse(name)
-        found[month] = (month.interval(timezone), 0)
-    yield from ((month, *found[month]) for month in sorted(found))
+        changed[month] = (month.interval(timezone), 0)
+    yield from ((month, *changed[month]) for month in sorted(changed))
 
 
 def _arms(

@@ -44,9 +44,11 @@ def validation_of(source: EventSource, relation: str, types: Mapping[str, str], 
         source: Whose schema the rows must have.
         relation: What follows FROM.
         types: DuckDB type of each of its columns.
-        now_us: The present.
+        now_us: The present, in microseconds since 1970 UTC.
     """
-    conversions = {column: convert(column, kind, found=types[column], timezone=_zone(source)) for column, kind in source.schema}
+    conversions = {
+        column: convert(column, kind, sql_type=types[column], timezone=_zone(source)) for column, kind in source.schema
+    }
     # Three levels, so that each value is computed once: convert, find what could not be converted, judge what could.
     values = ", ".join(f"{conversion.value} AS {_converted(column)}" for column, conversion in conversions.items())
     named = ", ".join(f"{_converted(column)} AS {quote(column)}" for column in conversions)
@@ -89,9 +91,9 @@ def _broken_sql(conversions: Mapping[str, Conversion], reasons: _Reasons, *, has
     """Render the number of the reason why a row could not be converted; which one exactly is asked of broken rows only."""
     arms = [(f"NOT {quote(IS_ROW)}", reasons.number(UNREADABLE))] if has_lines else []
     for column, conversion in conversions.items():
-        if conversion.given is not None:
+        if conversion.is_present is not None:
             why = _case([(condition, reasons.number(reason)) for reason, condition in conversion.problems])
-            arms.append((f"{_converted(column)} IS NULL AND {conversion.given}", why))
+            arms.append((f"{_converted(column)} IS NULL AND {conversion.is_present}", why))
     return _case(arms)
 
 
@@ -100,25 +102,25 @@ def _zone(source: EventSource) -> str | None:
 
 
 def _wrong_values(source: EventSource, reasons: _Reasons, now_us: int) -> list[tuple[str, str]]:
-    """List what converted values may violate, as ``(condition, number of the reason)``."""
+    """List what may be wrong with converted values, as ``(condition, number of the reason)``."""
     event_id = quote(source.event_id)
     event_time = quote(source.event_time)
     empty = f" OR {event_id} = ''" if source.types[source.event_id] == "string" else ""
-    found = [("missing event_id", f"{event_id} IS NULL{empty}"), ("missing event_time", f"{event_time} IS NULL")]
+    faults = [("missing event_id", f"{event_id} IS NULL{empty}"), ("missing event_time", f"{event_time} IS NULL")]
     roles = {"event_time": source.event_time, "ingested_at": source.ingested_at}
     for role, column in roles.items():
         if column is not None:
-            found.append((f"absurd {role}", f"{quote(column)} < TIMESTAMPTZ {literal(_EARLIEST_EVENT)}"))
-            found.append((f"future {role}", f"{quote(column)} > make_timestamptz({now_us + DAY_US})"))
+            faults.append((f"absurd {role}", f"{quote(column)} < TIMESTAMPTZ {literal(_EARLIEST_EVENT)}"))
+            faults.append((f"future {role}", f"{quote(column)} > make_timestamptz({now_us + DAY_US})"))
     for column, kind in source.schema:
         if kind in ("timestamp", "date") and column not in roles.values():
             name = quote(column)
             sql_type = "DATE" if kind == "date" else "TIMESTAMPTZ"
             outside = f"{name} < {sql_type} {literal(_FIRST_DATE)} OR {name} >= {sql_type} {literal(_END_DATE)}"
-            found.append((f"absurd {column}", outside))
+            faults.append((f"absurd {column}", outside))
     for column, allowed in source.values:
-        found.append((f"unknown value of {column}", f"NOT list_contains({literals(allowed)}, {quote(column)})"))
-    return [(condition, reasons.number(reason)) for reason, condition in found]
+        faults.append((f"unknown value of {column}", f"NOT list_contains({literals(allowed)}, {quote(column)})"))
+    return [(condition, reasons.number(reason)) for reason, condition in faults]
 
 
 def _final_columns(source: EventSource) -> str:
@@ -132,7 +134,7 @@ def _final_columns(source: EventSource) -> str:
 
 
 def _raw_json(source: EventSource, types: Mapping[str, str], extra: tuple[str, ...]) -> str:
-    """Render a raw row as JSON text, its columns in the schema's order, the others behind them by name."""
+    """Render a raw row as JSON text: the schema's columns in its order, then the others by name."""
     if LINE in types:
         line = quote(LINE)
         return f"CASE WHEN {quote(IS_ROW)} THEN {line} ELSE to_json({line})::VARCHAR END"

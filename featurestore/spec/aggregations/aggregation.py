@@ -20,12 +20,12 @@ class Aggregation:
     Args:
         name: Start of the feature names; ``buys`` over ``30d`` becomes ``buys_30d``.
         windows: Lengths such as ``"30d"`` or ``"lifetime"``, ``"ytd"`` and ``"mtd"`` (the business year or month to date),
-            ``Offset``, ``SeasonWindow`` and ``YearBefore`` objects. None given: lifetime, and no suffix.
+            ``Offset``, ``SeasonWindow`` and ``YearBefore`` objects. Without any: lifetime, and no suffix.
         where: SQL condition over the source's columns; rows for which it is not true do not count.
     """
 
     ACCEPTED_WINDOWS: ClassVar[tuple[type, ...]] = (Window, ToDate, Offset, SeasonWindow, YearBefore)
-    # What only reading depends on: the running totals stay when it changes.
+    # Fields that only reading depends on: the running totals stay when they change.
     FIELDS_READ_LATER: ClassVar[frozenset[str]] = frozenset({"name", "windows"})
 
     name: str
@@ -34,10 +34,10 @@ class Aggregation:
 
     def __post_init__(self) -> None:
         checked_name(self.name, "an aggregation")
-        given: object = self.windows
-        if isinstance(given, DeclaredWindow):
-            what = "the text" if isinstance(given, str) else "one window,"
-            raise DefinitionError(f"windows of {self.name!r} is {what} {given!r}; write windows=({given!r},).")
+        windows: object = self.windows
+        if isinstance(windows, DeclaredWindow):
+            what = "the text" if isinstance(windows, str) else "one window,"
+            raise DefinitionError(f"windows of {self.name!r} is {what} {windows!r}; write windows=({windows!r},).")
         object.__setattr__(self, "windows", tuple(self.windows))
         for declared in self.windows:
             if not isinstance(read_window(declared), self.ACCEPTED_WINDOWS):
@@ -139,7 +139,7 @@ class FixedPointAggregation(ColumnAggregation):
 
 
 def checked_resolution(bits: int, name: str) -> None:
-    """Check the number of bits behind the binary point.
+    """Check the number of bits after the binary point.
 
     Raises:
         DefinitionError: it is not from 0 to 60.

@@ -18,7 +18,7 @@ class Last(ColumnAggregation):
 
     @property
     def is_carried(self) -> bool:
-        """Always."""
+        """True: the value is that of one event."""
         return True
 
     def result_type(self, types: Mapping[str, str]) -> str:
@@ -42,7 +42,7 @@ class Recency(Aggregation):
 
     @property
     def is_carried(self) -> bool:
-        """Always."""
+        """True: the value is that of one event."""
         return True
 
     def result_type(self, types: Mapping[str, str]) -> str:

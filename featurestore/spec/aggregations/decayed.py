@@ -41,7 +41,7 @@ class Decayed(Aggregation):
 
     @property
     def input_column(self) -> str | None:
-        """The column that is summed, if any."""
+        """The column that is summed; ``None`` where events are counted."""
         return self.column
 
     def check_grain(self, grain: str) -> None:
@@ -61,7 +61,7 @@ class Decayed(Aggregation):
 
     @property
     def memory_hours(self) -> int:
-        """Ten half-lives."""
+        """Ten half-lives: an older event counts for less than a thousandth."""
         return _HALF_LIVES * self.half_life_steps("1h")
 
     def result_type(self, types: Mapping[str, str]) -> str:

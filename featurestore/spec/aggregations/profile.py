@@ -28,7 +28,7 @@ class Profile(Aggregation):
 
     @property
     def buckets(self) -> int:
-        """Length of the list."""
+        """Number of buckets, the length of the list."""
         return PROFILES[self.by]
 
     def result_type(self, types: Mapping[str, str]) -> str:

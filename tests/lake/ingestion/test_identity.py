@@ -21,12 +21,12 @@ from featurestore.lake.ingestion.identity import judge
 from featurestore.lake.ingestion.ingest import ingest
 from featurestore.lake.ingestion.intake import check_input, portions_of
 from featurestore.lake.ingestion.quarantine import count_quarantined
-from featurestore.lake.ingestion.superseded import read_superseded
 from featurestore.lake.layout import Layout, create_or_open
 from featurestore.lake.session import connect
 from featurestore.lake.table import Table
 from featurestore.spec.source import EventSource
 from featurestore.timeline import Month, to_us
+from tests.lake.ingestion.superseded import read_superseded
 
 UTC = timezone.utc
 ZONE = "Asia/Shanghai"

@@ -23,12 +23,12 @@ import pytest
 
 from featurestore.errors import IngestError, StoreError
 from featurestore.lake.ingestion.ingest import ingest
-from featurestore.lake.ingestion.superseded import read_superseded
 from featurestore.lake.layout import Layout, create_or_open
 from featurestore.lake.session import connect
 from featurestore.lake.table import Table, parquet_scan_sql
 from featurestore.spec.source import EventSource
 from featurestore.timeline import Month, to_us
+from tests.lake.ingestion.superseded import read_superseded
 
 UTC = timezone.utc
 EVENTS = EventSource(
