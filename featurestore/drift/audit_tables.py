@@ -32,7 +32,7 @@ class AuditedView:
     """One view's drift tables.
 
     Args:
-        view: Its name.
+        view: Name of the view.
         keys: Key columns, which are no features.
         snapshots: Delta table of snapshots.
         sketches: Delta table of sketches.
@@ -72,6 +72,6 @@ def history(audited: AuditedView) -> pa.Table:
 
 
 def split_months(table: pa.Table) -> dict[Month, pa.Table]:
-    """Split a table in order of its months by them."""
+    """Split a table by its ``month`` column -> month to rows, in the order in which the months appear."""
     days: Iterable[date] = pc.unique(table[AT]).to_pylist()
     return {Month.parse(day): table.filter(pc.equal(table[AT], pa.scalar(day))) for day in days}

@@ -63,8 +63,8 @@ def pool_members(labels: Sequence[str], is_sufficient: np.ndarray, *, baseline: 
     Args:
         labels: Season of each month, as ``season_labels``.
         is_sufficient: [M] months that may serve as a reference.
-        baseline: Months before this index describe what the feature used to be and serve no later month. A month behind
-            it without an earlier season of its own is compared with the twelve months before it.
+        baseline: Months before this index describe what the feature used to be and serve no later month. A later
+            month without an earlier one of its season since then is compared with up to twelve months before it.
     """
     size = len(labels)
     _, codes = np.unique(labels, return_inverse=True)
@@ -114,12 +114,12 @@ def no_comparison(members: np.ndarray, *, is_sufficient: np.ndarray) -> PoolComp
 
 def _thresholds(excess: np.ndarray, psi: float) -> np.ndarray:
     """Raise the threshold where the same season has differed from year to year before -> [M]."""
-    found = np.full(len(excess), psi)
+    thresholds = np.full(len(excess), psi)
     past = list[float]()
     for t, own in enumerate(excess):
         if len(past) >= MIN_PAST:
             low, middle, high = (past[len(past) * quarter // 4] for quarter in (1, 2, 3))
-            found[t] = max(psi, middle + SPREAD_FACTOR * (high - low) / IQR_OF_NORMAL)
+            thresholds[t] = max(psi, middle + SPREAD_FACTOR * (high - low) / IQR_OF_NORMAL)
         if not np.isnan(own):
             insort(past, own)
-    return found
+    return thresholds

@@ -66,7 +66,7 @@ class NoiseGrid:
 
     @property
     def noises(self) -> list[Noise]:
-        """The candidate noises."""
+        """Every combination of level, memory and independent part."""
         return [Noise(*pair, *part) for pair, part in product(product(self.levels, self.memories), INDEPENDENT_PARTS)]
 
     def amplitudes_of(self, effect: tuple[float, float]) -> tuple[float, ...]:
@@ -85,7 +85,7 @@ GRIDS = {
 
 @dataclass(frozen=True, eq=False)
 class MonthRelations:
-    """Which pairs of ``M`` months have what in common; all [M, M].
+    """What each pair of ``M`` months has in common; [M, M], but for ``years``.
 
     Attributes:
         same_month: The calendar month.
