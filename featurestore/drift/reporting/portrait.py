@@ -64,7 +64,7 @@ class ReliabilityPortrait:
 
     @property
     def missing(self) -> tuple[float, float]:
-        """Forecasts without a value are not counted."""
+        """Zero on both sides: forecasts without a value are not counted."""
         return 0.0, 0.0
 
     @property
@@ -136,11 +136,11 @@ def _labels(kind: str, edges: EdgeSet, feature: str, labels: Sequence[str]) -> t
     own = edges[feature]
     if kind != NUMERIC:
         return own.labels
-    # Behind an atom, a value that many rows share, the next bin begins right above it.
+    # After an atom, a value that many rows share, the next bin begins right above it.
     is_above = [float(np.nextafter(low, np.inf)) == high for low, high in pairwise(own.cuts)]
     above = [
-        f"> {short_number(low)}" if found else short_number(high)
-        for found, (low, high) in zip(is_above, pairwise(own.cuts), strict=True)
+        f"> {short_number(low)}" if is_next else short_number(high)
+        for is_next, (low, high) in zip(is_above, pairwise(own.cuts), strict=True)
     ]
     return ("", *map(short_number, own.cuts[:1]), *above)
 

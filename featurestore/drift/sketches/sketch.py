@@ -67,8 +67,8 @@ class _Groups:
             where = where & (self.codes >= 0)
             index = index + self.codes * bins
         picked = None if weights is None else weights[where]
-        found = np.bincount(index[where], picked, minlength=len(self.labels) * bins)
-        return found.reshape(len(self.labels), bins).astype(np.float64)
+        counts = np.bincount(index[where], picked, minlength=len(self.labels) * bins)
+        return counts.reshape(len(self.labels), bins).astype(np.float64)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """The audit of a month as one HTML page: the decade, what is open and since when, who depends on it, what was done.
 
-The page holds all that it needs: styles and drawings are inline, there are no scripts, and its policy forbids to load anything.
+The page holds all that it needs: styles and drawings are inline, there are no scripts, and its policy forbids loading anything.
 Every name and value in it is escaped.
 """
 
@@ -157,18 +157,22 @@ def _answered(story: Sequence[AnyAlert]) -> str:
     return f"<details open><summary>What was done</summary><ul>{done}</ul></details>" if done else ""
 
 
-def _portrait(found: Portrait | ReliabilityPortrait | None) -> str:
-    if found is None:
+def _portrait(portrait: Portrait | ReliabilityPortrait | None) -> str:
+    if portrait is None:
         return "<p class=soft>There is no distribution to compare: one side has no values in the same bins.</p>"
     reference = (
-        f"{found.reference[0]} to {found.reference[-1]}" if len(found.reference) > 3 else ", ".join(map(str, found.reference))
+        f"{portrait.reference[0]} to {portrait.reference[-1]}"
+        if len(portrait.reference) > 3
+        else ", ".join(map(str, portrait.reference))
     )
-    missing = "" if max(found.missing) < 0.0005 else f" · without a value {found.missing[0]:.1%} → {found.missing[1]:.1%}"
-    what = "forecasts" if isinstance(found, ReliabilityPortrait) else "rows"
-    then = f"then: {html(reference)}, {found.rows[0]:,} {what}"
-    now = f"now: {found.month}, {found.rows[1]:,} {what}{missing}"
+    missing = (
+        "" if max(portrait.missing) < 0.0005 else f" · without a value {portrait.missing[0]:.1%} → {portrait.missing[1]:.1%}"
+    )
+    what = "forecasts" if isinstance(portrait, ReliabilityPortrait) else "rows"
+    then = f"then: {html(reference)}, {portrait.rows[0]:,} {what}"
+    now = f"now: {portrait.month}, {portrait.rows[1]:,} {what}{missing}"
     legend = f'<span><i class="dot old"></i> {then}</span><span><i class="dot new"></i> {now}</span>'
-    drawn = reliability_figure(found) if isinstance(found, ReliabilityPortrait) else figure(found)
+    drawn = reliability_figure(portrait) if isinstance(portrait, ReliabilityPortrait) else figure(portrait)
     return f"{drawn}<div class=legend>{legend}</div>"
 
 

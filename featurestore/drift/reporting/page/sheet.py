@@ -23,16 +23,16 @@ STYLE = (
 
 def render_sheet(page: AuditPage) -> str:
     """Return the distributions then and now of an audit's newest episodes as one SVG; equal input gives an equal picture."""
-    found = [
+    portraits = [
         (f"{first.feature} ({first.segment})" if first.segment else first.feature, page.portraits[first.episode])
         for first, *_ in page.stories
         if first.episode in page.portraits
     ]
     parts = []
     bottom = GAP / 2
-    shown = found[:MAX_FIGURES]
+    shown = portraits[:MAX_FIGURES]
     for start in range(0, len(shown), ACROSS):
-        drawn = [_drawn(*each) for each in shown[start : start + ACROSS]]
+        drawn = [_drawn(name, portrait) for name, portrait in shown[start : start + ACROSS]]
         for place, (text, _) in enumerate(drawn):
             parts.append(f'<g transform="translate({GAP / 2 + place * (WIDTH + GAP)} {bottom})">{text}</g>')
         bottom += max(height for _, height in drawn) + GAP
