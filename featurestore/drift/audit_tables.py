@@ -71,6 +71,12 @@ def history(audited: AuditedView) -> pa.Table:
     return pa.concat_tables([HISTORY_SCHEMA.empty_table(), *read_years(audited.scores)])
 
 
+def rows_of(table: pa.Table, feature: str, segment: str | None) -> pa.Table:
+    """Keep the rows of scores or sketches that are about one feature and segment (``None``: about all its rows)."""
+    is_segment = pc.is_null(table["segment"]) if segment is None else pc.equal(table["segment"], segment)
+    return table.filter(pc.and_(pc.equal(table["feature"], feature), is_segment))
+
+
 def split_months(table: pa.Table) -> dict[Month, pa.Table]:
     """Split a table by its ``month`` column -> month to rows, in the order in which the months appear."""
     days: Iterable[date] = pc.unique(table[AT]).to_pylist()

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from featurestore.drift.monitor.changes.noise import named_season
 from featurestore.drift.sketches.distance import jensen_shannon, kolmogorov_smirnov, population_stability_index
 from featurestore.timeline import Month
 
@@ -50,9 +51,7 @@ def season_labels(months: Sequence[Month], season: Callable[[Month], object]) ->
     """Name what months must share to be compared: the season's label, with the calendar month where it is ordinary."""
     names = []
     for month in months:
-        found = season(month)
-        label = str(getattr(found, "label", found))
-        is_festival = bool(getattr(found, "is_festival", label != "ordinary"))
+        label, is_festival = named_season(season(month))
         names.append(label if is_festival else f"{label}-{month.month:02d}")
     return names
 

@@ -14,8 +14,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from featurestore.drift.audit_tables import rows_of
 from featurestore.drift.monitor.state import DRIFT, LATCHED
 from featurestore.errors import CommitConflictError, DefinitionError, FeatureStoreError, StoreError, did_you_mean
 from featurestore.lake.json_files import read_json
@@ -107,11 +107,8 @@ def acknowledgements(folder: Path) -> list[Acknowledgement]:
 
 
 def _open_month(history: pa.Table, feature: str, *, month: Month | None, segment: str | None) -> Month:
-    is_such = pc.and_(
-        pc.equal(history["feature"], feature),
-        pc.is_null(history["segment"]) if segment is None else pc.equal(history["segment"], segment),
-    )
-    states = {Month.parse(row["month"]): row["state"] for row in history.filter(is_such).select(["month", "state"]).to_pylist()}
+    own = rows_of(history, feature, segment).select(["month", "state"])
+    states = {Month.parse(row["month"]): row["state"] for row in own.to_pylist()}
     at = month or max(states, default=None)
     if at is not None and states.get(at) in (DRIFT, LATCHED):
         return at

@@ -25,7 +25,17 @@ import numpy as np
 import pyarrow as pa
 
 from featurestore.drift.monitor.state import DRIFT, INSUFFICIENT, LATCHED, OK, WATCH
-from featurestore.drift.sketches.edges import CATEGORY, NUMERIC, PROFILE, UNSUPPORTED, kind_of, numbers, texts, values_by_count
+from featurestore.drift.sketches.edges import (
+    CATEGORY,
+    NUMERIC,
+    PROFILE,
+    UNSUPPORTED,
+    kind_of,
+    numbers,
+    profiles,
+    texts,
+    values_by_count,
+)
 from featurestore.errors import FeatureStoreError, MissingExtraError, how_to_install
 from featurestore.lake.whole_file import make_folder, write_atomically
 from featurestore.timeline import Month
@@ -167,10 +177,7 @@ def _values(column: pa.ChunkedArray, shown: _Shown) -> pd.Series:
 
 
 def _drawn_positions(column: pa.ChunkedArray) -> np.ndarray:
-    whole = column.combine_chunks()
-    size = whole.type.list_size
-    flat = whole.values.slice(whole.offset * size, len(whole) * size).cast(pa.float64(), safe=False)
-    mass = np.cumsum(np.nan_to_num(np.maximum(flat.to_numpy(zero_copy_only=False).reshape(-1, size), 0.0), posinf=0.0), axis=1)
+    mass = np.cumsum(np.nan_to_num(np.maximum(profiles(column), 0.0), posinf=0.0), axis=1)
     draw = np.random.default_rng(0).random(len(mass)) * mass[:, -1]
     return np.where(mass[:, -1] > 0, (mass <= draw[:, None]).sum(axis=1), np.nan)
 

@@ -203,6 +203,14 @@ def texts(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return column.cast(pa.string())
 
 
+def profiles(column: pa.ChunkedArray) -> np.ndarray:
+    """Read a profile column as doubles -> [rows, positions]; what stands in the place of a NULL row says nothing."""
+    whole = column.combine_chunks()
+    size = whole.type.list_size
+    flat = whole.values.slice(whole.offset * size, len(whole) * size).cast(pa.float64(), safe=False)
+    return np.asarray(flat.to_numpy(zero_copy_only=False).reshape(len(whole), size))
+
+
 def usable_values(column: pa.ChunkedArray) -> int:
     """Count the values that edges can be fitted on: finite ones, or those that are not NULL; none of an unsupported type."""
     kind = kind_of(column.type)

@@ -23,7 +23,7 @@ from featurestore.drift.reporting.markup import html
 from featurestore.drift.reporting.page.figure import figure
 from featurestore.drift.reporting.page.reliability import reliability_figure
 from featurestore.drift.reporting.page.states import states_figure
-from featurestore.drift.reporting.portrait import Portrait, ReliabilityPortrait
+from featurestore.drift.reporting.portrait import Portrait, ReliabilityPortrait, months_text
 from featurestore.timeline import Month
 
 CONTENT_SECURITY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
@@ -160,16 +160,10 @@ def _answered(story: Sequence[AnyAlert]) -> str:
 def _portrait(portrait: Portrait | ReliabilityPortrait | None) -> str:
     if portrait is None:
         return "<p class=soft>There is no distribution to compare: one side has no values in the same bins.</p>"
-    reference = (
-        f"{portrait.reference[0]} to {portrait.reference[-1]}"
-        if len(portrait.reference) > 3
-        else ", ".join(map(str, portrait.reference))
-    )
-    missing = (
-        "" if max(portrait.missing) < 0.0005 else f" · without a value {portrait.missing[0]:.1%} → {portrait.missing[1]:.1%}"
-    )
+    before, after = portrait.missing
+    missing = "" if max(before, after) < 0.0005 else f" · without a value {before:.1%} → {after:.1%}"
     what = "forecasts" if isinstance(portrait, ReliabilityPortrait) else "rows"
-    then = f"then: {html(reference)}, {portrait.rows[0]:,} {what}"
+    then = f"then: {html(months_text(portrait.reference))}, {portrait.rows[0]:,} {what}"
     now = f"now: {portrait.month}, {portrait.rows[1]:,} {what}{missing}"
     legend = f'<span><i class="dot old"></i> {then}</span><span><i class="dot new"></i> {now}</span>'
     drawn = reliability_figure(portrait) if isinstance(portrait, ReliabilityPortrait) else figure(portrait)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 
 from featurestore.drift.reporting.markup import html
 from featurestore.drift.reporting.page.figure import WIDTH, figure
 from featurestore.drift.reporting.page.page import AuditPage
 from featurestore.drift.reporting.page.reliability import reliability_plot
-from featurestore.drift.reporting.portrait import Portrait, ReliabilityPortrait
+from featurestore.drift.reporting.portrait import Portrait, ReliabilityPortrait, months_text
 
 MAX_FIGURES, ACROSS = 12, 2
 GAP, HEAD = 36, 44
@@ -54,7 +53,6 @@ def _drawn(name: str, portrait: Portrait | ReliabilityPortrait) -> tuple[str, in
 
 
 def _sides(portrait: Portrait | ReliabilityPortrait) -> str:
-    months: Sequence[object] = portrait.reference
-    then = ", ".join(map(str, months)) if len(months) <= 3 else f"{months[0]} to {months[-1]}"
     what = "forecasts" if isinstance(portrait, ReliabilityPortrait) else "rows"
-    return f"blue: {portrait.month}, {portrait.rows[1]:,} {what}; grey: {then}, {portrait.rows[0]:,} {what}"
+    then, now = portrait.rows
+    return f"blue: {portrait.month}, {now:,} {what}; grey: {months_text(portrait.reference)}, {then:,} {what}"

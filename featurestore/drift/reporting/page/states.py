@@ -16,6 +16,7 @@ from featurestore.timeline import Month, months_between
 ROW_PX, MONTH_PX, HEAD_PX, FOOT_PX, LETTER_PX = 15, 7, 20, 34, 6.1
 MAX_ROWS, MAX_LETTERS = 250, 48
 MARKS = {"spring_festival": "S", "618": "6", "double11": "11"}
+"""Letters of the festivals below a picture's months, by the season's label."""
 
 _States = Mapping[Month, str]
 
