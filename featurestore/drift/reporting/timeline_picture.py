@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from featurestore.calendar import retail_season
 from featurestore.drift.data_faults.data_fault import DataFault
+from featurestore.drift.monitor.changes.noise import named_season
 from featurestore.drift.monitor.state import DRIFT, INSUFFICIENT, LATCHED, OK, STATES, WATCH
 from featurestore.drift.reporting.page.states import MARKS
 from featurestore.errors import FeatureStoreError
@@ -122,8 +123,8 @@ def _draw_months(axes: Axes, months: list[Month], season: Callable[[Month], obje
     for t in years[1:]:
         axes.axvline(t, color="#777777", linewidth=0.8)
     for t, month in enumerate(months):
-        named = season(month)
-        mark = MARKS.get(str(getattr(named, "label", named)))
+        label, _ = named_season(season(month))
+        mark = MARKS.get(label)
         if mark:
             place: dict[str, Any] = {"xycoords": ("data", "axes fraction"), "xytext": (0, -9), "textcoords": "offset points"}
             axes.annotate(mark, (t + 0.5, 0), ha="center", fontsize=6, color="#555555", **place)
