@@ -86,11 +86,11 @@ class FeatureStore:
         return plan_definitions(self.layout, objects, prune=prune)
 
     def apply(self, objects: Iterable[Definition], *, prune: bool = False) -> Plan:
-        """Validate definitions and record them by name; those already recorded and not given stay.
+        """Validate definitions and record them by name; recorded ones that are not among them stay.
 
         Args:
             objects: The definitions; views bring their entities and sources along.
-            prune: Whether those that are not given are forgotten, as by ``remove``: no event is deleted.
+            prune: Whether recorded ones that are not among them are forgotten, as by ``remove``: no event is deleted.
 
         Returns:
             What changed, and which views' ledgers must be computed anew (by ``materialize``), from how many months and events.
@@ -102,7 +102,7 @@ class FeatureStore:
         return apply_definitions(self.layout, objects, prune=prune)
 
     def remove(self, name: str) -> Plan:
-        """Forget a definition; its events stay, what was computed of them stays until ``vacuum``.
+        """Forget a definition; its events stay, and what was computed from them stays until ``vacuum``.
 
         Raises:
             UnknownNameError: there is none of that name.
@@ -119,7 +119,7 @@ class FeatureStore:
             source: Name of an applied event source.
             rows: Path, glob or list of paths (Parquet, CSV, JSON lines), Arrow table or reader, Polars frame. ``None``: the
                 new files of the source's landing folder.
-            replace: Whether, in a source without ``ingested_at``, another content of a known event_id replaces it.
+            replace: Whether, in a source without ``ingested_at``, other content under a known event_id replaces the old.
             progress: Called with the number of rows read so far.
 
         Raises:
@@ -132,7 +132,7 @@ class FeatureStore:
 
         Args:
             source: Name of an applied event source.
-            max_per_reason: At most so many of each reason, the latest; all by default.
+            max_per_reason: At most this many rows of each reason, the latest ones; all by default.
 
         Returns:
             ``QUARANTINE_SCHEMA``: ``row`` (JSON text, as it came), ``reason``, ``source_file`` (its name; NULL for rows that came
@@ -153,7 +153,7 @@ class FeatureStore:
         Args:
             views: Names of views; all by default.
             interval: ``(start, end)``, half-open, of months, dates or datetimes. Totals need all history, so what is missing
-                before the start is computed too; months from the end on are left.
+                before the start is computed too; months from the end on are left out.
             stages: ``"tiles"``, ``"ledger"`` or both.
             progress: Called with view, stage and the month, or the first month of the partition, that is done.
         """
@@ -170,7 +170,7 @@ class FeatureStore:
     ) -> VerifyReport:
         """Prove the committed tiles, ledgers and balances equal to what the committed events give.
 
-        They are built once more in a folder aside, and compared file by file by hashes of values that do not depend on the
+        They are built once more, in a folder of their own, and compared file by file by hashes of values that do not depend on the
         order of rows. What is not materialized yet is no difference. Nothing committed is changed.
 
         Args:
@@ -198,8 +198,8 @@ class FeatureStore:
     ) -> pa.Table:
         """Return the spine with one more column per feature, each as of the row's as_of.
 
-        The window of a row is ``[floor(as_of) - w, floor(as_of))``, floored to the view's grain: of events that happened in it,
-        late ones and corrections included. With ``as_known`` those that were ingested at floor(as_of) or later do not count.
+        The window of a row is ``[floor(as_of) - w, floor(as_of))``, floored to the view's grain. It holds the events that happened
+        in it, late ones and corrections included. With ``as_known`` those that were ingested at floor(as_of) or later do not count.
 
         Args:
             spine: Anything Arrow can take: entity keys, as_of and whatever else.
@@ -217,7 +217,7 @@ class FeatureStore:
 
         Raises:
             NotMaterializedError: committed events before an as_of are not yet in a view.
-            NotPublishedError: an as_of lies behind that of the publication.
+            NotPublishedError: an as_of is later than that of the publication.
             SpineError: a key or as_of column is missing, of the wrong type, or named like an output.
             VersionError: the versions do not belong to these features.
         """
@@ -241,7 +241,7 @@ class FeatureStore:
 
         Args:
             spine: Also a Parquet file, a glob or a list of them, or a ``pyarrow.RecordBatchReader``: these are never read whole.
-            features: As there.
+            features: As in ``get_historical_features``.
             as_of: As there.
             join_keys: As there.
             as_known: As there.
@@ -273,7 +273,7 @@ class FeatureStore:
         Args:
             spine: As in ``stream_historical_features``.
             features: As in ``get_historical_features``.
-            path: The file; one that is there is replaced.
+            path: The file; an earlier one is replaced.
             as_of: As there.
             join_keys: As there.
             as_known: As there.
@@ -332,8 +332,8 @@ class FeatureStore:
 
         Args:
             service: The service, or its name.
-            as_of: Up to which its views are complete; by default the end of the last step with events, of its finest grain and of
-                the source that is furthest behind, but no step in progress.
+            as_of: Instant up to which its views are complete; by default the end of the last step with events: a step of its
+                finest grain, of the source that lags furthest behind, and not one in progress.
             keep: Publications that stay readable, this one included.
 
         Returns:
@@ -461,7 +461,7 @@ class FeatureStore:
 
         Args:
             path: File to write; ``reports/timeline.png`` by default.
-            **options: As in ``drift.picture.draw_timeline``: ``title``, ``planted``.
+            **options: As in ``drift.reporting.timeline_picture.draw_timeline``: ``title``, ``season``, ``planted``.
         """
         return write_timeline(self.layout, self.registry, Path(path) if path else None, **options)
 
@@ -472,7 +472,7 @@ class FeatureStore:
 
         Args:
             month: One audited month, or several; every one by default.
-            since: Instead: this month and all after it.
+            since: Instead of ``month``: this month and all after it.
 
         Returns:
             In order of time. The same store gives the same alerts with the same names.
@@ -481,7 +481,7 @@ class FeatureStore:
         return alerts_of(self.layout, self.registry, month, since=first)
 
     def digest(self, month: Month | date | str) -> Digest:
-        """Sum an audited month up: features by state, what opened, what is still open, what is watched."""
+        """Summarise an audited month: features by state, what opened, what is still open, what is watched."""
         return digest(self.layout, self.registry, Month.parse(month))
 
     def write_page(self, month: Month | date | str, path: str | os.PathLike[str] | None = None) -> Path:
@@ -517,7 +517,7 @@ class FeatureStore:
                 audited one by default.
 
         Returns:
-            The decisions, each also in the calibration's audit log; a drift with too few months behind it waits.
+            The decisions, each also in the calibration's audit log; a drift with too few months after its onset waits.
 
         Raises:
             UnknownNameError: there is no calibration of that name.
@@ -549,7 +549,7 @@ class FeatureStore:
         """Keep what an answer was read from, under a name, whatever ``vacuum`` deletes; ``unpin`` forgets it.
 
         Args:
-            name: Of the pin, such as that of a model; an earlier one of the name gives way.
+            name: Of the pin, such as that of a model; an earlier pin of that name is replaced.
             versions: The answer, its schema, or the JSON value in its metadata.
 
         Raises:
@@ -568,7 +568,7 @@ class FeatureStore:
     def vacuum(self, *, retention_hours: int = RETENTION_HOURS, kinds: Iterable[str] | None = None) -> VacuumReport:
         """Delete what no version in use needs; pins and publications stay readable.
 
-        That are replaced files, orphans of crashed writers, tables of views that were removed or redefined, entries of logs.
+        These are replaced files, orphans of crashed writers, tables of views that were removed or redefined, entries of logs.
 
         Args:
             retention_hours: Younger files stay; it must exceed the longest write.
@@ -580,8 +580,8 @@ class FeatureStore:
         """Bring the store to the newest version of the format that this featurestore writes; idempotent.
 
         Nothing else may write to the store meanwhile. Programs that do not know the new version refuse the store afterwards, or
-        only read it, and say which featurestore to install. Without it the store stays as it is and is read and written all the
-        same. Killed in the middle, the store is one of the old version, and the same call goes on.
+        only read it, and say which featurestore to install. Without this call the store stays as it is and can
+        still be read and written. If the call is killed, the store is one of the old version, and the same call completes the work.
 
         Args:
             dry_run: Whether only to tell which migrations apply, and why.

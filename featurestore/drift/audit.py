@@ -1,7 +1,7 @@
 """The monthly audit of a store's views: snapshots, sketches and scores, each committed under a name made from its inputs.
 
 What is committed under its name is not computed again; a late event, another policy or a recalibration changes the names
-from the month or year on that it touches. So an audit can be repeated, interrupted and resumed, and repeating it changes
+from the first month or year that it touches on. So an audit can be repeated, interrupted and resumed, and repeating it changes
 nothing.
 """
 
@@ -45,7 +45,7 @@ class SnapshotSource(Protocol):
         ...
 
     def snapshot(self, month: Month) -> pa.Table:
-        """Compute it: key columns, then features with their field metadata."""
+        """Compute the month's snapshot: key columns, then features with their field metadata."""
         ...
 
 
@@ -130,9 +130,9 @@ def audit_views(
     names = dict[str, str]()
     chain = digest([FORMAT, asdict(policy)])
     for year in years:
-        recalibrated = sorted((str(key), str(at)) for key, given in resets.items() for at in given if _is_in(at, year))
+        recalibrated = sorted((str(key), str(at)) for key, months in resets.items() for at in months if _is_in(at, year))
         faulty = sorted(
-            (feature, str(at), text) for feature, given in spoiled.items() for at, text in given.items() if _is_in(at, year)
+            (feature, str(at), text) for feature, months in spoiled.items() for at, text in months.items() if _is_in(at, year)
         )
         names[year] = chain = digest([chain, [own[year][0] for own in sketches.values() if year in own], recalibrated, faulty])
     committed = {view.view: by_partition(Table.open(view.scores), YEAR) for view in audited}
@@ -192,7 +192,7 @@ def _sketched(audited: AuditedView, last: Month, policy: DriftPolicy) -> _Sketch
     edges = NO_EDGES
     places = Places()
     own = replace(policy, segments=tuple(name for name, _ in audited.segments))
-    found = dict[str, tuple[str, dict[Month, pa.Table]]]()
+    years: _Sketched = {}
     new = dict[str, tuple[str, pa.Table]]()
     for year, group in groupby(sorted(month for month in snapshots if month <= last), key=lambda month: str(month.year)):
         months = list(group)
@@ -206,10 +206,10 @@ def _sketched(audited: AuditedView, last: Month, policy: DriftPolicy) -> _Sketch
             new[year] = (name, table)
         edges = EdgeSet.from_json(table.schema.metadata[EDGES].decode())
         places = Places.from_json(table.schema.metadata[PLACES].decode())
-        found[year] = (name, {month: part.drop_columns([AT]) for month, part in split_months(table).items()})
+        years[year] = (name, {month: part.drop_columns([AT]) for month, part in split_months(table).items()})
     if new:
         commit_years(audited.sketches, new, f"sketches of {audited.view}")
-    return found
+    return years
 
 
 def _sketch_year(

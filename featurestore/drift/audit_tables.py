@@ -32,7 +32,7 @@ class AuditedView:
     """One view's drift tables.
 
     Args:
-        view: Its name.
+        view: Name of the view.
         keys: Key columns, which are no features.
         snapshots: Delta table of snapshots.
         sketches: Delta table of sketches.
@@ -71,7 +71,13 @@ def history(audited: AuditedView) -> pa.Table:
     return pa.concat_tables([HISTORY_SCHEMA.empty_table(), *read_years(audited.scores)])
 
 
+def rows_of(table: pa.Table, feature: str, segment: str | None) -> pa.Table:
+    """Keep the rows of scores or sketches that are about one feature and segment (``None``: about all its rows)."""
+    is_segment = pc.is_null(table["segment"]) if segment is None else pc.equal(table["segment"], segment)
+    return table.filter(pc.and_(pc.equal(table["feature"], feature), is_segment))
+
+
 def split_months(table: pa.Table) -> dict[Month, pa.Table]:
-    """Split a table in order of its months by them."""
+    """Split a table by its ``month`` column -> month to rows, in the order in which the months appear."""
     days: Iterable[date] = pc.unique(table[AT]).to_pylist()
     return {Month.parse(day): table.filter(pc.equal(table[AT], pa.scalar(day))) for day in days}

@@ -121,7 +121,7 @@ class Reliability:
 
     @classmethod
     def from_counts(cls, forecasts: int, counts: Sequence[float] | np.ndarray) -> Reliability:
-        """Read what ``counts`` wrote."""
+        """Read the tallies that ``counts`` put in one row."""
         return cls(forecasts, *np.asarray(counts, float).reshape(_TALLIES, BUCKETS))
 
     @property
@@ -174,19 +174,19 @@ def with_outcomes(snapshot: pa.Table, forecasts: Mapping[str, pa.Table]) -> pa.T
     schema = snapshot.schema
     for column, rows in forecasts.items():
         i = schema.get_field_index(column)
-        found = Reliability.of(rows)
-        text = json.dumps({"forecasts": found.forecasts, "counts": found.counts.tolist()})
+        tally = Reliability.of(rows)
+        text = json.dumps({"forecasts": tally.forecasts, "counts": tally.counts.tolist()})
         schema = schema.set(i, schema.field(i).with_metadata({**(schema.field(i).metadata or {}), OUTCOMES: text.encode()}))
     return snapshot.cast(schema)
 
 
 def outcome_sketches(snapshot: pa.Table) -> list[dict[str, Any]]:
     """Read the tallies that a snapshot carries: rows of ``SKETCH_SCHEMA``, of the kind ``calibration``."""
-    found = []
+    sketches = []
     for field in snapshot.schema:
         if OUTCOMES in (field.metadata or {}):
             noted = json.loads(field.metadata[OUTCOMES])
-            found.append(
+            sketches.append(
                 {
                     "feature": series_of(field.name),
                     "kind": CALIBRATION,
@@ -198,7 +198,7 @@ def outcome_sketches(snapshot: pa.Table) -> list[dict[str, Any]]:
                     "labels": [],
                 }
             )
-    return found
+    return sketches
 
 
 def reliability_table(sketches: Mapping[Month, pa.Table]) -> pa.Table:
@@ -215,13 +215,13 @@ def reliability_table(sketches: Mapping[Month, pa.Table]) -> pa.Table:
     for month, table in sketches.items():
         for row in table.filter(pc.equal(table["kind"], CALIBRATION)).to_pylist():
             day: date = month.first_day
-            found = Reliability.from_counts(row["rows"], row["counts"])
-            rows.append({"month": day, "feature": feature_column(row["feature"]), **found.document()})
+            tally = Reliability.from_counts(row["rows"], row["counts"])
+            rows.append({"month": day, "feature": feature_column(row["feature"]), **tally.document()})
     return pa.Table.from_pylist(rows, schema=RELIABILITY_SCHEMA)
 
 
 def level_and_slope(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Compute both statistics of ``M`` months from their tallies.
+    """Compute level and slope of ``M`` months from their tallies.
 
     The slope weighs each bucket by the logit of its mean forecast, standardised over the month's trials by how much they vary.
 

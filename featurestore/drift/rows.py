@@ -8,7 +8,7 @@ from featurestore.errors import CalibrationError, did_you_mean
 
 
 def checked_column(rows: pa.Table, name: str) -> pa.ChunkedArray:
-    """Return a column.
+    """Return the column of a name.
 
     Raises:
         CalibrationError: there is no such column.

@@ -65,9 +65,9 @@ def audit_store(
     last = max(months[-1], last_snapshot(audited) or months[-1])
     faults = source_faults(layout, registry, last)
     unsound = spoiled(registry, faults, last, timezone=layout.timezone)
-    found = audit_views(audited, last, policy=POLICY, resets=resets(layout, registry), spoiled=unsound)
+    scores = audit_views(audited, last, policy=POLICY, resets=resets(layout, registry), spoiled=unsound)
     chosen = chosen_views(registry, views)
-    tables = [found[view][month] for view in chosen for month in months if month in found[view]]
+    tables = [scores[view][month] for view in chosen for month in months if month in scores[view]]
     table = pa.concat_tables(tables) if tables else HISTORY_SCHEMA.empty_table()
     wrong = [
         audit_source(layout.faults(source), [fault for fault in faults if fault.source == source], last)
@@ -111,7 +111,7 @@ def acknowledge_drift(
 
 
 def column_of(registry: Registry, feature: str) -> str:
-    """Return the column of a feature that is given as ``view:feature`` or as that column, or the name of its reliability.
+    """Return the column of a feature that is named as ``view:feature`` or by its column, or a forecast's reliability by its name.
 
     Raises:
         UnknownNameError: there is no such feature.

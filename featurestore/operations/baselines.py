@@ -15,28 +15,28 @@ from featurestore.timeline import Clock, Month
 def resets(layout: Layout, registry: Registry) -> dict[str | tuple[str, str | None], list[Month]]:
     """Collect the new baselines that accepted calibrations and acknowledgements brought: what ``monitor_sketches`` takes.
 
-    A calibration brings one to the features whose drift it answers, and to those that read it: a promotion moves them. How
-    reliable a forecast that reads it is has its new baseline later, when the first outcomes of forecasts with the new version are
-    known.
+    A calibration brings one to the features whose drift it answers, and to those that read it: a promotion moves them. The
+    reliability of a forecast that reads it has its new baseline later, when the first outcomes of forecasts with the new version
+    are known.
     """
-    found: dict[str | tuple[str, str | None], list[Month]] = {}
+    collected: dict[str | tuple[str, str | None], list[Month]] = {}
     for name in registry.calibrations:
         folder = layout.calibrations(name)
         delayed = {series_of(reader.column) for reader in registry.calibrated_features(name) if reader.outcome is not None}
         for feature, months in active_resets(folder).items():
             if feature not in delayed:
-                found.setdefault(feature, []).extend(Month.parse(month) for month in months)
+                collected.setdefault(feature, []).extend(Month.parse(month) for month in months)
         for version in versions(folder):
             if version.is_accepted:
                 month = Month.of(version.fitted_until_us, layout.timezone)
                 for reader in registry.calibrated_features(name):
-                    found.setdefault(reader.column, []).append(month)
+                    collected.setdefault(reader.column, []).append(month)
                     if reader.outcome is not None:
                         known = _first_known(registry.views[reader.view], version.fitted_until_us, layout.timezone)
-                        found.setdefault(series_of(reader.column), []).append(known)
-    for each in acknowledgements(layout.acknowledged):
-        found.setdefault((each.feature, each.segment), []).append(each.reset)
-    return found
+                        collected.setdefault(series_of(reader.column), []).append(known)
+    for accepted in acknowledgements(layout.acknowledged):
+        collected.setdefault((accepted.feature, accepted.segment), []).append(accepted.reset)
+    return collected
 
 
 def _first_known(view: FeatureView, since_us: int, timezone: str) -> Month:

@@ -60,15 +60,15 @@ def source_named(registry: Registry, name: str) -> EventSource:
 
 
 def chosen_views(registry: Registry, views: Sequence[str | FeatureView] | str | FeatureView | None) -> dict[str, FeatureView]:
-    """Return recorded views by name: those that are given, by name or as objects, or all.
+    """Return recorded views by name: those asked for, by name or as objects, or all by default.
 
     Raises:
         UnknownNameError: there is none of a name, or it is a joined view, which has no ledger.
     """
     if views is None:
         return dict(registry.views)
-    given = [views] if isinstance(views, str | FeatureView) else views
-    names = [view.name if isinstance(view, FeatureView) else view for view in given]
+    wanted = [views] if isinstance(views, str | FeatureView) else views
+    names = [view.name if isinstance(view, FeatureView) else view for view in wanted]
     for name in names:
         if name in registry.joined_views:
             parts = ", ".join(view.name for view in registry.joined_views[name].views)

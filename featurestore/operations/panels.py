@@ -41,7 +41,7 @@ class AuditPanel:
         return self.panel.name(month)
 
     def snapshot(self, month: Month) -> pa.Table:
-        """Compute it."""
+        """Compute the month's snapshot, with the outcomes in the metadata of its forecasts."""
         return with_outcomes(self.panel.snapshot(month), self.panel.forecasts(month))
 
 

@@ -13,7 +13,7 @@ END_OF_TIME_US = 2**62
 
 
 def accepted_parameters(layout: Layout, name: str, *, only: Collection[str] | None = None) -> Sequence[ParameterVersion]:
-    """List the versions that training rows may read: each from the instant behind all that it was made from.
+    """List the versions that training rows may read: each from the first instant after the rows that it was fitted on.
 
     Args:
         layout: The store.
@@ -31,12 +31,12 @@ def accepted_parameters(layout: Layout, name: str, *, only: Collection[str] | No
 
 
 def champion_parameters(layout: Layout, name: str, *, only: Collection[str] | None = None) -> Sequence[ParameterVersion]:
-    """Return the champion, for every as_of; nothing before the first promotion.
+    """Return the champion, for every as_of; an empty list before the first promotion.
 
     Args:
         layout: The store.
         name: The calibration.
-        only: The champion, if any, that an earlier batch read; by default the one of now.
+        only: The champion, if any, that an earlier batch read; by default the present one.
 
     Raises:
         VersionError: those are the versions of a training set, which may read several.
@@ -44,7 +44,7 @@ def champion_parameters(layout: Layout, name: str, *, only: Collection[str] | No
     folder = layout.calibrations(name)
     if only is not None and len(only) > 1:
         raise VersionError(
-            f"A batch reads one version of calibration {name!r}, and the versions given name {', '.join(only)}: they are of a "
+            f"A batch reads one version of calibration {name!r}, and these versions name {', '.join(only)}: they are of a "
             "training set. Give those of a batch or a publication."
         )
     version = champion(folder) if only is None else next((each for each in versions(folder) if each.name in only), None)

@@ -18,12 +18,12 @@ def pin(layout: Layout, name: str, versions: Any) -> ReadVersions:
 
     Args:
         layout: The store.
-        name: Of the pin, such as that of a model; an earlier one of the name gives way.
+        name: Of the pin, such as that of a model; an earlier pin of that name is replaced.
         versions: As in ``ReadVersions.parse``, or a publication.
     """
-    found = ReadVersions.parse(versions.versions if isinstance(versions, Publication) else versions)
-    write_json(layout.pins / f"{checked_name(name, 'a pin')}.json", found.document())
-    return found
+    read = ReadVersions.parse(versions.versions if isinstance(versions, Publication) else versions)
+    write_json(layout.pins / f"{checked_name(name, 'a pin')}.json", read.document())
+    return read
 
 
 def pins(layout: Layout) -> dict[str, ReadVersions]:

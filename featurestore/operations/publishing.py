@@ -1,4 +1,4 @@
-"""Serving: publish a service when all that it reads is complete, and find its last good publication.
+"""Publishing: publish a service when all that it reads is complete, and find its last good publication.
 
 1. One snapshot of each source's events is opened, then the ledgers: no view knows more of a source than another.
 2. Up to as_of, each ledger must hold all committed events; else nothing is published, and readers keep what they have.
@@ -48,7 +48,7 @@ def publish_service(
         layout: The store.
         registry: Its definitions.
         service: The service, or its name.
-        as_of_us: Up to which its views are complete, UTC microseconds; by default as far as its sources have events.
+        as_of_us: Instant up to which its views are complete, UTC microseconds; by default as far as its sources have events.
         keep: Publications that stay readable, the new one included.
     """
     name = _name_of(registry, service)
@@ -58,12 +58,12 @@ def publish_service(
 
     def step() -> Publication:
         last = last_publication(folder)
-        made = _publication(layout, registry.part(name), name, as_of_us, last)
-        if last is not None and made.is_same(last):
+        publication = _publication(layout, registry.part(name), name, as_of_us, last)
+        if last is not None and publication.is_same(last):
             return last
-        write_publication(folder, made)
+        write_publication(folder, publication)
         expire(folder, keep=keep)
-        return made
+        return publication
 
     return retried(step, gave_up=f"{name!r} was published by others again and again. Make the call again.")
 
@@ -106,7 +106,7 @@ def _name_of(registry: Registry, service: str | FeatureService) -> str:
 
 
 def _publication(layout: Layout, part: Registry, service: str, as_of_us: int | None, last: Publication | None) -> Publication:
-    """Look at what is committed now."""
+    """Describe what is committed now as the next publication of a service, if it is complete up to as_of."""
     events = {name: Table.open(layout.events(name)) for name in part.sources}
     states = [ViewState(layout, view, events[view.source.name]) for view in part.views.values()]
     readers = [LedgerReader(state) for state in states]
@@ -134,13 +134,13 @@ def _publication(layout: Layout, part: Registry, service: str, as_of_us: int | N
             features_digest([(part.view(feature.view), feature) for feature in part.resolve(service)]),
             {view.entity.name: count_keys(layout.keys(view.entity.name), view.key_types) for view in part.views.values()},
         ),
-        champions={name: found.name if found else None for name, found in champions.items()},
+        champions={name: version.name if version else None for name, version in champions.items()},
         definitions=definitions_of(part, service),
     )
 
 
 def _as_of_us(states: Sequence[ViewState], last: Publication | None) -> int:
-    """Return the end of the last step with events, of the source that is furthest behind; a step in progress does not count."""
+    """Return the end of the last step with events, of the source that lags furthest behind; a step in progress does not count."""
     clock = Clock(max((state.view.grain for state in states), key=GRAINS.index), states[0].layout.timezone)
     ends_us = [clock.start_us(clock.step(_newest_us(state)) + 1) for state in states]
     complete_us = min(*ends_us, clock.start_us(clock.step(_now_us())))
@@ -148,7 +148,7 @@ def _as_of_us(states: Sequence[ViewState], last: Publication | None) -> int:
 
 
 def _newest_us(state: ViewState) -> int:
-    """Return the time of the last event, or an instant less than a millisecond behind it."""
+    """Return the time of the last event, or an instant less than a millisecond after it."""
     files = state.events.files()
     column = state.view.source.event_time
     if not files:

@@ -54,7 +54,7 @@ def _open(
     as_known: bool,
     **columns: Any,
 ) -> HistoricalQuery:
-    """Open what is read; of a publication with its own definitions and calibrations."""
+    """Open what is read; a publication is read with its own definitions and calibrations."""
     publication = versions if isinstance(versions, Publication) else None
     read = None if versions is None else ReadVersions.parse(publication.versions if publication else versions)
     calibrations = read.calibrations if read else {}

@@ -33,12 +33,12 @@ def alerts_of(
     history = drift_history(layout, registry)
     faults = data_faults(fault_history(layout, registry))
     until = wanted[-1] if wanted else None
-    found = told(history, faults, registry, _answers(layout, registry), since=first, until=until)
-    return tuple(alert for alert in found if wanted is None or Month.parse(alert.month) in wanted)
+    alerts = told(history, faults, registry, _answers(layout, registry), since=first, until=until)
+    return tuple(alert for alert in alerts if wanted is None or Month.parse(alert.month) in wanted)
 
 
 def digest(layout: Layout, registry: Registry, month: Month) -> Digest:
-    """Sum an audited month up; see ``FeatureStore.digest``."""
+    """Summarise an audited month; see ``FeatureStore.digest``."""
     return digest_of(drift_history(layout, registry), data_faults(fault_history(layout, registry)), month)
 
 

@@ -26,29 +26,29 @@ SPOILED_SHARE = 0.02
 
 def source_faults(layout: Layout, registry: Registry, last: Month) -> list[SourceFault]:
     """Find the faults in the records of all sources up to a month."""
-    found = []
+    faults = []
     for source in registry.sources.values():
         days = daily_counts(layout, source, last)
-        found += find_source_faults(source.name, days, redelivered_rows(layout, source.name))
-    return found
+        faults += find_source_faults(source.name, days, redelivered_rows(layout, source.name))
+    return faults
 
 
 def spoiled(registry: Registry, faults: Sequence[SourceFault], last: Month, *, timezone: str) -> dict[str, dict[Month, str]]:
     """Name the features and months in whose score a fault has ``SPOILED_SHARE`` of the weight or more.
 
-    What a score looks at is ``spec.look_back``'s to say. How reliable a forecast is looks at the month's outcomes, and at what the
-    forecast was made from.
+    What a score looks at is ``spec.look_back``'s to say. The score of a forecast's reliability looks at the month's outcomes, and at
+    what the forecast was made from.
 
     Args:
         registry: The definitions.
-        faults: Of all sources.
+        faults: Faults of all sources, as ``source_faults``.
         last: Last month to name.
         timezone: Business zone of the store.
 
     Returns:
         Feature column to month to the fault in words.
     """
-    found: dict[str, dict[Month, str]] = {}
+    reasons: dict[str, dict[Month, str]] = {}
     for view in registry.views.values():
         concerned = [fault for fault in faults if fault.source == view.source.name and fault.kind != DUPLICATES]
         if not concerned:
@@ -59,8 +59,8 @@ def spoiled(registry: Registry, faults: Sequence[SourceFault], last: Month, *, t
             for fault in concerned:
                 for column, is_spoiled in scores.spoiled(feature, fault):
                     for t in np.flatnonzero(is_spoiled).tolist():
-                        found.setdefault(column, {})[months[t]] = f"{fault.place}: {fault}"
-    return found
+                        reasons.setdefault(column, {})[months[t]] = f"{fault.place}: {fault}"
+    return reasons
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class _Scores:
 
     @cached_property
     def _edges(self) -> np.ndarray:
-        """First step of the month before the first, of each month, and of the one behind the last [M + 2]."""
+        """First step of the month before the first, of each month, and of the one after the last [M + 2]."""
         months = [self.months[0].shift(-1), *self.months, self.months[-1].next()]
         return self.clock.floor(np.array([month.interval(self.clock.timezone).start_us for month in months], np.int64))
 
@@ -98,7 +98,7 @@ class _Scores:
         return held
 
     def _came_in(self, feature: Feature, fault: SourceFault) -> np.ndarray:
-        """Say in which months a fault lies in what came in of an aggregation."""
+        """Say in which months what came in of an aggregation holds enough of a fault."""
         if not self._reads(feature, fault):
             return np.zeros(len(self.months), bool)
         at = self._edges - self.view.delay_steps

@@ -1,8 +1,8 @@
 """Upgrading a store: the migrations between the versions of its format, each with the reason why it applies.
 
-A migration rewrites what it changes, and only then the versions in store.json are raised. Killed in between, a store is one of the
-old version with something beside it that nobody reads, and the same call goes on. So a migration must give the same when it is
-applied again, and must leave readable what the old version reads.
+A migration rewrites what it changes, and only then the versions in store.json are raised. A store whose upgrade is killed is one of
+the old version with something beside it that nobody reads, and the same call completes it. So a migration must give the same when
+it is applied again, and must leave readable what the old version reads.
 
 The next one is a few lines here; ``lake/store_format.py`` and docs/formats.md say what belongs to it besides.
 """
@@ -30,7 +30,7 @@ class Migration:
         read_version: Least read version of a store after it.
         write_version: Least write version of a store after it.
         reason: Says why it applies to a store; ``None`` where it does not.
-        apply: Rewrites what must change; doing it again changes nothing. Returns what store.json says besides from then on.
+        apply: Rewrites what must change; doing it again changes nothing. Returns what store.json says from then on as well.
     """
 
     name: str
@@ -99,7 +99,7 @@ MIGRATIONS = (
         apply=_nothing,
     ),
 )
-"""All there were, oldest first."""
+"""All migrations there have been, oldest first."""
 
 
 def upgrade(layout: Layout, *, dry_run: bool = False, migrations: Sequence[Migration] = MIGRATIONS) -> UpgradeReport:

@@ -66,7 +66,7 @@ def vacuum_store(
     """
     check_retention(retention_hours)
     published = _published(layout, registry)
-    kept = _kept(layout, registry, [*pins(layout).values(), *(each.versions for found in published.values() for each in found)])
+    kept = _kept(layout, registry, [*pins(layout).values(), *(each.versions for own in published.values() for each in own)])
     lake = layout.root / "lake"
     files = dict[str, int]()
     size = 0
@@ -100,7 +100,7 @@ def _published(layout: Layout, registry: Registry) -> dict[str, list[Publication
 
 def _kept(layout: Layout, registry: Registry, read: Iterable[ReadVersions]) -> dict[Path, set[int]]:
     """Map each table to the versions that must stay readable."""
-    found: dict[Path, set[int]] = {}
+    kept: dict[Path, set[int]] = {}
     for versions in read:
         for name, of in versions.views.items():
             view = registry.views.get(name)
@@ -110,8 +110,8 @@ def _kept(layout: Layout, registry: Registry, read: Iterable[ReadVersions]) -> d
                 tables |= {layout.events(source): of.events, layout.superseded(source): of.superseded}
             for path, version in tables.items():
                 if version is not None and version >= 0:
-                    found.setdefault(path, set()).add(version)
-    return found
+                    kept.setdefault(path, set()).add(version)
+    return kept
 
 
 def _is_abandoned(layout: Layout, registry: Registry, path: Path) -> bool:

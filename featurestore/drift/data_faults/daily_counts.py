@@ -15,7 +15,18 @@ HOURS = 24
 
 @dataclass(frozen=True, eq=False)
 class DailyCounts:
-    """Daily counts as arrays: ``D`` days from the first to the last, by type and by type and column."""
+    """Daily counts as arrays over ``D`` days, by event type (``None`` where the source has none), and by type and column.
+
+    Attributes:
+        first: Day with index 0.
+        size: D.
+        rows: [D] events.
+        early: [D] events whose event_time lies after their ingested_at.
+        hours: [D, 24] events by hour of the day.
+        present: [D] events in which the column is not NULL.
+        log_mean: [D] mean of log10 of the column's absolute values; NaN on days without any. Only columns of numbers.
+        log_sd: [D] their standard deviation, likewise.
+    """
 
     first: date
     size: int
@@ -45,9 +56,9 @@ class DailyCounts:
         daily = cls(date(1970, 1, 1) + timedelta(days=start), size, {}, {}, {})
 
         def spread(values: np.ndarray, at: np.ndarray, empty: float) -> np.ndarray:
-            found = np.full(size, empty)
-            found[number[at] - start] = values[at]
-            return found
+            filled = np.full(size, empty)
+            filled[number[at] - start] = values[at]
+            return filled
 
         for (kind, column), at in keys.items():
             if column is None:
@@ -69,5 +80,5 @@ class DailyCounts:
         return self.first + timedelta(days=day)
 
     def month(self, day: int) -> Month:
-        """Return its month."""
+        """Return the month of a day's index."""
         return Month.parse(self.date(day))

@@ -27,7 +27,7 @@ class DataFault:
     """What is wrong in one month with one column of a source's record.
 
     Args:
-        source: Its name.
+        source: Name of the source.
         column: The column; ``rows`` for events as a whole.
         month: The month.
         since: First of the months without a gap in which something was wrong with the column.

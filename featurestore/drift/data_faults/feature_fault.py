@@ -3,7 +3,7 @@
     schema       a column is absent or of another type
     unit         numbers are a power of ten larger or smaller, their shape is the same: cents for yuan
     nulls        values are missing at once and in masses
-    clock        events lie behind the instant at which they were recorded, or their hours are shifted
+    clock        events lie after the instant at which they were recorded, or their hours are shifted
     stopped      events of a kind stay away for days
     duplicates   events were delivered again; ingest has dropped them
 
@@ -50,44 +50,44 @@ def feature_faults(
 ) -> dict[int, tuple[str, str]]:
     """Find the months of one feature in which its values are in another unit, or missing in masses.
 
-    A month is held against the last twelve sound ones; a fault that lasts longer has become normal. Where these differ among each
-    other, it is held against what its season has been to the months before it in earlier years.
+    A month is held against the last twelve sound ones; a fault that lasts longer has become normal. Where these differ from each
+    other, it is held against how its season differed from the months before it in earlier years.
 
     Args:
         rows: [M] all rows.
         empty: [M] rows without a value.
-        mean: [M] of its finite values; NaN where it has none.
+        mean: [M] mean of its finite values; NaN where it has none.
         sd: [M] their standard deviation.
         is_sound: [M] months that can be compared.
         baselines: Months from which the feature has a new baseline, ascending.
         seasons: [M] label that months of the same season share.
 
     Returns:
-        Month index to kind and words.
+        Month index to the kind of fault and the reason in words.
     """
-    found: dict[int, tuple[str, str]] = {}
+    faults: dict[int, tuple[str, str]] = {}
     sound = [int(t) for t in np.flatnonzero(is_sound)]
     with np.errstate(divide="ignore", invalid="ignore"):
         share = empty / rows
         logs = np.log10([np.abs(mean), sd])
     for t in sound:
         start = max([t - REFERENCE_MONTHS, *(baseline for baseline in baselines if baseline <= t)])
-        past = np.array([s for s in sound if start <= s < t and s not in found])
+        past = np.array([s for s in sound if start <= s < t and s not in faults])
         if len(past) < MIN_MONTHS:
             continue
         usual = float(share[past].max())
         noise = np.sqrt(max(usual * (1 - usual), 1 / rows[t]) / rows[t])
         if share[t] > usual + max(BURST_SHARE, BURST_Z * noise):
-            found[t] = NULLS, f"missing values {np.median(share[past]):.1%} -> {share[t]:.1%} ({empty[t]:,} rows)"
+            faults[t] = NULLS, f"missing values {np.median(share[past]):.1%} -> {share[t]:.1%} ({empty[t]:,} rows)"
             continue
         same = [s for s in sound if s < t - REFERENCE_MONTHS // 2 and seasons[s] == seasons[t]]
-        shift = _shift(logs, t, past, (_since_before(logs, s, sound, found) for s in same if s not in found))
-        if shift is not None and is_unit_change(*shift) and not any(found.get(s, ("",))[0] == UNIT for s in same):
-            found[t] = (
+        shift = _shift(logs, t, past, (_since_before(logs, s, sound, faults) for s in same if s not in faults))
+        if shift is not None and is_unit_change(*shift) and not any(faults.get(s, ("",))[0] == UNIT for s in same):
+            faults[t] = (
                 UNIT,
                 f"values times {10.0 ** round(shift[0]):g}, of the same shape: a change of unit ({rows[t] - empty[t]:,} rows)",
             )
-    return found
+    return faults
 
 
 def _shift(logs: np.ndarray, t: int, past: np.ndarray, seasonal: Iterable[np.ndarray]) -> tuple[float, float] | None:
@@ -113,9 +113,9 @@ def _shift(logs: np.ndarray, t: int, past: np.ndarray, seasonal: Iterable[np.nda
     return float(shift[0]), float(shift[1])
 
 
-def _since_before(logs: np.ndarray, t: int, sound: list[int], found: dict[int, tuple[str, str]]) -> np.ndarray:
+def _since_before(logs: np.ndarray, t: int, sound: list[int], faults: dict[int, tuple[str, str]]) -> np.ndarray:
     """Return how far a month was from the median of the twelve before it -> [2]; NaN without enough of them."""
-    past = [s for s in sound if t - REFERENCE_MONTHS <= s < t and s not in found]
+    past = [s for s in sound if t - REFERENCE_MONTHS <= s < t and s not in faults]
     if len(past) < REFERENCE_MONTHS // 2 or not np.isfinite(logs[:, [*past, t]]).all():
         return np.full(2, np.nan)
     return np.asarray(logs[:, t] - np.median(logs[:, past], axis=1))

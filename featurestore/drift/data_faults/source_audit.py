@@ -17,12 +17,12 @@ from featurestore.timeline import Month
 
 
 def audit_source(path: Path, faults: Sequence[SourceFault], last: Month) -> pa.Table:
-    """Commit a source's faults.
+    """Commit a source's faults up to a month, in place of those that were committed up to it.
 
     Args:
         path: Delta table of the source's faults.
-        faults: All of them up to ``last``.
-        last: Last audited month; rows behind it stay as they are.
+        faults: All faults of the source up to ``last``.
+        last: Last audited month; rows after it stay as they are.
 
     Returns:
         ``FAULT_SCHEMA``, a row per month and column with a fault, in order of time.
@@ -38,12 +38,12 @@ def audit_source(path: Path, faults: Sequence[SourceFault], last: Month) -> pa.T
 
 
 def read_faults(path: Path) -> pa.Table:
-    """Return a source's committed faults, in order of time (``FAULT_SCHEMA``); no row without a table."""
+    """Return a source's committed faults, in order of time (``FAULT_SCHEMA``); no rows before the first audit."""
     return pa.concat_tables([FAULT_SCHEMA.empty_table(), *map(_as_faults, read_years(path))])
 
 
 def fault_rows(faults: Sequence[SourceFault]) -> list[dict[str, Any]]:
-    """Write faults as rows, those of one month and column as one."""
+    """Return faults as rows of ``FAULT_SCHEMA``, those of one month and column as one, of the kind that weighs most."""
     groups: dict[tuple[str, str, Month], list[SourceFault]] = {}
     for fault in faults:
         groups.setdefault((fault.source, fault.column, Month.parse(fault.first)), []).append(fault)

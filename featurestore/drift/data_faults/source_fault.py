@@ -45,7 +45,7 @@ class SourceFault:
     """Some days on which a source's record is wrong.
 
     Attributes:
-        source: Its name.
+        source: Name of the source.
         column: Column that is wrong; ``rows`` for events as a whole.
         kind: ``unit``, ``nulls``, ``clock``, ``stopped`` or ``duplicates``.
         types: Event types concerned; none where the source has none.
@@ -88,16 +88,16 @@ def find_source_faults(source: str, days: pa.Table, redelivered: Mapping[Month, 
     """Find the faults in a source's daily counts, each inside one month, in order of time.
 
     Args:
-        source: Its name.
-        days: As ``lake.daily.daily_counts``, with days in any order.
+        source: Name of the source.
+        days: As ``lake.daily.daily_counts`` returns them, in any order.
         redelivered: Month to rows that were delivered again.
     """
     if not days.num_rows:
         return []
     daily = DailyCounts.of(days)
     flags = [*_nulls(daily), *_units(daily), *_early(daily), *_stopped(daily), *_shifted(daily)]
-    found = [*_joined(source, daily, flags), *_duplicates(source, daily, redelivered)]
-    return sorted(found, key=lambda fault: (fault.first, fault.column, fault.kind))
+    faults = [*_joined(source, daily, flags), *_duplicates(source, daily, redelivered)]
+    return sorted(faults, key=lambda fault: (fault.first, fault.column, fault.kind))
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ class _Flag:
 
 
 def _nulls(daily: DailyCounts) -> Iterator[_Flag]:
-    """Flag days on which more of a column is NULL than on any sound day before, by points and beyond chance."""
+    """Flag days on which more of a column is NULL than on any sound day before, by percentage points and beyond chance."""
     for (kind, column), present in daily.present.items():
         rows = daily.rows[kind]
         with np.errstate(invalid="ignore", divide="ignore"):
@@ -138,7 +138,7 @@ def _nulls(daily: DailyCounts) -> Iterator[_Flag]:
 def _units(daily: DailyCounts) -> Iterator[_Flag]:
     """Flag days on which a column's sizes are a power of ten off those of the four weeks before, with the same spread.
 
-    A day between them on which too few rows leave it open is no sound one.
+    A day between faulty ones whose few rows leave it open is not taken for a sound one.
     """
     for (kind, column), means in daily.log_mean.items():
         if np.nanmax(means, initial=-np.inf) - np.nanmin(means, initial=np.inf) < MIN_JUMP:
@@ -168,7 +168,7 @@ def _units(daily: DailyCounts) -> Iterator[_Flag]:
 
 
 def _early(daily: DailyCounts) -> Iterator[_Flag]:
-    """Flag the days of a month in which more events than chance allows lie behind the instant they were recorded at."""
+    """Flag the days of a month in which more events than chance allows lie after the instant they were recorded at."""
     for kind, early in daily.early.items():
         if not early.any():
             continue
@@ -183,7 +183,7 @@ def _early(daily: DailyCounts) -> Iterator[_Flag]:
             if is_fault:
                 for day in np.flatnonzero(own & (early > 0)).tolist():
                     yield _Flag(
-                        kind, "event_time", CLOCK, day, float(early[day]), "event times behind the instant of their record"
+                        kind, "event_time", CLOCK, day, float(early[day]), "event times after the instant of their record"
                     )
             else:
                 past_early = past_early + count
@@ -257,7 +257,7 @@ def _shifted(daily: DailyCounts) -> Iterator[_Flag]:
 
 
 def _joined(source: str, daily: DailyCounts, flags: Sequence[_Flag]) -> Iterator[SourceFault]:
-    """Join the flagged days of a column, kind and month."""
+    """Join the flagged days of a column, kind and month into one fault."""
     groups: dict[tuple[str, str, str, Month], list[_Flag]] = {}
     for flag in flags:
         groups.setdefault((flag.column, flag.kind, flag.what, daily.month(flag.day)), []).append(flag)

@@ -200,14 +200,14 @@ def _followed(kinds: Sequence[SeriesSet]) -> list[list[tuple[int, np.ndarray]]]:
 
 
 def _segment_counts(features: Sequence[FeatureSeries], *, until: int) -> np.ndarray:
-    """Count among how many segments of its column each feature is one -> [features]; 0 for all rows.
+    """Count the segments of the column that each feature is a segment of -> [features]; 0 for all rows.
 
     Only segments that were seen before ``until`` count, so that a month's answer does not depend on later ones.
     """
     keys = [(feature.name, (feature.segment or "").partition("=")[0]) for feature in features]
-    found = Counter(key for key, feature in zip(keys, features, strict=True) if feature.first < until)
+    counts = Counter(key for key, feature in zip(keys, features, strict=True) if feature.first < until)
     return np.array(
-        [0.0 if feature.segment is None else max(found[key], 1) for key, feature in zip(keys, features, strict=True)]
+        [0.0 if feature.segment is None else max(counts[key], 1) for key, feature in zip(keys, features, strict=True)]
     )
 
 

@@ -85,7 +85,7 @@ def sketch_month(
 ) -> tuple[pa.Table, EdgeSet]:
     """Sketch a month; a feature without edges gets them from the first month that has values enough and a full window.
 
-    What a year's sum is like says its first full year: a month of it lies where no later value will.
+    Bins of a year's sum are fitted once a year is full: the sum over its first month lies where no later value will.
 
     Args:
         table: The month's rows: segment columns of the policy, all others features. It may carry the outcomes of forecasts
@@ -112,9 +112,9 @@ def sketch_month(
     ]
     kept = edges.with_features(fit_edges(table, ready).features) if ready else edges
     provisional = fit_edges(table, [name for name in new if name not in ready]).features
-    found = sketch(table, kept.with_features(provisional), segments=present)
+    sketched = sketch(table, kept.with_features(provisional), segments=present)
     outcomes = pa.Table.from_pylist(outcome_sketches(table), schema=SKETCH_SCHEMA)
-    return pa.concat_tables([found, outcomes]), kept
+    return pa.concat_tables([sketched, outcomes]), kept
 
 
 def _is_full(field: pa.Field, month: date | None) -> bool:
@@ -131,7 +131,7 @@ def monitor_sketches(
     scored: pa.Table | None = None,
     spoiled: Spoiled = NOTHING_SPOILED,
 ) -> pa.Table:
-    """Do the same from sketches (``SKETCH_SCHEMA``), so that no month is read twice.
+    """Judge every month as ``monitor_drift`` does, from sketches (``SKETCH_SCHEMA``), so that no month's rows are read twice.
 
     Args:
         sketches: First day of the month and its sketches, in any order; of a month given twice, the last counts.

@@ -20,7 +20,7 @@ class DriftPolicy:
             that the next change is seen.
         release_months: Months after which an episode that nobody has answered counts as acknowledged and is no longer latched.
             ``None``: never.
-        psi: Population stability index against the pool of the same season that matters.
+        psi: Least population stability index that matters, against the pool of the same season.
     """
 
     segments: Sequence[str] = ()

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from featurestore.drift.monitor.changes.noise import named_season
 from featurestore.drift.sketches.distance import jensen_shannon, kolmogorov_smirnov, population_stability_index
 from featurestore.timeline import Month
 
@@ -50,9 +51,7 @@ def season_labels(months: Sequence[Month], season: Callable[[Month], object]) ->
     """Name what months must share to be compared: the season's label, with the calendar month where it is ordinary."""
     names = []
     for month in months:
-        found = season(month)
-        label = str(getattr(found, "label", found))
-        is_festival = bool(getattr(found, "is_festival", label != "ordinary"))
+        label, is_festival = named_season(season(month))
         names.append(label if is_festival else f"{label}-{month.month:02d}")
     return names
 
@@ -63,8 +62,8 @@ def pool_members(labels: Sequence[str], is_sufficient: np.ndarray, *, baseline: 
     Args:
         labels: Season of each month, as ``season_labels``.
         is_sufficient: [M] months that may serve as a reference.
-        baseline: Months before this index describe what the feature used to be and serve no later month. A month behind
-            it without an earlier season of its own is compared with the twelve months before it.
+        baseline: Months before this index describe what the feature used to be and serve no later month. A later
+            month without an earlier one of its season since then is compared with up to twelve months before it.
     """
     size = len(labels)
     _, codes = np.unique(labels, return_inverse=True)
@@ -114,12 +113,12 @@ def no_comparison(members: np.ndarray, *, is_sufficient: np.ndarray) -> PoolComp
 
 def _thresholds(excess: np.ndarray, psi: float) -> np.ndarray:
     """Raise the threshold where the same season has differed from year to year before -> [M]."""
-    found = np.full(len(excess), psi)
+    thresholds = np.full(len(excess), psi)
     past = list[float]()
     for t, own in enumerate(excess):
         if len(past) >= MIN_PAST:
             low, middle, high = (past[len(past) * quarter // 4] for quarter in (1, 2, 3))
-            found[t] = max(psi, middle + SPREAD_FACTOR * (high - low) / IQR_OF_NORMAL)
+            thresholds[t] = max(psi, middle + SPREAD_FACTOR * (high - low) / IQR_OF_NORMAL)
         if not np.isnan(own):
             insort(past, own)
-    return found
+    return thresholds

@@ -33,7 +33,7 @@ class MonitorRun:
     Args:
         features: What is judged.
         months: The features' months.
-        is_given: [M] whether a month was given.
+        is_given: [M] whether there is a snapshot of the month.
         season: Month to its season.
         policy: Thresholds.
         resets: Feature, or feature and segment, to the months from which it has a new baseline.
@@ -50,7 +50,7 @@ class MonitorRun:
         resets: Resets,
     ) -> None:
         self._features, self._months, self._is_given, self._policy = features, months, is_given, policy
-        self._recalibrated = {name: {Month.parse(month) for month in given} for name, given in resets.items()}
+        self._recalibrated = {name: {Month.parse(day) for day in days} for name, days in resets.items()}
         seasons = season_labels(months, season)
         for feature in features:
             _find_faults(feature, months, seasons, self._baselines(feature), policy)
@@ -74,12 +74,12 @@ class MonitorRun:
                 self._standings[i] = Standing()
 
     def take_over(self, t: int, seen: Mapping[tuple[str, str | None], Seen]) -> None:
-        """Take the standings of a month that has been scored."""
+        """Take over the standings after a month that was scored before; nothing is tested."""
         for i, feature in enumerate(self._features):
-            found = seen.get((feature.name, feature.segment))
-            if found is not None and not found.is_fault:
-                self._standings[i] = self._standings[i].followed_by(found.state, found.since, t=t)
-                self._scores[i] = found.score
+            row = seen.get((feature.name, feature.segment))
+            if row is not None and not row.is_fault:
+                self._standings[i] = self._standings[i].followed_by(row.state, row.since, t=t)
+                self._scores[i] = row.score
 
     def judge(self, t: int) -> list[dict[str, object]]:
         """Judge a month -> its rows."""
@@ -115,8 +115,8 @@ class MonitorRun:
 
     def _baselines(self, feature: FeatureSeries) -> set[Month]:
         """Return the months from which a feature has a new baseline."""
-        given = (self._recalibrated.get(key, set()) for key in (feature.name, (feature.name, feature.segment)))
-        return set[Month]().union(*given)
+        resets = (self._recalibrated.get(key, set()) for key in (feature.name, (feature.name, feature.segment)))
+        return set[Month]().union(*resets)
 
 
 def _segments_of(features: Sequence[FeatureSeries]) -> dict[int, list[int]]:
@@ -125,12 +125,12 @@ def _segments_of(features: Sequence[FeatureSeries]) -> dict[int, list[int]]:
     for i, feature in enumerate(features):
         if feature.segment is None:
             wholes.setdefault(feature.name, []).append(i)
-    found: dict[int, list[int]] = {}
+    segments: dict[int, list[int]] = {}
     for j, feature in enumerate(features):
         for i in wholes.get(feature.name, ()) if feature.segment is not None else ():
             if feature.first < features[i].end and features[i].first < feature.end:
-                found.setdefault(i, []).append(j)
-    return found
+                segments.setdefault(i, []).append(j)
+    return segments
 
 
 def _has_settled(standing: Standing, score: float | None, t: int, policy: DriftPolicy, *, is_released: bool) -> bool:
@@ -152,11 +152,11 @@ def _has_settled(standing: Standing, score: float | None, t: int, policy: DriftP
 def _find_faults(
     feature: FeatureSeries, months: Sequence[Month], seasons: Sequence[str], recalibrated: set[Month], policy: DriftPolicy
 ) -> None:
-    """Add the data faults that a feature shows of itself."""
+    """Add to a feature the data faults that its own months show."""
     baselines = [t for t, month in enumerate(months) if month in recalibrated]
     is_sound = feature.is_sufficient(policy.min_rows)
     finite = np.maximum(feature.rows - feature.empty, 1)
-    found = feature_faults(
+    faults = feature_faults(
         rows=feature.rows,
         empty=feature.empty,
         mean=feature.mean,
@@ -165,7 +165,7 @@ def _find_faults(
         baselines=baselines,
         seasons=seasons,
     )
-    feature.faults.update(found)
+    feature.faults.update(faults)
 
 
 @dataclass(frozen=True)
@@ -179,15 +179,15 @@ class Seen:
 
 
 def scored_states(months: Sequence[Month], scored: pa.Table | None) -> dict[Month, dict[tuple[str, str | None], Seen]]:
-    """Read what months that have been scored said of each feature and segment."""
+    """Read earlier scores -> month to feature and segment to what was said of it; empty without any."""
     places = {month: t for t, month in enumerate(months)}
-    found: dict[Month, dict[tuple[str, str | None], Seen]] = {}
+    states: dict[Month, dict[tuple[str, str | None], Seen]] = {}
     for row in scored.to_pylist() if scored is not None else ():
         since = None if row["since"] is None else places[Month.parse(row["since"])]
-        found.setdefault(Month.parse(row["month"]), {})[row["feature"], row["segment"]] = Seen(
+        states.setdefault(Month.parse(row["month"]), {})[row["feature"], row["segment"]] = Seen(
             row["state"], since, row["score"], row["kind"] in FAULT_KINDS
         )
-    return found
+    return states
 
 
 def insufficiency(feature: FeatureSeries, t: int, policy: DriftPolicy) -> str | None:

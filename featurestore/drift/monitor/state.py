@@ -27,7 +27,7 @@ class Finding:
     Attributes:
         score: Distance in units of its threshold.
         kind: The distance that decided.
-        text: It in words.
+        text: What the month shows, in words.
         onset: Index of the month in which the change is estimated to have begun.
         is_confirmed: It began before this month, so a second month agrees.
         is_extreme: It needs no confirmation.

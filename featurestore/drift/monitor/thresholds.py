@@ -1,6 +1,6 @@
 """Which changes matter: thresholds for the tests, gates for the sizes.
 
-The thresholds were set for a false episode in some hundred feature-years and are checked by ``benchmarks/drift.py``: a step
+The thresholds were set for one false episode in about a hundred feature-years and are checked by ``benchmarks/drift.py``: a step
 today must show more (it may be a campaign) than an older one, a ramp of the location less, shares more, since a feature has
 many of them. A young series pays for the little that is known of its noise: z must pass
 ``sqrt(threshold^2 + 6 (60 / months - 1))``, the second term only below 60 months.
@@ -63,7 +63,7 @@ class Alarms:
 
 
 def rarer(limits: np.ndarray, times: np.ndarray, months: np.ndarray) -> np.ndarray:
-    """Raise limits of z, so that a noise known from some months passes them so many times more rarely.
+    """Raise limits of z, so that noise known from ``months`` months passes them ``times`` times more rarely.
 
     >>> rarer(np.array([4.4, 4.4]), np.array([1.0, 2560.0]), np.array([60, 60])).round(1)
     array([4.4, 6.5])

@@ -5,7 +5,7 @@
 
 The log decides: the champion is what its last event says, a version is accepted when it was promoted and not rolled back.
 An event is a new file that must not exist yet, made whole elsewhere and linked into place. So a reader sees the state
-before or behind it and never a mix, and of two writers one fails.
+before or after it and never a mix, and of two writers one fails.
 Parameters and drift reference travel together: a version carries the features whose baseline moved with it (``resets``),
 and rolling it back takes them back too.
 """
@@ -42,9 +42,9 @@ class CalibrationVersion:
         name: Its number and content hash; names its Parquet file.
         fit: Fitter.
         fitted_from_us: First instant of the rows it was fitted on, UTC microseconds.
-        fitted_until_us: First instant behind them: training rows before it must not read this version.
+        fitted_until_us: First instant after those rows: training rows before it must not read this version.
         resets: Feature to the months (``2024-08``) from which it has a new baseline with this version.
-        is_accepted: It was promoted, and not rolled back.
+        is_accepted: Whether it was promoted and not rolled back.
     """
 
     name: str
@@ -93,7 +93,7 @@ def rollback(folder: Path, *, reason: str = "", now_us: int | None = None) -> Ca
     """Make the champion before the present one champion again; the present one is no longer accepted.
 
     Returns:
-        The restored champion, with its parameters and its drift reference.
+        The restored champion, whose parameters and drift reference are in force again.
 
     Raises:
         CalibrationError: there is no earlier champion.
@@ -153,21 +153,21 @@ def parameter_values(table: pa.Table) -> dict[str, dict[str, float]]:
 
 def active_resets(folder: Path) -> dict[str, list[str]]:
     """Collect the new baselines of all accepted versions: feature -> months, ascending; what ``monitor_drift`` takes."""
-    found: dict[str, set[str]] = {}
+    months_of: dict[str, set[str]] = {}
     for version in versions(folder):
         if version.is_accepted:
             for feature, months in version.resets:
-                found.setdefault(feature, set()).update(months)
-    return {feature: sorted(months) for feature, months in found.items()}
+                months_of.setdefault(feature, set()).update(months)
+    return {feature: sorted(months) for feature, months in months_of.items()}
 
 
 def audit_log(folder: Path) -> pa.Table:
     """Read the log as a table, oldest first.
 
     Returns:
-        ``number``, ``at`` (UTC), ``event``, the ``version`` it is about, the ``champion`` behind it, the ``reason``, and as JSON the
+        ``number``, ``at`` (UTC), ``event``, the ``version`` it is about, the ``champion`` after it, the ``reason``, and as JSON the
         ``decision`` (trigger, scores, versions of the data, months, losses) and the ``parameters`` of its first
-        ``MAX_LOGGED_ROWS`` groups; both are NULL of a rollback.
+        ``MAX_LOGGED_ROWS`` groups; both are NULL for a rollback.
     """
     rows = [
         {
@@ -187,7 +187,7 @@ def audit_log(folder: Path) -> pa.Table:
 
 def _versions(log: list[dict[str, Any]]) -> list[CalibrationVersion]:
     gone = {entry["rolled_back"] for entry in log if entry["event"] == ROLLED_BACK}
-    found = []
+    listed = []
     for entry in log:
         if "version" in entry:
             plain = entry["version"]
@@ -195,8 +195,8 @@ def _versions(log: list[dict[str, Any]]) -> list[CalibrationVersion]:
             is_accepted = entry["event"] == PROMOTED and plain["name"] not in gone
             # By name: the first logs noted something more, which was always empty.
             span_us = plain["fitted_from_us"], plain["fitted_until_us"]
-            found.append(CalibrationVersion(plain["name"], plain["fit"], *span_us, resets, is_accepted))
-    return found
+            listed.append(CalibrationVersion(plain["name"], plain["fit"], *span_us, resets, is_accepted))
+    return listed
 
 
 def _champion(log: list[dict[str, Any]]) -> str | None:

@@ -24,7 +24,7 @@ class HeldOut:
         champion: [rows] loss under the champion's parameters, from what was known before the month.
         challenger: [rows] loss under the challenger's, from the same.
         trials: [rows] that the losses are sums of.
-        weights: [rows] how much of a row the consumer serves; a row of weight 0 is none of its.
+        weights: [rows] how much of a row the consumer serves; it has no rows of weight 0.
     """
 
     members: np.ndarray

@@ -43,7 +43,7 @@ class Rows:
         of: Month to its table: ``code``, ``group``, each input of the fitter as known at the month's start, ``inflow_<input>``
             over the month, and perhaps ``weight_<consumer>``.
         first: First month with rows.
-        end_us: Month to the first instant behind it.
+        end_us: Month to the first instant after it.
         data: What they are computed from, for the record.
     """
 
@@ -67,12 +67,12 @@ def recalibrate(
     """Fit, test and decide about one calibration as of some audited months, one after the other, where the rules allow it.
 
     Args:
-        calibration: Which.
+        calibration: The calibration.
         rows: Its inputs by month.
         folder: Where its versions and its log are.
         months: The audited months, ascending; nothing after each is looked at.
         episodes: Episodes of the features that it depends on.
-        is_forced: Whether a person asks: then without an episode too, on the last months.
+        is_forced: Whether a person asks for it: it then runs without an episode too, on the last months.
         policy: Cool-down and budget.
         spent: Month to the challengers that were tested as of it, of all calibrations; of this one alone by default.
 
@@ -86,7 +86,7 @@ def recalibrate(
     counted = spent or budget_spent([folder])
     with running_alone(folder):
         for month in months:
-            found = outlook(
+            ruling = outlook(
                 Runs.of(folder),
                 fitter(calibration.fit),
                 month=month,
@@ -97,21 +97,21 @@ def recalibrate(
                 is_forced=is_forced,
                 definition=calibration.fitted_from,
             )
-            if found.action == RUNS:
-                decisions.append(_decide(calibration, rows, folder, found))
+            if ruling.action == RUNS:
+                decisions.append(_decide(calibration, rows, folder, ruling))
     return decisions
 
 
-def _decide(calibration: Calibration, rows: Rows, folder: Path, found: Outlook) -> Decision:
+def _decide(calibration: Calibration, rows: Rows, folder: Path, ruling: Outlook) -> Decision:
     old = champion(folder)
-    before = parameters(folder, old) if old and old.fit == calibration.fit and found.held_out else None
-    cut = len(found.months) - found.held_out
-    fit_months = found.months[:cut]
-    held_out_months = found.months[cut:]
+    before = parameters(folder, old) if old and old.fit == calibration.fit and ruling.held_out else None
+    cut = len(ruling.months) - ruling.held_out
+    fit_months = ruling.months[:cut]
+    held_out_months = ruling.months[cut:]
     fitted = fit_parameters(_rows(rows, fit_months), fit=calibration.fit, champion=before)
     if before is not None and not set(fitted.column_names) <= set(before.column_names):
         before = None  # it was fitted for other inputs: what reads it is NULL, so there is nothing to be worse than
-    span_us = rows.end_us(fit_months[0].shift(-1)), rows.end_us(found.months[-1])
+    span_us = rows.end_us(fit_months[0].shift(-1)), rows.end_us(ruling.months[-1])
     decision = challenge(
         calibration.name,
         champion=before,
@@ -120,29 +120,29 @@ def _decide(calibration: Calibration, rows: Rows, folder: Path, found: Outlook) 
         consumers=calibration.consumers or ("all",),
         fit=calibration.fit,
         loss=calibration.loss,
-        trigger=_trigger(found),
+        trigger=_trigger(ruling),
         fitted_us=span_us,
         held_out_months=tuple(str(month) for month in held_out_months),
         data={**rows.data, DEFINITION: calibration.fitted_from},
     )
     if old and before is None:
         decision = replace(decision, reason=f"{old.name} was fitted for another definition, which features no longer read")
-    resets = {episode.feature: (str(found.months[-1].next()),) for episode in found.episodes}
+    resets = {episode.feature: (str(ruling.months[-1].next()),) for episode in ruling.episodes}
     record(folder, Challenger(fitted, calibration.fit, *span_us, resets=resets), decision)
     return decision
 
 
-def _trigger(found: Outlook) -> Trigger:
-    month = str(found.months[-1])
-    names = tuple(episode.name for episode in found.episodes)
-    if not found.episodes:
-        return Trigger(month, is_review=found.is_review)
-    loudest = found.episodes[0]
+def _trigger(ruling: Outlook) -> Trigger:
+    month = str(ruling.months[-1])
+    names = tuple(episode.name for episode in ruling.episodes)
+    if not ruling.episodes:
+        return Trigger(month, is_review=ruling.is_review)
+    loudest = ruling.episodes[0]
     return Trigger(month, loudest.feature, loudest.segment, loudest.score, loudest.since.first_day, names)
 
 
 def _rows(rows: Rows, months: Sequence[Month]) -> pa.Table:
-    """Put the rows of some months below each other, with their ``month``."""
+    """Stack the rows of some months, with the first day of each as ``month``; an empty table without months."""
     tables = []
     for month in months:
         table = rows.of(month)

@@ -37,7 +37,7 @@ class Trigger:
         score: Its score, in units of its threshold.
         since: Estimated beginning of the change.
         episodes: Names of all episodes that asked, the loudest first.
-        is_review: It was time for a review.
+        is_review: Whether it was time for a review.
     """
 
     month: str
@@ -57,7 +57,7 @@ class Decision:
         calibration: Its name.
         trigger: What started it.
         fitted_from_us: First instant of the rows that the challenger was fitted on, UTC microseconds.
-        fitted_until_us: First instant behind them.
+        fitted_until_us: First instant after those rows.
         held_out_months: Months of the back-test.
         comparisons: Losses per consumer.
         is_promoted: Whether the challenger is the new champion.
@@ -88,7 +88,7 @@ def fit_parameters(rows: pa.Table, *, fit: str, champion: pa.Table | None = None
     """Fit parameters with a fitter by name.
 
     Args:
-        rows: As ``drift.fitters.fitter`` describes.
+        rows: As ``drift.recalibration.fitters.fitter`` describes.
         fit: Name of a fitter.
         champion: Parameters in production, if any: what the rows say nothing of may be kept.
 

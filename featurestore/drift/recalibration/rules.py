@@ -6,7 +6,7 @@
    was final. A rejection on fewer than ``MAX_HELD_OUT`` held-out months is not final: another challenger is tried when one more
    can be held out.
 3. A fitter may ask for a review: a challenger so many months after the last decision, though nothing has drifted.
-4. It waits for months enough behind the change, for its cool-down, and for the month's budget. A person's call waits for neither
+4. It waits for months enough after the change, for its cool-down, and for the month's budget. A person's call waits for neither
    of the last two; its run counts for both.
 """
 
@@ -62,7 +62,7 @@ class Outlook:
         months: What a challenger would be fitted and tested on; the last ``held_out`` of them are for the test.
         held_out: Months of the test; 0 for a first version.
         episodes: Those that ask, the loudest first.
-        is_review: No episode asks, it is time for a review.
+        is_review: Whether no episode asks, but it is time for a review.
     """
 
     action: str
@@ -87,7 +87,7 @@ class Runs:
 
     @classmethod
     def of(cls, folder: Path) -> Runs:
-        """Read them from a calibration's folder."""
+        """Read the log in a calibration's folder, in order; nothing without a folder."""
         log = audit_log(folder).to_pylist()
         return cls(
             tuple(json.loads(row["decision"]) | {"version": row["version"]} for row in log if row["decision"]),
@@ -175,7 +175,7 @@ def outlook(
         episodes: Episodes up to the month of the features that it depends on.
         policy: Cool-down and budget.
         runs_this_month: Challengers that were tested as of the month, of all calibrations.
-        is_forced: Whether a person asks: then without an episode too, on the last months.
+        is_forced: Whether a person asks for it: it then runs without an episode too, on the last months.
         definition: ``Calibration.fitted_from``; without it the champion's is not looked at.
     """
     if not runs.has_champion or runs.is_of_another(definition):

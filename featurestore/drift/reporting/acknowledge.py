@@ -2,7 +2,7 @@
 
     <folder>/<number>.json      one acknowledgement each; append-only
 
-An acknowledged feature has a new baseline from the month behind the acknowledged one and is no longer latched: what it was
+An acknowledged feature has a new baseline from the month after the acknowledged one and is no longer latched: what it was
 before is no alarm any more, the next change is.
 """
 
@@ -14,8 +14,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from featurestore.drift.audit_tables import rows_of
 from featurestore.drift.monitor.state import DRIFT, LATCHED
 from featurestore.errors import CommitConflictError, DefinitionError, FeatureStoreError, StoreError, did_you_mean
 from featurestore.lake.json_files import read_json
@@ -30,7 +30,7 @@ class Acknowledgement:
     Attributes:
         feature: Its column.
         segment: ``region=9``, or ``None`` for all rows.
-        month: Audited month in which the drift was open, ``2024-08``; the new baseline begins behind it.
+        month: Audited month in which the drift was open, ``2024-08``; the new baseline begins after it.
         note: Why it needs nothing else.
         at_us: When it was written, UTC microseconds.
     """
@@ -84,9 +84,9 @@ def acknowledge(
     """
     at = _open_month(history, feature, month=month, segment=segment)
     known = acknowledgements(folder)
-    for each in known:
-        if (each.feature, each.segment, each.month) == (feature, segment, str(at)):
-            return each
+    for old in known:
+        if (old.feature, old.segment, old.month) == (feature, segment, str(at)):
+            return old
     new = Acknowledgement(feature, segment, str(at), note, time.time_ns() // 1000 if now_us is None else now_us)
     try:
         STORAGE.create(folder / f"{len(known):08d}.json", json.dumps(asdict(new), indent=1, sort_keys=True).encode())
@@ -97,21 +97,18 @@ def acknowledge(
 
 def acknowledgements(folder: Path) -> list[Acknowledgement]:
     """Read all acknowledgements, oldest first; none without a folder."""
-    found = []
+    read = []
     for file in STORAGE.list_files(folder, ending=".json"):
         try:
-            found.append(Acknowledgement(**read_json(file.path)))
+            read.append(Acknowledgement(**read_json(file.path)))
         except (StoreError, TypeError) as error:
             raise StoreError(f"{file.path}, an acknowledgement, cannot be read ({error}). Restore it from a backup.") from error
-    return found
+    return read
 
 
 def _open_month(history: pa.Table, feature: str, *, month: Month | None, segment: str | None) -> Month:
-    is_such = pc.and_(
-        pc.equal(history["feature"], feature),
-        pc.is_null(history["segment"]) if segment is None else pc.equal(history["segment"], segment),
-    )
-    states = {Month.parse(row["month"]): row["state"] for row in history.filter(is_such).select(["month", "state"]).to_pylist()}
+    own = rows_of(history, feature, segment).select(["month", "state"])
+    states = {Month.parse(row["month"]): row["state"] for row in own.to_pylist()}
     at = month or max(states, default=None)
     if at is not None and states.get(at) in (DRIFT, LATCHED):
         return at

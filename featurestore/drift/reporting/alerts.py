@@ -2,8 +2,8 @@
 
     opened          a feature entered ``drift``
     rejected        a challenger did not beat the champion (said once, however often it is tried again)
-    recalibrated    one did: the feature has a new baseline
-    rolled_back     it was taken back
+    recalibrated    a challenger did: the feature has a new baseline
+    rolled_back     the new champion was taken back
     acknowledged    a person accepted the change: new baseline
     followed        another change of the feature entered ``drift`` on top of it
     released        nobody answered for a year: new baseline
@@ -107,11 +107,11 @@ def alerts(
     for row in history.to_pylist():
         rows.setdefault((row["feature"], row["segment"]), {})[Month.parse(row["month"])] = row
     first = min((month for own in rows.values() for month in own), default=Month(1970, 1))
-    found = episodes(history, lambda feature: calibrations_of(registry, feature))
-    past = _Past(rows, found, registry, answers, first)
+    entered = episodes(history, lambda feature: calibrations_of(registry, feature))
+    past = _Past(rows, entered, registry, answers, first)
     derived = [
         _alert(episode, change, rows[episode.feature, episode.segment][episode.month], registry)
-        for episode in found
+        for episode in entered
         for change in _story(episode, past)
         if (since is None or since <= change.month) and (until is None or change.month <= until)
     ]
@@ -119,7 +119,7 @@ def alerts(
 
 
 def digest_of(history: pa.Table, faults: Sequence[DataFault], month: Month) -> Digest:
-    """Sum an audited month up.
+    """Summarise an audited month.
 
     Args:
         history: All committed scores (``HISTORY_SCHEMA``).
@@ -222,7 +222,7 @@ def _outlooks(episode: Episode, past: _Past) -> str:
     told = []
     for name in episode.calibrations:
         known = [each for each in past.episodes if name in each.calibrations and each.month <= episode.month]
-        found = outlook(
+        ruling = outlook(
             past.answers.runs.get(name, Runs()).before(episode.month),
             fitter(past.registry.calibrations[name].fit),
             month=episode.month,
@@ -231,7 +231,7 @@ def _outlooks(episode: Episode, past: _Past) -> str:
             policy=past.answers.policy,
             runs_this_month=0,
         )
-        told.append(f"{name} is fitted anew" if found.action == RUNS else f"{name} waits: {found.reason}")
+        told.append(f"{name} is fitted anew" if ruling.action == RUNS else f"{name} waits: {ruling.reason}")
     return "; ".join(told) + "."
 
 

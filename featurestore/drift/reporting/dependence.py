@@ -32,7 +32,7 @@ class Dependants:
 def dependants_of(registry: Registry, column: str) -> Dependants:
     """Collect who depends on a feature column, ``view__feature``; nobody on one that is no longer defined.
 
-    On how reliable a forecast is depends whoever depends on the forecast.
+    Whoever depends on a forecast depends on how reliable it is.
     """
     column = feature_column(column)
     view = registry.views.get(column.partition("__")[0])
@@ -49,7 +49,7 @@ def dependants_of(registry: Registry, column: str) -> Dependants:
 
 
 def dependants_of_column(registry: Registry, source: str, column: str) -> Dependants:
-    """Collect who depends on a column of a source; on its events as a whole depends whoever depends on any of its views.
+    """Collect who depends on a column of a source; whoever depends on any of its views depends on its events as a whole.
 
     Args:
         registry: The definitions.
@@ -63,13 +63,13 @@ def dependants_of_column(registry: Registry, source: str, column: str) -> Depend
         for feature in view.features
         if column == EVENT or column in columns_read(view, [feature]) | {own for _, own in view.key_columns}
     ]
-    found = [dependants_of(registry, feature.column) for feature in features]
-    computed = {feature.column for feature in features}.union(*(each.features for each in found))
+    dependants = [dependants_of(registry, feature.column) for feature in features]
+    computed = {feature.column for feature in features}.union(*(each.features for each in dependants))
     return Dependants(
-        _merged(each.services for each in found),
-        _merged(each.owners for each in found),
+        _merged(each.services for each in dependants),
+        _merged(each.owners for each in dependants),
         tuple(sorted(computed)),
-        _merged(each.calibrations for each in found),
+        _merged(each.calibrations for each in dependants),
     )
 
 
@@ -77,13 +77,13 @@ def calibrations_of(registry: Registry, column: str) -> tuple[str, ...]:
     """List the calibrations that a feature column concerns: it reads them, or is computed from what they are fitted from."""
     column = feature_column(column)
     view, _, name = column.partition("__")
-    found = []
+    concerned = []
     for calibration in registry.calibrations.values():
         inputs = [reference.partition(":")[2] for reference in calibration.inputs if reference.startswith(f"{view}:")]
         reads = any(feature.column == column for feature in registry.calibrated_features(calibration.name))
         if reads or (inputs and _is_fitted_from(registry.views[view], name, inputs)):
-            found.append(calibration.name)
-    return tuple(sorted(found))
+            concerned.append(calibration.name)
+    return tuple(sorted(concerned))
 
 
 def _is_fitted_from(view: FeatureView, name: str, inputs: Sequence[str]) -> bool:
@@ -95,11 +95,11 @@ def _is_fitted_from(view: FeatureView, name: str, inputs: Sequence[str]) -> bool
 
 def _computed_from(view: FeatureView, column: str) -> set[str]:
     """List the columns of a view that are computed from one of its columns, directly or not."""
-    found = {column.partition("__")[2]}
-    for feature in view.features:  # a derived feature stands behind those that it reads
-        if feature.expression and feature.expression.columns & found:
-            found.add(feature.name)
-    return {f"{view.name}__{name}" for name in found}
+    names = {column.partition("__")[2]}
+    for feature in view.features:  # a derived feature stands after those that it reads
+        if feature.expression and feature.expression.columns & names:
+            names.add(feature.name)
+    return {f"{view.name}__{name}" for name in names}
 
 
 def _merged(names: Iterable[tuple[str, ...]]) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """A month's genuine Evidently report: the only module that imports evidently.
 
 Evidently draws, the monitor judges. Evidently would bin each month anew, drop missing values first and know no season, so
-the report's drift test is one registered under a name of ours that looks the exact score up. Only a bounded sample of rows
+the report's drift test is one registered under a name of our own, which looks up the exact score. Only a bounded sample of rows
 and the features worth a look go in: its cost lies in figures, not in statistics.
 
 Each report is also kept in an Evidently workspace, a project a view and a run a month, which ``evidently ui --workspace FOLDER``
@@ -25,7 +25,17 @@ import numpy as np
 import pyarrow as pa
 
 from featurestore.drift.monitor.state import DRIFT, INSUFFICIENT, LATCHED, OK, WATCH
-from featurestore.drift.sketches.edges import CATEGORY, NUMERIC, PROFILE, UNSUPPORTED, kind_of, numbers, texts, values_by_count
+from featurestore.drift.sketches.edges import (
+    CATEGORY,
+    NUMERIC,
+    PROFILE,
+    UNSUPPORTED,
+    kind_of,
+    numbers,
+    profiles,
+    texts,
+    values_by_count,
+)
 from featurestore.errors import FeatureStoreError, MissingExtraError, how_to_install
 from featurestore.lake.whole_file import make_folder, write_atomically
 from featurestore.timeline import Month
@@ -84,19 +94,19 @@ def write_report(
         reference: The rows it is compared with.
         scores: The month's rows of the drift table (``DRIFT_SCHEMA``); features in drift come first, then by score, at most
             ``MAX_FEATURES``. Of a feature with segments, the row of all rows (segment NULL) is shown.
-        folder: Where to write; made when missing.
+        folder: Where to write; created when missing.
         name: File name without suffix: letters, digits and ``_ . = -``.
         title: Heading; escaped.
         max_rows: Rows of each side that Evidently sees, a seeded sample.
         workspace: Folder of the Evidently workspace that keeps the report as the month's run of the project ``name``; one that is
-            there already is replaced. None without it.
+            there already is replaced. By default no workspace keeps it.
 
     Returns:
         Paths and features. The JSON of equal input is equal. A feature without values on one side has its missing rows counted
         instead of a drift figure.
 
     Raises:
-        FeatureStoreError: the name is not one, or ``scores`` holds more than one month.
+        FeatureStoreError: the name is not of that form, or ``scores`` holds more than one month.
         MissingExtraError: evidently is not installed.
     """
     if not _NAME.fullmatch(name):
@@ -167,10 +177,7 @@ def _values(column: pa.ChunkedArray, shown: _Shown) -> pd.Series:
 
 
 def _drawn_positions(column: pa.ChunkedArray) -> np.ndarray:
-    whole = column.combine_chunks()
-    size = whole.type.list_size
-    flat = whole.values.slice(whole.offset * size, len(whole) * size).cast(pa.float64(), safe=False)
-    mass = np.cumsum(np.nan_to_num(np.maximum(flat.to_numpy(zero_copy_only=False).reshape(-1, size), 0.0), posinf=0.0), axis=1)
+    mass = np.cumsum(np.nan_to_num(np.maximum(profiles(column), 0.0), posinf=0.0), axis=1)
     draw = np.random.default_rng(0).random(len(mass)) * mass[:, -1]
     return np.where(mass[:, -1] > 0, (mass <= draw[:, None]).sum(axis=1), np.nan)
 

@@ -27,9 +27,9 @@ def fault_alerts(
     """Derive the alerts about data faults of some audited months.
 
     Args:
-        faults: All of them.
+        faults: All faults in the sources' records, in any order.
         registry: The definitions: who depends on a column.
-        audited: All audited months: a fault has ended in the first of them behind its last month.
+        audited: All audited months: a fault has ended in the first of them after its last month.
         since: First month whose alerts are wanted; all by default.
         until: Last one.
 
@@ -39,16 +39,18 @@ def fault_alerts(
     stories: dict[str, list[DataFault]] = {}
     for fault in sorted(faults, key=lambda fault: fault.month):
         stories.setdefault(fault.name, []).append(fault)
-    found = []
+    alerts = []
     for first, *later in stories.values():
         who = dependants_of_column(registry, first.source, first.column)
         last = (later or [first])[-1].month
-        found.append(_alert(first, OPENED, first.month, who))
+        alerts.append(_alert(first, OPENED, first.month, who))
         ended = min((month for month in audited if month > last), default=None)
         if ended is not None:
-            found.append(_alert(first, ENDED, ended, who))
+            alerts.append(_alert(first, ENDED, ended, who))
     wanted = [
-        each for each in found if (since is None or str(since) <= each.month) and (until is None or each.month <= str(until))
+        alert
+        for alert in alerts
+        if (since is None or str(since) <= alert.month) and (until is None or alert.month <= str(until))
     ]
     return tuple(sorted(wanted, key=lambda alert: (alert.month, alert.name)))
 

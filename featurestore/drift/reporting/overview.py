@@ -24,7 +24,7 @@ from featurestore.timeline import Month
 
 
 def answers_of(folders: Mapping[str, Path], acknowledgements: Iterable[Acknowledgement]) -> Answers:
-    """Read what was done about drifts: calibration to its folder, and what people accepted."""
+    """Read what was done about drifts: the logs in the calibrations' folders, by name, and what people accepted."""
     return Answers({name: Runs.of(folder) for name, folder in sorted(folders.items())}, tuple(acknowledgements))
 
 
@@ -37,7 +37,7 @@ def told(
     since: Month | None = None,
     until: Month | None = None,
 ) -> tuple[AnyAlert, ...]:
-    """Derive all that people should be told of some audited months: about drifts, and about faults in the sources' records.
+    """Derive all that people should be told about some audited months: about drifts, and about faults in the sources' records.
 
     Args:
         history: All committed scores (``HISTORY_SCHEMA``).
@@ -51,11 +51,11 @@ def told(
         In order of time; equal input gives equal alerts.
     """
     months = [Month.parse(day) for day in pc.unique(history["month"]).to_pylist()]
-    found: list[AnyAlert] = [
+    derived: list[AnyAlert] = [
         *alerts(history, registry, answers, since=since, until=until),
         *fault_alerts(faults, registry, audited=months, since=since, until=until),
     ]
-    return tuple(sorted(found, key=lambda alert: (alert.month, alert.name)))
+    return tuple(sorted(derived, key=lambda alert: (alert.month, alert.name)))
 
 
 def audit_page(
@@ -107,7 +107,7 @@ def audit_page(
         fault_stories=_fault_stories(known, registry, seen, month),
         digest=digest_of(seen, known, month),
         stories=shown,
-        portraits={name: found for name, found in portraits.items() if found is not None},
+        portraits={name: drawn for name, drawn in portraits.items() if drawn is not None},
         runs=answers.runs,
     )
 
@@ -130,7 +130,7 @@ def _portrait(opened: Alert, audited: AuditedView, month: Month) -> Portrait | R
     before = [each for each in same if each < since]
     year = [since.shift(-back) for back in range(1, 13)]
     for reference in (sorted(before)[-3:], sorted(year)):
-        found = portrait(audited, opened.feature, opened.segment, month=month, reference=reference)
-        if found is not None:
-            return found
+        drawn = portrait(audited, opened.feature, opened.segment, month=month, reference=reference)
+        if drawn is not None:
+            return drawn
     return None

@@ -8,9 +8,8 @@ from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from featurestore.drift.audit_tables import AT, EDGES, AuditedView
+from featurestore.drift.audit_tables import AT, EDGES, AuditedView, rows_of
 from featurestore.drift.reliability import CALIBRATION, Reliability
 from featurestore.drift.sketches.edges import CATEGORY, NUMERIC, EdgeSet
 from featurestore.drift.year_files import YEAR
@@ -64,7 +63,7 @@ class ReliabilityPortrait:
 
     @property
     def missing(self) -> tuple[float, float]:
-        """Forecasts without a value are not counted."""
+        """Zero on both sides: forecasts without a value are not counted."""
         return 0.0, 0.0
 
     @property
@@ -88,11 +87,7 @@ def portrait(
         return None
     edges = EdgeSet.from_json(tables[str(month.year)].schema.metadata[EDGES].decode())
     rows = pa.concat_tables([tables[year].replace_schema_metadata(None) for year in sorted(years)])
-    is_own = pc.and_(
-        pc.equal(rows["feature"], feature),
-        pc.is_null(rows["segment"]) if segment is None else pc.equal(rows["segment"], segment),
-    )
-    own = {Month.parse(row[AT]): row for row in rows.filter(is_own).to_pylist()}
+    own = {Month.parse(row[AT]): row for row in rows_of(rows, feature, segment).to_pylist()}
     now = own.get(month)
     if now is None or not (feature in edges or now["kind"] == CALIBRATION) or not now["counts"]:
         return None
@@ -118,6 +113,15 @@ def portrait(
     )
 
 
+def months_text(months: Sequence[Month]) -> str:
+    """Name up to three months, and of more the first and the last.
+
+    >>> months_text([Month(2021, 3), Month(2022, 3)]), months_text([Month(2022, month) for month in range(1, 5)])
+    ('2021-03, 2022-03', '2022-01 to 2022-04')
+    """
+    return ", ".join(map(str, months)) if len(months) <= 3 else f"{months[0]} to {months[-1]}"
+
+
 def short_number(value: float) -> str:
     """Write a number in three figures, thousands and millions by a letter.
 
@@ -136,11 +140,11 @@ def _labels(kind: str, edges: EdgeSet, feature: str, labels: Sequence[str]) -> t
     own = edges[feature]
     if kind != NUMERIC:
         return own.labels
-    # Behind an atom, a value that many rows share, the next bin begins right above it.
+    # After an atom, a value that many rows share, the next bin begins right above it.
     is_above = [float(np.nextafter(low, np.inf)) == high for low, high in pairwise(own.cuts)]
     above = [
-        f"> {short_number(low)}" if found else short_number(high)
-        for found, (low, high) in zip(is_above, pairwise(own.cuts), strict=True)
+        f"> {short_number(low)}" if is_next else short_number(high)
+        for is_next, (low, high) in zip(is_above, pairwise(own.cuts), strict=True)
     ]
     return ("", *map(short_number, own.cuts[:1]), *above)
 

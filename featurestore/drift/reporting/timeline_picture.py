@@ -13,7 +13,9 @@ import pyarrow.compute as pc
 
 from featurestore.calendar import retail_season
 from featurestore.drift.data_faults.data_fault import DataFault
+from featurestore.drift.monitor.changes.noise import named_season
 from featurestore.drift.monitor.state import DRIFT, INSUFFICIENT, LATCHED, OK, STATES, WATCH
+from featurestore.drift.reporting.page.states import MARKS
 from featurestore.errors import FeatureStoreError
 from featurestore.lake.whole_file import atomic_file
 from featurestore.timeline import Month, months_between
@@ -25,7 +27,6 @@ COLOURS = {INSUFFICIENT: "#e8e8e8", OK: "#b9dfc0", WATCH: "#f6d55c", DRIFT: "#c0
 NO_ROW = "#ffffff"
 ROW_INCHES, MONTH_INCHES, LETTER_INCHES, MIN_WIDTH_INCHES = 0.17, 0.052, 0.058, 8.0
 MAX_LETTERS = 60
-SEASON_MARKS = {"spring_festival": "S", "618": "6", "double11": "11"}
 
 
 def draw_timeline(
@@ -122,11 +123,11 @@ def _draw_months(axes: Axes, months: list[Month], season: Callable[[Month], obje
     for t in years[1:]:
         axes.axvline(t, color="#777777", linewidth=0.8)
     for t, month in enumerate(months):
-        found = season(month)
-        label = str(getattr(found, "label", found))
-        if label in SEASON_MARKS:
+        label, _ = named_season(season(month))
+        mark = MARKS.get(label)
+        if mark:
             place: dict[str, Any] = {"xycoords": ("data", "axes fraction"), "xytext": (0, -9), "textcoords": "offset points"}
-            axes.annotate(SEASON_MARKS[label], (t + 0.5, 0), ha="center", fontsize=6, color="#555555", **place)
+            axes.annotate(mark, (t + 0.5, 0), ha="center", fontsize=6, color="#555555", **place)
 
 
 def _draw_planted(axes: Axes, labels: list[str], months: list[Month], planted: Mapping[str, Sequence[date]]) -> None:

@@ -78,12 +78,6 @@ class FeatureEdges:
             return (f"< {text[0]}", *(f"{low} .. {high}" for low, high in pairwise(text)), f">= {text[-1]}")
         return tuple(str(i) for i in range(self.positions))
 
-    @property
-    def centres(self) -> np.ndarray:
-        """One value per numeric bin: its middle, or its only limit where it is open."""
-        cuts = np.asarray(self.cuts)
-        return np.concatenate([cuts[:1], cuts[1:] / 2 + cuts[:-1] / 2, cuts[-1:]])
-
     @cached_property
     def version(self) -> str:
         """Hash of the bins: counts of two months can be compared exactly when it is equal."""
@@ -209,6 +203,14 @@ def texts(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return column.cast(pa.string())
 
 
+def profiles(column: pa.ChunkedArray) -> np.ndarray:
+    """Read a profile column as doubles -> [rows, positions]; what stands in the place of a NULL row says nothing."""
+    whole = column.combine_chunks()
+    size = whole.type.list_size
+    flat = whole.values.slice(whole.offset * size, len(whole) * size).cast(pa.float64(), safe=False)
+    return np.asarray(flat.to_numpy(zero_copy_only=False).reshape(len(whole), size))
+
+
 def usable_values(column: pa.ChunkedArray) -> int:
     """Count the values that edges can be fitted on: finite ones, or those that are not NULL; none of an unsupported type."""
     kind = kind_of(column.type)
@@ -264,7 +266,7 @@ def _quantile_cuts(values: np.ndarray) -> np.ndarray:
     shares = [NormalDist().cdf(score) for score in np.linspace(-3.5, 3.5, BINS - 1 - 2 * TAIL_BINS)]
     quantiles = np.quantile(values, shares, method="inverted_cdf")
     cuts, repeats = np.unique(quantiles, return_counts=True)
-    # An atom: without a cut right behind it, its rows would share a bin with the next larger values.
+    # An atom: without a cut right after it, its rows would share a bin with the next larger values.
     return np.concatenate([cuts, np.nextafter(cuts[repeats > 1], np.inf), [np.nextafter(values.max(), np.inf)]])
 
 

@@ -88,13 +88,13 @@ def collect_features(
         return [], np.zeros(0, bool), []
     months = months_between(min(by_month), max(by_month))
     columns = {t: _SketchColumns.of(by_month[month]) for t, month in enumerate(months) if month in by_month}
-    found: dict[tuple[str, str | None], dict[str, list[_Place]]] = {}
+    by_series: dict[tuple[str, str | None], dict[str, list[_Place]]] = {}
     for t, source in columns.items():
         keys = zip(*(source.plain[column] for column in ("feature", "segment", "edges")), strict=True)
         for i, (name, segment, version) in enumerate(keys):
-            found.setdefault((name, segment), {}).setdefault(version, []).append((t, i))
+            by_series.setdefault((name, segment), {}).setdefault(version, []).append((t, i))
     features = []
-    for versions in found.values():
+    for versions in by_series.values():
         firsts = [places[0][0] for places in versions.values()]
         for places in versions.values():
             later = [first for first in firsts if first > places[0][0]]

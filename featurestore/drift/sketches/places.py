@@ -1,7 +1,7 @@
 """Segments of a view: which values of a column are monitored apart.
 
 A value gets its place in the first month in which it has rows enough, the most frequent first, until all places are taken; it
-keeps it, so that its months can be compared. Rows of other values and without one belong to no segment: what is common to
+keeps it, so that its months can be compared. Rows of other values or without one belong to no segment: what is common to
 them would change whenever one of them gets a place of its own.
 """
 
@@ -42,23 +42,23 @@ class Places:
             min_rows: Rows that are enough.
         """
         known = dict(self.values)
-        found = []
+        filled = []
         for name, column in segments.items():
             held = known.get(name, ())
             whole = texts(rows[column])
             counts = dict(zip(*(part.to_pylist() for part in pc.value_counts(whole.combine_chunks()).flatten()), strict=True))
             new = [value for value in values_by_count(whole) if value not in held and counts[value] >= min_rows]
-            found.append((name, (*held, *new)[:PLACES]))
-        return Places(tuple(found))
+            filled.append((name, (*held, *new)[:PLACES]))
+        return Places(tuple(filled))
 
     def columns(self, rows: pa.Table, segments: Mapping[str, str]) -> dict[str, pa.ChunkedArray]:
         """Return each segment of a snapshot's rows as strings, NULL where the value has no place."""
-        found = {}
+        segmented = {}
         for name, held in self.values:
             values = texts(rows[segments[name]])
             has_place = pc.is_in(values, value_set=pa.array(held, pa.string()), skip_nulls=True)
-            found[name] = pc.if_else(has_place, values, pa.scalar(None, pa.string()))
-        return found
+            segmented[name] = pc.if_else(has_place, values, pa.scalar(None, pa.string()))
+        return segmented
 
     def to_json(self) -> str:
         """Write the places as JSON."""

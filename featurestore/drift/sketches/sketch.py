@@ -28,6 +28,7 @@ from featurestore.drift.sketches.edges import (
     FeatureEdges,
     kind_of,
     numbers,
+    profiles,
     texts,
     values_by_count,
 )
@@ -67,8 +68,8 @@ class _Groups:
             where = where & (self.codes >= 0)
             index = index + self.codes * bins
         picked = None if weights is None else weights[where]
-        found = np.bincount(index[where], picked, minlength=len(self.labels) * bins)
-        return found.reshape(len(self.labels), bins).astype(np.float64)
+        counts = np.bincount(index[where], picked, minlength=len(self.labels) * bins)
+        return counts.reshape(len(self.labels), bins).astype(np.float64)
 
 
 @dataclass(frozen=True)
@@ -220,17 +221,14 @@ def _count_categories(column: pa.ChunkedArray, edges: FeatureEdges, groups: _Gro
 
 
 def _count_profiles(column: pa.ChunkedArray, edges: FeatureEdges, groups: _Groups) -> _Column:
-    whole = column.combine_chunks()
+    values = profiles(column)
     size = edges.positions
-    start = whole.offset * size
-    inner = whole.values.slice(start, len(whole) * size).cast(pa.float64(), safe=False)
-    values = inner.to_numpy(zero_copy_only=False).reshape(len(whole), size)
     finite = np.where(np.isfinite(values) & (values > 0), values, 0.0)
     totals = finite.sum(axis=1)
     is_null = column.is_null().to_numpy()
     is_broken = ~is_null & np.isinf(values).any(axis=1)
     has_mass = ~is_null & ~is_broken & (totals > 0)
-    nothing = np.zeros(len(whole), np.int64)
+    nothing = np.zeros(len(values), np.int64)
     weights = np.divide(finite, totals[:, None], out=np.zeros_like(finite), where=has_mass[:, None])
     counts = [groups.count(nothing, 1, where=has_mass, weights=weights[:, i])[:, 0] for i in range(size)]
     stacked = np.stack(counts, axis=1) if size else np.zeros((len(groups.labels), 0))

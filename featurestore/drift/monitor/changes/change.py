@@ -55,7 +55,7 @@ class ChangeTest:
         forgotten: What the fit has forgotten; one-offs found later are added to a copy.
         start: First month of the window.
         first: First month to be tested; its past is ``[start, first)``.
-        end: First month behind the last one that may be tested.
+        end: First month after the last one that may be tested.
     """
 
     def __init__(

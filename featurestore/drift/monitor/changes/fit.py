@@ -121,11 +121,11 @@ class NoiseLikelihoods:
         for own, window in _groups(self._values, rows, slice(start, self._until)):
             variance = np.nanmedian(np.where(np.isnan(self._values[own, window]), np.nan, self._variances[own, window]), axis=1)
             part = _Part.of(self._values, own, window, variance, forgotten, unit=UNITS[self._kind], bases=self._bases)
-            found = []
+            logs = []
             for e, effect in enumerate(EFFECTS):
                 self._profiles[e, own] = part.profile(effect)
-                found.append(part.likelihoods(self._candidates[e], effect, self._profiles[e, own]))
-            self._logs[own], self._is_explained[own] = np.concatenate(found, axis=1), True
+                logs.append(part.likelihoods(self._candidates[e], effect, self._profiles[e, own]))
+            self._logs[own], self._is_explained[own] = np.concatenate(logs, axis=1), True
 
     def best(self) -> NoiseFit:
         """Choose each series' noise, the candidates weighed by how well they serve all series of its pool that have been seen."""
@@ -240,7 +240,7 @@ class _Part:
         # The amplitude's part per year, less its mean: the projection is applied to the columns.
         varying = season[:, None, self.window] * (in_year[None] - in_year.mean(axis=0)[None])
         whole = np.concatenate([self.y[:, None, :], varying, self.columns.transpose(0, 2, 1)], axis=1)
-        found = []
+        logs = []
         for _, same_level in groupby(candidates, key=lambda candidate: candidate[0][:2]):
             listed = list(same_level)
             values, basis = self.bases.of(self.window, listed[0][0], effect, unit=self.unit)
@@ -250,8 +250,8 @@ class _Part:
                 gram = (rotated / spread[:, None, :]) @ rotated.transpose(0, 2, 1)
                 amplitudes = np.array([amplitude for _, amplitude in same])
                 own = own_part(gram, self.weights, amplitudes, years=len(in_year))
-                found.append(-0.5 * (np.log(spread).sum(axis=1)[:, None] + own))
-        return np.concatenate(found, axis=1)
+                logs.append(-0.5 * (np.log(spread).sum(axis=1)[:, None] + own))
+        return np.concatenate(logs, axis=1)
 
     def _own_variance(self, noise: Noise) -> np.ndarray:
         return np.asarray(self.unit**2 * noise.jitter**2 + noise.sampling * self.variance)

@@ -66,7 +66,7 @@ class NoiseGrid:
 
     @property
     def noises(self) -> list[Noise]:
-        """The candidate noises."""
+        """Every combination of level, memory and independent part."""
         return [Noise(*pair, *part) for pair, part in product(product(self.levels, self.memories), INDEPENDENT_PARTS)]
 
     def amplitudes_of(self, effect: tuple[float, float]) -> tuple[float, ...]:
@@ -85,7 +85,7 @@ GRIDS = {
 
 @dataclass(frozen=True, eq=False)
 class MonthRelations:
-    """Which pairs of ``M`` months have what in common; all [M, M].
+    """What each pair of ``M`` months has in common; [M, M], but for ``years``.
 
     Attributes:
         same_month: The calendar month.
@@ -129,6 +129,16 @@ class MonthRelations:
         return np.asarray(self.same_year[window, window] - 1 / len(np.unique(self.years[window])))
 
 
+def named_season(season: object) -> tuple[str, bool]:
+    """Return the label of a season, and whether it is a festival: by its attributes, or of a plain value by its text.
+
+    >>> named_season("ordinary"), named_season("carnival")
+    (('ordinary', False), ('carnival', True))
+    """
+    label = str(getattr(season, "label", season))
+    return label, bool(getattr(season, "is_festival", label != "ordinary"))
+
+
 def _festival_keys(months: Sequence[Month], season: Callable[[Month], object]) -> list[str]:
     """Label the months of festivals that are seen in more than one calendar month; others get an empty text."""
     if not months:
@@ -136,8 +146,8 @@ def _festival_keys(months: Sequence[Month], season: Callable[[Month], object]) -
     first = months[0].shift(-LOOK_AROUND)
     last = months[-1].shift(LOOK_AROUND)
     around = months_between(first, last)
-    found = [season(month) for month in around]
-    labels = [str(getattr(one, "label", one)) if getattr(one, "is_festival", str(one) != "ordinary") else "" for one in found]
+    named = [named_season(season(month)) for month in around]
+    labels = [label if is_festival else "" for label, is_festival in named]
     places: dict[str, set[int]] = {}
     for month, label in zip(around, labels, strict=True):
         places.setdefault(label, set()).add(month.month)

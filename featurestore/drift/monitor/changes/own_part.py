@@ -14,7 +14,7 @@ def own_part(gram: np.ndarray, weights: np.ndarray, amplitudes: np.ndarray, *, y
         gram: [F, 1 + years + w, 1 + years + w] those products: of the values, of the season in each year, of the other columns.
         weights: [F, w] diagonal of G for the other columns, which are eliminated first.
         amplitudes: Candidates of how much the season's size varies from year to year; G is their square for the years.
-        years: How many.
+        years: Number of years.
 
     Two months with ``B`` = 1, values 1 and 3. The second may be a one-off of variance 4, so ``K`` is diagonal, 1 and 5:
     ``y' K^-1 y`` is 1 / 1 + 9 / 5 = 2.8, and ``log det K`` is log 5 = 1.609:

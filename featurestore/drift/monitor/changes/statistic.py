@@ -55,24 +55,24 @@ class SeriesSet:
 
 def collect_series(features: Sequence[FeatureSeries], *, min_rows: int) -> list[SeriesSet]:
     """Compute the statistics of all features, kind by kind; kinds without any series and features without any month are left out."""
-    found: dict[str, list[tuple[int, str, np.ndarray, np.ndarray]]] = {kind: [] for kind in KINDS}
+    listed: dict[str, list[tuple[int, str, np.ndarray, np.ndarray]]] = {kind: [] for kind in KINDS}
     for i, feature in enumerate(features):
         is_sufficient = feature.is_sufficient(min_rows)
         if not is_sufficient.any():
             continue
         if feature.kind == CALIBRATION:
-            found[CALIBRATION].extend((i, label, *series) for label, series in _reliability(feature, is_sufficient))
+            listed[CALIBRATION].extend((i, label, *series) for label, series in _reliability(feature, is_sufficient))
             continue
-        found[MISSING].append((i, "", *_missing(feature, is_sufficient)))
+        listed[MISSING].append((i, "", *_missing(feature, is_sufficient)))
         if feature.kind == NUMERIC:
             location, spread = _numeric(feature.counts, is_sufficient)
-            found[LOCATION].append((i, "", *location))
+            listed[LOCATION].append((i, "", *location))
             if feature.segment is None:
-                found[SPREAD].append((i, "", *spread))
+                listed[SPREAD].append((i, "", *spread))
         elif feature.kind in (CATEGORY, PROFILE):
-            found[SHARE].extend((i, label, *series) for label, series in _shares(feature, is_sufficient))
+            listed[SHARE].extend((i, label, *series) for label, series in _shares(feature, is_sufficient))
     is_segment = np.array([feature.segment is not None for feature in features])
-    return [_stacked(kind, rows, is_segment) for kind, rows in found.items() if rows]
+    return [_stacked(kind, rows, is_segment) for kind, rows in listed.items() if rows]
 
 
 def bin_scores(reference: np.ndarray) -> np.ndarray:
@@ -134,11 +134,11 @@ def _shares(feature: FeatureSeries, is_sufficient: np.ndarray) -> list[tuple[str
             names = [names[0], names[3]]  # of two values one says it all
             counts = counts[:, [0, 3]]
     sampling = _profile_sampling(feature, rows) if feature.kind == PROFILE else 1 / np.maximum(rows, 1)
-    found = []
+    shares = []
     for name, own in zip(names, counts.T, strict=True):
         values = 2 * np.arcsin(np.sqrt(np.minimum((own + 0.375) / (rows + 0.75), 1.0)))
-        found.append((name, (np.where(is_used, values, np.nan), sampling)))
-    return found
+        shares.append((name, (np.where(is_used, values, np.nan), sampling)))
+    return shares
 
 
 def _reliability(feature: FeatureSeries, is_sufficient: np.ndarray) -> list[tuple[str, tuple[np.ndarray, np.ndarray]]]:

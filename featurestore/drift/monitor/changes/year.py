@@ -57,7 +57,7 @@ def fit_year(
         series: The series.
         bases: Of their months; shared by the fits of all kinds.
         first: First month of the year; at least one month lies before it.
-        end: First month behind the year.
+        end: First month after the year.
         courses: Pairs of a series and [M] what it may have any multiple of, as ``Forgotten.courses``.
     """
     relations = bases.relations
@@ -101,23 +101,23 @@ def _forget_one_offs(
 def _with_restless(series: SeriesSet, relations: MonthRelations, pulses: np.ndarray, *, first: int, end: int) -> np.ndarray:
     """Flag those months of the year in whose season something of the feature stood out in years before, but never alike.
 
-    A festival of a fixed date falls on another day of the week every year: which it was says nothing of the next one, but that
-    its month will stand out is known. So it cannot be evidence on its day; what it begins is seen in the month behind it.
+    A festival of a fixed date falls on another day of the week every year: one year says nothing about the next, but
+    that its month will stand out is known. So it cannot be evidence on its day; what it begins is seen in the month after it.
     """
-    found = pulses.copy()
+    flagged = pulses.copy()
     for feature in np.unique(series.features[pulses[:, :first].any(axis=1)]):
         rows = np.flatnonzero(series.features == feature)
         stood_out = np.asarray(pulses[rows, :first].any(axis=0))
         for t in range(first, end):
             own = relations.same_festival if relations.same_festival[t, t] else relations.same_month
             if stood_out[own[t, :first] > 0].sum() >= RESTLESS_YEARS:
-                found[rows, t] = True
-    return found
+                flagged[rows, t] = True
+    return flagged
 
 
 def _begun_seasons(pulses: np.ndarray, excess: np.ndarray, relations: MonthRelations) -> list[tuple[int, np.ndarray]]:
     """Find one-offs that came back about a year later, alike, in the same festival or calendar month."""
-    found: dict[tuple[int, int], np.ndarray] = {}
+    seasons: dict[tuple[int, int], np.ndarray] = {}
     months = np.arange(pulses.shape[1])
     for same in (relations.same_festival, relations.same_month):  # festival first: it moves between months
         for gap in AGAIN_MONTHS:
@@ -127,8 +127,8 @@ def _begun_seasons(pulses: np.ndarray, excess: np.ndarray, relations: MonthRelat
                 ratio = excess[:, late] / excess[:, early]
             is_again = pulses[:, early] & pulses[:, late] & (same[early, late] > 0) & (ratio > ALIKE[0]) & (ratio < ALIKE[1])
             for i, t in np.argwhere(is_again):
-                found.setdefault((int(i), int(t)), ((same[t] > 0) & (months >= t)).astype(float))
-    return [(i, course) for (i, _), course in found.items()]
+                seasons.setdefault((int(i), int(t)), ((same[t] > 0) & (months >= t)).astype(float))
+    return [(i, course) for (i, _), course in seasons.items()]
 
 
 def _changed(before: Forgotten, now: Forgotten) -> np.ndarray:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from featurestore.drift.recalibration.fitters.beta_binomial import BETA_BINOMIAL
-from featurestore.drift.recalibration.fitters.fitter import WEIGHT, Fitter, Loss
+from featurestore.drift.recalibration.fitters.fitter import WEIGHT, Fitter
 from featurestore.drift.recalibration.fitters.order_cutoff import ORDER_CUTOFF
 from featurestore.drift.recalibration.fitters.seasonal_index import SEASONAL_INDEX
 from featurestore.drift.recalibration.fitters.window_choice import WINDOW_CHOICE
 from featurestore.errors import UnknownNameError, did_you_mean
 
-__all__ = ["FITTERS", "WEIGHT", "Fitter", "Loss", "fitter"]
+__all__ = ["FITTERS", "WEIGHT", "Fitter", "fitter"]
 
 FITTERS: Mapping[str, Fitter] = {
     "beta_binomial": BETA_BINOMIAL,

@@ -75,7 +75,7 @@ def fit_beta_binomial(successes: pa.ChunkedArray, trials: pa.ChunkedArray, group
 def shrunken_rates(
     parameters: pa.Table, successes: pa.ChunkedArray, trials: pa.ChunkedArray, groups: pa.ChunkedArray | None = None
 ) -> np.ndarray:
-    """Estimate each member's rate, ``(successes + a) / (trials + a + b)``; NULL counts are none.
+    """Estimate each member's rate, ``(successes + a) / (trials + a + b)``; NULL counts are 0.
 
     Args:
         parameters: As ``fit_beta_binomial`` returns. Unknown and NULL groups take the row ``"*"``.
@@ -85,8 +85,8 @@ def shrunken_rates(
     """
     rows = {row["group"]: row for row in parameters.to_pylist()}
     labels = [ANY_GROUP] * len(trials) if groups is None else groups.cast(pa.string()).to_pylist()
-    found = [rows.get(label, rows[ANY_GROUP]) for label in labels]
-    a, b = (np.array([row[name] for row in found], float) for name in ("a", "b"))
+    priors = [rows.get(label, rows[ANY_GROUP]) for label in labels]
+    a, b = (np.array([row[name] for row in priors], float) for name in ("a", "b"))
     x, n = (np.nan_to_num(np.asarray(column.to_numpy(), float)) for column in (successes, trials))
     return np.asarray((x + a) / (n + a + b))
 
@@ -96,7 +96,7 @@ def fit(rows: pa.Table, champion: pa.Table | None = None) -> pa.Table:
 
     Args:
         rows: ``code``, ``group`` (optional), ``inflow_successes``, ``inflow_trials``.
-        champion: Not looked at: since the change, nothing of it holds.
+        champion: Not looked at: nothing of it holds since the change.
     """
     for name in INPUTS:
         checked_column(rows, INFLOW_PREFIX + name)

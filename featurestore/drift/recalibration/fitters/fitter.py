@@ -35,13 +35,13 @@ class Fitter:
     """How parameters are fitted from rows, and what it costs to act on them.
 
     Attributes:
-        inputs: Names of its inputs in the order of a calibration's; ``(SEVERAL,)`` when it chooses among those given.
+        inputs: Names of its inputs in the order of a calibration's; ``(SEVERAL,)`` when it chooses among all of these.
         losses: Names of the losses it can be judged by, lower is better.
         fit: Rows, and the champion's parameters if there are any, to a table of parameters: ``group``, then numbers.
         loss: Parameters, rows and the name of a loss to losses per row.
         is_about_known: Whether its members are those with an amount before a month, whatever came in; else those with an inflow.
         needs_full_windows: Whether it reads inputs as known before a month, so that their windows must lie inside the history.
-        least_months: Months behind a change before a challenger is tried.
+        least_months: Months since a change before a challenger is tried.
         most_months: Months that a challenger is fitted and tested on, at most.
         review_months: Months after its last decision in which a challenger is tried though no drift asks; never by default.
     """

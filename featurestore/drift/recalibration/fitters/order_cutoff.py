@@ -29,7 +29,7 @@ def fit(rows: pa.Table, champion: pa.Table | None = None) -> pa.Table:
 
     Args:
         rows: ``group``, and by hour of the day ``inflow_orders`` and ``inflow_on_time`` (those of them that arrived in time).
-        champion: Not looked at: since the change, nothing of it holds.
+        champion: Not looked at: nothing of it holds since the change.
 
     Returns:
         ``group``, ``hour`` (0 to 23, ``NEVER`` without any), ``on_time_share`` of the orders up to it, ``orders``. The
@@ -49,12 +49,13 @@ def fit(rows: pa.Table, champion: pa.Table | None = None) -> pa.Table:
     shares = _shrunken_shares(np.minimum(x, n), n)
     total = orders.sum(axis=0)
     kept = on_time.sum(axis=0)
-    found = [*(_cutoff(*each) for each in zip(n, shares, strict=True)), _cutoff(total, kept / np.maximum(total, 1))]
+    cutoffs = [_cutoff(*region) for region in zip(n, shares, strict=True)]
+    cutoffs.append(_cutoff(total, kept / np.maximum(total, 1)))
     return pa.table(
         {
             "group": [*names, ANY_GROUP],
-            "hour": [hour for hour, _ in found],
-            "on_time_share": pa.array([share for _, share in found], pa.float64()),
+            "hour": [hour for hour, _ in cutoffs],
+            "on_time_share": pa.array([share for _, share in cutoffs], pa.float64()),
             "orders": [int(count) for count in (*n.sum(axis=1), total.sum())],
         }
     )
@@ -82,7 +83,7 @@ def _shrunken_shares(on_time: np.ndarray, orders: np.ndarray) -> np.ndarray:
 
 
 def _cutoff(orders: np.ndarray, shares: np.ndarray) -> tuple[float, float | None]:
-    """Return the hour of least loss, and the share on time up to it; of equal ones, the earliest hour."""
+    """Return the cutoff of least loss, of equal ones the earliest, and the share on time up to it (``None`` for ``NEVER``)."""
     gain = orders * (LEVEL * (1 - shares) - (1 - LEVEL) * shares)  # what accepting an hour adds to the loss
     totals = np.concatenate([[0.0], np.cumsum(gain)])
     accepted = int(totals.argmin())

@@ -63,7 +63,7 @@ def fit(rows: pa.Table, champion: pa.Table | None = None) -> pa.Table:
 
     Args:
         rows: ``month``, ``group``, ``orders`` (of the 364 days before the month), ``inflow_orders`` (of the month).
-        champion: Keeps the seasons that the rows do not hold.
+        champion: Its indices are kept for the seasons that the rows do not hold.
 
     Returns:
         ``group``, a column per season (NULL where nothing is known), ``orders``; the group ``"*"`` of all comes last.

@@ -28,7 +28,7 @@ def fit(rows: pa.Table, champion: pa.Table | None = None) -> pa.Table:
     Args:
         rows: Each candidate by name as known before the month, and ``inflow_<candidate>`` over it. Rows in which all
             candidates are 0 say nothing and are left out.
-        champion: Not looked at: since the change, nothing of it holds.
+        champion: Not looked at: nothing of it holds since the change.
 
     Returns:
         One row, of the group ``"*"``: ``intercept``, ``slope``, per candidate ``uses_<candidate>`` (1 for the chosen, else 0)
@@ -80,15 +80,15 @@ def candidates(rows: pa.Table) -> list[str]:
 
 def _curve(x: np.ndarray, bought: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
     design = np.stack([np.ones(len(x)), x])
-    found = np.zeros(2)
+    curve = np.zeros(2)
     for _ in range(STEPS):
-        rates = 1 / (1 + np.exp(-np.clip(found @ design, -30, 30)))
-        gradient = design @ (weights * (bought - rates)) - RIDGE * found
+        rates = 1 / (1 + np.exp(-np.clip(curve @ design, -30, 30)))
+        gradient = design @ (weights * (bought - rates)) - RIDGE * curve
         step = np.linalg.solve((design * (weights * rates * (1 - rates))) @ design.T + RIDGE * np.eye(2), gradient)
-        found = found + np.clip(step, -2.0, 2.0)
+        curve = curve + np.clip(step, -2.0, 2.0)
         if np.abs(step).max() < 1e-9:
             break
-    return float(found[0]), float(found[1])
+    return float(curve[0]), float(curve[1])
 
 
 def _rates(curve: tuple[float, float], x: np.ndarray) -> np.ndarray:
@@ -102,4 +102,4 @@ def _mean_loss(rates: np.ndarray, bought: np.ndarray, weights: np.ndarray) -> fl
 WINDOW_CHOICE = Fitter((SEVERAL,), ("log_loss", "brier"), fit, loss, is_about_known=True, review_months=24)
 """One of several windows or half-lives, with the curve from its amount to the probability of a purchase.
 
-Windows longer than the history are one and the same, and what tells best may change while no amount does: so it is reviewed."""
+Windows longer than the history are all alike, and which of them tells best may change while no amount drifts: so it is reviewed."""

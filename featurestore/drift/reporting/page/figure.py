@@ -46,7 +46,7 @@ def _curves(portrait: Portrait) -> str:
 
 
 def _axis(labels: list[str], step: float) -> Iterator[str]:
-    """Write the limits of some bins below them, as many as have room."""
+    """Write the limits of some bins below them, as many as there is room for."""
     free = 0.0
     for i in np.unique(np.linspace(0, len(labels) - 1, LABELS).astype(int)):
         text = labels[i]

@@ -1,6 +1,6 @@
 """The audit of a month as one HTML page: the decade, what is open and since when, who depends on it, what was done.
 
-The page holds all that it needs: styles and drawings are inline, there are no scripts, and its policy forbids to load anything.
+The page holds all that it needs: styles and drawings are inline, there are no scripts, and its policy forbids loading anything.
 Every name and value in it is escaped.
 """
 
@@ -23,7 +23,7 @@ from featurestore.drift.reporting.markup import html
 from featurestore.drift.reporting.page.figure import figure
 from featurestore.drift.reporting.page.reliability import reliability_figure
 from featurestore.drift.reporting.page.states import states_figure
-from featurestore.drift.reporting.portrait import Portrait, ReliabilityPortrait
+from featurestore.drift.reporting.portrait import Portrait, ReliabilityPortrait, months_text
 from featurestore.timeline import Month
 
 CONTENT_SECURITY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
@@ -157,18 +157,16 @@ def _answered(story: Sequence[AnyAlert]) -> str:
     return f"<details open><summary>What was done</summary><ul>{done}</ul></details>" if done else ""
 
 
-def _portrait(found: Portrait | ReliabilityPortrait | None) -> str:
-    if found is None:
+def _portrait(portrait: Portrait | ReliabilityPortrait | None) -> str:
+    if portrait is None:
         return "<p class=soft>There is no distribution to compare: one side has no values in the same bins.</p>"
-    reference = (
-        f"{found.reference[0]} to {found.reference[-1]}" if len(found.reference) > 3 else ", ".join(map(str, found.reference))
-    )
-    missing = "" if max(found.missing) < 0.0005 else f" · without a value {found.missing[0]:.1%} → {found.missing[1]:.1%}"
-    what = "forecasts" if isinstance(found, ReliabilityPortrait) else "rows"
-    then = f"then: {html(reference)}, {found.rows[0]:,} {what}"
-    now = f"now: {found.month}, {found.rows[1]:,} {what}{missing}"
+    before, after = portrait.missing
+    missing = "" if max(before, after) < 0.0005 else f" · without a value {before:.1%} → {after:.1%}"
+    what = "forecasts" if isinstance(portrait, ReliabilityPortrait) else "rows"
+    then = f"then: {html(months_text(portrait.reference))}, {portrait.rows[0]:,} {what}"
+    now = f"now: {portrait.month}, {portrait.rows[1]:,} {what}{missing}"
     legend = f'<span><i class="dot old"></i> {then}</span><span><i class="dot new"></i> {now}</span>'
-    drawn = reliability_figure(found) if isinstance(found, ReliabilityPortrait) else figure(found)
+    drawn = reliability_figure(portrait) if isinstance(portrait, ReliabilityPortrait) else figure(portrait)
     return f"{drawn}<div class=legend>{legend}</div>"
 
 

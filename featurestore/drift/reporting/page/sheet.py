@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 
 from featurestore.drift.reporting.markup import html
 from featurestore.drift.reporting.page.figure import WIDTH, figure
 from featurestore.drift.reporting.page.page import AuditPage
 from featurestore.drift.reporting.page.reliability import reliability_plot
-from featurestore.drift.reporting.portrait import Portrait, ReliabilityPortrait
+from featurestore.drift.reporting.portrait import Portrait, ReliabilityPortrait, months_text
 
 MAX_FIGURES, ACROSS = 12, 2
 GAP, HEAD = 36, 44
@@ -23,16 +22,16 @@ STYLE = (
 
 def render_sheet(page: AuditPage) -> str:
     """Return the distributions then and now of an audit's newest episodes as one SVG; equal input gives an equal picture."""
-    found = [
+    portraits = [
         (f"{first.feature} ({first.segment})" if first.segment else first.feature, page.portraits[first.episode])
         for first, *_ in page.stories
         if first.episode in page.portraits
     ]
     parts = []
     bottom = GAP / 2
-    shown = found[:MAX_FIGURES]
+    shown = portraits[:MAX_FIGURES]
     for start in range(0, len(shown), ACROSS):
-        drawn = [_drawn(*each) for each in shown[start : start + ACROSS]]
+        drawn = [_drawn(name, portrait) for name, portrait in shown[start : start + ACROSS]]
         for place, (text, _) in enumerate(drawn):
             parts.append(f'<g transform="translate({GAP / 2 + place * (WIDTH + GAP)} {bottom})">{text}</g>')
         bottom += max(height for _, height in drawn) + GAP
@@ -54,7 +53,6 @@ def _drawn(name: str, portrait: Portrait | ReliabilityPortrait) -> tuple[str, in
 
 
 def _sides(portrait: Portrait | ReliabilityPortrait) -> str:
-    months: Sequence[object] = portrait.reference
-    then = ", ".join(map(str, months)) if len(months) <= 3 else f"{months[0]} to {months[-1]}"
     what = "forecasts" if isinstance(portrait, ReliabilityPortrait) else "rows"
-    return f"blue: {portrait.month}, {portrait.rows[1]:,} {what}; grey: {then}, {portrait.rows[0]:,} {what}"
+    then, now = portrait.rows
+    return f"blue: {portrait.month}, {now:,} {what}; grey: {months_text(portrait.reference)}, {then:,} {what}"

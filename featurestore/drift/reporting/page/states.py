@@ -16,6 +16,7 @@ from featurestore.timeline import Month, months_between
 ROW_PX, MONTH_PX, HEAD_PX, FOOT_PX, LETTER_PX = 15, 7, 20, 34, 6.1
 MAX_ROWS, MAX_LETTERS = 250, 48
 MARKS = {"spring_festival": "S", "618": "6", "double11": "11"}
+"""Letters of the festivals below a picture's months, by the season's label."""
 
 _States = Mapping[Month, str]
 
@@ -51,12 +52,12 @@ def states_figure(history: pa.Table, faults: Sequence[DataFault], month: Month) 
 
 def _rows(history: pa.Table, month: Month) -> list[tuple[str, _States]]:
     """Lay the states out: label and states by month, in order of view and feature."""
-    found: dict[tuple[str, str, str], dict[Month, str]] = {}
+    by_series: dict[tuple[str, str, str], dict[Month, str]] = {}
     for row in history.select(["view", "month", "feature", "segment", "state"]).to_pylist():
         at = Month.parse(row["month"])
         if at <= month:
-            found.setdefault((row["view"], row["feature"], row["segment"] or ""), {})[at] = row["state"]
-    shown = {key: states for key, states in sorted(found.items()) if not key[2] or DRIFT in states.values()}
+            by_series.setdefault((row["view"], row["feature"], row["segment"] or ""), {})[at] = row["state"]
+    shown = {key: states for key, states in sorted(by_series.items()) if not key[2] or DRIFT in states.values()}
     return [
         (_short(f"{feature} · {segment}" if segment else feature), states) for (_, feature, segment), states in shown.items()
     ]
@@ -64,11 +65,11 @@ def _rows(history: pa.Table, month: Month) -> list[tuple[str, _States]]:
 
 def _fault_rows(faults: Sequence[DataFault], month: Month) -> list[tuple[str, _States]]:
     """Lay the data faults out, a row per column of a source."""
-    found: dict[str, dict[Month, str]] = {}
+    by_place: dict[str, dict[Month, str]] = {}
     for fault in faults:
         if fault.month <= month:
-            found.setdefault(fault.place, {})[fault.month] = DRIFT if fault.is_new else LATCHED
-    return [(_short(place), states) for place, states in sorted(found.items())]
+            by_place.setdefault(fault.place, {})[fault.month] = DRIFT if fault.is_new else LATCHED
+    return [(_short(place), states) for place, states in sorted(by_place.items())]
 
 
 def _short(label: str) -> str:
