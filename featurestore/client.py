@@ -59,7 +59,7 @@ from featurestore.spec.resolution import Features
 from featurestore.spec.service import FeatureService
 from featurestore.spec.view import FeatureView
 from featurestore.timeline import Interval, Month
-from featurestore.timeline.moments import Months, instant_us, length_us, month_after, month_list
+from featurestore.timeline.arguments import Months, instant_us, length_us, month_after, month_list
 
 
 class FeatureStore:

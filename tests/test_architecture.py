@@ -35,8 +35,8 @@ STANDS_ON = {
     "featurestore.compute.snapshots": ("featurestore.compute.windows",),
     "featurestore.compute.verification": ("featurestore.compute.materialization",),
     "featurestore.drift.year_files": ("featurestore.lake",),
-    "featurestore.drift.rows": ("featurestore.lake",),
-    "featurestore.drift.reliability": ("featurestore.drift.rows",),
+    "featurestore.drift.row_columns": ("featurestore.lake",),
+    "featurestore.drift.reliability": ("featurestore.drift.row_columns",),
     "featurestore.drift.data_faults": ("featurestore.drift.year_files",),
     "featurestore.drift.sketches": ("featurestore.drift.data_faults",),
     "featurestore.drift.monitor.changes": ("featurestore.drift.sketches", "featurestore.drift.reliability"),
@@ -44,7 +44,7 @@ STANDS_ON = {
     "featurestore.drift.audit_tables": ("featurestore.drift.monitor",),
     "featurestore.drift.episode": ("featurestore.drift.monitor",),
     "featurestore.drift.audit": ("featurestore.drift.audit_tables", "featurestore.drift.episode"),
-    "featurestore.drift.recalibration.fitters": ("featurestore.drift.rows",),
+    "featurestore.drift.recalibration.fitters": ("featurestore.drift.row_columns",),
     "featurestore.drift.recalibration": ("featurestore.drift.recalibration.fitters", "featurestore.drift.episode"),
     "featurestore.drift.reporting": ("featurestore.drift.audit_tables", "featurestore.drift.recalibration"),
     "featurestore.drift": ("featurestore.drift.audit", "featurestore.drift.reporting"),
@@ -82,7 +82,7 @@ DOORS = {
 DISK_DOORS = {
     "featurestore.lake.whole_file": "the calls themselves",
     "featurestore.lake.storage": "the door to what is true",
-    "featurestore.compute.search.local_cache": "the door to what is derived and may be lost",
+    "featurestore.compute.search.derived_files": "the door to what is derived and may be lost",
     "featurestore_pipelines.ui": "the sockets and the workspace of the processes that it starts, in a temporary folder",
 }
 CHANGES_A_DISK = {

@@ -15,7 +15,7 @@ import pytest
 
 import featurestore as fs
 from featurestore.timeline import Interval, Month, to_us
-from featurestore.timeline.moments import instant_us, month_list
+from featurestore.timeline.arguments import instant_us, month_list
 
 UTC = timezone.utc
 SHANGHAI = ZoneInfo("Asia/Shanghai")

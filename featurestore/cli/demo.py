@@ -43,9 +43,9 @@ def demo(
         raise DefinitionError(f"--events sizes the made-up shop; {data} is as large as it is. Leave it out.")
     place = root or Path("data") / data
     is_watched = screen.is_watched()
+    run_demo = _load_demo()
     if not is_watched:
         screen.note(f"The demo on {data}, in {place}: a line for each stage that has ended.")
-    run_demo = _load_demo()
     with showing_stages() as progress:
         on_end = None if is_watched else show_end
         try:

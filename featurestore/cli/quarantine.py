@@ -10,7 +10,7 @@ import typer
 from featurestore.cli import screen
 from featurestore.cli.opening import open_store
 from featurestore.cli.options import DEFAULT_ROOT, Json, Root
-from featurestore.cli.rows import write_rows, writer_for
+from featurestore.cli.training_files import write_rows, writer_for
 from featurestore.lake.ingestion.quarantine import count_quarantined
 
 EXAMPLES = 3

@@ -11,7 +11,7 @@ import typer
 from featurestore.cli import screen
 from featurestore.cli.opening import open_store
 from featurestore.cli.options import DEFAULT_ROOT, Json, Root, Views
-from featurestore.cli.rows import read_rows, write_rows, writer_for
+from featurestore.cli.training_files import read_rows, write_rows, writer_for
 from featurestore.operations.status import StoreStatus
 from featurestore.operations.vacuuming import RETENTION_HOURS
 

@@ -24,7 +24,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from featurestore.drift.rows import checked_column
+from featurestore.drift.row_columns import checked_column
 from featurestore.timeline import Month
 
 CALIBRATION = "calibration"

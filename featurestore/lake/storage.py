@@ -14,7 +14,7 @@ What ``create``, ``update``, ``overwrite`` and ``delete_all`` did is durable whe
 costs). Data files of Delta tables are written by DuckDB and Arrow at a ``place`` and named by nobody until a commit; ``commit``
 flushes their content first (``sync``). Not flushed: the folders of data files, and the entries of Delta's own log with their folder,
 which deltalake writes (``table.in_log`` is the one function through which each of them passes).
-Derived copies (``compute/search/local_cache.py``) and what people look at do not pass this door: they are made again.
+Derived copies (``compute/search/derived_files.py``) and what people look at do not pass this door: they are made again.
 """
 
 from __future__ import annotations

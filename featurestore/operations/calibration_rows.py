@@ -8,7 +8,7 @@ from featurestore.compute.retrieval.freshness import check_fresh
 from featurestore.compute.snapshots.fitting_inputs import MonthlyInputs
 from featurestore.compute.windows.view_query import ViewQuery, view_queries
 from featurestore.drift.recalibration.fitters import WEIGHT, fitter
-from featurestore.drift.recalibration.loop import Rows
+from featurestore.drift.recalibration.loop import CalibrationRows
 from featurestore.errors import CalibrationError, NotMaterializedError
 from featurestore.lake.layout import Layout
 from featurestore.lake.table import Table
@@ -18,7 +18,7 @@ from featurestore.spec.view import Feature
 from featurestore.timeline import HOUR_US, Month
 
 
-def calibration_rows(layout: Layout, registry: Registry, calibration: Calibration) -> Rows:
+def calibration_rows(layout: Layout, registry: Registry, calibration: Calibration) -> CalibrationRows:
     """Open the rows that a calibration is fitted and tested on.
 
     Raises:
@@ -58,7 +58,7 @@ def calibration_rows(layout: Layout, registry: Registry, calibration: Calibratio
     hours = (
         max(feature.window.look_back_hours or 0 for _, feature in inputs if feature.window) if chosen.needs_full_windows else 0
     )
-    return Rows(
+    return CalibrationRows(
         of=rows,
         first=Month.of(first.interval(zone).start_us + hours * HOUR_US - 1, zone).next(),
         end_us=lambda month: month.interval(zone).end_us,

@@ -18,7 +18,7 @@ from featurestore.operations.auditing import drift_history
 from featurestore.operations.calibration_rows import calibration_rows
 from featurestore.spec.registry import Registry
 from featurestore.timeline import Month
-from featurestore.timeline.moments import Months, month_list
+from featurestore.timeline.arguments import Months, month_list
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 from featurestore.drift.data_faults.data_fault import data_faults
 from featurestore.drift.reporting.acknowledge import acknowledgements
 from featurestore.drift.reporting.alert import AnyAlert, Digest
-from featurestore.drift.reporting.alerts import Answers, digest_of, page_of
+from featurestore.drift.reporting.drift_alerts import Answers, digest_of, page_of
 from featurestore.drift.reporting.evidently_report import WrittenReport
 from featurestore.drift.reporting.overview import answers_of, audit_page, told
 from featurestore.drift.reporting.page import AuditPage, render_page, render_sheet
@@ -21,7 +21,7 @@ from featurestore.operations.definitions import chosen_views
 from featurestore.operations.panels import audited_view
 from featurestore.spec.registry import Registry
 from featurestore.timeline import Month
-from featurestore.timeline.moments import Months, month_list
+from featurestore.timeline.arguments import Months, month_list
 
 
 def alerts_of(

@@ -20,6 +20,7 @@ from featurestore.spec.aggregations import (
     Trend,
     Var,
 )
+from featurestore.spec.calendar_windows import SeasonWindow, YearBefore
 from featurestore.spec.calibration import Calibration
 from featurestore.spec.entity import Entity
 from featurestore.spec.joined import JoinedView
@@ -29,7 +30,6 @@ from featurestore.spec.registry import Registry
 from featurestore.spec.service import FeatureService
 from featurestore.spec.source import EventSource
 from featurestore.spec.view import Derived, Feature, FeatureView
-from featurestore.spec.windows import SeasonWindow, YearBefore
 
 __all__ = [
     "Aggregation",

@@ -23,8 +23,8 @@ from math import log
 
 import numpy as np
 
+from featurestore.spec.calendar_windows import YearBefore
 from featurestore.spec.view import Feature, FeatureView
-from featurestore.spec.windows import YearBefore
 from featurestore.timeline import Clock, Window
 
 LONGEST_LEVEL_HOURS = 24 * 365

@@ -49,7 +49,7 @@ Columns = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True, eq=False)
-class Rows:
+class EventRows:
     """Events of one type, in no order; columns that are missing are NULL."""
 
     event_type: str
@@ -62,7 +62,7 @@ def month_start_s(month: Month) -> int:
     return month.interval(TIMEZONE).start_us // _SECOND_US
 
 
-def stack_rows(rows: Sequence[Rows], *, random: np.random.Generator) -> Columns:
+def stack_rows(rows: Sequence[EventRows], *, random: np.random.Generator) -> Columns:
     """Stack rows into one set of columns, sorted by time, then by type, then as they were given.
 
     ``ingested_at`` follows each event by seconds, for one in twenty by minutes, for one in two hundred by hours.
@@ -108,7 +108,7 @@ def _order(event_time: np.ndarray) -> np.ndarray:
     return order
 
 
-def _column(part: Rows, name: str) -> np.ndarray:
+def _column(part: EventRows, name: str) -> np.ndarray:
     values = part.columns.get(name)
     return np.full(len(part.event_time), ABSENT, np.int8) if values is None else values
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from featurestore.synth.chance import Stream, generator
-from featurestore.synth.events import ABSENT, Rows, month_start_s
+from featurestore.synth.events import ABSENT, EventRows, month_start_s
 from featurestore.synth.orders import Orders
 from featurestore.timeline import Month
 
@@ -17,7 +17,7 @@ _SEEN = ("user_id", "sku_id", "category", "region_id", "channel", "list_price_ce
 _CARRIED = ("user_id", "sku_id", "category", "region_id", "order_id", "quantity", "channel", "ordered_at")
 
 
-def buying_rows(orders: Orders, *, seed: int) -> list[Rows]:
+def buying_rows(orders: Orders, *, seed: int) -> list[EventRows]:
     """List what happens up to the order: the view that led to it, for most a cart, the order, for some a coupon.
 
     The view and the cart of an order in the month's first minutes happen at the month's start, not before it.
@@ -33,18 +33,18 @@ def buying_rows(orders: Orders, *, seed: int) -> list[Rows]:
     coupons = {name: columns[name] for name in _CARRIED} | {"discount_cents": orders.payments.coupon_cents}
     ordered = columns["ordered_at"]
     return [
-        Rows("view", np.maximum(ordered - lead, start), looked),
-        Rows(
+        EventRows("view", np.maximum(ordered - lead, start), looked),
+        EventRows(
             "cart",
             np.maximum(ordered - lead // 2, start)[filled],
             _take(looked | {"quantity": orders.payments.quantity}, filled),
         ),
-        Rows("buy", ordered, columns),
-        Rows("coupon_redeem", ordered[redeemed], _take(coupons, redeemed)),
+        EventRows("buy", ordered, columns),
+        EventRows("coupon_redeem", ordered[redeemed], _take(coupons, redeemed)),
     ]
 
 
-def fulfilment_rows(orders: Orders, *, month: Month) -> list[Rows]:
+def fulfilment_rows(orders: Orders, *, month: Month) -> list[EventRows]:
     """List the shipping, delivery and return of orders that happen in a month, the orders' own or a later one."""
     start = month_start_s(month)
     end = month_start_s(month.next())
@@ -57,7 +57,7 @@ def fulfilment_rows(orders: Orders, *, month: Month) -> list[Rows]:
         carried = {name: columns[name] for name in (*_CARRIED, "warehouse_id", "promised_at")}
         if event_type == "return":
             carried["amount_cents"] = columns["amount_cents"]
-        rows.append(Rows(event_type, (origin + instants)[happens], _take(carried, happens)))
+        rows.append(EventRows(event_type, (origin + instants)[happens], _take(carried, happens)))
     return rows
 
 

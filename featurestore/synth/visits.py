@@ -6,7 +6,7 @@ import numpy as np
 
 from featurestore.synth.chance import Stream, generator
 from featurestore.synth.demand import DEPTHS_PERCENT, MonthDemand
-from featurestore.synth.events import Rows, month_start_s
+from featurestore.synth.events import EventRows, month_start_s
 from featurestore.synth.world import World
 
 CART_PROBABILITY = 0.22
@@ -15,7 +15,7 @@ _FACE_VALUES_CENTS = np.array([500, 500, 500, 1000, 1000, 2000, 2000, 5000])
 _MAX_CART_LAG_S = 1800
 
 
-def visit_rows(world: World, demand: MonthDemand) -> list[Rows]:
+def visit_rows(world: World, demand: MonthDemand) -> list[EventRows]:
     """Draw a month's views without an order, and the carts that some of them fill."""
     random = generator(world.seed, Stream.VISITS, month=demand.month)
     seconds = demand.seconds(random, demand.visits_per_day)
@@ -37,12 +37,12 @@ def visit_rows(world: World, demand: MonthDemand) -> list[Rows]:
     start = month_start_s(demand.month)
     last = len(demand.days) * 86_400 - 1
     return [
-        Rows("view", start + seconds, columns),
-        Rows("cart", start + np.minimum(seconds[filled] + lag, last), carts),
+        EventRows("view", start + seconds, columns),
+        EventRows("cart", start + np.minimum(seconds[filled] + lag, last), carts),
     ]
 
 
-def coupon_rows(world: World, demand: MonthDemand) -> list[Rows]:
+def coupon_rows(world: World, demand: MonthDemand) -> list[EventRows]:
     """Draw the coupons that the shop issues in a month; a coupon is good for any SKU."""
     random = generator(world.seed, Stream.COUPONS, month=demand.month)
     seconds = demand.seconds(random, demand.orders_per_day * COUPONS_PER_ORDER)
@@ -53,4 +53,4 @@ def coupon_rows(world: World, demand: MonthDemand) -> list[Rows]:
         "discount_cents": _FACE_VALUES_CENTS[random.integers(0, len(_FACE_VALUES_CENTS), len(seconds))],
         "channel": demand.draw_channels(random, len(seconds)),
     }
-    return [Rows("coupon_issue", month_start_s(demand.month) + seconds, columns)]
+    return [EventRows("coupon_issue", month_start_s(demand.month) + seconds, columns)]

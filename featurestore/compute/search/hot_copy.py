@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from featurestore.compute.search.local_cache import cache_file, drop_others
+from featurestore.compute.search.derived_files import cache_file, drop_others
 from featurestore.lake.arrow_parquet import read_parquet
 
 ENDING = ".arrow"

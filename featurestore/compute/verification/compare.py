@@ -99,7 +99,7 @@ class Decoder:
 
 
 @dataclass(frozen=True)
-class Difference:
+class ComparedTables:
     """Two hashes, and where they differ the first row that does: code, step and column with both values."""
 
     committed: str
@@ -115,21 +115,21 @@ class Difference:
         return self.committed == self.recomputed
 
 
-def compare(committed: CodedRows, recomputed: CodedRows, decoder: Decoder) -> Difference:
+def compare(committed: CodedRows, recomputed: CodedRows, decoder: Decoder) -> ComparedTables:
     """Compare two sets of rows; the first difference is the one of the earliest step, then of the lowest code."""
     hashes = decoder.hashes(committed), decoder.hashes(recomputed)
     texts = f"{set_hash(hashes[0]):016x}", f"{set_hash(hashes[1]):016x}"
     if texts[0] == texts[1]:
-        return Difference(*texts)
+        return ComparedTables(*texts)
     first = _first(committed, recomputed, hashes)
     code, step = first
     sides = [_row(rows, code, step) for rows in (committed, recomputed)]
     if sides[0] is None or sides[1] is None or len(sides[0]) != len(sides[1]):
-        return Difference(*texts, code, step, None, (sides[0], sides[1]))
+        return ComparedTables(*texts, code, step, None, (sides[0], sides[1]))
     differing = [name for name in sides[0] if not _is_same(sides[0][name], sides[1].get(name))]
     column = differing[0] if differing else None
     values = (sides[0], sides[1]) if column is None else (sides[0][column], sides[1][column])
-    return Difference(*texts, code, step, column, values)
+    return ComparedTables(*texts, code, step, column, values)
 
 
 def _first(committed: CodedRows, recomputed: CodedRows, hashes: tuple[np.ndarray, np.ndarray]) -> tuple[int, int | None]:

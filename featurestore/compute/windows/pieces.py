@@ -46,7 +46,7 @@ class EdgeTotals:
 
 
 @dataclass(frozen=True, eq=False)
-class PieceTotals:
+class PieceEdges:
     """The totals at both edges of one piece of a window."""
 
     right: EdgeTotals
@@ -83,7 +83,7 @@ class Pieces:
     """
 
     feature: str
-    pieces: tuple[PieceTotals, ...]
+    pieces: tuple[PieceEdges, ...]
     _reader: LedgerReader
     unknown: InFlight | None = None
 
@@ -96,7 +96,7 @@ class Pieces:
             total = fold.add(total, other, what=self.feature)
         return total
 
-    def _within(self, piece: PieceTotals, measure: Measure, fold: InvertibleFold) -> np.ndarray:
+    def _within(self, piece: PieceEdges, measure: Measure, fold: InvertibleFold) -> np.ndarray:
         total = np.asarray(piece.right.column(measure))
         right = piece.right.probes.bounds
         left = piece.left.probes.bounds if piece.left else None
@@ -165,14 +165,14 @@ class PieceReader:
         self._floor = floor
         self._unknown = unknown
         self._edges: dict[str, EdgeTotals] = {}
-        self._windows: dict[AnyWindow, tuple[PieceTotals, ...]] = {}
+        self._windows: dict[AnyWindow, tuple[PieceEdges, ...]] = {}
 
     def window(self, feature: str, window: AnyWindow) -> Pieces:
         """Return the totals of a feature's window; ``feature`` is named by errors."""
         if window not in self._windows:
             pieces = window.pieces(self._state.clock, self._floor, self._state.view.delay_steps)
             self._windows[window] = tuple(
-                PieceTotals(self._at(piece.right), self._at(piece.left) if piece.left else None) for piece in pieces
+                PieceEdges(self._at(piece.right), self._at(piece.left) if piece.left else None) for piece in pieces
             )
         return Pieces(feature, self._windows[window], self._reader, self._unknown)
 

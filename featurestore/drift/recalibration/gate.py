@@ -40,7 +40,7 @@ class HeldOut:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class ConsumerVerdict:
     """One consumer's verdict: mean losses per trial, and the interval of the champion's less the challenger's.
 
     Attributes:
@@ -79,7 +79,7 @@ class Comparison:
         return self.high < 0
 
 
-def back_test(held_out: Mapping[str, HeldOut], *, loss: str, seed: int = 0) -> tuple[Comparison, ...]:
+def back_test(held_out: Mapping[str, HeldOut], *, loss: str, seed: int = 0) -> tuple[ConsumerVerdict, ...]:
     """Compare champion and challenger for each consumer.
 
     The interval comes from a paired bootstrap (Efron and Tibshirani, 1993, chapter 8): members are drawn with replacement,
@@ -94,7 +94,7 @@ def back_test(held_out: Mapping[str, HeldOut], *, loss: str, seed: int = 0) -> t
     return tuple(_compare(consumer, rows, loss, seed) for consumer, rows in held_out.items())
 
 
-def gate(comparisons: tuple[Comparison, ...]) -> tuple[bool, str]:
+def gate(comparisons: tuple[ConsumerVerdict, ...]) -> tuple[bool, str]:
     """Decide: promote only what is better beyond noise for some consumer, and worse beyond noise for none.
 
     Returns:
@@ -111,26 +111,26 @@ def gate(comparisons: tuple[Comparison, ...]) -> tuple[bool, str]:
     return False, "; ".join(f"not better beyond noise for {_said(one)}" for one in comparisons)
 
 
-def _said(one: Comparison) -> str:
+def _said(one: ConsumerVerdict) -> str:
     return (
         f"{one.consumer}: {one.loss} {one.champion:.6f} -> {one.challenger:.6f} per trial, "
         f"improvement {one.improvement:+.6f} [{one.low:+.6f}, {one.high:+.6f}] on {one.members} members"
     )
 
 
-def _compare(consumer: str, rows: HeldOut, loss: str, seed: int) -> Comparison:
+def _compare(consumer: str, rows: HeldOut, loss: str, seed: int) -> ConsumerVerdict:
     is_judged = (rows.trials > 0) & (rows.weights > 0)
     weights = rows.weights[is_judged]
     _, member = np.unique(rows.members[is_judged], return_inverse=True)
     if not len(member):
-        return Comparison(consumer, loss, 0, 0, 0.0, 0.0, 0.0, 0.0)
+        return ConsumerVerdict(consumer, loss, 0, 0, 0.0, 0.0, 0.0, 0.0)
     champion, challenger, trials = (
         np.bincount(member, values[is_judged] * weights) for values in (rows.champion, rows.challenger, rows.trials)
     )
     low, high = _interval(champion - challenger, trials, seed)
     total = trials.sum()
     counted = int(rows.trials[is_judged].sum())
-    return Comparison(
+    return ConsumerVerdict(
         consumer, loss, len(trials), counted, float(champion.sum() / total), float(challenger.sum() / total), low, high
     )
 

@@ -36,7 +36,7 @@ DEFAULT_POLICY = RecalibrationPolicy()
 
 
 @dataclass(frozen=True)
-class Rows:
+class CalibrationRows:
     """A calibration's rows, handed in by whoever can compute features.
 
     Args:
@@ -55,7 +55,7 @@ class Rows:
 
 def recalibrate(
     calibration: Calibration,
-    rows: Rows,
+    rows: CalibrationRows,
     *,
     folder: Path,
     months: Sequence[Month],
@@ -102,7 +102,7 @@ def recalibrate(
     return decisions
 
 
-def _decide(calibration: Calibration, rows: Rows, folder: Path, ruling: Outlook) -> Decision:
+def _decide(calibration: Calibration, rows: CalibrationRows, folder: Path, ruling: Outlook) -> Decision:
     old = champion(folder)
     before = parameters(folder, old) if old and old.fit == calibration.fit and ruling.held_out else None
     cut = len(ruling.months) - ruling.held_out
@@ -141,7 +141,7 @@ def _trigger(ruling: Outlook) -> Trigger:
     return Trigger(month, loudest.feature, loudest.segment, loudest.score, loudest.since.first_day, names)
 
 
-def _rows(rows: Rows, months: Sequence[Month]) -> pa.Table:
+def _rows(rows: CalibrationRows, months: Sequence[Month]) -> pa.Table:
     """Stack the rows of some months, with the first day of each as ``month``; an empty table without months."""
     tables = []
     for month in months:

@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from featurestore.drift.recalibration.fitters import fitter
 from featurestore.drift.recalibration.fitters.fitter import WEIGHT, column
-from featurestore.drift.recalibration.gate import Comparison, HeldOut, back_test, gate
+from featurestore.drift.recalibration.gate import ConsumerVerdict, HeldOut, back_test, gate
 from featurestore.errors import CalibrationError
 
 NO_DATA: Mapping[str, str] = MappingProxyType({})
@@ -70,7 +70,7 @@ class Decision:
     fitted_from_us: int
     fitted_until_us: int
     held_out_months: tuple[str, ...]
-    comparisons: tuple[Comparison, ...]
+    comparisons: tuple[ConsumerVerdict, ...]
     is_promoted: bool
     reason: str
     data: tuple[tuple[str, str], ...] = ()
@@ -138,7 +138,7 @@ def challenge(
     if loss not in chosen.losses:
         raise CalibrationError(f"{fit!r} cannot be judged by {loss!r}; its losses are {', '.join(chosen.losses)}.")
     if champion is None:
-        comparisons: tuple[Comparison, ...] = ()
+        comparisons: tuple[ConsumerVerdict, ...] = ()
         is_promoted, reason = True, "the first version: there was no champion to beat"
     else:
         old, new = (chosen.loss(parameters, held_out, loss) for parameters in (champion, challenger))

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 from featurestore.drift.data_faults.data_fault import DataFault
 from featurestore.drift.reporting.alert import ENDED, OPENED, FaultAlert
-from featurestore.drift.reporting.alerts import MEND, MENDED, NOTHING, anchor_of, page_of
 from featurestore.drift.reporting.dependence import Dependants, dependants_of_column
+from featurestore.drift.reporting.drift_alerts import MEND, MENDED, NOTHING, anchor_of, page_of
 from featurestore.spec.registry import Registry
 from featurestore.timeline import Month
 

@@ -14,7 +14,7 @@ from featurestore.drift.monitor.state import DRIFT, LATCHED
 from featurestore.drift.recalibration.rules import Runs
 from featurestore.drift.reporting.acknowledge import Acknowledgement
 from featurestore.drift.reporting.alert import Alert, AnyAlert, FaultAlert
-from featurestore.drift.reporting.alerts import Answers, alerts, digest_of
+from featurestore.drift.reporting.drift_alerts import Answers, alerts, digest_of
 from featurestore.drift.reporting.fault_alerts import fault_alerts
 from featurestore.drift.reporting.page import AuditPage
 from featurestore.drift.reporting.portrait import Portrait, ReliabilityPortrait, portrait

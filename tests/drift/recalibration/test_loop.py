@@ -18,7 +18,7 @@ from featurestore.drift.recalibration.calibration_versions import (
     rollback,
 )
 from featurestore.drift.recalibration.fitters import fitter
-from featurestore.drift.recalibration.loop import Rows, recalibrate
+from featurestore.drift.recalibration.loop import CalibrationRows, recalibrate
 from featurestore.errors import CalibrationError
 from featurestore.spec import Calibration
 from featurestore.timeline import Month, months_between
@@ -30,7 +30,7 @@ PRIOR = Calibration(
 EPISODE = Episode("v", "v__returns_1y", None, ONSET.shift(1), ONSET, "location", 2.0, "more returns", ("prior",))
 
 
-def rows(*, rate_after: float, members: int = 400) -> Rows:
+def rows(*, rate_after: float, members: int = 400) -> CalibrationRows:
     """Members of two groups with few orders a month; their return rate is .1 until the onset."""
     seen: list[Month] = []
 
@@ -51,12 +51,12 @@ def rows(*, rate_after: float, members: int = 400) -> Rows:
             }
         )
 
-    found = Rows(of=of, first=FIRST, end_us=lambda month: month.interval("UTC").end_us)
+    found = CalibrationRows(of=of, first=FIRST, end_us=lambda month: month.interval("UTC").end_us)
     object.__setattr__(found, "seen", seen)
     return found
 
 
-def run(folder: Path, given: Rows, months: list[Month], episodes: list[Episode], **options):
+def run(folder: Path, given: CalibrationRows, months: list[Month], episodes: list[Episode], **options):
     return recalibrate(PRIOR, given, folder=folder, months=months, episodes=episodes, **options)
 
 
@@ -91,7 +91,7 @@ def test_a_false_alarm_is_rejected_and_answered_once_three_months_were_held_out(
 def test_a_champion_of_another_definition_gives_way_without_a_test(tmp_path, fit: str, names: tuple[str, ...]) -> None:
     """Features read parameters that it does not have, so they are NULL until there is another."""
 
-    def given(*names: str) -> Rows:
+    def given(*names: str) -> CalibrationRows:
         def of(month: Month) -> pa.Table:
             rng = np.random.default_rng(month.year * 100 + month.month)
             columns = {
@@ -99,7 +99,7 @@ def test_a_champion_of_another_definition_gives_way_without_a_test(tmp_path, fit
             }
             return pa.table({"code": np.arange(300), **columns})
 
-        return Rows(of=of, first=FIRST, end_us=lambda month: month.interval("UTC").end_us)
+        return CalibrationRows(of=of, first=FIRST, end_us=lambda month: month.interval("UTC").end_us)
 
     options = {"folder": tmp_path, "months": [Month(2021, 3)], "episodes": [], "is_forced": True}
     recalibrate(Calibration("choice", fit="window_choice", inputs=["v:a"], consumers=["demand"]), given("a"), **options)
@@ -130,7 +130,7 @@ def test_a_choice_of_windows_is_reviewed_once_they_can_be_told_apart(tmp_path) -
         )
 
     choice = Calibration("window", fit="window_choice", inputs=["v:a_long", "v:a_short"], consumers=["demand"])
-    given = Rows(of=of, first=FIRST, end_us=lambda month: month.interval("UTC").end_us)
+    given = CalibrationRows(of=of, first=FIRST, end_us=lambda month: month.interval("UTC").end_us)
     first, review = recalibrate(choice, given, folder=tmp_path, months=months_between(FIRST, Month(2023, 6)), episodes=[])
     assert (first.trigger.month, review.trigger.month, review.is_promoted) == ("2020-12", "2022-12", True)
     assert review.document()["trigger"]["is_review"]

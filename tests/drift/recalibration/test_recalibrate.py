@@ -12,7 +12,7 @@ from scipy.stats import betabinom, binom
 from featurestore.drift.recalibration.fitters import fitter
 from featurestore.drift.recalibration.fitters.beta_binomial import MAX_STRENGTH, fit_beta_binomial, shrunken_rates
 from featurestore.drift.recalibration.fitters.fitter import binomial_loss
-from featurestore.drift.recalibration.gate import Comparison, HeldOut, back_test, gate
+from featurestore.drift.recalibration.gate import ConsumerVerdict, HeldOut, back_test, gate
 from featurestore.drift.recalibration.recalibrate import Trigger, challenge, fit_parameters
 from featurestore.errors import CalibrationError, UnknownNameError
 
@@ -203,8 +203,8 @@ def test_the_bootstrap_interval_agrees_with_the_normal_one() -> None:
     assert (found.low, found.high) == pytest.approx((mean - 1.96 * error, mean + 1.96 * error), abs=0.3 * error)
 
 
-def verdict(low: float, high: float, *, members: int = 100, trials: int = 500, consumer: str = "c") -> Comparison:
-    return Comparison(consumer, "brier", members, trials, 0.3, 0.3 - (low + high) / 2, low, high)
+def verdict(low: float, high: float, *, members: int = 100, trials: int = 500, consumer: str = "c") -> ConsumerVerdict:
+    return ConsumerVerdict(consumer, "brier", members, trials, 0.3, 0.3 - (low + high) / 2, low, high)
 
 
 def test_the_gate_wants_one_consumer_better_beyond_noise_and_none_worse() -> None:

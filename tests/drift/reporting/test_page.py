@@ -15,7 +15,7 @@ import pytest
 from featurestore.drift.audit import audit_views, take_snapshots
 from featurestore.drift.audit_tables import HISTORY_SCHEMA, history
 from featurestore.drift.data_faults.data_fault import DataFault
-from featurestore.drift.reporting.alerts import Answers, anchor_of, digest_of
+from featurestore.drift.reporting.drift_alerts import Answers, anchor_of, digest_of
 from featurestore.drift.reporting.fault_alerts import fault_alerts
 from featurestore.drift.reporting.overview import audit_page
 from featurestore.drift.reporting.page import AuditPage, render_page, render_sheet

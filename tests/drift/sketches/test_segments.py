@@ -14,7 +14,7 @@ from featurestore.drift.audit_tables import AuditedView, history
 from featurestore.drift.episode import Episode, episodes
 from featurestore.drift.monitor.policy import DriftPolicy
 from featurestore.drift.reporting.acknowledge import acknowledge, acknowledgements
-from featurestore.drift.reporting.alerts import Answers, alerts
+from featurestore.drift.reporting.drift_alerts import Answers, alerts
 from featurestore.drift.reporting.portrait import portrait
 from featurestore.drift.sketches.places import PLACES, Places
 from featurestore.lake.table import Table

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from featurestore.drift.recalibration.fitters.fitter import Fitter, Loss, binomial_loss, column
-from featurestore.drift.rows import checked_column
+from featurestore.drift.row_columns import checked_column
 from featurestore.errors import CalibrationError
 from featurestore.spec.calibration import ANY_GROUP, INFLOW_PREFIX
 

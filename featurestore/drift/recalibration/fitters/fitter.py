@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from featurestore.drift.rows import checked_column
+from featurestore.drift.row_columns import checked_column
 from featurestore.errors import CalibrationError
 from featurestore.spec.calibration import ANY_GROUP
 

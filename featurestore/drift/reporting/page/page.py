@@ -18,7 +18,7 @@ from featurestore.drift.data_faults.data_fault import DataFault
 from featurestore.drift.monitor.state import STATES
 from featurestore.drift.recalibration.rules import Runs
 from featurestore.drift.reporting.alert import OPENED, RECALIBRATED, REJECTED, Alert, AnyAlert, Digest, FaultAlert
-from featurestore.drift.reporting.alerts import anchor_of
+from featurestore.drift.reporting.drift_alerts import anchor_of
 from featurestore.drift.reporting.markup import html
 from featurestore.drift.reporting.page.figure import figure
 from featurestore.drift.reporting.page.reliability import reliability_figure

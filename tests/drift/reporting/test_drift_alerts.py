@@ -13,7 +13,7 @@ from featurestore.drift.data_faults.data_fault import DataFault
 from featurestore.drift.recalibration.rules import Runs
 from featurestore.drift.reporting.acknowledge import Acknowledgement
 from featurestore.drift.reporting.alert import Alert, FaultAlert
-from featurestore.drift.reporting.alerts import Answers, alerts, anchor_of, digest_of
+from featurestore.drift.reporting.drift_alerts import Answers, alerts, anchor_of, digest_of
 from featurestore.drift.reporting.fault_alerts import fault_alerts
 from featurestore.drift.reporting.markup import html, markdown
 from featurestore.drift.reporting.overview import told as told_of_all
