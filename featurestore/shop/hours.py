@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from featurestore.shop.events import events, region, warehouse
 from featurestore.spec import Aggregation, Count, Derived, FeatureView, YearBefore
-from featurestore.spec.calendar_windows import DeclaredWindow
+from featurestore.spec.season_windows import DeclaredWindow
 
 OWNER = "fulfilment"
 _RECENT: tuple[DeclaredWindow, ...] = ("2h", "6h", "24h")

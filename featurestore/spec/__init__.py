@@ -20,13 +20,13 @@ from featurestore.spec.aggregations import (
     Trend,
     Var,
 )
-from featurestore.spec.calendar_windows import SeasonWindow, YearBefore
 from featurestore.spec.calibration import Calibration
 from featurestore.spec.entity import Entity
 from featurestore.spec.joined import JoinedView
 from featurestore.spec.outcome import Outcome
 from featurestore.spec.plan import Change, Plan
 from featurestore.spec.registry import Registry
+from featurestore.spec.season_windows import SeasonWindow, YearBefore
 from featurestore.spec.service import FeatureService
 from featurestore.spec.source import EventSource
 from featurestore.spec.view import Derived, Feature, FeatureView

@@ -23,7 +23,7 @@ from math import log
 
 import numpy as np
 
-from featurestore.spec.calendar_windows import YearBefore
+from featurestore.spec.season_windows import YearBefore
 from featurestore.spec.view import Feature, FeatureView
 from featurestore.timeline import Clock, Window
 

@@ -14,7 +14,7 @@ from featurestore.spec.aggregations.items import Distinct, Quantile
 from featurestore.spec.aggregations.moments import Std, Trend, Var
 from featurestore.spec.aggregations.profile import Profile
 from featurestore.spec.aggregations.sums import Count, Mean, Sum
-from featurestore.spec.calendar_windows import window_document, window_from
+from featurestore.spec.season_windows import window_document, window_from
 
 KINDS: dict[str, type[Aggregation]] = {
     "Count": Count,

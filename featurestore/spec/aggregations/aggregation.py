@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from featurestore.errors import DefinitionError, did_you_mean
-from featurestore.spec.calendar_windows import DeclaredWindow, SeasonWindow, YearBefore, read_window
 from featurestore.spec.expression import parse
 from featurestore.spec.names import checked_name
+from featurestore.spec.season_windows import DeclaredWindow, SeasonWindow, YearBefore, read_window
 from featurestore.timeline import AnyWindow, Offset, ToDate, Window
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from featurestore.errors import DefinitionError
 from featurestore.spec.aggregations.aggregation import ColumnAggregation
-from featurestore.spec.calendar_windows import YearBefore
+from featurestore.spec.season_windows import YearBefore
 from featurestore.timeline import Offset, ToDate, Window, parse_window
 
 # Below it, buckets are finer than a float of 32 bits is worth; above it, neighbouring ones differ by a factor of three.
