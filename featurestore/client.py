@@ -39,6 +39,7 @@ from featurestore.operations.auditing import (
 from featurestore.operations.definitions import (
     apply_definitions,
     chosen_views,
+    key_columns,
     plan_definitions,
     recorded,
     remove_definition,
@@ -117,15 +118,17 @@ class FeatureStore:
 
         Args:
             source: Name of an applied event source.
-            rows: Path, glob or list of paths (Parquet, CSV, JSON lines), Arrow table or reader, Polars frame. ``None``: the
-                new files of the source's landing folder.
+            rows: Path, glob or list of paths (Parquet, CSV, JSON lines), or any kind of frame: Arrow, pandas (without its index),
+                Polars, DuckDB. ``None``: the new files of the source's landing folder.
             replace: Whether, in a source without ``ingested_at``, other content under a known event_id replaces the old.
             progress: Called with the number of rows read so far.
 
         Raises:
             IngestError: the input cannot be read; nothing of it is committed. Invalid rows are quarantined instead.
         """
-        return ingest(self.layout, source_named(self.registry, source), rows, replace=replace, progress=progress)
+        registry = self.registry
+        ids = key_columns(registry, source)
+        return ingest(self.layout, source_named(registry, source), rows, replace=replace, progress=progress, ids=ids)
 
     def quarantine(self, source: str, *, max_per_reason: int | None = None) -> pa.Table:
         """Return the rows of a source that ``ingest`` refused, each different one once.

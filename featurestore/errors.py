@@ -7,6 +7,7 @@
     ├── StoreError                 the store's directory is missing, foreign, damaged or of another time zone
     │   └── CommitConflictError    another writer committed first (``is_retryable``)
     ├── IngestError                a batch could not be read at all; nothing of it was committed
+    ├── FrameError                 what was given as a table is none, or a column of it has no type that can be read
     ├── SpineError                 a spine lacks a column, has one of the wrong type or one named like an output
     ├── VersionError               versions to read again are missing, or do not belong to what is asked for
     ├── NotMaterializedError       committed events before ``as_of`` are not yet in the view
@@ -55,6 +56,10 @@ class CommitConflictError(StoreError):
 
 class IngestError(FeatureStoreError):
     """A batch could not be read at all; nothing of it was committed."""
+
+
+class FrameError(FeatureStoreError):
+    """What was given as a table is none, has a column twice, or a column of no type that can be read."""
 
 
 class SpineError(FeatureStoreError):

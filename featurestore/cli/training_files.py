@@ -39,7 +39,7 @@ def write_rows(table: pa.Table, path: Path) -> None:
     try:
         with atomic_file(path) as aside:
             write(table, aside)
-    except pa.ArrowInvalid as error:
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise SpineError(f"{path} cannot be written: {error}. Parquet holds every type.") from error
 
 

@@ -59,6 +59,12 @@ def source_named(registry: Registry, name: str) -> EventSource:
     return registry.sources[name]
 
 
+def key_columns(registry: Registry, source: str) -> frozenset[str]:
+    """Return the columns of a source that are keys of entities, in any view of it."""
+    views = [view for view in registry.views.values() if view.source.name == source]
+    return frozenset(column for view in views for _, column in view.key_columns)
+
+
 def chosen_views(registry: Registry, views: Sequence[str | FeatureView] | str | FeatureView | None) -> dict[str, FeatureView]:
     """Return recorded views by name: those asked for, by name or as objects, or all by default.
 

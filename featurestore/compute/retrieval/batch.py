@@ -29,7 +29,7 @@ def batch_features(
     Args:
         query: What is read. Of a publication that is not complete up to ``as_of_us``, its own as_of is answered.
         as_of_us: Instant, UTC microseconds.
-        entities: A table of keys; all known ones by default.
+        entities: A table of keys, any kind of frame; all known ones by default.
         active_since_us: Only entities with activity since, UTC microseconds.
 
     Raises:
@@ -47,7 +47,7 @@ def batch_features(
         known = {entity: dictionary.num_rows}
         keys = dictionary.filter(_is_active(queries, dictionary.num_rows, active_since_us, as_of_us))
     else:
-        keys = read_table(entities)
+        keys = read_table(entities, what="table of entities")
     answer = query.answer(keys.append_column("as_of", pa.array(np.full(keys.num_rows, as_of_us), pa.timestamp("us", "UTC"))))
     metadata = {**answer.schema.metadata, **replace(ReadVersions.parse(answer), entities=known).metadata()}
     if publication:

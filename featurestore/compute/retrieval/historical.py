@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -245,14 +246,26 @@ def stream_features(query: HistoricalQuery, rows: Any, *, batch_rows: int | None
     return pa.RecordBatchReader.from_batches(answered, answers())
 
 
+def _check_writable(schema: pa.Schema) -> None:
+    for column in schema:
+        try:
+            pq.ParquetWriter(io.BytesIO(), pa.schema([column])).close()
+        except pa.ArrowException as error:
+            raise SpineError(
+                f"The spine's column {column.name!r} is {column.type}, for which Parquet has no type. Convert it to another first, "
+                "or leave it out."
+            ) from error
+
+
 def write_features(reader: pa.RecordBatchReader, path: Path, *, progress: Callable[[int], None] | None = None) -> Path:
     """Write batches to one Parquet file, aside until it is complete.
 
     Raises:
-        SpineError: the folder does not exist.
+        SpineError: the folder does not exist, or Parquet has no type for a column of the spine.
     """
     if not path.parent.is_dir():
         raise SpineError(f"There is no folder {path.parent} to write {path.name} in. Create it first.")
+    _check_writable(reader.schema)
     rows = 0
     with atomic_file(path) as aside, pq.ParquetWriter(aside, reader.schema, compression="zstd") as writer:
         for batch in reader:

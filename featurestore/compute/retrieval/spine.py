@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,11 +16,13 @@ import pyarrow.parquet as pq
 
 from featurestore.compute.keys import key_type
 from featurestore.errors import SpineError, did_you_mean
+from featurestore.lake.frames import FrameDoor, open_frame, plain_reader, read_frame
 from featurestore.timeline import DAY_US, to_us
 
 _FIRST_AS_OF_US = to_us(datetime(1, 1, 1))
 _END_AS_OF_US = to_us(datetime(9999, 12, 31)) + DAY_US
 _EXACT_IN_DOUBLE = 2**53
+_DOOR = FrameDoor("spine", SpineError)
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +44,7 @@ def read_spine(rows: Any, *, as_of: str = "as_of") -> Spine:
     """Read the rows of a caller as a spine.
 
     Args:
-        rows: A pyarrow Table, RecordBatch or reader, a Polars or pandas frame, or anything with ``__arrow_c_stream__``.
+        rows: Any kind of frame, as in ``lake.frames``.
         as_of: Name of the as_of column: timestamps of any unit and zone (none means UTC) or dates (their first instant, UTC).
 
     Raises:
@@ -64,6 +66,8 @@ def read_spine(rows: Any, *, as_of: str = "as_of") -> Spine:
 def _instants(column: pa.ChunkedArray, name: str) -> pa.Array:
     """Convert an as_of column to int64 microseconds UTC."""
     moments = _decoded(column)
+    if _is_untyped(moments):
+        moments = pa.nulls(len(moments), pa.timestamp("us", "UTC"))
     if not (pa.types.is_timestamp(moments.type) or pa.types.is_date(moments.type)):
         raise SpineError(f"The spine's column {name!r} is {moments.type}; expected timestamps or dates. Convert it first.")
     try:
@@ -83,32 +87,27 @@ def _instants(column: pa.ChunkedArray, name: str) -> pa.Array:
     return instants
 
 
+def _is_untyped(column: pa.Array) -> bool:
+    """Tell whether a column says nothing of its type: only NULLs, or no row of what pandas makes of an empty list."""
+    return pa.types.is_null(column.type) or (len(column) == 0 and pa.types.is_floating(column.type))
+
+
 def _decoded(column: pa.ChunkedArray) -> pa.Array:
     whole = column.combine_chunks()
     return whole.dictionary_decode() if pa.types.is_dictionary(whole.type) else whole
 
 
-def read_table(rows: Any) -> pa.Table:
-    """Read anything that Arrow can take as a table; the index of a pandas frame is no column.
+def read_table(rows: Any, *, what: str = "spine") -> pa.Table:
+    """Read any kind of frame as a table; see ``lake.frames``.
+
+    Args:
+        rows: The frame.
+        what: What it is, for errors.
 
     Raises:
-        SpineError: it is no table.
+        SpineError: it is no table, or Arrow has no type for a column of it.
     """
-    if isinstance(rows, pa.Table):
-        return rows
-    if isinstance(rows, pa.RecordBatch):
-        return pa.Table.from_batches([rows])
-    if isinstance(rows, pa.RecordBatchReader):
-        return rows.read_all()
-    if hasattr(rows, "collect") and hasattr(rows, "lazy"):
-        rows = rows.collect()
-    if type(rows).__module__.startswith("pandas."):
-        return pa.Table.from_pandas(rows, preserve_index=False)
-    if hasattr(rows, "__arrow_c_stream__"):
-        return pa.table(rows)
-    raise SpineError(
-        f"A {type(rows).__name__} is no spine. Give a pyarrow Table, a Polars or pandas frame, or anything with __arrow_c_stream__."
-    )
+    return read_frame(rows, FrameDoor(what, SpineError))
 
 
 def spine_batches(rows: Any, *, batch_rows: int) -> tuple[pa.Schema, Iterator[pa.Table]]:
@@ -126,15 +125,10 @@ def spine_batches(rows: Any, *, batch_rows: int) -> tuple[pa.Schema, Iterator[pa
     """
     paths = [rows] if isinstance(rows, str | os.PathLike) else rows
     if isinstance(paths, list | tuple) and all(isinstance(path, str | os.PathLike) for path in paths):
-        schema, batches = _file_batches(paths)
-    elif isinstance(rows, pa.RecordBatchReader):
-        schema = rows.schema
-        batches = iter(rows)
+        reader = plain_reader(pa.RecordBatchReader.from_batches(*_file_batches(paths)), _DOOR)
     else:
-        table = read_table(rows)
-        schema = table.schema
-        batches = iter(table.to_batches())
-    return schema, _pieces(schema, batches, batch_rows)
+        reader = open_frame(rows, _DOOR)
+    return reader.schema, _pieces(reader.schema, reader, batch_rows)
 
 
 def _file_batches(paths: Sequence[str | os.PathLike[str]]) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
@@ -158,7 +152,7 @@ def _file_schema(path: str) -> pa.Schema:
         raise SpineError(f"{path} is no readable Parquet file: {error}") from error
 
 
-def _pieces(schema: pa.Schema, batches: Iterator[pa.RecordBatch], rows: int) -> Iterator[pa.Table]:
+def _pieces(schema: pa.Schema, batches: Iterable[pa.RecordBatch], rows: int) -> Iterator[pa.Table]:
     """Cut and join batches to tables of so many rows."""
     held = list[pa.RecordBatch]()
     count = 0
@@ -208,11 +202,15 @@ def spine_keys(spine: pa.Table, keys: Sequence[str], types: Sequence[str], *, en
 
 def _as_key(column: pa.Array, name: str, kind: str, entity: str) -> pa.Array:
     actual = column.type
+    if _is_untyped(column):
+        return pa.nulls(len(column), key_type(kind))
+    if kind == "string" and isinstance(column, pa.UuidArray):
+        return pa.array([None if value is None else str(value) for value in column.to_pylist()], pa.large_string())
     is_text = pa.types.is_string(actual) or pa.types.is_large_string(actual) or pa.types.is_string_view(actual)
-    if pa.types.is_null(actual):
-        return column.cast(key_type(kind))
-    if kind == "string" and is_text:
+    if kind == "string" and (is_text or pa.types.is_integer(actual)):
         return column.cast(pa.large_string())
+    if kind == "int64" and pa.types.is_decimal(actual):
+        return _whole_decimals(column, name, entity)
     if kind == "int64" and pa.types.is_integer(actual):
         if actual == pa.uint64():
             # Beyond int64 there is no key of this entity: unknown, like any key never seen.
@@ -221,6 +219,18 @@ def _as_key(column: pa.Array, name: str, kind: str, entity: str) -> pa.Array:
     if kind == "int64" and pa.types.is_floating(actual):
         return _whole(column, name, entity)
     raise SpineError(f"The spine's column {name!r} is {actual}; the keys of entity {entity!r} are {kind}. Convert it first.")
+
+
+def _whole_decimals(column: pa.Array, name: str, entity: str) -> pa.Array:
+    """Convert decimals to int64 keys: beyond int64 there is none (NULL), and fractions are refused."""
+    wrong = next((value for value in column.to_pylist() if value is not None and value != value.to_integral_value()), None)
+    if wrong is not None:
+        raise SpineError(
+            f"The spine's column {name!r} is {column.type} and holds {wrong}; the keys of entity {entity!r} are int64. "
+            "Convert the column to int64."
+        )
+    whole = (None if value is None else int(value) for value in column.to_pylist())
+    return pa.array([value if value is not None and -(2**63) <= value < 2**63 else None for value in whole], pa.int64())
 
 
 def _whole(column: pa.Array, name: str, entity: str) -> pa.Array:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from datetime import date
 from types import MappingProxyType
+from typing import Any
 
 import pyarrow as pa
 
@@ -22,7 +23,8 @@ from featurestore.drift.reliability import outcome_sketches
 from featurestore.drift.sketches.edges import EdgeSet, fit_edges, usable_values
 from featurestore.drift.sketches.feature_series import NOTHING_SPOILED, Spoiled, collect_features
 from featurestore.drift.sketches.sketch import SKETCH_SCHEMA, full_since, sketch
-from featurestore.errors import UnknownNameError, did_you_mean
+from featurestore.errors import FrameError, UnknownNameError, did_you_mean
+from featurestore.lake.frames import FrameDoor, read_frame
 from featurestore.timeline import Month
 
 DRIFT_SCHEMA = pa.schema(
@@ -45,7 +47,7 @@ NO_RESETS: Resets = MappingProxyType({})
 
 
 def monitor_drift(
-    snapshots: Iterable[tuple[date, pa.Table]],
+    snapshots: Iterable[tuple[date, Any]],
     *,
     season: Season = retail_season,
     policy: DriftPolicy = DEFAULT_POLICY,
@@ -54,9 +56,9 @@ def monitor_drift(
     """Judge every month of every feature against its own past, knowing the retail calendar.
 
     Args:
-        snapshots: First day of the month and a table of rows; all its columns are features but those of
-            ``policy.segments``. Read once, one at a time. Field metadata may say ``full_since`` (ISO date of the first month
-            whose window is full) and ``scored_on``.
+        snapshots: First day of the month and its rows, any kind of frame (Arrow, pandas, Polars, DuckDB); all its columns are
+            features but those of ``policy.segments``. Read once, one at a time. Field metadata of Arrow may say
+            ``full_since`` (ISO date of the first month whose window is full) and ``scored_on``.
         season: Month to its season, with ``label`` and ``is_festival``.
         policy: Thresholds and segments.
         resets: Feature to the months in which it was recalibrated: from such a month on the feature has a new baseline and is
@@ -67,8 +69,20 @@ def monitor_drift(
         One row per month, feature and segment (NULL: all rows): ``score`` in units of its threshold (NULL when
         ``insufficient``), ``kind`` of the distance that decided, ``state``, ``reason``, ``reference_months`` (``2023-11``),
         ``since`` (first day of the month in which the open episode is estimated to have begun).
+
+    Raises:
+        FrameError: a snapshot is no frame, names a column twice, or holds one that Arrow has no type for.
     """
-    return monitor_sketches(sketch_months(snapshots, policy=policy), season=season, policy=policy, resets=resets)
+    tables = ((day, _snapshot(day, rows)) for day, rows in snapshots)
+    return monitor_sketches(sketch_months(tables, policy=policy), season=season, policy=policy, resets=resets)
+
+
+def _snapshot(day: date, rows: Any) -> pa.Table:
+    table = read_frame(rows, FrameDoor(f"snapshot of {day}", FrameError))
+    repeated = next((name for name in table.column_names if table.column_names.count(name) > 1), None)
+    if repeated is not None:
+        raise FrameError(f"The snapshot of {day} has several columns named {repeated!r}; rename all but one.")
+    return table
 
 
 def sketch_months(

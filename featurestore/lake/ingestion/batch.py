@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,6 +30,7 @@ class Batch:
     session: DuckDBPyConnection
     source: EventSource
     now_us: int
+    ids: Collection[str] = ()
     rows_read: int = 0
     rows_valid: int = 0
     non_finite: int = 0
@@ -71,7 +73,7 @@ class Batch:
         relation = portion.scan or "portion"
         described = self.session.sql(f"SELECT * FROM {relation}")
         types = dict(zip(described.columns, map(str, described.types), strict=True))
-        plan = validation_of(self.source, relation, types, now_us=self.now_us)
+        plan = validation_of(self.source, relation, types, now_us=self.now_us, ids=self.ids)
         valid = self._count(f"INSERT INTO {VALID} {plan.valid_sql}")
         if valid < portion.rows:
             file = Path(portion.label).name if portion.label != ROWS else None

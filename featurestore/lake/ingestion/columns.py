@@ -1,7 +1,7 @@
 """How a column of an input becomes a column of its source: SQL for the value, and for what makes a row invalid.
 
 Texts are parsed (CSV, JSON lines), numbers are widened, naive timestamps are placed in the source's zone; nothing is
-guessed: an integer is no timestamp, a number is no string, ``1.5`` is no integer.
+guessed: an integer is no timestamp, a number is no string but where the string is an id, ``1.5`` is no integer.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Conversion:
     non_finite: str | None = None
 
 
-def convert(column: str, kind: str, *, sql_type: str, timezone: str | None = None) -> Conversion:
+def convert(column: str, kind: str, *, sql_type: str, timezone: str | None = None, is_id: bool = False) -> Conversion:
     """Choose the conversion of one column.
 
     Args:
@@ -46,6 +46,7 @@ def convert(column: str, kind: str, *, sql_type: str, timezone: str | None = Non
         kind: Declared type, one of ``SCHEMA_TYPES``.
         sql_type: DuckDB's name of the type in the input.
         timezone: Zone of timestamps that carry none; ``None`` is UTC.
+        is_id: Whether it names an event or an entity: then an integer is written as a string where strings are declared.
 
     >>> convert("user_id", "int64", sql_type="INTEGER").value
     '"user_id"::BIGINT'
@@ -56,6 +57,8 @@ def convert(column: str, kind: str, *, sql_type: str, timezone: str | None = Non
     if sql_type.startswith("ENUM"):
         name = f"{name}::VARCHAR"
         sql_type = "VARCHAR"
+    if kind == "string" and is_id and (sql_type in _WIDTHS or sql_type in _WIDER_INTEGERS):
+        return Conversion(f"{name}::VARCHAR")
     conversion = {
         "int64": _integer,
         "int32": _integer,
@@ -131,6 +134,9 @@ def _string(column: str, name: str, sql_type: str, kind: str) -> Conversion:
 def _bool(column: str, name: str, sql_type: str, kind: str) -> Conversion:
     if sql_type == "BOOLEAN":
         return Conversion(name)
+    if sql_type in _WIDTHS or sql_type in _WIDER_INTEGERS:
+        value = f"CASE {name} WHEN 0 THEN false WHEN 1 THEN true END"
+        return _checked(value, f"{name} IS NOT NULL", f"out of range {column}")
     if sql_type != "VARCHAR":
         return _wrong_type(column, name, kind)
     return _parsed(column, name, f"try_cast({_TEXT} AS BOOLEAN)")
@@ -148,8 +154,12 @@ def _date(column: str, name: str, sql_type: str, kind: str) -> Conversion:
 
 
 def _timestamp(column: str, name: str, sql_type: str, timezone: str | None) -> Conversion:
+    if sql_type == "TIMESTAMPTZ_NS":
+        return Conversion(f"make_timestamptz({_floored_us(name)})")
     if sql_type in _AWARE:
         return Conversion(f"{name}::TIMESTAMPTZ")
+    if sql_type == "TIMESTAMP_NS":
+        return Conversion(_placed(f"make_timestamp({_floored_us(name)})", timezone))
     if sql_type in (*_NAIVE, "DATE"):
         return Conversion(_placed(f"{name}::TIMESTAMP", timezone))
     if sql_type != "VARCHAR":
@@ -159,6 +169,11 @@ def _timestamp(column: str, name: str, sql_type: str, timezone: str | None) -> C
         naive = _placed(f"try_cast({_TEXT} AS TIMESTAMP)", timezone)
         value = f"CASE WHEN regexp_matches({_TEXT}, {literal(_OFFSET)}) THEN {value} ELSE {naive} END"
     return _parsed(column, name, value)
+
+
+def _floored_us(name: str) -> str:
+    """Cut nanoseconds down to the microsecond that they lie in: DuckDB's cast rounds, into another day at worst."""
+    return f"(epoch_ns({name}) // 1000 - CASE WHEN epoch_ns({name}) % 1000 < 0 THEN 1 ELSE 0 END)"
 
 
 def _placed(naive: str, timezone: str | None) -> str:

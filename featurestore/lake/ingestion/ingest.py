@@ -8,7 +8,7 @@ anywhere, the same call completes what is missing and repeats nothing.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,7 @@ def ingest(
     replace: bool = False,
     progress: Callable[[int], None] | None = None,
     batch_rows: int = BATCH_ROWS,
+    ids: Collection[str] = (),
 ) -> IngestReport:
     """Validate, de-duplicate, sort and commit rows of a source.
 
@@ -61,6 +62,7 @@ def ingest(
             quarantined as ``conflict``.
         progress: Called with the rows read so far.
         batch_rows: Most rows of one commit. More need more memory, fewer make more commits.
+        ids: Columns that are keys of entities: integers become strings in those that are declared so, as in the event_id.
 
     Returns:
         What was read, committed and refused.
@@ -83,7 +85,7 @@ def ingest(
     table.check_columns(arrow_schema(source.schema), partition_by=("month",))
     tally = Tally(source.name, table.version)
     with spill_folder(layout) as temp_folder, connect(layout.root, *_folders(checked), temp_folder=temp_folder) as session:
-        batch = Batch(session, source, now_us=time.time_ns() // 1000)
+        batch = Batch(session, source, now_us=time.time_ns() // 1000, ids=ids)
         for portion in portions_of(checked, limit=batch_rows):
             if batch.rows_read and batch.rows_read + portion.rows > batch_rows:
                 _commit_batch(layout, batch, tally, marks=marks, replace=replace)

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from featurestore.errors import IngestError
+from featurestore.lake.frames import FrameDoor, is_frame, known_to_duckdb, open_frame
 from featurestore.lake.ingestion.inputs import CSV, PARQUET, InputFile, check_columns, check_file, find_files
 from featurestore.lake.session import connect, literal, quote
 from featurestore.lake.table import parquet_scan_sql
@@ -62,14 +63,12 @@ def check_input(rows: Any, source: EventSource) -> list[InputFile] | pa.RecordBa
     """
     if isinstance(rows, (str, Path)) or (isinstance(rows, (list, tuple)) and all(isinstance(row, (str, Path)) for row in rows)):
         return [check_file(path, source) for path in find_files(rows)]
-    if hasattr(rows, "collect_batches"):
-        rows = _lazy_reader(rows)
-    if not hasattr(rows, "__arrow_c_stream__"):
+    if not is_frame(rows):
         raise IngestError(
             f"Cannot ingest a {type(rows).__name__}. Give a path, a glob, a directory, a list of paths, "
             "an Arrow table or reader, or a Polars or pandas frame."
         )
-    reader = pa.RecordBatchReader.from_stream(rows)
+    reader = open_frame(rows, FrameDoor("input", IngestError, needed=source.types))
     check_columns(reader.schema.names, source, f"The {type(rows).__name__}")
     return reader
 
@@ -89,15 +88,6 @@ def portions_of(checked: list[InputFile] | pa.RecordBatchReader, *, limit: int) 
         else:
             yield from _text_portions(file)
         yield Portion(str(file.path), 0, ends_file=True)
-
-
-def _lazy_reader(frame: Any) -> pa.RecordBatchReader:
-    """Run a Polars LazyFrame batch by batch."""
-    import polars as pl
-
-    schema = pl.DataFrame(schema=frame.collect_schema()).to_arrow().schema
-    batches = (batch for piece in frame.collect_batches(chunk_size=_READER_ROWS) for batch in piece.to_arrow().to_batches())
-    return pa.RecordBatchReader.from_batches(schema, batches)
 
 
 def _parquet_portions(file: InputFile, limit: int) -> Iterator[Portion]:
@@ -134,11 +124,7 @@ def _gathered(batches: Iterable[pa.RecordBatch], *, rows: int) -> Iterator[pa.Ta
 
 
 def _table(batches: list[pa.RecordBatch]) -> pa.Table:
-    table = pa.Table.from_batches(batches)
-    for index, field in enumerate(table.schema):
-        if pa.types.is_float16(field.type):  # DuckDB does not know it
-            table = table.set_column(index, field.name, table[field.name].cast(pa.float32()))
-    return table
+    return known_to_duckdb(pa.Table.from_batches(batches))
 
 
 def _text_portions(file: InputFile) -> Iterator[Portion]:

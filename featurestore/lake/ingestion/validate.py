@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from featurestore.lake.ingestion.columns import Conversion, convert
@@ -34,7 +34,9 @@ class Validation:
     extra_columns: tuple[str, ...]
 
 
-def validation_of(source: EventSource, relation: str, types: Mapping[str, str], *, now_us: int) -> Validation:
+def validation_of(
+    source: EventSource, relation: str, types: Mapping[str, str], *, now_us: int, ids: Collection[str] = ()
+) -> Validation:
     """Plan how to read a relation.
 
     A row's reason is the first that holds: a line that could not be split, a value that is not of its type, a missing
@@ -45,9 +47,12 @@ def validation_of(source: EventSource, relation: str, types: Mapping[str, str], 
         relation: What follows FROM.
         types: DuckDB type of each of its columns.
         now_us: The present, in microseconds since 1970 UTC.
+        ids: Columns besides the event_id that name an entity.
     """
+    named_ids = {source.event_id, *ids}
     conversions = {
-        column: convert(column, kind, sql_type=types[column], timezone=_zone(source)) for column, kind in source.schema
+        column: convert(column, kind, sql_type=types[column], timezone=_zone(source), is_id=column in named_ids)
+        for column, kind in source.schema
     }
     # Three levels, so that each value is computed once: convert, find what could not be converted, judge what could.
     values = ", ".join(f"{conversion.value} AS {_converted(column)}" for column, conversion in conversions.items())

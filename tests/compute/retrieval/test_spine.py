@@ -173,7 +173,7 @@ def test_another_column_may_hold_the_key_or_the_as_of(store) -> None:
         ask(store, VIEW, spine, as_of="at", join_keys={"usr_id": "buyer"})
 
 
-@pytest.mark.parametrize("kind", [pa.string(), pa.bool_(), pa.timestamp("us"), pa.binary(), pa.decimal128(20, 0)])
+@pytest.mark.parametrize("kind", [pa.string(), pa.bool_(), pa.timestamp("us"), pa.binary(), pa.list_(pa.int64())])
 def test_a_key_column_of_another_type_is_refused(store, kind) -> None:
     with pytest.raises(SpineError, match=re.escape(f"is {kind}; the keys of entity 'user' are int64")):
         counts(store, pa.nulls(1, kind))
@@ -189,7 +189,7 @@ def test_text_keys_of_any_arrow_kind_are_equal() -> None:
             [values[0] == "a", False],
         )
     with pytest.raises(SpineError, match="are string"):
-        spine_keys(pa.table({"k": [1]}), ["k"], ["string"], entity="thing")
+        spine_keys(pa.table({"k": [1.0]}), ["k"], ["string"], entity="thing")
 
 
 def test_a_spine_of_no_rows_has_all_columns_in_their_types(store) -> None:
