@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
 from featurestore.errors import DefinitionError, did_you_mean
 from featurestore.spec.names import checked_column, checked_name
-from featurestore.spec.types import SCHEMA_TYPES
+from featurestore.spec.types import hint_of, schema_type
 from featurestore.timeline import zone_of
 
 ID_SCOPES = ("source", "month")
@@ -22,7 +22,8 @@ class EventSource:
 
     Args:
         name: Lower-case identifier.
-        schema: Column to type: ``int64``, ``int32``, ``double``, ``string``, ``bool``, ``timestamp`` (microseconds UTC) or ``date``.
+        schema: Column to type: ``int64``, ``int32``, ``double``, ``string``, ``bool``, ``timestamp`` (microseconds UTC) or ``date``;
+            or the Python or Arrow type that is the same (``int``, ``float``, ``datetime``, ``pa.int64()``).
         event_time: Column that says when it happened; never NULL.
         event_id: Column that identifies an event in its source; int64 or string, never NULL.
         ingested_at: Column that says when we learned of it. Without one, event_time serves, and a second content of an
@@ -55,7 +56,7 @@ class EventSource:
         self,
         name: str,
         *,
-        schema: Mapping[str, str],
+        schema: Mapping[str, object],
         event_time: str,
         event_id: str,
         ingested_at: str | None = None,
@@ -67,18 +68,19 @@ class EventSource:
         description: str = "",
     ) -> None:
         checked_name(name, "an event source")
-        _check_columns(name, schema)
-        for column, kind in schema.items():
-            if kind not in SCHEMA_TYPES:
-                raise DefinitionError(
-                    f"Column {column!r} of source {name!r} has the type {kind!r}.{did_you_mean(kind, SCHEMA_TYPES)}"
-                )
+        schema = _checked_schema(name, schema)
         _check_role(name, schema, "event_time", event_time, ("timestamp",))
         _check_role(name, schema, "event_id", event_id, ("int64", "string"))
         if ingested_at is not None:
             _check_role(name, schema, "ingested_at", ingested_at, ("timestamp",))
+        if not isinstance(values, Mapping | None):
+            raise DefinitionError(
+                f"Source {name!r} has values={values!r}; give columns and what they may hold: {{'kind': ['a']}}."
+            )
         for column, allowed in (values or {}).items():
             _check_role(name, schema, "values", column, ("string",))
+            if not isinstance(allowed, Iterable):
+                raise DefinitionError(f"values of {column!r} in source {name!r} is {allowed!r}; give a list of texts.")
             if isinstance(allowed, str):
                 raise DefinitionError(f"values of {column!r} in source {name!r} is the text {allowed!r}; write [{allowed!r}].")
         if timezone is not None:
@@ -121,13 +123,28 @@ def _load_end(name: str, until: str | date | None, ingested_at: str | None, time
         raise DefinitionError(
             f"Source {name!r} has initial_load_until={until!r}; write a date or time such as '2026-01-31' or a datetime."
         ) from error
+    if not isinstance(moment, date):
+        raise DefinitionError(f"Source {name!r} has initial_load_until={until!r}; write a date or time such as '2026-01-31'.")
     if not isinstance(moment, datetime):
         moment = datetime(moment.year, moment.month, moment.day)
     zone = zone_of(timezone or "UTC")
     return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(zone_of("UTC")).isoformat()
 
 
-def _check_columns(name: str, schema: Mapping[str, str]) -> None:
+def _checked_schema(name: str, schema: Mapping[str, object]) -> dict[str, str]:
+    """Return a schema in the words of ``SCHEMA_TYPES``."""
+    if not isinstance(schema, Mapping):
+        raise DefinitionError(f"Source {name!r} has schema={schema!r}; give columns and their types: {{'event_id': 'int64'}}.")
+    _check_columns(name, schema)
+    types = {column: schema_type(kind) for column, kind in schema.items()}
+    for column, kind in types.items():
+        if kind is None:
+            given = schema[column]
+            raise DefinitionError(f"Column {column!r} of source {name!r} has the type {given!r}.{hint_of(given)}")
+    return {column: kind for column, kind in types.items() if kind is not None}
+
+
+def _check_columns(name: str, schema: Mapping[str, object]) -> None:
     spelled: dict[str, str] = {}
     for column in schema:
         checked_column(column, f"source {name!r}")
@@ -139,6 +156,8 @@ def _check_columns(name: str, schema: Mapping[str, str]) -> None:
 
 
 def _check_role(name: str, schema: Mapping[str, str], role: str, column: str, types: tuple[str, ...]) -> None:
+    if not isinstance(column, str):
+        raise DefinitionError(f"Source {name!r} has {role}={column!r}; give the name of a column: {', '.join(schema)}.")
     if column not in schema:
         raise DefinitionError(f"Source {name!r} has no column {column!r}, named as {role}.{did_you_mean(column, schema)}")
     if schema[column] not in types:

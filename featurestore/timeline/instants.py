@@ -87,7 +87,7 @@ def zone_of(name: str) -> ZoneInfo:
     """
     try:
         return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+    except (ZoneInfoNotFoundError, TypeError, ValueError, OSError) as error:
         raise DefinitionError(f"{name!r} is not a time zone. Use an IANA name such as 'Asia/Shanghai' or 'UTC'.") from error
 
 
