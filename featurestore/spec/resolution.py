@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from featurestore.errors import DefinitionError, UnknownNameError, did_you_mean
+from featurestore.spec.difference import check_recorded
 from featurestore.spec.joined import JoinedView
 from featurestore.spec.service import FeatureService
 from featurestore.spec.view import Feature, FeatureView
@@ -34,7 +35,7 @@ class Names:
 
         Raises:
             UnknownNameError: a name is not known.
-            DefinitionError: something else was given.
+            DefinitionError: something else was given, or a view object that differs from the recorded view.
         """
         if isinstance(features, str) and features in self.services:
             features = self.services[features]
@@ -55,6 +56,7 @@ class Names:
         if isinstance(item, FeatureService):
             return item.features
         if isinstance(item, FeatureView | JoinedView):
+            check_recorded(self.views.get(item.name), item)
             return [item.name]
         if not isinstance(item, str):
             raise DefinitionError(f"{item!r} is no feature; give a service, a view or 'view:feature'.")
