@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -94,3 +95,72 @@ def test_pruning_refuses_to_forget_what_the_module_reads(run: Run, tmp_path: Pat
         code, out, err = run("apply", "service.py", "--prune", *more)
         assert (code, out) == (1, "")
         assert "the view activity, read by the service recommendation_v1. Give it too" in err
+
+
+SPLIT = DEFINITIONS.replace('fs.Entity("user", key="user_id")', "user").replace(
+    "import featurestore as fs", "import featurestore as fs\nfrom entities import user", 1
+)
+ENTITIES = 'import featurestore as fs\nuser = fs.Entity("user", key="{key}")\n'
+
+
+def test_a_file_imports_what_lies_beside_it_wherever_it_lies(run: Run, tmp_path: Path) -> None:
+    for folder, key in (("one", "user_id"), ("two", "event_id")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "entities.py").write_text(ENTITIES.format(key=key))
+        (tmp_path / folder / "shop.py").write_text(SPLIT)
+        assert run("apply", f"{folder}/shop.py", "--root", f"{folder}/store")[0] == 0
+        recorded = json.loads((tmp_path / folder / "store" / "registry.json").read_text())
+        assert recorded["entity"][0]["key"] == [key]
+
+
+def test_a_file_imports_a_package_beside_it(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "parts" / "__init__.py").write_text("from parts.entities import user\n")
+    (tmp_path / "parts" / "entities.py").write_text(ENTITIES.format(key="user_id"))
+    (tmp_path / "shop.py").write_text(SPLIT.replace("from entities", "from parts"))
+    assert run("apply", "shop.py")[0] == 0
+    assert "parts" not in sys.modules
+
+
+def test_a_file_may_hold_dataclasses_and_be_named_like_a_library(run: Run, tmp_path: Path) -> None:
+    text = (
+        "from __future__ import annotations\nfrom dataclasses import dataclass\n@dataclass\nclass Limits:\n    days: int = 3\n"
+    )
+    (tmp_path / "json.py").write_text(text + DEFINITIONS)
+    assert run("apply", "json.py")[0] == 0
+    assert sys.modules["json"] is json
+
+
+def test_one_object_needs_no_list(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "one.py").write_text(DEFINITIONS.rsplit("OBJECTS", 1)[0] + "OBJECTS = activity\n")
+    assert "add view activity" in run("apply", "one.py")[1]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("OBJECTS = None", "OBJECTS = None. Give it a list"),
+        ("OBJECTS = 'events'", "OBJECTS = 'events'. Give it a list"),
+        ("OBJECTS = {}", "OBJECTS = {}. Give it a list"),
+        ("OBJECTS = [5]", "holds 5, which is no definition"),
+        ("OBJECTS = []\nTIMEZONE = 8", "has TIMEZONE = 8; write a zone's name"),
+        ("import nothing_here", "bad.py cannot be loaded: line 1: ModuleNotFoundError: No module named 'nothing_here'"),
+        ("from .entities import user", "a file inside a package is given by its importable name"),
+        ("x = 1\nOBJECTS = [y]", "bad.py cannot be loaded: line 2: NameError: name 'y' is not defined"),
+        ("OBJECTS = [", "bad.py cannot be loaded: SyntaxError"),
+    ],
+)
+def test_a_file_that_cannot_be_applied_says_why(run: Run, tmp_path: Path, text: str, says: str) -> None:
+    (tmp_path / "bad.py").write_text(text)
+    code, _, err = run("apply", "bad.py")
+    assert code == 1
+    assert err.startswith("DefinitionError: ")
+    assert says in err
+
+
+@pytest.mark.parametrize("module", ["", ".features", "no/such", "bad"])
+def test_a_name_that_cannot_be_imported_says_why(run: Run, tmp_path: Path, module: str) -> None:
+    (tmp_path / "bad.py").write_text("OBJECTS = [")
+    code, _, err = run("apply", module)
+    assert code == 1
+    assert err.startswith("DefinitionError: ")
