@@ -12,6 +12,7 @@ from featurestore.cli import screen
 from featurestore.cli.opening import open_store
 from featurestore.cli.options import DEFAULT_ROOT, Json, Root, Views
 from featurestore.cli.training_files import read_rows, write_rows, writer_for
+from featurestore.operations.definitions import key_types
 from featurestore.operations.status import StoreStatus
 from featurestore.operations.vacuuming import RETENTION_HOURS
 
@@ -85,9 +86,9 @@ def get(
     """Write a training set: the spine's rows with the features as of each row's as_of."""
     store = open_store(root)
     writer_for(out)
-    rows = read_rows(spine)
-    started = time.perf_counter()
     wanted = features[0] if len(features) == 1 else features
+    rows = read_rows(spine, key_types=key_types(store.registry, wanted), as_of=as_of)
+    started = time.perf_counter()
     table = store.get_historical_features(rows, wanted, as_of=as_of, as_known=is_as_known)
     elapsed_s = time.perf_counter() - started
     write_rows(table, out)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import TypeVar
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from featurestore.errors import SpineError, did_you_mean
 from featurestore.lake.whole_file import atomic_file, check_replaceable
@@ -14,19 +17,59 @@ from featurestore.lake.whole_file import atomic_file, check_replaceable
 Action = TypeVar("Action")
 
 
-def read_rows(path: Path) -> pa.Table:
+def read_rows(path: Path, *, key_types: Mapping[str, str] = MappingProxyType({}), as_of: str = "as_of") -> pa.Table:
     """Read a Parquet, CSV or JSON lines file, by its ending.
 
+    What a CSV passes on stays text as it is written: only keys and the as_of become what they are declared as. An empty field
+    is NULL, ``""`` an empty text.
+
+    Args:
+        path: The file.
+        key_types: Key column to its declared type, ``int64`` or ``string``.
+        as_of: Name of the as_of column.
+
     Raises:
-        SpineError: there is no such file, its ending is another, or its content is not what the ending says.
+        SpineError: there is no such file, its ending is another, its content is not what the ending says, or a text is no key.
     """
-    read = _by_ending(path, {".parquet": _read_parquet, ".csv": _read_csv, ".jsonl": _read_json, ".ndjson": _read_json})
+    readers: dict[str, Callable[[Path], pa.Table]] = {
+        ".parquet": _read_parquet,
+        ".csv": partial(_read_csv, as_of=as_of),
+        ".jsonl": _read_json,
+        ".ndjson": _read_json,
+    }
+    read = _by_ending(path, readers)
     try:
-        return read(path)
+        rows = read(path)
     except FileNotFoundError as error:
         raise SpineError(f"There is no spine {path}.") from error
     except pa.ArrowInvalid as error:
         raise SpineError(f"{path} cannot be read as {path.suffix}: {error}.") from error
+    return rows if path.suffix == ".parquet" else _with_integer_keys(rows, path, key_types)
+
+
+def _with_integer_keys(rows: pa.Table, path: Path, key_types: Mapping[str, str]) -> pa.Table:
+    """Turn texts into numbers where integer keys are declared."""
+    for i, field in enumerate(rows.schema):
+        if key_types.get(field.name) == "int64" and pa.types.is_string(field.type):
+            rows = rows.set_column(i, field.name, _integers(rows.column(i), path, field.name))
+    return rows
+
+
+def _integers(texts: pa.ChunkedArray, path: Path, name: str) -> pa.ChunkedArray:
+    """Convert texts to int64; to decimals if one is beyond it, to doubles if all are written so (7.0, as pandas does)."""
+    trimmed = pc.utf8_trim_whitespace(texts)
+    whole = pc.if_else(pc.equal(trimmed, ""), None, pc.replace_substring_regex(trimmed, r"^\+", ""))
+    for kind in (pa.int64(), pa.decimal128(38, 0), pa.float64()):
+        try:
+            return whole.cast(kind)
+        except pa.ArrowInvalid:
+            continue
+    matches = pc.match_substring_regex(whole, r"^-?[0-9]+(\.0*)?$")
+    wrong = whole.filter(pc.invert(matches))
+    raise SpineError(
+        f"{path} has {wrong[0].as_py() if len(wrong) else name!r} in the column {name!r}, a key of type int64. Write whole numbers, "
+        "and nothing where there is none."
+    )
 
 
 def write_rows(table: pa.Table, path: Path) -> None:
@@ -66,10 +109,15 @@ def _read_parquet(path: Path) -> pa.Table:
     return pq.read_table(path)
 
 
-def _read_csv(path: Path) -> pa.Table:
+def _read_csv(path: Path, *, as_of: str) -> pa.Table:
     from pyarrow import csv
 
-    return csv.read_csv(path)
+    with csv.open_csv(path) as opened:
+        texts = {name: pa.string() for name in opened.schema.names if name != as_of}
+    options = csv.ConvertOptions(
+        column_types=texts, null_values=[""], strings_can_be_null=True, quoted_strings_can_be_null=False
+    )
+    return csv.read_csv(path, convert_options=options)
 
 
 def _read_json(path: Path) -> pa.Table:

@@ -12,7 +12,7 @@ from featurestore.lake.layout import Layout
 from featurestore.lake.lock import exclusive
 from featurestore.spec.document import Definition
 from featurestore.spec.plan import Plan
-from featurestore.spec.registry import Registry
+from featurestore.spec.registry import Features, Registry
 from featurestore.spec.source import EventSource
 from featurestore.spec.view import FeatureView
 
@@ -63,6 +63,12 @@ def key_columns(registry: Registry, source: str) -> frozenset[str]:
     """Return the columns of a source that are keys of entities, in any view of it."""
     views = [view for view in registry.views.values() if view.source.name == source]
     return frozenset(column for view in views for _, column in view.key_columns)
+
+
+def key_types(registry: Registry, features: Features) -> dict[str, str]:
+    """Return the declared type of each key column that features are looked up by."""
+    views = registry.views_of(registry.resolve(features))
+    return {key: kind for view in views for key, kind in zip(view.entity.keys, view.key_types, strict=True)}
 
 
 def chosen_views(registry: Registry, views: Sequence[str | FeatureView] | str | FeatureView | None) -> dict[str, FeatureView]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import stat
+from datetime import datetime
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
-from tests.cli.running import Run
+from tests.cli.running import DEFINITIONS, Run
 
 
 def _write_spine(path: Path) -> Path:
@@ -57,3 +58,66 @@ def test_what_is_no_file_is_not_replaced_by_one(run: Run, tmp_path: Path) -> Non
     assert code == 1
     assert err.startswith("StoreError: rows.csv is a pipe")
     assert stat.S_ISFIFO((tmp_path / "rows.csv").stat().st_mode)
+
+
+def test_what_a_csv_passes_on_stays_as_it_is_written(filled: Run, tmp_path: Path) -> None:
+    (tmp_path / "spine.csv").write_text(
+        'user_id,as_of,zip,share,day,yes,empty,quoted\n7,2025-11-11 00:00:00,00123,0.50,2024-1-5,true,,""\n'
+    )
+    assert filled("get", "spine.csv", "--features", "activity:buys_10y", "--out", "out.parquet")[0] == 0
+    row = pq.read_table(tmp_path / "out.parquet").to_pylist()[0]
+    assert row["user_id"] == 7
+    assert row["as_of"] == datetime(2025, 11, 11)
+    assert [row[name] for name in ("zip", "share", "day", "yes")] == ["00123", "0.50", "2024-1-5", "true"]
+    assert (row["empty"], row["quoted"], row["activity__buys_10y"]) == (None, "", 2)
+
+
+@pytest.mark.parametrize(
+    ("written", "found", "buys"),
+    [
+        (["7", "", "9"], [7, None, 9], [2, None, 0]),
+        (["7.0", "", "9.0"], [7.0, None, 9.0], [2, None, 0]),
+        ([" 7", "+7", "007"], [7, 7, 7], [2, 2, 2]),
+        (["7", str(2**63), "-1"], [7, 2**63, -1], [2, 0, 0]),
+    ],
+)
+def test_integer_keys_of_a_csv_are_integers_however_they_are_written(filled, tmp_path, written, found, buys) -> None:
+    lines = "".join(f"{key},2025-11-11 00:00:00\n" for key in written)
+    (tmp_path / "spine.csv").write_text("user_id,as_of\n" + lines)
+    assert filled("get", "spine.csv", "--features", "activity:buys_10y", "--out", "out.parquet")[0] == 0
+    table = pq.read_table(tmp_path / "out.parquet")
+    assert table["user_id"].to_pylist() == found
+    assert table["activity__buys_10y"].to_pylist() == buys
+
+
+@pytest.mark.parametrize(("key", "says"), [("abc", "has 'abc' in the column 'user_id'"), ("7.5", "holds 7.5")])
+def test_a_text_that_is_no_integer_key_is_named(filled: Run, tmp_path: Path, key: str, says: str) -> None:
+    (tmp_path / "spine.csv").write_text(f"user_id,as_of\n7,2025-11-11 00:00:00\n{key},2025-11-11 00:00:00\n")
+    code, _, err = filled("get", "spine.csv", "--features", "activity:buys_10y", "--out", "out.parquet")
+    assert code == 1
+    assert err.startswith("SpineError: ")
+    assert says in err
+
+
+def test_string_keys_of_digits_stay_texts_in_csv_and_json(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "features.py").write_text(DEFINITIONS.replace('"user_id": "int64"', '"user_id": "string"'))
+    (tmp_path / "events.csv").write_text(
+        "event_id,event_time,event_type,user_id\n1,2025-11-01 00:00:00,buy,007\n2,2025-11-01 00:00:00,buy,7\n"
+        "3,2025-11-01 00:00:00,buy,7\n"
+    )
+    assert [run(*line.split())[0] for line in ("apply features.py", "ingest events events.csv", "materialize")] == [0, 0, 0]
+    (tmp_path / "spine.csv").write_text("user_id,as_of\n007,2025-11-11 00:00:00\n7,2025-11-11 00:00:00\n")
+    (tmp_path / "spine.jsonl").write_text(
+        '{"user_id": "007", "as_of": "2025-11-11 00:00:00"}\n{"user_id": "7", "as_of": "2025-11-11 00:00:00"}\n'
+    )
+    (tmp_path / "numbers.jsonl").write_text('{"user_id": 8, "as_of": "2025-11-11 00:00:00"}\n{"user_id": 7, "as_of": null}\n')
+    for spine, expected in (("spine.csv", [1, 2]), ("spine.jsonl", [1, 2]), ("numbers.jsonl", [0, None])):
+        assert run("get", spine, "--features", "activity:buys_30d", "--out", "out.parquet")[0] == 0
+        assert pq.read_table(tmp_path / "out.parquet")["activity__buys_30d"].to_pylist() == expected
+
+
+def test_integer_keys_written_as_texts_in_json_are_integers(filled: Run, tmp_path: Path) -> None:
+    (tmp_path / "spine.jsonl").write_text('{"user_id": "7", "as_of": "2025-11-11 00:00:00", "zip": "00123"}\n')
+    assert filled("get", "spine.jsonl", "--features", "activity:buys_10y", "--out", "out.parquet")[0] == 0
+    table = pq.read_table(tmp_path / "out.parquet")
+    assert (table["activity__buys_10y"].to_pylist(), table["zip"].to_pylist()) == ([2], ["00123"])
