@@ -12,7 +12,8 @@ from featurestore.lake.layout import Layout
 from featurestore.lake.lock import exclusive
 from featurestore.spec.document import Definition
 from featurestore.spec.plan import Plan
-from featurestore.spec.registry import Features, Registry
+from featurestore.spec.registry import Registry
+from featurestore.spec.resolution import Features
 from featurestore.spec.source import EventSource
 from featurestore.spec.view import FeatureView
 
