@@ -31,6 +31,7 @@ from featurestore.errors import (
 from featurestore.spec import (
     Calibration,
     Count,
+    Csv,
     Decayed,
     Derived,
     Distinct,
@@ -68,6 +69,7 @@ __all__ = [
     "CalibrationError",
     "CommitConflictError",
     "Count",
+    "Csv",
     "Decayed",
     "DefinitionError",
     "Derived",

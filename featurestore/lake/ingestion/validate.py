@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from featurestore.lake.ingestion.columns import Conversion, convert
-from featurestore.lake.ingestion.intake import IS_ROW, LINE
+from featurestore.lake.ingestion.lines import IS_ROW, LINE, REASON, REASONS, UNREADABLE
 from featurestore.lake.session import literal, literals, quote
+from featurestore.spec.csv_format import Csv
 from featurestore.spec.source import EventSource
 from featurestore.timeline import DAY_US
 
-UNREADABLE = "unreadable line"
 _EARLIEST_EVENT = "1990-01-01"
 # A timestamp outside can only be a defect, and Python's datetime could not hold every one of them.
 _FIRST_DATE, _END_DATE = "1800-01-01", "2300-01-01"
@@ -34,7 +34,9 @@ class Validation:
     extra_columns: tuple[str, ...]
 
 
-def validation_of(source: EventSource, relation: str, types: Mapping[str, str], *, now_us: int) -> Validation:
+def validation_of(
+    source: EventSource, relation: str, types: Mapping[str, str], *, now_us: int, csv: Csv | None = None
+) -> Validation:
     """Plan how to read a relation.
 
     A row's reason is the first that holds: a line that could not be split, a value that is not of its type, a missing
@@ -45,16 +47,18 @@ def validation_of(source: EventSource, relation: str, types: Mapping[str, str], 
         relation: What follows FROM.
         types: DuckDB type of each of its columns.
         now_us: The present, in microseconds since 1970 UTC.
+        csv: How the texts of numbers are written, if they come from CSV.
     """
+    zone = _zone(source)
     conversions = {
-        column: convert(column, kind, sql_type=types[column], timezone=_zone(source)) for column, kind in source.schema
+        column: convert(column, kind, sql_type=types[column], timezone=zone, csv=csv) for column, kind in source.schema
     }
     # Three levels, so that each value is computed once: convert, find what could not be converted, judge what could.
     values = ", ".join(f"{conversion.value} AS {_converted(column)}" for column, conversion in conversions.items())
     named = ", ".join(f"{_converted(column)} AS {quote(column)}" for column in conversions)
-    extra = tuple(column for column in types if column not in source.types and column not in (LINE, IS_ROW))
+    extra = tuple(column for column in types if column not in source.types and column not in (LINE, IS_ROW, REASON))
     reasons = _Reasons()
-    broken = _broken_sql(conversions, reasons, has_lines=IS_ROW in types)
+    broken = _broken_sql(conversions, reasons, types=types)
     reason = _case([('"$broken" <> 0', '"$broken"'), *_wrong_values(source, reasons, now_us)])
     raw = _raw_json(source, types, extra)
     converted = f'{named}, {broken} AS "$broken", {raw} AS "$raw" FROM (SELECT *, {values} FROM {relation})'
@@ -87,9 +91,10 @@ def _converted(column: str) -> str:
     return quote(f"converted {column}")
 
 
-def _broken_sql(conversions: Mapping[str, Conversion], reasons: _Reasons, *, has_lines: bool) -> str:
+def _broken_sql(conversions: Mapping[str, Conversion], reasons: _Reasons, *, types: Mapping[str, str]) -> str:
     """Render the number of the reason why a row could not be converted; which one exactly is asked of broken rows only."""
-    arms = [(f"NOT {quote(IS_ROW)}", reasons.number(UNREADABLE))] if has_lines else []
+    arms = [(f"{quote(REASON)} = {literal(reason)}", reasons.number(reason)) for reason in REASONS] if REASON in types else []
+    arms += [(f"NOT {quote(IS_ROW)}", reasons.number(UNREADABLE))] if IS_ROW in types else []
     for column, conversion in conversions.items():
         if conversion.is_present is not None:
             why = _case([(condition, reasons.number(reason)) for reason, condition in conversion.problems])
