@@ -190,18 +190,20 @@ def _adds_up(session: DuckDBPyConnection, file: CsvFile, records: int, lines: in
         return True
     if more_lines < 0 or more_delimiters < 0:
         return False
-    ((breaks, separating, longest),) = session.execute(
-        f"SELECT sum({_count_sql(file, 'chr(10)')}), sum({_count_sql(file, literal(file.delimiter))}), "
-        f"max({_count_sql(file, 'chr(10)')}) FROM {_TABLE}"
-    ).fetchall()
-    fits = (longest or 0) < file.csv.max_record_lines
-    return fits and (breaks or 0) == more_lines and (separating or 0) == more_delimiters
+    if more_lines:
+        breaks = f"list_sum([{', '.join(_counts_sql(file, 'chr(10)'))}])"
+        ((within, longest),) = session.execute(f"SELECT sum({breaks}), max({breaks}) FROM {_TABLE}").fetchall()
+        if within != more_lines or longest >= file.csv.max_record_lines:
+            return False
+    sums = ", ".join(f"sum({count})" for count in _counts_sql(file, literal(file.delimiter)))
+    (separating,) = session.execute(f"SELECT {sums} FROM {_TABLE}").fetchall()
+    return sum(count or 0 for count in separating) == more_delimiters
 
 
-def _count_sql(file: CsvFile, text: str) -> str:
-    """Count a text in all columns of a record; as a list, since a long sum is too deep for DuckDB."""
-    counts = (f"length(c{number}) - length(replace(c{number}, {text}, ''))" for number in range(len(file.fields)))
-    return f"coalesce(list_sum([{', '.join(counts)}]), 0)"
+def _counts_sql(file: CsvFile, text: str) -> list[str]:
+    """Count a text of one byte in each column of a record."""
+    names = [f"c{number}" for number in range(len(file.fields))]
+    return [f"(strlen({name}) - strlen(replace({name}, {text}, '')))" for name in names]
 
 
 def _named(file: CsvFile, table: pa.Table) -> pa.Table:
