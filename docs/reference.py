@@ -36,7 +36,17 @@ SECTION = re.compile(r"^(Args|Attributes|Returns|Yields|Raises):$")
 ITEM = re.compile(r"^    (\w+): (.*)$")
 EXAMPLE = re.compile(r"^>>>.*(?:\n.+)*", re.MULTILINE)
 
-DEFINITIONS = ("Entity", "EventSource", "FeatureView", "Derived", "Outcome", "JoinedView", "FeatureService", "Calibration")
+DEFINITIONS = (
+    "Entity",
+    "EventSource",
+    "Csv",
+    "FeatureView",
+    "Derived",
+    "Outcome",
+    "JoinedView",
+    "FeatureService",
+    "Calibration",
+)
 AGGREGATIONS = (
     *("Count", "Sum", "Mean", "Var", "Std", "Trend", "Min", "Max", "First", "Last", "Recency"),
     *("Distinct", "Quantile", "Profile", "Decayed"),

@@ -32,6 +32,7 @@ from featurestore.errors import (
 from featurestore.spec import (
     Calibration,
     Count,
+    Csv,
     Decayed,
     Derived,
     Distinct,
@@ -69,6 +70,7 @@ __all__ = [
     "CalibrationError",
     "CommitConflictError",
     "Count",
+    "Csv",
     "Decayed",
     "DefinitionError",
     "Derived",

@@ -53,6 +53,7 @@ from featurestore.operations.reporting import alerts_of, digest, write_distribut
 from featurestore.operations.status import StoreStatus, store_status
 from featurestore.operations.upgrading import UpgradeReport, upgrade
 from featurestore.operations.vacuuming import RETENTION_HOURS, VacuumReport, vacuum_store
+from featurestore.spec.csv_format import Csv
 from featurestore.spec.document import Definition
 from featurestore.spec.plan import Plan
 from featurestore.spec.registry import Registry
@@ -112,7 +113,13 @@ class FeatureStore:
         return remove_definition(self.layout, name)
 
     def ingest(
-        self, source: str, rows: Any = None, *, replace: bool = False, progress: Callable[[int], None] | None = None
+        self,
+        source: str,
+        rows: Any = None,
+        *,
+        replace: bool = False,
+        csv: Csv | None = None,
+        progress: Callable[[int], None] | None = None,
     ) -> IngestReport:
         """Validate, de-duplicate and commit events of a source.
 
@@ -121,14 +128,16 @@ class FeatureStore:
             rows: Path, glob or list of paths (Parquet, CSV, JSON lines), or any kind of frame: Arrow, pandas (without its index),
                 Polars, DuckDB. ``None``: the new files of the source's landing folder.
             replace: Whether, in a source without ``ingested_at``, other content under a known event_id replaces the old.
+            csv: How CSV files are written; as the source says by default.
             progress: Called with the number of rows read so far.
 
         Raises:
             IngestError: the input cannot be read; nothing of it is committed. Invalid rows are quarantined instead.
         """
         registry = self.registry
+        named = source_named(registry, source)
         ids = key_columns(registry, source)
-        return ingest(self.layout, source_named(registry, source), rows, replace=replace, progress=progress, ids=ids)
+        return ingest(self.layout, named, rows, replace=replace, csv=csv, progress=progress, ids=ids)
 
     def quarantine(self, source: str, *, max_per_reason: int | None = None) -> pa.Table:
         """Return the rows of a source that ``ingest`` refused, each different one once.

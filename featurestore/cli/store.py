@@ -8,11 +8,11 @@ from typing import Annotated
 
 import typer
 
-from featurestore.cli import screen
+from featurestore.cli import csv_options, screen
 from featurestore.cli.opening import open_store
 from featurestore.cli.options import DEFAULT_ROOT, Json, Root, Views
 from featurestore.cli.training_files import read_rows, write_rows, writer_for
-from featurestore.operations.definitions import key_types
+from featurestore.operations.definitions import key_types, source_named
 from featurestore.operations.status import StoreStatus
 from featurestore.operations.vacuuming import RETENTION_HOURS
 
@@ -25,18 +25,49 @@ def ingest(
     ] = None,
     root: Root = DEFAULT_ROOT,
     is_replacing: Annotated[bool, typer.Option("--replace", help="Let another content of a known event replace it.")] = False,
+    delimiter: csv_options.Delimiter = None,
+    quote: csv_options.Quote = None,
+    escape: csv_options.Escape = None,
+    decimal: csv_options.Decimal = None,
+    thousands: csv_options.Thousands = None,
+    null: csv_options.Null = None,
+    comment: csv_options.Comment = None,
+    names: csv_options.Names = None,
+    has_no_header: csv_options.NoHeader = False,
+    encoding: csv_options.Encoding = None,
+    is_empty_null: csv_options.EmptyAsNull = False,
+    max_record_lines: csv_options.MaxRecordLines = None,
+    max_record_bytes: csv_options.MaxRecordBytes = None,
     as_json: Json = False,
 ) -> None:
-    """Validate, de-duplicate and commit events; invalid rows go to quarantine with a reason."""
+    """Validate, de-duplicate and commit events; invalid rows go to quarantine; exit code 1 if they are more than half."""
     store = open_store(root)
+    csv = csv_options.csv_from(
+        source_named(store.registry, source).csv,
+        delimiter=delimiter,
+        quote=quote,
+        escape=escape,
+        decimal=decimal,
+        thousands=thousands,
+        null=null or None,
+        comment=comment,
+        names=names,
+        header=False if has_no_header else None,
+        encoding=encoding,
+        empty_as_null=is_empty_null,
+        max_record_lines=max_record_lines,
+        max_record_bytes=max_record_bytes,
+    )
     with screen.counting_rows(f"ingest {source}") as progress:
-        report = store.ingest(source, paths or None, replace=is_replacing, progress=progress)
+        report = store.ingest(source, paths or None, replace=is_replacing, csv=csv, progress=progress)
     if as_json:
         screen.show_json(report)
-        return
-    screen.say(str(report))
-    if report.quarantined:
-        screen.say(f"  `featurestore quarantine {source}` shows what was refused")
+    else:
+        screen.say(str(report))
+        if report.quarantined:
+            screen.say(f"  `featurestore quarantine {source}` shows what was refused")
+    if report.is_mostly_quarantined:
+        raise typer.Exit(1)
 
 
 def materialize(root: Root = DEFAULT_ROOT, views: Views = None, as_json: Json = False) -> None:

@@ -21,6 +21,7 @@ from featurestore.spec.aggregations import (
     Var,
 )
 from featurestore.spec.calibration import Calibration
+from featurestore.spec.csv_format import Csv
 from featurestore.spec.entity import Entity
 from featurestore.spec.joined import JoinedView
 from featurestore.spec.outcome import Outcome
@@ -36,6 +37,7 @@ __all__ = [
     "Calibration",
     "Change",
     "Count",
+    "Csv",
     "Decayed",
     "Derived",
     "Distinct",

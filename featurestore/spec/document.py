@@ -10,6 +10,7 @@ from typing import Any
 
 from featurestore.spec.aggregations import Aggregation, aggregation_document, aggregation_from
 from featurestore.spec.calibration import Calibration
+from featurestore.spec.csv_format import Csv
 from featurestore.spec.entity import Entity
 from featurestore.spec.expression import parse
 from featurestore.spec.joined import JoinedView
@@ -59,7 +60,7 @@ def document(definition: Definition) -> Document:
 
 
 def _source_document(source: EventSource) -> Document:
-    return {
+    value: Document = {
         "name": source.name,
         "schema": dict(source.schema),
         "event_time": source.event_time,
@@ -72,6 +73,7 @@ def _source_document(source: EventSource) -> Document:
         "values": {column: list(allowed) for column, allowed in source.values},
         "description": source.description,
     }
+    return value if source.csv is None else value | {"csv": source.csv.document()}
 
 
 def _view_document(view: FeatureView) -> Document:
@@ -120,8 +122,8 @@ def entity_from(value: Mapping[str, Any]) -> Entity:
 
 def source_from(value: Mapping[str, Any]) -> EventSource:
     """Read an event source from its document."""
-    arguments = {name: item for name, item in value.items() if name != "name"}
-    return EventSource(value["name"], **arguments)
+    arguments = {name: item for name, item in value.items() if name not in ("name", "csv")}
+    return EventSource(value["name"], **arguments, csv=Csv(**value["csv"]) if "csv" in value else None)
 
 
 def view_from(value: Mapping[str, Any], entity: Entity, source: EventSource) -> FeatureView:
@@ -169,13 +171,18 @@ def digest(value: object) -> str:
 
 
 def fingerprint(definition: Definition) -> str:
-    """Hash a definition with its parents: it changes when, and only when, what its features mean changes."""
+    """Hash a definition with its parents: it changes when, and only when, what its features mean changes.
+
+    How files are spelled is not in it: the events that were read from them are the same.
+    """
     value: Document = {**document(definition)}
     if isinstance(definition, FeatureView):
         value["parents"] = [fingerprint(definition.entity), fingerprint(definition.source)]
     if isinstance(definition, JoinedView):
         value["parents"] = [fingerprint(view) for view in definition.views]
-    return digest({name: item for name, item in value.items() if name not in ("owner", "description", "tags", "segments")})
+    return digest(
+        {name: item for name, item in value.items() if name not in ("owner", "description", "tags", "segments", "csv")}
+    )
 
 
 def ledger_fingerprint(view: FeatureView) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from featurestore.errors import DefinitionError, did_you_mean
+from featurestore.spec.csv_format import Csv
 from featurestore.spec.names import checked_column, checked_name
 from featurestore.spec.types import hint_of, schema_type
 from featurestore.timeline import zone_of
@@ -34,6 +35,7 @@ class EventSource:
         landing: Folder that ``ingest()`` without rows and the Dagster assets read; relative to the store's root.
         id_scope: ``"source"``: an event_id is unique over the whole history. ``"month"``: only within its month.
         values: Allowed values of string columns; other values go to quarantine.
+        csv: How its CSV files are written; ``None``: as usual.
 
     Raises:
         DefinitionError: an unknown type, a column that differs from another only in its case or is reserved, or a role whose
@@ -51,6 +53,7 @@ class EventSource:
     id_scope: str
     values: tuple[tuple[str, tuple[str, ...]], ...]
     description: str
+    csv: Csv | None
 
     def __init__(
         self,
@@ -66,8 +69,11 @@ class EventSource:
         id_scope: str = "source",
         values: Mapping[str, Sequence[str]] | None = None,
         description: str = "",
+        csv: Csv | None = None,
     ) -> None:
         checked_name(name, "an event source")
+        if csv is not None and not isinstance(csv, Csv):
+            raise DefinitionError(f"Source {name!r} has csv={csv!r}; write fs.Csv(...).")
         schema = _checked_schema(name, schema)
         _check_role(name, schema, "event_time", event_time, ("timestamp",))
         _check_role(name, schema, "event_id", event_id, ("int64", "string"))
@@ -99,6 +105,7 @@ class EventSource:
             "id_scope": id_scope,
             "values": tuple((column, tuple(allowed)) for column, allowed in (values or {}).items()),
             "description": description,
+            "csv": csv,
         }.items():
             object.__setattr__(self, field, value)
 

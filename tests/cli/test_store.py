@@ -72,3 +72,22 @@ def test_vacuum_leaves_the_files_of_running_writers(filled: Run) -> None:
     code, _, err = filled("vacuum", "--retention-hours", "0")
     assert code == 2
     assert "--retention-hours" in err
+
+
+def test_ingest_is_told_how_csv_is_written(filled: Run, tmp_path: Path) -> None:
+    (tmp_path / "more.csv").write_bytes("# export\n11|2025-11-03|'天|津'|9\n12|2025-11-03|NA|9\n".encode("gb18030"))
+    spelled = ("--delimiter", "|", "--quote", "'", "--comment", "#", "--null", "NA", "--encoding", "gb18030", "--no-header")
+    names = ("--names", "event_id,event_time,event_type,user_id")
+    code, out, _ = filled("ingest", "events", "more.csv", *spelled, *names, "--json")
+    assert (code, json.loads(out)["rows_added"], json.loads(out)["lines"][0]["comment_lines"]) == (0, 2, 1)
+    code, _, err = filled("ingest", "events", "more.csv", "--decimal", ";")
+    assert code != 0
+    assert "decimal=';'" in err
+
+
+def test_ingest_fails_when_more_than_half_is_quarantined_and_keeps_the_good_rows(filled: Run, tmp_path: Path) -> None:
+    (tmp_path / "more.csv").write_text("event_id,event_time,event_type,user_id\n11,2025-11-03,buy,9\nx\ny\n")
+    code, out, _ = filled("ingest", "events", "more.csv")
+    assert code == 1
+    assert out.startswith("events: more than half of a batch was quarantined; 3 rows read, 1 added")
+    assert json.loads(filled("ingest", "events", "more.csv", "--json")[1])["duplicates"] == 1

@@ -93,7 +93,7 @@ def test_a_type_of_python_or_arrow_is_the_schema_type_that_it_equals(kind: objec
         (pl.Float64, "'double'"),
         (pl.String(), "'string'"),
     ],
-    ids=str,
+    ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )
 def test_the_hint_at_another_type_is_true(kind: object, hint: str) -> None:
     with pytest.raises(DefinitionError, match=f"Column 'x' of source 'events' has the type .*Did you mean {hint}"):

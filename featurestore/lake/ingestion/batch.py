@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from featurestore.errors import IngestError
+from featurestore.lake.ingestion.ingest_report import FileLines
 from featurestore.lake.ingestion.intake import ROWS, Portion
 from featurestore.lake.ingestion.validate import validation_of
 from featurestore.lake.session import quote
@@ -36,6 +37,7 @@ class Batch:
     non_finite: int = 0
     extra_columns: dict[str, None] = field(default_factory=dict)
     files: list[Path] = field(default_factory=list)
+    lines: list[FileLines] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.clear()
@@ -47,6 +49,7 @@ class Batch:
         self.session.execute(f"CREATE OR REPLACE TEMP TABLE {INVALID} (row VARCHAR, reason VARCHAR, source_file VARCHAR)")
         self.rows_read = self.rows_valid = self.non_finite = 0
         self.files = []
+        self.lines = []
 
     def add(self, portion: Portion) -> None:
         """Convert and validate one portion.
@@ -58,6 +61,8 @@ class Batch:
 
         if portion.ends_file:
             self.files.append(Path(portion.label))
+            if portion.lines is not None:
+                self.lines.append(portion.lines)
             return
         if portion.table is not None:
             self.session.register("portion", portion.table)
@@ -73,7 +78,7 @@ class Batch:
         relation = portion.scan or "portion"
         described = self.session.sql(f"SELECT * FROM {relation}")
         types = dict(zip(described.columns, map(str, described.types), strict=True))
-        plan = validation_of(self.source, relation, types, now_us=self.now_us, ids=self.ids)
+        plan = validation_of(self.source, relation, types, now_us=self.now_us, ids=self.ids, csv=portion.csv)
         valid = self._count(f"INSERT INTO {VALID} {plan.valid_sql}")
         if valid < portion.rows:
             file = Path(portion.label).name if portion.label != ROWS else None

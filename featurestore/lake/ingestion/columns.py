@@ -6,9 +6,11 @@ guessed: an integer is no timestamp, a number is no string but where the string 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from featurestore.lake.session import literal, quote
+from featurestore.spec.csv_format import Csv
 from featurestore.spec.types import SQL_TYPES
 
 _WIDTHS = {"TINYINT": 8, "UTINYINT": 9, "SMALLINT": 16, "USMALLINT": 17, "INTEGER": 32, "UINTEGER": 33, "BIGINT": 64}
@@ -38,7 +40,9 @@ class Conversion:
     non_finite: str | None = None
 
 
-def convert(column: str, kind: str, *, sql_type: str, timezone: str | None = None, is_id: bool = False) -> Conversion:
+def convert(
+    column: str, kind: str, *, sql_type: str, timezone: str | None = None, is_id: bool = False, csv: Csv | None = None
+) -> Conversion:
     """Choose the conversion of one column.
 
     Args:
@@ -47,6 +51,7 @@ def convert(column: str, kind: str, *, sql_type: str, timezone: str | None = Non
         sql_type: DuckDB's name of the type in the input.
         timezone: Zone of timestamps that carry none; ``None`` is UTC.
         is_id: Whether it names an event or an entity: then an integer is written as a string where strings are declared.
+        csv: How texts write numbers: their point and what groups their digits.
 
     >>> convert("user_id", "int64", sql_type="INTEGER").value
     '"user_id"::BIGINT'
@@ -59,6 +64,8 @@ def convert(column: str, kind: str, *, sql_type: str, timezone: str | None = Non
         sql_type = "VARCHAR"
     if kind == "string" and is_id and (sql_type in _WIDTHS or sql_type in _WIDER_INTEGERS):
         return Conversion(f"{name}::VARCHAR")
+    if csv is not None and sql_type == "VARCHAR" and kind in ("int64", "int32", "double"):
+        name = _plain_number(name, csv)
     conversion = {
         "int64": _integer,
         "int32": _integer,
@@ -70,6 +77,20 @@ def convert(column: str, kind: str, *, sql_type: str, timezone: str | None = Non
     if kind == "timestamp":
         return _timestamp(column, name, sql_type, timezone)
     return conversion[kind](column, name, sql_type, kind)
+
+
+def _plain_number(name: str, csv: Csv) -> str:
+    """Write a number with a point and without groups; leave what is written otherwise no number, so that none is misread."""
+    if csv.decimal == "." and csv.thousands is None:
+        return name
+    groups = "" if csv.thousands is None else rf"|[0-9]{{1,3}}({re.escape(csv.thousands)}[0-9]{{3}})+"
+    point = re.escape(csv.decimal)
+    number = rf"[+-]?([0-9]+{groups})?({point}[0-9]*)?([eE][+-]?[0-9]+)?"
+    ungrouped = name if csv.thousands is None else f"replace({name}, {literal(csv.thousands)}, '')"
+    return (
+        f"CASE WHEN regexp_full_match(trim({name}), {literal(number)}) THEN replace({ungrouped}, {literal(csv.decimal)}, '.') "
+        f"WHEN regexp_full_match(trim({name}), '[+-]?(nan|inf|infinity)', 'i') THEN {name} ELSE '?' || {name} END"
+    )
 
 
 def _wrong_type(column: str, name: str, kind: str) -> Conversion:

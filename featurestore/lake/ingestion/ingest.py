@@ -30,6 +30,7 @@ from featurestore.lake.retry import retried
 from featurestore.lake.session import connect
 from featurestore.lake.storage import STORAGE
 from featurestore.lake.table import Table, commit
+from featurestore.spec.csv_format import Csv
 from featurestore.spec.source import EventSource
 from featurestore.spec.types import arrow_schema
 
@@ -46,6 +47,7 @@ def ingest(
     progress: Callable[[int], None] | None = None,
     batch_rows: int = BATCH_ROWS,
     ids: Collection[str] = (),
+    csv: Csv | None = None,
 ) -> IngestReport:
     """Validate, de-duplicate, sort and commit rows of a source.
 
@@ -56,13 +58,15 @@ def ingest(
     Args:
         layout: The store.
         source: Whose rows they are.
-        rows: A path, a glob, a directory, a list of these (Parquet, CSV, JSON lines, the latter two also gzipped), or
+        rows: A path, a glob, a directory, a list of these (Parquet, CSV, JSON lines, the latter two also gzipped, CSV
+            also as zst), or
             Arrow tables and readers, Polars and pandas frames. ``None``: the new files of the source's landing folder.
         replace: For a source without ingested_at: delivered content replaces the committed one, instead of being
             quarantined as ``conflict``.
         progress: Called with the rows read so far.
         batch_rows: Most rows of one commit. More need more memory, fewer make more commits.
         ids: Columns that are keys of entities: integers become strings in those that are declared so, as in the event_id.
+        csv: How CSV files are written; as the source says by default.
 
     Returns:
         What was read, committed and refused.
@@ -80,13 +84,13 @@ def ingest(
             "it. Deliver the correction with a later one."
         )
     marks = {file.path: file.mark for file in waiting_files(layout, source)} if rows is None else {}
-    checked = check_input(list(marks) if rows is None else rows, source)
+    checked = check_input(list(marks) if rows is None else rows, source, csv=csv)
     table = Table.open(layout.events(source.name))
     table.check_columns(arrow_schema(source.schema), partition_by=("month",))
     tally = Tally(source.name, table.version)
     with spill_folder(layout) as temp_folder, connect(layout.root, *_folders(checked), temp_folder=temp_folder) as session:
         batch = Batch(session, source, now_us=time.time_ns() // 1000, ids=ids)
-        for portion in portions_of(checked, limit=batch_rows):
+        for portion in portions_of(checked, limit=batch_rows, temp_folder=temp_folder):
             if batch.rows_read and batch.rows_read + portion.rows > batch_rows:
                 _commit_batch(layout, batch, tally, marks=marks, replace=replace)
             batch.add(portion)
@@ -174,7 +178,11 @@ def _count_batch(tally: Tally, batch: Batch, verdict: Verdict, rewrite: Rewrite,
     tally.rows_added += verdict.added
     tally.duplicates += verdict.duplicates
     tally.corrections += verdict.corrections
-    tally.quarantined.update(batch.count_invalid())
+    invalid = batch.count_invalid()
+    tally.quarantined.update(invalid)
+    if sum(invalid.values()) + verdict.conflicts > batch.rows_read / 2:
+        tally.is_mostly_quarantined = True
+    tally.lines += batch.lines
     if verdict.conflicts:
         tally.quarantined[CONFLICT] += verdict.conflicts
     tally.non_finite += batch.non_finite

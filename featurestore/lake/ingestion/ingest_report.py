@@ -10,6 +10,39 @@ from featurestore.timeline import Month
 
 
 @dataclass(frozen=True)
+class FileLines:
+    """What became of the lines of a CSV file: the sum of all kinds is ``lines``.
+
+    Args:
+        file: Its path.
+        lines: Physical lines.
+        records: Records that could be split into columns; what they hold may be invalid all the same.
+        record_lines: The lines that these cover: a quoted text may span several.
+        quarantined_lines: Lines that became no record, each a row of the quarantine.
+        blank_lines: Lines of nothing, or spaces, outside quoted texts.
+        comment_lines: Lines that ``csv.comment`` begins.
+        header_lines: Lines of the header.
+        hint: What to try, where the bytes look like another encoding.
+    """
+
+    file: str
+    lines: int
+    records: int
+    record_lines: int
+    quarantined_lines: int
+    blank_lines: int
+    comment_lines: int
+    header_lines: int
+    hint: str = ""
+
+    def __str__(self) -> str:
+        counted = (("quarantined", self.quarantined_lines), ("blank", self.blank_lines), ("comment", self.comment_lines))
+        others = "".join(f", {count:,} {what}" for what, count in (*counted, ("header", self.header_lines)) if count)
+        hint = f". {self.hint}" if self.hint else ""
+        return f"{self.file}: {self.lines:,} lines: {self.records:,} records in {self.record_lines:,} lines{others}{hint}"
+
+
+@dataclass(frozen=True)
 class IngestReport:
     """What one call of ``ingest`` read, committed and refused.
 
@@ -29,6 +62,8 @@ class IngestReport:
         files: Files that the table gained.
         bytes_written: Size of these files.
         elapsed_s: Wall time.
+        lines: What became of the lines of each CSV file, in the order of reading.
+        is_mostly_quarantined: Whether more than half of a batch was quarantined; its good rows are committed.
     """
 
     source: str
@@ -44,6 +79,8 @@ class IngestReport:
     files: int
     bytes_written: int
     elapsed_s: float
+    lines: tuple[FileLines, ...] = ()
+    is_mostly_quarantined: bool = False
 
     def __str__(self) -> str:
         facts = [f"{self.rows_read:,} rows read", f"{self.rows_added:,} added"]
@@ -58,7 +95,10 @@ class IngestReport:
         if self.months:
             span = str(self.months[0]) if len(self.months) == 1 else f"{self.months[0]} .. {self.months[-1]}"
             facts.append(f"{len(self.months)} months ({span})")
-        return f"{self.source}: {', '.join(facts)}; {self.bytes_written / 1e6:,.1f} MB in {self.elapsed_s:.1f} s"
+        first = "more than half of a batch was quarantined; " if self.is_mostly_quarantined else ""
+        told = f"{self.source}: {first}{', '.join(facts)}; {self.bytes_written / 1e6:,.1f} MB in {self.elapsed_s:.1f} s"
+        # Files of which every line is a record need no line of their own.
+        return "\n".join([told, *(f"  {file}" for file in self.lines if file.lines > file.record_lines + file.header_lines)])
 
 
 @dataclass
@@ -77,6 +117,8 @@ class Tally:
     months: set[Month] = field(default_factory=set)
     files: int = 0
     bytes_written: int = 0
+    lines: list[FileLines] = field(default_factory=list)
+    is_mostly_quarantined: bool = False
 
     def report(self, elapsed_s: float) -> IngestReport:
         """Return the report of an ingest that took so many seconds."""
@@ -94,4 +136,6 @@ class Tally:
             files=self.files,
             bytes_written=self.bytes_written,
             elapsed_s=elapsed_s,
+            lines=tuple(self.lines),
+            is_mostly_quarantined=self.is_mostly_quarantined,
         )

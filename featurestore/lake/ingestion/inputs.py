@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import csv
 import glob
-import gzip
-import io
 import json
 import os
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from featurestore.errors import IngestError, did_you_mean
+from featurestore.lake.ingestion.csv_header import CsvFile, read_header
+from featurestore.lake.ingestion.text_files import open_text
+from featurestore.spec.csv_format import Csv
 from featurestore.spec.source import EventSource
 
 PARQUET, CSV, JSON_LINES = "Parquet", "CSV", "JSON lines"
@@ -29,6 +27,8 @@ _FORMATS = {
     ".tsv": CSV,
     ".csv.gz": CSV,
     ".tsv.gz": CSV,
+    ".csv.zst": CSV,
+    ".tsv.zst": CSV,
     ".jsonl": JSON_LINES,
     ".ndjson": JSON_LINES,
     ".json": JSON_LINES,
@@ -37,7 +37,6 @@ _FORMATS = {
     ".json.gz": JSON_LINES,
 }
 _UNFINISHED = (".tmp", ".part", ".partial", ".crdownload")
-_DELIMITERS = (",", "\t", ";", "|")
 _SAMPLED_LINES = 10_000
 
 
@@ -45,14 +44,14 @@ _SAMPLED_LINES = 10_000
 class InputFile:
     """A file that has been opened once and is what its name says.
 
-    ``columns`` are in the file's order; of JSON lines the keys of the first lines. ``rows`` is known of Parquet only.
+    ``columns`` are in the file's order; of JSON lines the keys of the first lines. ``rows`` is known of Parquet only, ``csv`` of CSV.
     """
 
     path: Path
     format: str
     columns: tuple[str, ...]
     rows: int | None = None
-    delimiter: str = ","
+    csv: CsvFile | None = None
 
 
 def find_files(rows: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> list[Path]:
@@ -96,8 +95,13 @@ def format_of(path: Path) -> str:
     raise IngestError(f"{path} has no known format. Name it by what it is: {', '.join(_FORMATS)}.")
 
 
-def check_file(path: Path, source: EventSource) -> InputFile:
+def check_file(path: Path, source: EventSource, *, csv: Csv | None = None) -> InputFile:
     """Open a file and compare it with its name and its source's schema.
+
+    Args:
+        path: The file.
+        source: Whose schema it must have.
+        csv: How it is written, if it is CSV; as the source says by default.
 
     Raises:
         IngestError: it is empty, damaged, of another format, or lacks a column.
@@ -106,14 +110,17 @@ def check_file(path: Path, source: EventSource) -> InputFile:
     try:
         if path.stat().st_size == 0:
             raise IngestError(f"{path} is empty (0 bytes). Deliver it again, or take it out of the input.")
-        file = {PARQUET: _check_parquet, CSV: _check_csv, JSON_LINES: _check_json_lines}[kind](path, source)
+        if kind == CSV:
+            file = _check_csv(path, source, csv or source.csv or Csv())
+        else:
+            file = _check_parquet(path) if kind == PARQUET else _check_json_lines(path)
     except (OSError, EOFError, zlib.error) as error:
         raise IngestError(f"{path} cannot be read: {error}.") from error
-    check_columns(file.columns, source, str(path))
+    check_columns(file.columns, source, str(path), hint=file.csv.hint if file.csv is not None else "")
     return file
 
 
-def check_columns(columns: Iterable[str], source: EventSource, what: str) -> None:
+def check_columns(columns: Iterable[str], source: EventSource, what: str, *, hint: str = "") -> None:
     """Compare an input's columns with the schema of its source.
 
     Raises:
@@ -127,7 +134,7 @@ def check_columns(columns: Iterable[str], source: EventSource, what: str) -> Non
     if missing:
         raise IngestError(
             f"{what} has no column {missing[0]!r}, which source {source.name!r} declares"
-            f"{f' (and {len(missing) - 1} more: {missing[1:]})' if missing[1:] else ''}.{did_you_mean(missing[0], have)} "
+            f"{f' (and {len(missing) - 1} more: {missing[1:]})' if missing[1:] else ''}.{did_you_mean(missing[0], have)}{hint} "
             "Nothing of it was committed."
         )
 
@@ -145,7 +152,7 @@ def _expand(text: str) -> list[Path]:
     return [file.absolute() for file in files]
 
 
-def _check_parquet(path: Path, source: EventSource) -> InputFile:
+def _check_parquet(path: Path) -> InputFile:
     try:
         with pq.ParquetFile(path) as file:
             return InputFile(path, PARQUET, tuple(file.schema_arrow.names), file.metadata.num_rows)
@@ -153,21 +160,14 @@ def _check_parquet(path: Path, source: EventSource) -> InputFile:
         raise IngestError(f"{path} is not a whole Parquet file ({error}). Nothing of it was committed.") from error
 
 
-def _check_csv(path: Path, source: EventSource) -> InputFile:
-    with _open_text(path, CSV) as text:
-        line = text.readline()
-
-    def split(delimiter: str) -> list[str]:
-        return next(csv.reader([line], delimiter=delimiter), [])
-
-    # The delimiter is the one that finds most of the declared columns in the header: sniffing data rows guesses wrong.
-    delimiter = max(_DELIMITERS, key=lambda delimiter: len(set(split(delimiter)) & set(source.types)))
-    return InputFile(path, CSV, tuple(split(delimiter)), delimiter=delimiter)
+def _check_csv(path: Path, source: EventSource, csv: Csv) -> InputFile:
+    found = read_header(path, csv, source.types)
+    return InputFile(path, CSV, found.columns, csv=found)
 
 
-def _check_json_lines(path: Path, source: EventSource) -> InputFile:
+def _check_json_lines(path: Path) -> InputFile:
     keys: dict[str, None] = {}
-    with _open_text(path, JSON_LINES) as text:
+    with open_text(path, JSON_LINES) as text:
         for number, line in enumerate(text):
             if number == _SAMPLED_LINES:
                 break
@@ -180,16 +180,3 @@ def _check_json_lines(path: Path, source: EventSource) -> InputFile:
     if not keys:
         raise IngestError(f"{path} holds no JSON object in its first lines. JSON lines have one object per line, not an array.")
     return InputFile(path, JSON_LINES, tuple(keys))
-
-
-@contextmanager
-def _open_text(path: Path, kind: str) -> Iterator[IO[str]]:
-    """Open a text file for its first lines; refuse what is binary under a text file's name."""
-    with path.open("rb") as raw:
-        start = raw.read(4)
-    is_gzip = start[:2] == b"\x1f\x8b"
-    if start == b"PAR1" or (not is_gzip and b"\0" in start) or is_gzip != path.name.lower().endswith(".gz"):
-        content = "a Parquet file" if start == b"PAR1" else "gzip" if is_gzip else "not text"
-        raise IngestError(f"{path} is {content}, but its name says {kind}. Rename it, or deliver it again.")
-    with gzip.open(path, "rb") if is_gzip else path.open("rb") as opened:
-        yield io.TextIOWrapper(opened, encoding="utf-8-sig", errors="replace")

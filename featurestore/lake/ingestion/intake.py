@@ -6,8 +6,10 @@ readers are cut into slices.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +18,15 @@ import pyarrow.parquet as pq
 
 from featurestore.errors import IngestError
 from featurestore.lake.frames import FrameDoor, is_frame, known_to_duckdb, open_frame
+from featurestore.lake.ingestion.csv_header import CsvFile
+from featurestore.lake.ingestion.csv_portions import CsvReading
+from featurestore.lake.ingestion.ingest_report import FileLines
 from featurestore.lake.ingestion.inputs import CSV, PARQUET, InputFile, check_columns, check_file, find_files
+from featurestore.lake.ingestion.lines import IS_ROW, LINE
 from featurestore.lake.session import connect, literal, quote
 from featurestore.lake.table import parquet_scan_sql
+from featurestore.spec.csv_format import Csv
 from featurestore.spec.source import EventSource
-
-LINE, IS_ROW = "$line", "$is_row"
-"""Columns of portions that come from lines: the line itself, if it is needed, and whether it could be split into columns."""
 
 ROWS = "rows"
 """Label of portions that come from no file."""
@@ -40,29 +44,34 @@ class Portion:
         rows: Row count.
         table: The rows, or ``None`` when ``scan`` says where they are.
         scan: A DuckDB table function.
+        csv: How the texts of its numbers are written.
         ends_file: Whether the file has been read to its end: an empty portion after all others.
+        lines: What became of its lines, of a CSV file that ends.
     """
 
     label: str
     rows: int
     table: pa.Table | None = None
     scan: str | None = None
+    csv: Csv | None = None
     ends_file: bool = False
+    lines: FileLines | None = None
 
 
-def check_input(rows: Any, source: EventSource) -> list[InputFile] | pa.RecordBatchReader:
+def check_input(rows: Any, source: EventSource, *, csv: Csv | None = None) -> list[InputFile] | pa.RecordBatchReader:
     """Find and check what ``ingest`` was given, before anything is read or committed.
 
     Args:
         rows: A path, glob, directory or list of these, or anything with ``__arrow_c_stream__``: Arrow tables and
             readers, Polars and pandas frames. A Polars LazyFrame is read in batches.
         source: Whose schema the input must have.
+        csv: How CSV files are written; as the source says by default.
 
     Raises:
         IngestError: a file is missing, empty, damaged, of another format or lacks a column; or ``rows`` is something else.
     """
     if isinstance(rows, (str, Path)) or (isinstance(rows, (list, tuple)) and all(isinstance(row, (str, Path)) for row in rows)):
-        return [check_file(path, source) for path in find_files(rows)]
+        return [check_file(path, source, csv=csv) for path in find_files(rows)]
     if not is_frame(rows):
         raise IngestError(
             f"Cannot ingest a {type(rows).__name__}. Give a path, a glob, a directory, a list of paths, "
@@ -73,8 +82,15 @@ def check_input(rows: Any, source: EventSource) -> list[InputFile] | pa.RecordBa
     return reader
 
 
-def portions_of(checked: list[InputFile] | pa.RecordBatchReader, *, limit: int) -> Iterator[Portion]:
+def portions_of(
+    checked: list[InputFile] | pa.RecordBatchReader, *, limit: int, temp_folder: Path | None = None
+) -> Iterator[Portion]:
     """Cut a checked input into portions of at most ``limit`` rows, in order.
+
+    Args:
+        checked: What ``check_input`` returned.
+        limit: Rows of a portion, at most.
+        temp_folder: Where what exceeds the memory may lie meanwhile; ``None``: nowhere, and it fails.
 
     Raises:
         IngestError: a file turns out to be damaged after its header.
@@ -83,10 +99,13 @@ def portions_of(checked: list[InputFile] | pa.RecordBatchReader, *, limit: int) 
         yield from _tables(ROWS, checked, limit=limit)
         return
     for file in checked:
+        if file.csv is not None:
+            yield from _csv_portions(file.csv, temp_folder)
+            continue
         if file.format == PARQUET:
             yield from _parquet_portions(file, limit)
         else:
-            yield from _text_portions(file)
+            yield from _json_lines_portions(file)
         yield Portion(str(file.path), 0, ends_file=True)
 
 
@@ -127,13 +146,28 @@ def _table(batches: list[pa.RecordBatch]) -> pa.Table:
     return known_to_duckdb(pa.Table.from_batches(batches))
 
 
-def _text_portions(file: InputFile) -> Iterator[Portion]:
-    """Read CSV or JSON lines as texts; lines that cannot be split come as a last portion of their own."""
+def _csv_portions(file: CsvFile, temp_folder: Path | None) -> Iterator[Portion]:
+    """Read CSV as texts; lines that are no records come as portions of their own."""
+    import duckdb
+
+    reading = CsvReading(file, temp_folder)
+    try:
+        for _, tables in groupby(reading.tables(), key=lambda table: LINE in table.column_names):
+            batches = (batch for table in tables for batch in table.to_batches())
+            for portion in _tables(str(file.path), batches, limit=_TEXT_ROWS):
+                yield replace(portion, csv=file.csv)
+    except (duckdb.Error, pa.ArrowException, OSError, EOFError, zlib.error) as error:
+        raise IngestError(f"{file.path} cannot be read as {CSV}: {error}") from error
+    yield Portion(str(file.path), 0, ends_file=True, lines=reading.counted)
+
+
+def _json_lines_portions(file: InputFile) -> Iterator[Portion]:
+    """Read JSON lines as texts; lines that cannot be read come as a last portion of their own."""
     import duckdb
 
     with connect(file.path.parent) as session:
         try:
-            reader = session.sql(_csv_sql(file) if file.format == CSV else _json_lines_sql(file)).to_arrow_reader(65_536)
+            reader = session.sql(_json_lines_sql(file)).to_arrow_reader(65_536)
             yield from _tables(str(file.path), reader, limit=_TEXT_ROWS)
             lines = session.sql(_REJECTED).to_arrow_table()
         except (duckdb.Error, pa.ArrowException) as error:
@@ -145,14 +179,6 @@ def _text_portions(file: InputFile) -> Iterator[Portion]:
 
 
 _REJECTED = f"SELECT DISTINCT ON (line) trim(coalesce(csv_line, error_message), chr(10)) AS {quote(LINE)} FROM reject_errors"
-
-
-def _csv_sql(file: InputFile) -> str:
-    columns = ", ".join(f"{literal(column)}: 'VARCHAR'" for column in file.columns)
-    return (
-        f"FROM read_csv({literal(str(file.path))}, columns = {{{columns}}}, header = true, auto_detect = false, "
-        f"delim = {literal(file.delimiter)}, quote = '\"', escape = '\"', store_rejects = true)"
-    )
 
 
 def _json_lines_sql(file: InputFile) -> str:

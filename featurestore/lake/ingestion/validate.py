@@ -6,12 +6,12 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from featurestore.lake.ingestion.columns import Conversion, convert
-from featurestore.lake.ingestion.intake import IS_ROW, LINE
+from featurestore.lake.ingestion.lines import IS_ROW, LINE, REASON, REASONS, UNREADABLE
 from featurestore.lake.session import literal, literals, quote
+from featurestore.spec.csv_format import Csv
 from featurestore.spec.source import EventSource
 from featurestore.timeline import DAY_US
 
-UNREADABLE = "unreadable line"
 _EARLIEST_EVENT = "1990-01-01"
 # A timestamp outside can only be a defect, and Python's datetime could not hold every one of them.
 _FIRST_DATE, _END_DATE = "1800-01-01", "2300-01-01"
@@ -35,7 +35,13 @@ class Validation:
 
 
 def validation_of(
-    source: EventSource, relation: str, types: Mapping[str, str], *, now_us: int, ids: Collection[str] = ()
+    source: EventSource,
+    relation: str,
+    types: Mapping[str, str],
+    *,
+    now_us: int,
+    ids: Collection[str] = (),
+    csv: Csv | None = None,
 ) -> Validation:
     """Plan how to read a relation.
 
@@ -48,18 +54,20 @@ def validation_of(
         types: DuckDB type of each of its columns.
         now_us: The present, in microseconds since 1970 UTC.
         ids: Columns besides the event_id that name an entity.
+        csv: How the texts of numbers are written, if they come from CSV.
     """
     named_ids = {source.event_id, *ids}
+    zone = _zone(source)
     conversions = {
-        column: convert(column, kind, sql_type=types[column], timezone=_zone(source), is_id=column in named_ids)
+        column: convert(column, kind, sql_type=types[column], timezone=zone, is_id=column in named_ids, csv=csv)
         for column, kind in source.schema
     }
     # Three levels, so that each value is computed once: convert, find what could not be converted, judge what could.
     values = ", ".join(f"{conversion.value} AS {_converted(column)}" for column, conversion in conversions.items())
     named = ", ".join(f"{_converted(column)} AS {quote(column)}" for column in conversions)
-    extra = tuple(column for column in types if column not in source.types and column not in (LINE, IS_ROW))
+    extra = tuple(column for column in types if column not in source.types and column not in (LINE, IS_ROW, REASON))
     reasons = _Reasons()
-    broken = _broken_sql(conversions, reasons, has_lines=IS_ROW in types)
+    broken = _broken_sql(conversions, reasons, types=types)
     reason = _case([('"$broken" <> 0', '"$broken"'), *_wrong_values(source, reasons, now_us)])
     raw = _raw_json(source, types, extra)
     converted = f'{named}, {broken} AS "$broken", {raw} AS "$raw" FROM (SELECT *, {values} FROM {relation})'
@@ -92,9 +100,10 @@ def _converted(column: str) -> str:
     return quote(f"converted {column}")
 
 
-def _broken_sql(conversions: Mapping[str, Conversion], reasons: _Reasons, *, has_lines: bool) -> str:
+def _broken_sql(conversions: Mapping[str, Conversion], reasons: _Reasons, *, types: Mapping[str, str]) -> str:
     """Render the number of the reason why a row could not be converted; which one exactly is asked of broken rows only."""
-    arms = [(f"NOT {quote(IS_ROW)}", reasons.number(UNREADABLE))] if has_lines else []
+    arms = [(f"{quote(REASON)} = {literal(reason)}", reasons.number(reason)) for reason in REASONS] if REASON in types else []
+    arms += [(f"NOT {quote(IS_ROW)}", reasons.number(UNREADABLE))] if IS_ROW in types else []
     for column, conversion in conversions.items():
         if conversion.is_present is not None:
             why = _case([(condition, reasons.number(reason)) for reason, condition in conversion.problems])

@@ -1,0 +1,112 @@
+"""Text files: plain, gzip or zstd, opened as bytes; what is binary under a text file's name is refused."""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, cast
+
+import pyarrow as pa
+
+from featurestore.errors import IngestError
+
+_MAGIC = {".gz": b"\x1f\x8b", ".zst": b"\x28\xb5\x2f\xfd"}
+_WIDE = ("utf-16", "utf-32")
+# What stands for bytes that an encoding does not have: alone it is no UTF-8 either, so it is found wherever it goes.
+_NO_CHARACTER = "\udcff"
+_MARK_BAD = "featurestore_mark_bad_bytes"
+_GUESSED_BYTES = 1 << 16
+
+
+def _mark_bad(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    return _NO_CHARACTER * (error.end - error.start), error.end
+
+
+codecs.register_error(_MARK_BAD, _mark_bad)
+
+
+def is_utf8(encoding: str) -> bool:
+    """Tell whether an encoding is UTF-8, with or without a byte order mark, or a part of it."""
+    return codecs.lookup(encoding).name in ("utf-8", "utf-8-sig", "ascii")
+
+
+@contextmanager
+def open_bytes(path: Path, kind: str, *, encoding: str = "utf-8") -> Iterator[IO[bytes]]:
+    """Open a text file, decompressed.
+
+    Raises:
+        IngestError: its first bytes are not what its name says, or zeros of another encoding.
+    """
+    with path.open("rb") as raw:
+        start = raw.read(4)
+    suffix = path.suffix.lower()
+    found = next((ending for ending, magic in _MAGIC.items() if start.startswith(magic)), None)
+    if start == b"PAR1" or found != (suffix if suffix in _MAGIC else None):
+        content = {".gz": "gzip", ".zst": "zstd", None: "not compressed"}[found]
+        content = "a Parquet file" if start == b"PAR1" else content
+        raise IngestError(f"{path} is {content}, but its name says {kind}. Rename it, or deliver it again.")
+    with _decompressed(path, found) as opened:
+        start = opened.read(4)
+    if not codecs.lookup(encoding).name.startswith(_WIDE):
+        _refuse_wide(path, kind, start)
+    with _decompressed(path, found) as opened:
+        yield opened
+
+
+@contextmanager
+def open_text(path: Path, kind: str, *, encoding: str = "utf-8") -> Iterator[IO[str]]:
+    """Open a text file; bytes that are none of its encoding become surrogates, and lines keep their ends.
+
+    Lines end with a line feed; in a file whose first bytes have none, with a carriage return.
+    """
+    with open_bytes(path, kind, encoding=encoding) as opened:
+        newline = newline_of(opened.read(_GUESSED_BYTES)).decode()
+    name, errors = ("utf-8-sig", "surrogateescape") if is_utf8(encoding) else (encoding, _MARK_BAD)
+    with open_bytes(path, kind, encoding=encoding) as opened:
+        yield io.TextIOWrapper(opened, encoding=name, errors=errors, newline=newline)
+
+
+def newline_of(sample: bytes) -> bytes:
+    """Return what ends the lines of a sample: a line feed, maybe behind a carriage return; or a carriage return alone."""
+    return b"\r" if b"\r" in sample and b"\n" not in sample else b"\n"
+
+
+def shown(text: str) -> str:
+    """Write bytes that are no UTF-8 in a text as escapes, so that it can be kept and shown."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def encoding_hint(text: str) -> str:
+    """Guess what encoding a text that is not UTF-8 has, as a sentence that says what to write."""
+    content = text.encode("utf-8", "surrogateescape")
+    try:
+        wide = sum("\u4e00" <= letter <= "\u9fff" for letter in content.decode("gb18030"))
+    except UnicodeDecodeError:
+        wide = 0
+    high = sum(byte >= 0x80 for byte in content)
+    # Two bytes make one Chinese character; Western texts have single ones that seldom come in pairs.
+    guess = "gb18030" if high and wide * 2 >= high * 0.8 else "latin-1"
+    return f"It looks like {guess}: say csv=fs.Csv(encoding={guess!r})."
+
+
+@contextmanager
+def _decompressed(path: Path, ending: str | None) -> Iterator[IO[bytes]]:
+    if ending == ".zst":
+        with pa.input_stream(str(path), compression="zstd") as stream:
+            yield io.BufferedReader(cast(io.RawIOBase, stream))
+    else:
+        with gzip.open(path, "rb") if ending == ".gz" else path.open("rb") as opened:
+            yield cast(IO[bytes], opened)
+
+
+def _refuse_wide(path: Path, kind: str, start: bytes) -> None:
+    if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or (b"\0" in start and kind == "CSV"):
+        raise IngestError(f"{path} looks like UTF-16, not {kind} in UTF-8. Say csv=fs.Csv(encoding='utf-16').")
+    if b"\0" in start:
+        raise IngestError(f"{path} is not text, but its name says {kind}. Rename it, or deliver it again.")
