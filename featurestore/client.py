@@ -28,6 +28,7 @@ from featurestore.lake.ingestion.ingest import ingest
 from featurestore.lake.ingestion.ingest_report import IngestReport
 from featurestore.lake.ingestion.quarantine import read_quarantine
 from featurestore.lake.layout import create_or_open
+from featurestore.lake.vacuum import RETENTION_HOURS
 from featurestore.operations.auditing import (
     acknowledge_drift,
     audit_store,
@@ -52,7 +53,7 @@ from featurestore.operations.recalibrating import outlooks, recalibrate_store, r
 from featurestore.operations.reporting import alerts_of, digest, write_distributions, write_page, write_report, write_timeline
 from featurestore.operations.status import StoreStatus, store_status
 from featurestore.operations.upgrading import UpgradeReport, upgrade
-from featurestore.operations.vacuuming import RETENTION_HOURS, VacuumReport, vacuum_store
+from featurestore.operations.vacuuming import VacuumReport, vacuum_store
 from featurestore.spec.csv_format import Csv
 from featurestore.spec.document import Definition
 from featurestore.spec.plan import Plan

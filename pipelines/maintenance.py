@@ -3,7 +3,7 @@
 import dagster as dg
 from pydantic import Field
 
-from featurestore.operations.vacuuming import RETENTION_HOURS
+from featurestore.lake.vacuum import RETENTION_HOURS
 from featurestore_pipelines.assets.shared import Blueprint
 from featurestore_pipelines.failures import readable_failures
 from featurestore_pipelines.resources import StoreResource

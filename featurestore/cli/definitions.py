@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
+import featurestore
 from featurestore.cli import screen
 from featurestore.cli.opening import has_store, load_definitions, open_store
 from featurestore.cli.options import DEFAULT_ROOT, Json, Root
-from featurestore.client import FeatureStore
 from featurestore.spec.registry import Registry
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would change; record nothing.")]
@@ -35,7 +35,7 @@ def apply(
         plan = Registry().plan(Registry().only(definitions.objects))
         screen.note(f"There is no store in {root} yet; without --dry-run it is made.")
     else:
-        store = FeatureStore(root, timezone=definitions.timezone)
+        store = featurestore.FeatureStore(root, timezone=definitions.timezone)
         plan = (store.plan if is_dry_run else store.apply)(definitions.objects, prune=is_pruning)
     screen.show_json(plan) if as_json else screen.say(str(plan))
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from featurestore.cli import screen
 from featurestore.cli.opening import open_store
 from featurestore.cli.options import DEFAULT_ROOT, Json, Root, Views
-from featurestore.client import FeatureStore
 from featurestore.errors import DefinitionError
 from featurestore.timeline import Month, months_between
+
+if TYPE_CHECKING:
+    from featurestore.client import FeatureStore
 
 Months = Annotated[list[str] | None, typer.Option("--month", help="Month such as 2024-08; may be repeated.")]
 

@@ -11,11 +11,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
-from featurestore.client import FeatureStore
+import featurestore
 from featurestore.errors import DefinitionError, StoreError
 from featurestore.lake.layout import STORE_FILE
 from featurestore.spec.document import Definition
+
+if TYPE_CHECKING:
+    from featurestore.client import FeatureStore
 
 _GIVE_OBJECTS = "Give it a list of its sources, views, services and calibrations: OBJECTS = [events, activity, recommendation]."
 # What a file of definitions raises when it is wrong in itself; an error of ours says enough already.
@@ -41,7 +45,7 @@ def open_store(root: Path) -> FeatureStore:
             f"There is no store in {root}. Create one with `featurestore apply MODULE --root {root}` or `featurestore demo`, "
             "or name another with --root or FEATURESTORE_ROOT."
         )
-    return FeatureStore(root)
+    return featurestore.FeatureStore(root)
 
 
 def has_store(root: Path) -> bool:

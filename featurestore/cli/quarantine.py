@@ -11,7 +11,6 @@ from featurestore.cli import screen
 from featurestore.cli.opening import open_store
 from featurestore.cli.options import DEFAULT_ROOT, Json, Root
 from featurestore.cli.training_files import write_rows, writer_for
-from featurestore.lake.ingestion.quarantine import count_quarantined
 
 EXAMPLES = 3
 
@@ -24,6 +23,8 @@ def quarantine(
     as_json: Json = False,
 ) -> None:
     """Show which rows of a source were refused: how many for each reason, and examples as they came."""
+    from featurestore.lake.ingestion.quarantine import count_quarantined
+
     store = open_store(root)
     if out is not None:
         writer_for(out)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,9 +12,10 @@ from featurestore.cli import csv_options, screen
 from featurestore.cli.opening import open_store
 from featurestore.cli.options import DEFAULT_ROOT, Json, Root, Views
 from featurestore.cli.training_files import read_rows, write_rows, writer_for
-from featurestore.operations.definitions import key_types, source_named
-from featurestore.operations.status import StoreStatus
-from featurestore.operations.vacuuming import RETENTION_HOURS
+from featurestore.lake.vacuum import RETENTION_HOURS
+
+if TYPE_CHECKING:
+    from featurestore.operations.status import StoreStatus
 
 
 def ingest(
@@ -41,6 +42,8 @@ def ingest(
     as_json: Json = False,
 ) -> None:
     """Validate, de-duplicate and commit events; invalid rows go to quarantine; exit code 1 if they are more than half."""
+    from featurestore.operations.definitions import source_named
+
     store = open_store(root)
     csv = csv_options.csv_from(
         source_named(store.registry, source).csv,
@@ -115,6 +118,8 @@ def get(
     as_json: Json = False,
 ) -> None:
     """Write a training set: the spine's rows with the features as of each row's as_of."""
+    from featurestore.operations.definitions import key_types
+
     store = open_store(root)
     writer_for(out)
     wanted = features[0] if len(features) == 1 else features

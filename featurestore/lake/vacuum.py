@@ -16,6 +16,7 @@ from featurestore.lake.storage import STORAGE, Listed
 from featurestore.lake.table import Table, in_log, leave_log
 
 COMMITS_UNTIL_CHECKPOINT = 10
+RETENTION_HOURS = 24 * 7
 
 
 def vacuum(path: Path, *, retention_hours: int = 24 * 7, keep_versions: Sequence[int] = ()) -> list[str]:

@@ -11,12 +11,11 @@ from featurestore.compute.state import view_fingerprint
 from featurestore.compute.windows.versions import ReadVersions
 from featurestore.lake.layout import Layout
 from featurestore.lake.storage import STORAGE
-from featurestore.lake.vacuum import check_retention, discard, shorten_log, vacuum
+from featurestore.lake.vacuum import RETENTION_HOURS, check_retention, discard, shorten_log, vacuum
 from featurestore.lake.whole_file import sweep
 from featurestore.operations.pins import pins
 from featurestore.spec.registry import Registry
 
-RETENTION_HOURS = 24 * 7
 DERIVED = ("tiles", "ledger")
 """Kinds of tables that are computed from events alone, a table for each definition."""
 
