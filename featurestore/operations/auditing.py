@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 
 import pyarrow as pa
@@ -16,8 +17,9 @@ from featurestore.drift.monitor.policy import DriftPolicy
 from featurestore.drift.reliability import RELIABILITY_SCHEMA, reliability_table, series_of
 from featurestore.drift.reporting.acknowledge import Acknowledgement, acknowledge
 from featurestore.drift.reporting.dependence import calibrations_of
-from featurestore.errors import UnknownNameError, did_you_mean
+from featurestore.errors import DefinitionError, UnknownNameError, did_you_mean
 from featurestore.lake.layout import Layout
+from featurestore.lake.table import Table
 from featurestore.operations.baselines import resets
 from featurestore.operations.definitions import chosen_views, source_named
 from featurestore.operations.panels import audited_view, panel
@@ -39,6 +41,7 @@ def snapshot_views(
     progress: Callable[[str, Month], None] | None = None,
 ) -> dict[str, int]:
     """Commit the snapshots of some months that are missing, two views at a time; see ``FeatureStore.take_snapshots``."""
+    _check_begun(layout, registry, months)
     told = progress and one_at_a_time(progress)
 
     def take(view: FeatureView) -> int:
@@ -79,6 +82,22 @@ def audit_store(
         entered=episodes(table, lambda feature: calibrations_of(registry, feature)),
         faults=tuple(fault for rows in wrong for fault in data_faults(rows) if fault.month in months),
     )
+
+
+def _check_begun(layout: Layout, registry: Registry, months: Sequence[Month]) -> None:
+    """Refuse a month that begins in the future, of the clock and of the newest event: it would be the last audited one ever after.
+
+    Raises:
+        DefinitionError: one does.
+    """
+    present = Month.of(time.time_ns() // 1_000, layout.timezone)
+    held = (file.partition["month"] for name in registry.sources for file in Table.open(layout.events(name)).files())
+    last = max([present, *map(Month.parse, set(held))])
+    if months[-1] > last:
+        raise DefinitionError(
+            f"{months[-1]} has not begun: it is {present} by this machine's clock, and no event is later than {last}. "
+            f"Name months up to {last}."
+        )
 
 
 def drift_history(layout: Layout, registry: Registry, view: str | None = None) -> pa.Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -10,8 +11,10 @@ import pyarrow as pa
 import pytest
 
 import featurestore as fs
+from featurestore.cli import main
 from featurestore.drift.data_faults.data_fault import FAULT_SCHEMA
 from featurestore.drift.reporting.alert import FaultAlert
+from featurestore.errors import DefinitionError
 from featurestore.timeline import Month
 
 SOURCE = fs.EventSource(
@@ -103,3 +106,28 @@ def test_nobody_takes_a_source_for_a_view_whose_report_is_to_be_drawn(store, rep
 def test_only_drift_can_be_acknowledged(store, report) -> None:
     with pytest.raises(fs.UnknownNameError, match=r"no feature 'events\.cents'"):
         store.acknowledge("events.cents", note="seen")
+
+
+@pytest.mark.parametrize("months", ["2142-02", ["2024-03", "2142-02"], str(Month.of(time.time_ns() // 1_000, "UTC").next())])
+def test_a_month_that_has_not_begun_is_not_audited(store, report, months) -> None:
+    for call in (store.audit, store.take_snapshots):
+        with pytest.raises(
+            DefinitionError, match=r"has not begun: it is .* by this machine's clock, and no event is later than"
+        ):
+            call(months)
+    assert store.status().last_audit == "2024-04"
+
+
+def test_the_command_refuses_it_with_the_same_words(store, report, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["audit", "--month", "2142-02", "--root", str(store.layout.root)])
+    assert "2142-02 has not begun" in capsys.readouterr().err
+
+
+def test_the_present_month_and_one_of_an_event_ahead_of_the_clock_are_audited(
+    store, report, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time, "time_ns", lambda: 0)
+    assert store.audit("2024-04").months == (Month(2024, 4),)
+    with pytest.raises(DefinitionError, match=r"2024-06 has not begun: it is 1970-01 .* Name months up to 2024-04"):
+        store.audit("2024-06")
