@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from featurestore.errors import StoreError
 from featurestore.lake.footer import read_footer
-from featurestore.lake.session import literals
+from featurestore.lake.session import path_literal
 from featurestore.lake.storage import STORAGE
 
 _PARTITION_VALUE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
@@ -145,7 +145,8 @@ def parquet_scan_sql(files: Iterable[CommittedFile | StagedFile | Path], *, opti
     if not paths:
         raise ValueError("There is no scan of no files: handle an empty table before.")
     more = f", {options}" if options else ""
-    return f"read_parquet({literals(paths)}, hive_partitioning = false{more})"
+    names = ", ".join(map(path_literal, paths))
+    return f"read_parquet([{names}], hive_partitioning = false{more})"
 
 
 def committed_files(path: Path, actions: pa.Table) -> list[CommittedFile]:

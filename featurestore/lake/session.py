@@ -1,11 +1,14 @@
-"""The locked-down DuckDB session, and the quoting of names and literals in SQL."""
+"""The locked-down DuckDB session, and the quoting of names, literals and paths in SQL."""
 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from featurestore.errors import StoreError
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -35,8 +38,10 @@ def connect(
     import duckdb
 
     session = duckdb.connect(":memory:")
-    allowed = [*folders, *([temp_folder] if temp_folder is not None else [])]
-    session.execute(f"SET allowed_directories = {literals([str(Path(folder).resolve()) for folder in allowed])}")
+    allowed = [str(Path(folder).resolve()) for folder in (*folders, *([temp_folder] if temp_folder is not None else []))]
+    # Both ways to write a folder: files are written by its name, and read by the pattern that means only it.
+    spelled = dict.fromkeys((*allowed, *map(_as_pattern, allowed)))
+    session.execute(f"SET allowed_directories = {literals(list(spelled))}")
     session.execute(f"SET temp_directory = {literal(str(Path(temp_folder).resolve()) if temp_folder is not None else '')}")
     session.execute(f"SET memory_limit = {literal(memory_limit)}")
     if threads is not None:
@@ -66,6 +71,27 @@ def literal(text: str) -> str:
     "'it''s'"
     """
     return "'" + text.replace("'", "''") + "'"
+
+
+def path_literal(path: str | os.PathLike[str]) -> str:
+    """Quote the path of one file for ``read_parquet``, ``read_csv`` and their like, which take every path as a pattern.
+
+    Raises:
+        StoreError: the path has a backslash beside a pattern character: no pattern means it, DuckDB splits there.
+
+    >>> path_literal("/data/orders[1].csv")
+    "'/data/orders[[]1[]].csv'"
+    """
+    text = os.fspath(path)
+    pattern = _as_pattern(text)
+    if "\\" in text and pattern != text and os.sep != "\\":
+        raise StoreError(f"{text!r} has a backslash and one of [ ] * ? in its path, which DuckDB cannot open. Rename it.")
+    return literal(pattern)
+
+
+def _as_pattern(path: str) -> str:
+    """Write a path as the pattern that matches it alone; a path without pattern characters stays as it is."""
+    return re.sub(r"[\[\]*?]", lambda found: f"[{found[0]}]", path)
 
 
 def literals(texts: Sequence[str]) -> str:

@@ -24,7 +24,7 @@ from featurestore.lake.ingestion.csv_records import LineCounts, Splitter, Values
 from featurestore.lake.ingestion.ingest_report import FileLines
 from featurestore.lake.ingestion.lines import BAD_BYTES, IS_ROW, LINE, REASON
 from featurestore.lake.ingestion.text_files import encoding_hint, is_utf8, newline_of, open_bytes, open_text, shown
-from featurestore.lake.session import connect, literal, literals
+from featurestore.lake.session import connect, literal, literals, path_literal
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -158,7 +158,7 @@ def _parse_strictly(session: DuckDBPyConnection, file: CsvFile) -> int | None:
     csv = file.csv
     columns = ", ".join(f"c{number}: 'VARCHAR'" for number in range(len(file.fields)))
     sql = (
-        f"CREATE TEMP TABLE {_TABLE} AS FROM read_csv({literal(str(file.path))}, columns = {{{columns}}}, "
+        f"CREATE TEMP TABLE {_TABLE} AS FROM read_csv({path_literal(file.path)}, columns = {{{columns}}}, "
         f"header = {str(csv.header).lower()}, auto_detect = false, delim = {literal(file.delimiter)}, "
         f"quote = {literal(csv.quote or '')}, escape = {literal(csv.escape or '')}, nullstr = ['', '\\N'], "
         f"allow_quoted_nulls = false, strict_mode = true, max_line_size = {csv.max_record_bytes})"

@@ -23,7 +23,7 @@ from featurestore.lake.ingestion.csv_portions import CsvReading
 from featurestore.lake.ingestion.ingest_report import FileLines
 from featurestore.lake.ingestion.inputs import CSV, PARQUET, InputFile, check_columns, check_file, find_files
 from featurestore.lake.ingestion.lines import IS_ROW, LINE
-from featurestore.lake.session import connect, literal, quote
+from featurestore.lake.session import connect, literal, path_literal, quote
 from featurestore.lake.table import parquet_scan_sql
 from featurestore.spec.csv_format import Csv
 from featurestore.spec.source import EventSource
@@ -191,7 +191,7 @@ def _json_lines_sql(file: InputFile) -> str:
     return (
         f"SELECT {line}, {quote(IS_ROW)}, {columns} FROM (SELECT {line}, "
         f"CASE WHEN json_valid({line}) THEN json_type({line}) = 'OBJECT' ELSE false END AS {quote(IS_ROW)} "
-        f"FROM read_csv({literal(str(file.path))}, columns = {{{literal(LINE)}: 'VARCHAR'}}, header = false, "
+        f"FROM read_csv({path_literal(file.path)}, columns = {{{literal(LINE)}: 'VARCHAR'}}, header = false, "
         f"auto_detect = false, delim = chr(31), quote = '', escape = '', store_rejects = true) WHERE trim({line}) <> '')"
     )
 
