@@ -24,6 +24,8 @@ from featurestore.drift.recalibration.rules import Outlook
 from featurestore.drift.reporting.acknowledge import Acknowledgement
 from featurestore.drift.reporting.alert import AnyAlert, Digest
 from featurestore.drift.reporting.evidently_report import WrittenReport
+from featurestore.errors import SpineError
+from featurestore.lake.file_names import local_path
 from featurestore.lake.ingestion.ingest import ingest
 from featurestore.lake.ingestion.ingest_report import IngestReport
 from featurestore.lake.ingestion.quarantine import read_quarantine
@@ -296,7 +298,7 @@ class FeatureStore:
         query = training_query(
             self.layout, self.registry, features, as_of=as_of, join_keys=join_keys, versions=versions, as_known=as_known
         )
-        return write_features(stream_features(query, spine), Path(path), progress=progress)
+        return write_features(stream_features(query, spine), local_path(path, SpineError), progress=progress)
 
     def get_batch_features(
         self,

@@ -107,8 +107,8 @@ LISTS_A_FOLDER = {"glob", "rglob", "iterdir"}
 # Who lists folders besides: those that are not a store's.
 LISTERS = {
     "featurestore.lake.layout": "looks whether a folder is free, before there is a store",
-    "featurestore.lake.ingestion.inputs": "the landing folder, and what users name by a pattern",
-    "featurestore.compute.retrieval.spine": "spines that users name by a pattern",
+    "featurestore.lake.file_names": "what users name by a pattern",
+    "featurestore.lake.ingestion.inputs": "the landing folder, and folders that users name",
 }
 
 # Loaded where they are used, so that `import featurestore` stays light. The command line is not part of that import.

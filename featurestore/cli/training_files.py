@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from featurestore.errors import SpineError, did_you_mean
+from featurestore.lake.file_names import local_path
 from featurestore.lake.whole_file import atomic_file, check_replaceable
 
 Action = TypeVar("Action")
@@ -37,6 +38,7 @@ def read_rows(path: Path, *, key_types: Mapping[str, str] = MappingProxyType({})
         ".jsonl": _read_json,
         ".ndjson": _read_json,
     }
+    path = local_path(path, SpineError)
     read = _by_ending(path, readers)
     try:
         rows = read(path)
@@ -93,7 +95,7 @@ def writer_for(path: Path) -> Callable[[pa.Table, Path], None]:
         SpineError: nothing does.
         StoreError: what lies there is no regular file.
     """
-    check_replaceable(path)
+    check_replaceable(local_path(path, SpineError))
     return _by_ending(path, {".parquet": _write_parquet, ".csv": _write_csv})
 
 

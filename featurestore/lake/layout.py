@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from featurestore.errors import CommitConflictError, StoreError
+from featurestore.lake.file_names import local_path
 from featurestore.lake.json_files import json_bytes, read_json
 from featurestore.lake.storage import STORAGE
 from featurestore.lake.store_format import NEW, StoreRecord
@@ -167,11 +168,12 @@ def create_or_open(root: str | os.PathLike[str], *, timezone: str | None = None)
         timezone: Business time zone. ``None`` means the recorded one, UTC for a new store.
 
     Raises:
-        StoreError: the directory holds something else, its store.json is damaged, the store has another time zone, or a newer
+        StoreError: the root is an address such as ``s3://``, the directory holds something else, its store.json is damaged, the
+            store has another time zone, or a newer
             featurestore changed it so that this one cannot read it.
         DefinitionError: the time zone is unknown.
     """
-    folder = Path(root).expanduser().resolve()
+    folder = local_path(root, StoreError).resolve()
     path = folder / STORE_FILE
     if timezone is not None:
         zone_of(timezone)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import pyarrow.parquet as pq
 
 from featurestore.compute.keys import key_type
 from featurestore.errors import SpineError, did_you_mean
+from featurestore.lake.file_names import files_named, local_path
 from featurestore.lake.frames import FrameDoor, open_frame, plain_reader, read_frame
 from featurestore.timeline import DAY_US, to_us
 
@@ -132,7 +132,7 @@ def spine_batches(rows: Any, *, batch_rows: int) -> tuple[pa.Schema, Iterator[pa
 
 
 def _file_batches(paths: Sequence[str | os.PathLike[str]]) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
-    files = [match for path in paths for match in sorted(glob.glob(os.fspath(path), recursive=True))]
+    files = [str(match) for path in paths for match in files_named(local_path(path, SpineError))]
     if not files:
         raise SpineError(f"No file matches {', '.join(map(str, paths))}. Give Parquet files.")
     schemas = {path: _file_schema(path) for path in files}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import json
 import os
 import zlib
@@ -14,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from featurestore.errors import IngestError, did_you_mean
+from featurestore.lake.file_names import delta_table_of, files_named, local_path
 from featurestore.lake.ingestion.csv_header import CsvFile, read_header
 from featurestore.lake.ingestion.text_files import open_text
 from featurestore.spec.csv_format import Csv
@@ -140,15 +140,16 @@ def check_columns(columns: Iterable[str], source: EventSource, what: str, *, hin
 
 
 def _expand(text: str) -> list[Path]:
-    path = Path(text).expanduser()
-    if path.is_dir():
-        files = files_below(path)
-    elif path.exists():
-        files = [path]
-    else:
-        files = sorted(Path(match) for match in glob.glob(str(path), recursive=True) if os.path.isfile(match))
+    path = local_path(text, IngestError)
+    files = files_below(path) if path.is_dir() else files_named(path)
     if not files:
         raise IngestError(f"{text!r} names no file. Give an existing file, a directory with files, or a glob that matches.")
+    table = next(filter(None, map(delta_table_of, files)), None)
+    if table is not None:
+        raise IngestError(
+            f"{text!r} names files of the Delta table {table}, where deleted rows lie too. Give its rows instead: "
+            f"deltalake.DeltaTable({str(table)!r}).to_pyarrow_table()."
+        )
     return [file.absolute() for file in files]
 
 

@@ -88,3 +88,53 @@ def test_a_store_below_a_folder_with_such_a_name_answers_like_any_other(tmp_path
     store.ingest("events", write(tmp_path / "r[1]*" / "in" / "y.csv", [3, 4]))
     assert counted(store) == 4
     assert store.verify().is_equal
+
+
+def test_a_spine_is_the_file_that_is_named(tmp_path: Path) -> None:
+    store = store_in(tmp_path / "store")
+    store.ingest("events", write(tmp_path / "in" / "a.csv", [1]))
+    store.materialize()
+    for name, users in (("spine[1]", [7, 8]), ("spine1", [9])):
+        spine = pl.DataFrame({"user_id": users, "as_of": datetime(2024, 2, 1)})
+        spine.write_parquet(tmp_path / f"{name}.parquet")
+    read = store.stream_historical_features(tmp_path / "spine[1].parquet", [VIEW]).read_all()
+    assert read["user_id"].to_pylist() == [7, 8]
+
+
+ADDRESSES = ("s3://bucket/x", "gs://bucket/x.parquet", "https://example.org/x.csv", "abfss://c@a/x.parquet")
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_an_address_is_refused_and_makes_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    store = store_in(tmp_path / "store")
+    spine = pl.DataFrame({"user_id": [7], "as_of": [datetime(2024, 2, 1)]})
+    for call in (
+        lambda: fs.FeatureStore(address),
+        lambda: store.ingest("events", address),
+        lambda: store.ingest("events", Path(address)),
+        lambda: store.stream_historical_features(address, [VIEW]),
+        lambda: store.write_historical_features(spine, [VIEW], address),
+    ):
+        with pytest.raises(fs.FeatureStoreError, match="is an address"):
+            call()
+    assert [path.name for path in tmp_path.iterdir()] == ["store"]
+
+
+def test_a_file_address_is_answered_with_its_path(tmp_path: Path) -> None:
+    with pytest.raises(fs.IngestError, match=r"Give the path itself: '/data/x\.csv'"):
+        store_in(tmp_path / "store").ingest("events", "file:" + "///data/x.csv")
+
+
+def test_the_files_of_a_delta_table_are_refused_since_deleted_rows_lie_among_them(tmp_path: Path) -> None:
+    import deltalake
+
+    rows = pl.DataFrame({"event_id": [1, 2], "event_time": datetime(2024, 1, 5), "user_id": 7})
+    deltalake.write_deltalake(str(tmp_path / "table"), rows.to_arrow())
+    store = store_in(tmp_path / "store")
+    for given in (tmp_path / "table", tmp_path, str(tmp_path / "table" / "*.parquet")):
+        with pytest.raises(fs.IngestError, match="names files of the Delta table"):
+            store.ingest("events", given)
+    table = deltalake.DeltaTable(str(tmp_path / "table"))
+    table.delete("event_id = 1")
+    assert store.ingest("events", table.to_pyarrow_table()).rows_added == 1
