@@ -45,10 +45,12 @@ class Layout:
     Args:
         root: The store's directory, absolute.
         timezone: Business time zone, fixed when the store is created.
+        naive_timezone: Zone of times and dates that name none: the business zone, UTC in stores of before that rule.
     """
 
     root: Path
     timezone: str
+    naive_timezone: str
 
     def events(self, source: str) -> Path:
         """Return the table of a source's events: the newest version of each, partitioned by month."""
@@ -187,7 +189,7 @@ def create_or_open(root: str | os.PathLike[str], *, timezone: str | None = None)
             f"The store {folder} was created with timezone={record.timezone!r} and cannot be opened with {timezone!r}: "
             "its months and days are cut in that zone. Open it without timezone=, or create another store."
         )
-    layout = Layout(folder, record.timezone)
+    layout = Layout(folder, record.timezone, record.timezone if record.naive_times == "store" else DEFAULT_TIMEZONE)
     refusal = record.refuses_writing(path)
     if refusal is None:
         STORAGE.open_for_writing(folder)
@@ -206,7 +208,7 @@ def spill_folder(layout: Layout) -> Iterator[Path]:
 def _create(folder: Path, timezone: str) -> None:
     """Write store.json unless another process was faster."""
     with suppress(CommitConflictError):
-        STORAGE.create(folder / STORE_FILE, json_bytes(NEW.document() | {"timezone": timezone}))
+        STORAGE.create(folder / STORE_FILE, json_bytes(NEW.document() | {"timezone": timezone, "naive_times": "store"}))
 
 
 def _check_free(folder: Path) -> None:

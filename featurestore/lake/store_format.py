@@ -44,6 +44,8 @@ class StoreRecord:
         read_since: First featurestore that knows the read version.
         write_since: First featurestore that knows the write version.
         timezone: Business time zone; empty in ``NEW``.
+        naive_times: Which zone times and dates without one are in: ``store``, the business zone; ``utc`` in stores of the first
+            version, whose answers must stay.
         has_versions: Whether the file names both versions; the first format named one.
         others: What else it says; kept by whoever changes it.
     """
@@ -53,6 +55,7 @@ class StoreRecord:
     read_since: str
     write_since: str
     timezone: str = ""
+    naive_times: str = "utc"
     has_versions: bool = True
     others: tuple[tuple[str, Any], ...] = ()
 
@@ -69,12 +72,13 @@ class StoreRecord:
             version = fields.pop(_FORMAT_OF_OLD)
             fields |= dict.fromkeys(_VERSIONS, version) | dict.fromkeys(_SINCE, RELEASES[1])
         read, write, *texts = (fields.pop(name, None) for name in (*_VERSIONS, *_SINCE, "timezone"))
-        are_texts = all(isinstance(text, str) and text for text in texts)
+        naive_times = fields.get("naive_times", "utc")
+        are_texts = all(isinstance(text, str) and text for text in texts) and naive_times in ("utc", "store")
         if not (_is_version(read) and _is_version(write) and read <= write and are_texts):
             names = ", ".join((*_VERSIONS, *_SINCE))
             raise StoreError(f"{path} says {value!r}; expected {names} and timezone. Restore the file from a backup.")
         read_since, write_since, timezone = texts
-        return cls(read, write, read_since, write_since, timezone, has_versions, tuple(fields.items()))
+        return cls(read, write, read_since, write_since, timezone, naive_times, has_versions, tuple(fields.items()))
 
     def document(self) -> dict[str, Any]:
         """Return the JSON value of store.json."""
