@@ -97,6 +97,7 @@ def test_a_new_store_needs_no_upgrade_and_says_its_versions(tmp_path: Path) -> N
         "read_since": RELEASES[READ_VERSION],
         "write_since": RELEASES[WRITE_VERSION],
         "timezone": "UTC",
+        "naive_times": "store",
     }
     assert store.upgrade().steps == ()
 
