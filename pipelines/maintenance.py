@@ -20,7 +20,7 @@ def build_maintenance(blueprint: Blueprint) -> dg.JobDefinition:
     """Make the job that vacuums the store; versions that training sets are pinned to stay."""
 
     @dg.op(name="vacuum", description="Delete replaced files and those that crashed writers left.")
-    def vacuum(context: dg.OpExecutionContext, config: VacuumConfig, store: StoreResource) -> None:
+    def vacuum(context: dg.OpExecutionContext, config: VacuumConfig, store: dg.ResourceParam[StoreResource]) -> None:
         with readable_failures():
             report = blueprint.open(store).vacuum(retention_hours=config.retention_hours)
             context.log.info(str(report))

@@ -3,9 +3,8 @@
 import importlib
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol, cast
-
-import dagster as dg
 
 from featurestore.client import FeatureStore
 from featurestore.errors import DefinitionError
@@ -25,16 +24,19 @@ def ignore_progress(stage: str, what: str) -> None:
     """Take no note: who looks at a run in the UI sees its steps and their metadata."""
 
 
-class StoreResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+@dataclass(frozen=True)
+class StoreResource:
     """A feature store and the module that defines what is in it.
 
-    The module comes from the operator's setting, never from the store: it is code.
+    Both come from the operator's settings, the module because it is code: neither is configuration that a run could bring along.
+
+    Args:
+        root: The store's directory; a relative one lies below the working directory.
+        definitions: Name of a module with ``OBJECTS``, a sequence of definitions, and ``TIMEZONE``, the store's business time zone.
     """
 
     root: str = ROOT
-    """The store's directory; a relative one lies below the working directory."""
     definitions: str = DEFINITIONS
-    """Name of a module with ``OBJECTS``, a sequence of definitions, and ``TIMEZONE``, the store's business time zone."""
 
     @property
     def objects(self) -> Sequence[Definition]:

@@ -163,12 +163,12 @@ def commands(ui: Ui, folder: Path) -> dict[str, list[str]]:
     code = folder / "code.sock"
     dagster = [sys.executable, "-m", "dagster"]
     served = ["--socket", str(code), "--module-name", ui.code, "--working-directory", str(Path.cwd()), "--log-level", "warning"]
-    listening = ["--host", ui.host, "--port", str(ui.port), "--dagster-log-level", "warning"]
+    listening = ["--host", ui.host, "--port", str(ui.port)]
     return {
         PREPARATION: [sys.executable, "-m", "featurestore_pipelines.prepare"],
         CODE_SERVER: [*dagster, "code-server", "start", *served],
         DAEMON: [sys.executable, "-m", "dagster._daemon", "run", "--workspace", str(workspace)],
-        WEBSERVER: [sys.executable, "-m", "dagster_webserver", *listening, "--workspace", str(workspace)],
+        WEBSERVER: [sys.executable, "-m", "featurestore_pipelines.webserver", *listening, "--workspace", str(workspace)],
     }
 
 

@@ -38,7 +38,7 @@ def build_calibration(blueprint: Blueprint) -> dg.AssetsDefinition:
 
     @stage_asset(CALIBRATION, [_spec(each) for each in calibrations.values()], blueprint, can_subset=False)
     def calibration(
-        context: dg.AssetExecutionContext, store: StoreResource, progress: dg.ResourceParam[Progress]
+        context: dg.AssetExecutionContext, store: dg.ResourceParam[StoreResource], progress: dg.ResourceParam[Progress]
     ) -> Iterator[dg.MaterializeResult[Any]]:
         with readable_failures():
             opened = blueprint.open(store)

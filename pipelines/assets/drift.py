@@ -67,7 +67,7 @@ def build_drift_report(blueprint: Blueprint) -> dg.AssetsDefinition:
     def drift_report(
         context: dg.AssetExecutionContext,
         config: DriftReportConfig,
-        store: StoreResource,
+        store: dg.ResourceParam[StoreResource],
         progress: dg.ResourceParam[Progress],
     ) -> Iterator[dg.MaterializeResult[Any]]:
         with readable_failures():

@@ -62,7 +62,7 @@ def build_tiles(blueprint: Blueprint) -> dg.AssetsDefinition:
 
     @stage_asset(TILES, specs, blueprint)
     def tiles(
-        context: dg.AssetExecutionContext, store: StoreResource, progress: dg.ResourceParam[Progress]
+        context: dg.AssetExecutionContext, store: dg.ResourceParam[StoreResource], progress: dg.ResourceParam[Progress]
     ) -> Iterator[dg.MaterializeResult[Any]]:
         with readable_failures():
             opened = blueprint.open(store)
@@ -98,7 +98,7 @@ def build_ledger(blueprint: Blueprint) -> dg.AssetsDefinition:
 
     @stage_asset(LEDGER, specs, blueprint)
     def ledger(
-        context: dg.AssetExecutionContext, store: StoreResource, progress: dg.ResourceParam[Progress]
+        context: dg.AssetExecutionContext, store: dg.ResourceParam[StoreResource], progress: dg.ResourceParam[Progress]
     ) -> Iterator[dg.MaterializeResult[Any]]:
         with readable_failures():
             opened = blueprint.open(store)
@@ -134,7 +134,7 @@ def build_features(blueprint: Blueprint) -> dg.AssetsDefinition:
 
     @stage_asset(FEATURES, specs, blueprint)
     def features(
-        context: dg.AssetExecutionContext, store: StoreResource, progress: dg.ResourceParam[Progress]
+        context: dg.AssetExecutionContext, store: dg.ResourceParam[StoreResource], progress: dg.ResourceParam[Progress]
     ) -> Iterator[dg.MaterializeResult[Any]]:
         with readable_failures():
             opened = blueprint.open(store)

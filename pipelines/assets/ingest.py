@@ -37,7 +37,7 @@ def build_events(blueprint: Blueprint) -> dg.AssetsDefinition:
 
     @stage_asset(EVENTS, [_spec(source, blueprint.registry) for source in sources.values()], blueprint)
     def events(
-        context: dg.AssetExecutionContext, store: StoreResource, progress: dg.ResourceParam[Progress]
+        context: dg.AssetExecutionContext, store: dg.ResourceParam[StoreResource], progress: dg.ResourceParam[Progress]
     ) -> Iterator[dg.MaterializeResult[Any]]:
         with readable_failures():
             opened = blueprint.open(store)

@@ -44,7 +44,7 @@ def build_services(blueprint: Blueprint) -> dg.AssetsDefinition:
 
     @stage_asset(SERVICES, specs, blueprint)
     def services(
-        context: dg.AssetExecutionContext, store: StoreResource, progress: dg.ResourceParam[Progress]
+        context: dg.AssetExecutionContext, store: dg.ResourceParam[StoreResource], progress: dg.ResourceParam[Progress]
     ) -> Iterator[dg.MaterializeResult[Any]]:
         with readable_failures():
             opened = blueprint.open(store)

@@ -24,7 +24,9 @@ def build_drift_checks(blueprint: Blueprint) -> dg.AssetChecksDefinition:
     ]
 
     @dg.multi_asset_check(name="check_drift", specs=specs, can_subset=True)
-    def check_drift(context: dg.AssetCheckExecutionContext, store: StoreResource) -> Iterator[dg.AssetCheckResult]:
+    def check_drift(
+        context: dg.AssetCheckExecutionContext, store: dg.ResourceParam[StoreResource]
+    ) -> Iterator[dg.AssetCheckResult]:
         open_drifts = blueprint.open(store).status().open_drifts
         for key in sorted(context.selected_asset_check_keys):
             mine = [drift for drift in open_drifts if drift.view == definition_of(key.asset_key)]
@@ -47,7 +49,9 @@ def build_forecast_checks(blueprint: Blueprint) -> dg.AssetChecksDefinition:
     specs = [dg.AssetCheckSpec(FORECASTS, asset=key_of(DRIFT_REPORT, view.name), description=text) for view in views]
 
     @dg.multi_asset_check(name="check_forecasts", specs=specs, can_subset=True)
-    def check_forecasts(context: dg.AssetCheckExecutionContext, store: StoreResource) -> Iterator[dg.AssetCheckResult]:
+    def check_forecasts(
+        context: dg.AssetCheckExecutionContext, store: dg.ResourceParam[StoreResource]
+    ) -> Iterator[dg.AssetCheckResult]:
         opened = blueprint.open(store)
         reasons = {drift.feature: drift.reason for drift in opened.status().open_drifts}
         for key in sorted(context.selected_asset_check_keys):
@@ -86,7 +90,9 @@ def build_calibration_checks(blueprint: Blueprint) -> dg.AssetChecksDefinition:
     ]
 
     @dg.multi_asset_check(name="check_calibration", specs=specs, can_subset=True)
-    def check_calibration(context: dg.AssetCheckExecutionContext, store: StoreResource) -> Iterator[dg.AssetCheckResult]:
+    def check_calibration(
+        context: dg.AssetCheckExecutionContext, store: dg.ResourceParam[StoreResource]
+    ) -> Iterator[dg.AssetCheckResult]:
         layout = blueprint.open(store).layout
         for key in sorted(context.selected_asset_check_keys):
             texts = audit_log(layout.calibrations(definition_of(key.asset_key)))["decision"].drop_null().to_pylist()

@@ -39,7 +39,9 @@ def build_event_checks(blueprint: Blueprint) -> dg.AssetChecksDefinition:
     ]
 
     @dg.multi_asset_check(name="check_events", specs=specs, can_subset=True)
-    def check_events(context: dg.AssetCheckExecutionContext, store: StoreResource) -> Iterator[dg.AssetCheckResult]:
+    def check_events(
+        context: dg.AssetCheckExecutionContext, store: dg.ResourceParam[StoreResource]
+    ) -> Iterator[dg.AssetCheckResult]:
         opened = blueprint.open(store)
         last = last_month_of(context)
         for key in sorted(context.selected_asset_check_keys):

@@ -37,7 +37,7 @@ def build_ledger_checks(blueprint: Blueprint) -> dg.AssetChecksDefinition:
 
     @dg.multi_asset_check(name="check_ledger", specs=specs, can_subset=True)
     def check_ledger(
-        context: dg.AssetCheckExecutionContext, config: VerifyConfig, store: StoreResource
+        context: dg.AssetCheckExecutionContext, config: VerifyConfig, store: dg.ResourceParam[StoreResource]
     ) -> Iterator[dg.AssetCheckResult]:
         opened = blueprint.open(store)
         last = last_month_of(context)

@@ -117,6 +117,7 @@ EXCEPTIONS = {
     r"python -m docs\.(pictures .*|peak_day)": "draws the pages' pictures anew; tests/pipelines/test_browser.py goes the same way",
     r"cd /srv/featurestore && make install|useradd .*|install -.*|systemctl .*|runuser .*": "changes the machine",
     r"env --default-signal=INT \.venv/bin/dagster api grpc .*": "a supervisor's; tests/pipelines/service.py starts the same process",
+    r"python -m featurestore_pipelines\.webserver": "a service; tests/pipelines/test_webserver.py starts it, nginx in front",
     r"dagster dev": "named to say that it is no service",
     r"dagster asset wipe": "asks before it deletes what Dagster knows of an asset",
     r"cat deploy/dagster\.postgres\.yaml .*|cat >> /etc/featurestore\.env .*": "changes the machine",

@@ -183,3 +183,13 @@ def test_the_month_is_closed_on_the_second_day_of_the_next_in_the_business_time_
     assert isinstance(outcomes[0], dg.RunRequest)
     assert outcomes[0].partition_key == "2024-08"
     assert isinstance(outcomes[1], dg.SkipReason)
+
+
+def test_a_run_cannot_bring_along_another_store_or_another_module_to_import(store: StoreResource, tmp_path: Path):
+    job = build_definitions(shop.OBJECTS, store, partitions=monthly_partitions("Asia/Shanghai")).resolve_job_def(
+        "weekly_maintenance"
+    )
+    elsewhere = {"root": str(tmp_path / "elsewhere"), "definitions": "antigravity"}
+    job.execute_in_process(run_config={"resources": {"store": {"config": elsewhere}}}, raise_on_error=False)
+    assert not (tmp_path / "elsewhere").exists()
+    assert "antigravity" not in sys.modules
