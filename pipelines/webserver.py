@@ -14,7 +14,6 @@ that is the proxy's.
 """
 
 import argparse
-import sys
 from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -159,4 +158,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from featurestore.compute.materialization.estimate import rebuilds
+from featurestore.drift.recalibration.fitters import check_definition
 from featurestore.errors import UnknownNameError, did_you_mean
 from featurestore.lake.json_files import read_json, write_json
 from featurestore.lake.layout import Layout
@@ -26,14 +27,14 @@ def recorded(layout: Layout) -> Registry:
 def plan_definitions(layout: Layout, objects: Iterable[Definition], *, prune: bool = False) -> Plan:
     """Say what recording definitions would change and rebuild; see ``FeatureStore.plan``."""
     before = recorded(layout)
-    return _plan(layout, before, before.only(objects) if prune else before.merged(objects))
+    return _plan(layout, before, _changed(before, objects, prune=prune))
 
 
 def apply_definitions(layout: Layout, objects: Iterable[Definition], *, prune: bool = False) -> Plan:
     """Record definitions by name, under the lock that keeps two writers apart; see ``FeatureStore.apply``."""
     with exclusive(layout.registry_lock):
         before = recorded(layout)
-        after = before.only(objects) if prune else before.merged(objects)
+        after = _changed(before, objects, prune=prune)
         plan = _plan(layout, before, after)
         if plan.changes:
             write_json(layout.registry, after.document())
@@ -89,6 +90,14 @@ def chosen_views(registry: Registry, views: Sequence[str | FeatureView] | str | 
         if name not in registry.views:
             raise UnknownNameError(f"There is no view {name!r}.{did_you_mean(name, registry.views)}")
     return {name: registry.views[name] for name in names}
+
+
+def _changed(before: Registry, objects: Iterable[Definition], *, prune: bool) -> Registry:
+    after = before.only(objects) if prune else before.merged(objects)
+    for name, calibration in after.calibrations.items():
+        if calibration != before.calibrations.get(name):  # one that was recorded before it was checked must not lock the store
+            check_definition(calibration)
+    return after
 
 
 def _plan(layout: Layout, before: Registry, after: Registry) -> Plan:

@@ -236,10 +236,10 @@ def test_a_publication_keeps_the_champions_of_its_moment(tmp_path) -> None:
         "priced",
         entity=USER,
         source=EVENTS,
-        aggregations=[fs.Count("n")],
+        aggregations=[fs.Count("n"), fs.Count("m")],
         derived=[fs.Derived("p", "n * calibrated('prior.a')")],
     )
-    prior = fs.Calibration("prior", fit="beta_binomial", inputs=["priced:n"])
+    prior = fs.Calibration("prior", fit="beta_binomial", inputs=["priced:n", "priced:m"])
     store = fs.FeatureStore(tmp_path / "store", timezone="Asia/Shanghai")
     store.apply([priced, prior, fs.FeatureService("prices_v1", features=[priced])])
     store.ingest("events", HISTORY)
