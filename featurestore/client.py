@@ -210,6 +210,7 @@ class FeatureStore:
         join_keys: Mapping[str, str] | None = None,
         as_known: bool = False,
         versions: Any = None,
+        max_lag: str | timedelta | None = None,
     ) -> pa.Table:
         """Return the spine with one more column per feature, each as of the row's as_of.
 
@@ -225,6 +226,9 @@ class FeatureStore:
                 without ingested_at every event is known when it happens.
             versions: An earlier answer (or its schema, or the JSON value in its metadata): read what it read, so that the same
                 call gives an equal table after more data has arrived. Or a publication, with any of its service's features.
+            max_lag: Where committed events are not yet in a view, read the last state in which all views were complete, if nothing
+                newer was committed longer ago than this (``"6h"``); ``watermark`` and ``lag_s`` are in the schema's metadata
+                (``featurestore.watermark``). By default such a call fails.
 
         Returns:
             Rows and columns of the spine, in its order, then ``view__feature_window`` columns. NULL key or as_of: NULL. An
@@ -237,7 +241,14 @@ class FeatureStore:
             VersionError: the versions do not belong to these features.
         """
         query = training_query(
-            self.layout, self.registry, features, as_of=as_of, join_keys=join_keys, versions=versions, as_known=as_known
+            self.layout,
+            self.registry,
+            features,
+            as_of=as_of,
+            join_keys=join_keys,
+            versions=versions,
+            as_known=as_known,
+            max_lag=max_lag,
         )
         return query.answer(read_table(spine))
 
@@ -250,6 +261,7 @@ class FeatureStore:
         join_keys: Mapping[str, str] | None = None,
         as_known: bool = False,
         versions: Any = None,
+        max_lag: str | timedelta | None = None,
         batch_rows: int | None = None,
     ) -> pa.RecordBatchReader:
         """Enrich a spine of any length in bounded memory, batch after batch; otherwise as ``get_historical_features``.
@@ -261,13 +273,21 @@ class FeatureStore:
             join_keys: As there.
             as_known: As there.
             versions: As there.
+            max_lag: As there.
             batch_rows: Rows of a batch; by default so many that a batch holds about 32 million values.
 
         Returns:
             A reader of the rows in the spine's order. All batches are read from one snapshot of the ledgers.
         """
         query = training_query(
-            self.layout, self.registry, features, as_of=as_of, join_keys=join_keys, versions=versions, as_known=as_known
+            self.layout,
+            self.registry,
+            features,
+            as_of=as_of,
+            join_keys=join_keys,
+            versions=versions,
+            as_known=as_known,
+            max_lag=max_lag,
         )
         return stream_features(query, spine, batch_rows=batch_rows)
 
@@ -281,6 +301,7 @@ class FeatureStore:
         join_keys: Mapping[str, str] | None = None,
         as_known: bool = False,
         versions: Any = None,
+        max_lag: str | timedelta | None = None,
         progress: Callable[[int], None] | None = None,
     ) -> Path:
         """Write a training set of any length to one Parquet file in bounded memory; the file appears when it is complete.
@@ -293,10 +314,18 @@ class FeatureStore:
             join_keys: As there.
             as_known: As there.
             versions: As there; the file's schema records those that were read.
+            max_lag: As there.
             progress: Called with the number of rows written so far.
         """
         query = training_query(
-            self.layout, self.registry, features, as_of=as_of, join_keys=join_keys, versions=versions, as_known=as_known
+            self.layout,
+            self.registry,
+            features,
+            as_of=as_of,
+            join_keys=join_keys,
+            versions=versions,
+            as_known=as_known,
+            max_lag=max_lag,
         )
         return write_features(stream_features(query, spine), local_path(path, SpineError), progress=progress)
 
@@ -309,6 +338,7 @@ class FeatureStore:
         active_since: Any = None,
         as_known: bool = False,
         versions: Any = None,
+        max_lag: str | timedelta | None = None,
     ) -> pa.Table:
         """Return the features of all entities, or of some, at one instant, read with the champion calibrations.
 
@@ -321,6 +351,7 @@ class FeatureStore:
             versions: An earlier batch: read what it read. Or a publication, with any of its service's features of one entity:
                 where that is not complete up to ``as_of``, it is answered at its own as_of, and ``is_fallback`` in the schema's
                 metadata (``featurestore.publication``) says so.
+            max_lag: As in ``get_historical_features``.
 
         Returns:
             Key columns, ``as_of``, one column per feature.
@@ -330,7 +361,7 @@ class FeatureStore:
             SpineError: the features are about several entities.
             VersionError: the versions do not belong to these features.
         """
-        query = batch_query(self.layout, self.registry, features, versions=versions, as_known=as_known)
+        query = batch_query(self.layout, self.registry, features, versions=versions, as_known=as_known, max_lag=max_lag)
         return batch_features(
             query,
             as_of_us=instant_us(as_of),

@@ -114,6 +114,12 @@ def get(
     is_as_known: Annotated[
         bool, typer.Option("--as-known", help="Leave out what was ingested at floor(as_of) or later: late events, corrections.")
     ] = False,
+    max_lag: Annotated[
+        str | None,
+        typer.Option(
+            "--max-lag", help="Read the last complete state where newer events are not in a view yet, such as 6h old."
+        ),
+    ] = None,
     root: Root = DEFAULT_ROOT,
     as_json: Json = False,
 ) -> None:
@@ -125,7 +131,7 @@ def get(
     wanted = features[0] if len(features) == 1 else features
     rows = read_rows(spine, key_types=key_types(store.registry, wanted), as_of=as_of)
     started = time.perf_counter()
-    table = store.get_historical_features(rows, wanted, as_of=as_of, as_known=is_as_known)
+    table = store.get_historical_features(rows, wanted, as_of=as_of, as_known=is_as_known, max_lag=max_lag)
     elapsed_s = time.perf_counter() - started
     write_rows(table, out)
     added = table.num_columns - rows.num_columns

@@ -121,3 +121,14 @@ def test_integer_keys_written_as_texts_in_json_are_integers(filled: Run, tmp_pat
     assert filled("get", "spine.jsonl", "--features", "activity:buys_10y", "--out", "out.parquet")[0] == 0
     table = pq.read_table(tmp_path / "out.parquet")
     assert (table["activity__buys_10y"].to_pylist(), table["zip"].to_pylist()) == ([2], ["00123"])
+
+
+def test_a_training_set_is_read_from_the_last_complete_state_when_it_is_asked_for(filled: Run, tmp_path: Path) -> None:
+    spine = _write_spine(tmp_path / "spine.csv")
+    asked = ("get", spine, "--features", "activity:buys_10y", "--out", "late.parquet")
+    more = tmp_path / "more.csv"
+    more.write_text("event_id,event_time,event_type,user_id\n99,2025-11-01 00:00:00,buy,7\n")
+    assert filled("ingest", "events", more)[0] == 0
+    assert "not yet in view" in filled(*asked)[2]
+    assert filled(*asked, "--max-lag", "1h")[0] == 0
+    assert pq.read_table(tmp_path / "late.parquet")["activity__buys_10y"].to_pylist() == [1, 2, 0]

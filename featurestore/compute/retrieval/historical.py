@@ -22,6 +22,7 @@ from featurestore.compute.as_known.query import KnownOpener
 from featurestore.compute.keys import KeyDictionary, load_keys
 from featurestore.compute.retrieval.freshness import check_fresh
 from featurestore.compute.retrieval.joined import JoinedQuery, joined_queries
+from featurestore.compute.retrieval.lag import Lag, last_complete
 from featurestore.compute.retrieval.publication import Publication
 from featurestore.compute.retrieval.spine import Spine, read_spine, spine_batches, spine_keys
 from featurestore.compute.windows.derive import Parameters, derive
@@ -55,6 +56,7 @@ class HistoricalQuery:
         join_keys: Entity key to spine column, where the names differ.
         versions: What an earlier answer read, if that is read again.
         publication: What is read, if it was published: it is complete up to its own as_of, and answers name it.
+        lag: The last complete state, if that is read, which answers name.
     """
 
     outputs: Sequence[Feature]
@@ -65,6 +67,7 @@ class HistoricalQuery:
     join_keys: Mapping[str, str] = field(default_factory=dict)
     versions: ReadVersions | None = None
     publication: Publication | None = None
+    lag: Lag | None = None
     _fresh_until_us: int | None = None
     _dictionaries: dict[str, KeyDictionary] = field(default_factory=dict)
 
@@ -97,7 +100,8 @@ class HistoricalQuery:
         for feature in self.outputs:
             enriched = enriched.append_column(feature.column, columns[feature.column])
         metadata = {**(table.schema.metadata or {}), **self._versions(calibrations).metadata()}
-        metadata |= self.publication.metadata() if self.publication else {}
+        for served in (self.publication, self.lag):
+            metadata |= served.metadata() if served else {}
         return enriched.replace_schema_metadata(metadata)
 
     def batch_rows(self) -> int:
@@ -206,6 +210,7 @@ def historical_query(
     as_known: bool = False,
     versions: ReadVersions | None = None,
     publication: Publication | None = None,
+    max_lag_us: int | None = None,
 ) -> HistoricalQuery:
     """Open what features are read from.
 
@@ -219,8 +224,10 @@ def historical_query(
         as_known: Whether a row sees only what was known before floor(as_of).
         versions: What an earlier answer read; the newest by default.
         publication: What was published, read instead, with the registry of then; any of its features may be asked for.
+        max_lag_us: By how much the last complete state may lie before the present; ``None`` reads the newest, or fails.
 
     Raises:
+        NotMaterializedError: no state within ``max_lag_us`` was complete.
         VersionError: the versions do not belong to these features, or to answers of the other mode.
     """
     outputs = registry.resolve(features)
@@ -228,10 +235,12 @@ def historical_query(
         versions = publication.versions
     elif versions:
         versions.check_features([(registry.view(feature.view), feature) for feature in outputs])
-    opener = KnownOpener(layout, versions) if as_known else LedgerOpener(layout, versions)
+    lag = None if max_lag_us is None else last_complete(layout, registry.views_of(outputs), max_lag_us=max_lag_us)
+    read = lag.versions if lag else versions
+    opener = KnownOpener(layout, read) if as_known else LedgerOpener(layout, read)
     queries = opener.queries(registry, outputs)
     joins = joined_queries(registry, outputs, opener)
-    return HistoricalQuery(outputs, queries, joins, parameters, as_of, join_keys or {}, versions, publication)
+    return HistoricalQuery(outputs, queries, joins, parameters, as_of, join_keys or {}, versions, publication, lag)
 
 
 def stream_features(query: HistoricalQuery, rows: Any, *, batch_rows: int | None = None) -> pa.RecordBatchReader:

@@ -76,7 +76,7 @@ class ViewQuery:
 
 @dataclass(frozen=True, eq=False)
 class LedgerOpener:
-    """Opens the ledgers of views, each once, so that all that a call reads of a view is one snapshot.
+    """Opens the ledgers of views, each once, and the events of a source once: all that a call reads of a source is one snapshot.
 
     Args:
         layout: The store.
@@ -86,6 +86,7 @@ class LedgerOpener:
     layout: Layout
     versions: ReadVersions | None = None
     _opened: dict[str, tuple[ViewState, LedgerReader]] = field(default_factory=dict)
+    _events: dict[tuple[str, int | None], Table] = field(default_factory=dict)
 
     def query(self, view: FeatureView, features: Sequence[Feature]) -> ViewQuery:
         """Return the query for some features of a view and those that these need.
@@ -107,9 +108,10 @@ class LedgerOpener:
 
     def _open(self, view: FeatureView) -> tuple[ViewState, LedgerReader]:
         pinned = self.versions.of(view.name) if self.versions else None
-        state = ViewState(
-            self.layout, view, Table.open(self.layout.events(view.source.name), pinned.events if pinned else None)
-        )
+        source, version = view.source.name, pinned.events if pinned else None
+        if (source, version) not in self._events:
+            self._events[source, version] = Table.open(self.layout.events(source), version)
+        state = ViewState(self.layout, view, self._events[source, version])
         if pinned and pinned.fingerprint != state.fingerprint:
             raise VersionError(
                 f"View {view.name!r} is no longer defined as it was when these versions were read (fingerprint "
