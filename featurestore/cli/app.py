@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -68,6 +69,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         arguments: What follows the program's name; what the process was called with by default.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal of ASCII must not stop a command that shows Chinese rows
     try:
         app(given, prog_name="featurestore")
     except FeatureStoreError as error:

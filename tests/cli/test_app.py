@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -148,3 +149,17 @@ def test_a_wrong_name_is_answered_with_the_nearest(filled: Run, given: list[str]
     code, out, err = filled(*given)
     assert (code, out) == (1, "")
     assert says in err
+
+
+def test_a_terminal_that_cannot_write_a_letter_shows_its_code(filled: Run, tmp_path: Path) -> None:
+    rows = tmp_path / "rows.csv"
+    rows.write_text("event_id,event_time,event_type,user_id\n9,yesterday,客户,7\n", encoding="utf-8")
+    filled("ingest", "events", rows)
+    told = subprocess.run(
+        [sys.executable, "-c", "from featurestore.cli import main; main()", "quarantine", "events"],
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "\\u5ba2\\u6237" in told.stdout
