@@ -128,7 +128,7 @@ class FeatureStore:
 
         Args:
             source: Name of an applied event source.
-            rows: Path, glob or list of paths (Parquet, CSV, JSON lines), or any kind of frame: Arrow, pandas (without its index),
+            rows: Path, folder, Delta table, glob or list of these (Parquet, CSV, JSON lines, Arrow), or any kind of frame: Arrow, pandas (without its index),
                 Polars, DuckDB. ``None``: the new files of the source's landing folder.
             replace: Whether, in a source without ``ingested_at``, other content under a known event_id replaces the old.
             csv: How CSV files are written; as the source says by default.
@@ -267,7 +267,8 @@ class FeatureStore:
         """Enrich a spine of any length in bounded memory, batch after batch; otherwise as ``get_historical_features``.
 
         Args:
-            spine: Also a Parquet file, a glob or a list of them, or a ``pyarrow.RecordBatchReader``: these are never read whole.
+            spine: Also a file of any known ending, a folder, a Delta table, a glob or a list of these, or a
+                ``pyarrow.RecordBatchReader``: only texts (CSV, JSON lines) are read whole.
             features: As in ``get_historical_features``.
             as_of: As there.
             join_keys: As there.
@@ -304,12 +305,12 @@ class FeatureStore:
         max_lag: str | timedelta | None = None,
         progress: Callable[[int], None] | None = None,
     ) -> Path:
-        """Write a training set of any length to one Parquet file in bounded memory; the file appears when it is complete.
+        """Write a training set of any length to one file in bounded memory; the file appears when it is complete.
 
         Args:
             spine: As in ``stream_historical_features``.
             features: As in ``get_historical_features``.
-            path: The file; an earlier one is replaced.
+            path: The file, written as its ending says: Parquet, CSV, JSON lines, Arrow. An earlier one is replaced.
             as_of: As there.
             join_keys: As there.
             as_known: As there.

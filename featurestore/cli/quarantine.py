@@ -10,7 +10,7 @@ import typer
 from featurestore.cli import screen
 from featurestore.cli.opening import open_store
 from featurestore.cli.options import DEFAULT_ROOT, Json, Root
-from featurestore.cli.training_files import write_rows, writer_for
+from featurestore.cli.training_files import writable, write_rows
 
 EXAMPLES = 3
 
@@ -18,7 +18,7 @@ EXAMPLES = 3
 def quarantine(
     source: Annotated[str, typer.Argument(metavar="SOURCE", help="Name of an event source.")],
     examples: Annotated[int, typer.Option("--examples", min=0, help="Rows to show of each reason, the latest.")] = EXAMPLES,
-    out: Annotated[Path | None, typer.Option("--out", help="File for all of them, .parquet or .csv.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="File for all of them: .parquet, .csv, .jsonl, .arrow.")] = None,
     root: Root = DEFAULT_ROOT,
     as_json: Json = False,
 ) -> None:
@@ -27,7 +27,7 @@ def quarantine(
 
     store = open_store(root)
     if out is not None:
-        writer_for(out)
+        writable(out)
     shown = store.quarantine(source, max_per_reason=examples).drop_columns(["row_hash"])
     counts = count_quarantined(store.layout, store.registry.sources[source])
     if out is not None:

@@ -11,7 +11,7 @@ import typer
 from featurestore.cli import csv_options, screen
 from featurestore.cli.opening import open_store
 from featurestore.cli.options import DEFAULT_ROOT, Json, Root, Views
-from featurestore.cli.training_files import read_rows, write_rows, writer_for
+from featurestore.cli.training_files import read_rows, writable, write_rows
 from featurestore.lake.vacuum import RETENTION_HOURS
 
 if TYPE_CHECKING:
@@ -22,7 +22,10 @@ def ingest(
     source: Annotated[str, typer.Argument(metavar="SOURCE", help="Name of an event source.")],
     paths: Annotated[
         list[str] | None,
-        typer.Argument(metavar="PATHS", help="Files or globs: Parquet, CSV, JSON lines. None: the landing folder."),
+        typer.Argument(
+            metavar="PATHS",
+            help="Files, folders, globs: Parquet, CSV, JSON lines, Arrow, Delta tables. None: the landing folder.",
+        ),
     ] = None,
     root: Root = DEFAULT_ROOT,
     is_replacing: Annotated[bool, typer.Option("--replace", help="Let another content of a known event replace it.")] = False,
@@ -103,13 +106,15 @@ def get(
     spine: Annotated[
         Path,
         typer.Argument(
-            metavar="SPINE", help="Rows to enrich: Parquet, CSV or JSON lines with entity keys and an as_of column."
+            metavar="SPINE", help="Rows to enrich, with entity keys and an as_of column: Parquet, CSV, JSON lines or Arrow."
         ),
     ],
     features: Annotated[
         list[str], typer.Option("--features", help="A service; or views and view:feature references, repeated.")
     ],
-    out: Annotated[Path, typer.Option("--out", help="File to write, .parquet or .csv.")],
+    out: Annotated[
+        Path, typer.Option("--out", help="File to write: .parquet, .csv, .tsv, .jsonl or .arrow; texts also .gz, .zst.")
+    ],
     as_of: Annotated[str, typer.Option("--as-of", help="Name of the spine's as_of column.")] = "as_of",
     is_as_known: Annotated[
         bool, typer.Option("--as-known", help="Leave out what was ingested at floor(as_of) or later: late events, corrections.")
@@ -127,7 +132,7 @@ def get(
     from featurestore.operations.definitions import key_types
 
     store = open_store(root)
-    writer_for(out)
+    writable(out)
     wanted = features[0] if len(features) == 1 else features
     rows = read_rows(spine, key_types=key_types(store.registry, wanted), as_of=as_of)
     started = time.perf_counter()

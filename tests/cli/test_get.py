@@ -36,7 +36,7 @@ def test_a_training_set_can_be_csv(filled: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("spine", "out", "says"), [
-    ("none.csv", "out.parquet", "no spine none.csv"),
+    ("none.csv", "out.parquet", "'none.csv' names no file"),
     ("spine.txt", "out.parquet", "ends in '.txt'"),
     ("spine.csv", "out.xlsx", "ends in '.xlsx'"),
     ("spine.parquet", "out.parquet", "cannot be read as .parquet"),
@@ -44,6 +44,7 @@ def test_a_training_set_can_be_csv(filled: Run, tmp_path: Path) -> None:
 def test_files_that_cannot_be_read_or_written_are_named(filled: Run, tmp_path: Path, spine: str, out: str, says: str) -> None:
     _write_spine(tmp_path / "spine.csv")
     (tmp_path / "spine.parquet").write_text("no Parquet")
+    (tmp_path / "spine.txt").write_text("user_id,as_of\n")
     code, _, err = filled("get", spine, "--features", "activity", "--out", out)
     assert code == 1
     assert says in err

@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from featurestore.compute.as_known.query import KnownOpener
 from featurestore.compute.keys import KeyDictionary, load_keys
@@ -25,13 +23,16 @@ from featurestore.compute.retrieval.joined import JoinedQuery, joined_queries
 from featurestore.compute.retrieval.lag import Lag, last_complete
 from featurestore.compute.retrieval.publication import Publication
 from featurestore.compute.retrieval.spine import Spine, read_spine, spine_batches, spine_keys
+from featurestore.compute.retrieval.spine_files import SpineTexts
 from featurestore.compute.windows.derive import Parameters, derive
 from featurestore.compute.windows.totals import sorted_order
 from featurestore.compute.windows.versions import ReadVersions, ViewVersions, features_digest
 from featurestore.compute.windows.view_query import LedgerOpener, ViewQuery
 from featurestore.errors import SpineError, did_you_mean
+from featurestore.lake.endings import ending_of
 from featurestore.lake.layout import Layout
-from featurestore.lake.whole_file import atomic_file
+from featurestore.lake.table_writers import check_writable, table_writer
+from featurestore.lake.whole_file import atomic_file, check_replaceable
 from featurestore.spec.joined import JoinedView
 from featurestore.spec.registry import Registry
 from featurestore.spec.resolution import Features
@@ -119,6 +120,12 @@ class HistoricalQuery:
                 else:
                     check_fresh(query.state, query.reader, as_of_us=latest_us)
             self._fresh_until_us = latest_us
+
+    def texts(self) -> SpineTexts:
+        """Say what the texts of a spine's file are read as: the keys' declared types."""
+        views = [query.view for query in self.read]
+        pairs = [pair for view in views for pair in zip(view.entity.keys, view.key_types, strict=True)]
+        return SpineTexts(self.as_of, {self.join_keys.get(key, key): kind for key, kind in pairs})
 
     @property
     def read(self) -> list[ViewQuery]:
@@ -245,7 +252,7 @@ def historical_query(
 
 def stream_features(query: HistoricalQuery, rows: Any, *, batch_rows: int | None = None) -> pa.RecordBatchReader:
     """Enrich a spine batch after batch; see ``FeatureStore.stream_historical_features``."""
-    schema, batches = spine_batches(rows, batch_rows=batch_rows or query.batch_rows())
+    schema, batches = spine_batches(rows, batch_rows=batch_rows or query.batch_rows(), texts=query.texts())
     answered = query.answer(schema.empty_table()).schema
 
     def answers() -> Iterator[pa.RecordBatch]:
@@ -255,28 +262,20 @@ def stream_features(query: HistoricalQuery, rows: Any, *, batch_rows: int | None
     return pa.RecordBatchReader.from_batches(answered, answers())
 
 
-def _check_writable(schema: pa.Schema) -> None:
-    for column in schema:
-        try:
-            pq.ParquetWriter(io.BytesIO(), pa.schema([column])).close()
-        except pa.ArrowException as error:
-            raise SpineError(
-                f"The spine's column {column.name!r} is {column.type}, for which Parquet has no type. Convert it to another first, "
-                "or leave it out."
-            ) from error
-
-
 def write_features(reader: pa.RecordBatchReader, path: Path, *, progress: Callable[[int], None] | None = None) -> Path:
-    """Write batches to one Parquet file, aside until it is complete.
+    """Write batches to one file, in the format that its ending says, aside until it is complete.
 
     Raises:
-        SpineError: the folder does not exist, or Parquet has no type for a column of the spine.
+        SpineError: the folder does not exist, the ending is unknown, or the format has no type for a column.
+        StoreError: what lies there is no regular file.
     """
+    check_replaceable(path)
+    ending = ending_of(path, SpineError)
     if not path.parent.is_dir():
         raise SpineError(f"There is no folder {path.parent} to write {path.name} in. Create it first.")
-    _check_writable(reader.schema)
+    check_writable(reader.schema, ending, SpineError)
     rows = 0
-    with atomic_file(path) as aside, pq.ParquetWriter(aside, reader.schema, compression="zstd") as writer:
+    with atomic_file(path) as aside, table_writer(aside, ending, reader.schema) as writer:
         for batch in reader:
             writer.write_batch(batch)
             rows += batch.num_rows

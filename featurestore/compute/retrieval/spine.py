@@ -11,11 +11,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from featurestore.compute.keys import key_type
+from featurestore.compute.retrieval.spine_files import SpineTexts, read_spine_files
 from featurestore.errors import SpineError, did_you_mean
-from featurestore.lake.file_names import files_named, local_path
 from featurestore.lake.frames import FrameDoor, open_frame, plain_reader, read_frame
 from featurestore.timeline import DAY_US, to_us
 
@@ -110,12 +109,14 @@ def read_table(rows: Any, *, what: str = "spine") -> pa.Table:
     return read_frame(rows, FrameDoor(what, SpineError))
 
 
-def spine_batches(rows: Any, *, batch_rows: int) -> tuple[pa.Schema, Iterator[pa.Table]]:
+def spine_batches(rows: Any, *, batch_rows: int, texts: SpineTexts | None = None) -> tuple[pa.Schema, Iterator[pa.Table]]:
     """Read a spine piece by piece.
 
     Args:
-        rows: A Parquet file, a glob or list of them, a reader of batches, or anything that ``read_table`` takes.
+        rows: A file of any known ending, a folder, a Delta table, a glob or a list of these; a reader of batches, or anything that
+            ``read_table`` takes.
         batch_rows: Rows of a piece; the last has fewer.
+        texts: What the texts of CSV and JSON lines are read as.
 
     Returns:
         ``(schema, pieces)``, in the spine's order.
@@ -125,31 +126,10 @@ def spine_batches(rows: Any, *, batch_rows: int) -> tuple[pa.Schema, Iterator[pa
     """
     paths = [rows] if isinstance(rows, str | os.PathLike) else rows
     if isinstance(paths, list | tuple) and all(isinstance(path, str | os.PathLike) for path in paths):
-        reader = plain_reader(pa.RecordBatchReader.from_batches(*_file_batches(paths)), _DOOR)
+        reader = plain_reader(pa.RecordBatchReader.from_batches(*read_spine_files(paths, texts or SpineTexts())), _DOOR)
     else:
         reader = open_frame(rows, _DOOR)
     return reader.schema, _pieces(reader.schema, reader, batch_rows)
-
-
-def _file_batches(paths: Sequence[str | os.PathLike[str]]) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
-    files = [str(match) for path in paths for match in files_named(local_path(path, SpineError))]
-    if not files:
-        raise SpineError(f"No file matches {', '.join(map(str, paths))}. Give Parquet files.")
-    schemas = {path: _file_schema(path) for path in files}
-    schema = schemas[files[0]]
-    for path, other in schemas.items():
-        if not other.equals(schema):
-            raise SpineError(
-                f"The columns of {path} differ from those of {files[0]}. Write the files of a spine with one schema."
-            )
-    return schema, (batch for path in files for batch in pq.ParquetFile(path).iter_batches())
-
-
-def _file_schema(path: str) -> pa.Schema:
-    try:
-        return pq.read_schema(path).remove_metadata()
-    except (pa.ArrowInvalid, OSError) as error:
-        raise SpineError(f"{path} is no readable Parquet file: {error}") from error
 
 
 def _pieces(schema: pa.Schema, batches: Iterable[pa.RecordBatch], rows: int) -> Iterator[pa.Table]:

@@ -58,9 +58,7 @@ def ingest(
     Args:
         layout: The store.
         source: Whose rows they are.
-        rows: A path, a glob, a directory, a list of these (Parquet, CSV, JSON lines, the latter two also gzipped, CSV
-            also as zst), or
-            Arrow tables and readers, Polars and pandas frames. ``None``: the new files of the source's landing folder.
+        rows: A path, a glob, a directory, a Delta table, a list of these (``lake/endings.py`` says which files), or Arrow tables and readers, Polars and pandas frames. ``None``: the new files of the source's landing folder.
         replace: For a source without ingested_at: delivered content replaces the committed one, instead of being
             quarantined as ``conflict``.
         progress: Called with the rows read so far.

@@ -5,38 +5,25 @@ from __future__ import annotations
 import json
 import os
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from featurestore.errors import IngestError, did_you_mean
-from featurestore.lake.file_names import delta_table_of, files_named, local_path
+from featurestore.lake.column_files import arrow_batches, arrow_shape, parquet_batches, parquet_shape
+from featurestore.lake.delta_files import DeltaFile, delta_files
+from featurestore.lake.endings import ARROW, CSV, JSON_LINES, PARQUET, ending_of
+from featurestore.lake.file_names import check_regular, files_named
+from featurestore.lake.frames import FrameDoor, open_frame
 from featurestore.lake.ingestion.csv_header import CsvFile, read_header
-from featurestore.lake.ingestion.text_files import open_text
+from featurestore.lake.ingestion.text_files import open_bytes, open_text
 from featurestore.spec.csv_format import Csv
 from featurestore.spec.source import EventSource
 
-PARQUET, CSV, JSON_LINES = "Parquet", "CSV", "JSON lines"
-_FORMATS = {
-    ".parquet": PARQUET,
-    ".pq": PARQUET,
-    ".csv": CSV,
-    ".tsv": CSV,
-    ".csv.gz": CSV,
-    ".tsv.gz": CSV,
-    ".csv.zst": CSV,
-    ".tsv.zst": CSV,
-    ".jsonl": JSON_LINES,
-    ".ndjson": JSON_LINES,
-    ".json": JSON_LINES,
-    ".jsonl.gz": JSON_LINES,
-    ".ndjson.gz": JSON_LINES,
-    ".json.gz": JSON_LINES,
-}
-_UNFINISHED = (".tmp", ".part", ".partial", ".crdownload")
+DELTA = "Delta"
+_BLOCK_BYTES = 1 << 20
 _SAMPLED_LINES = 10_000
 
 
@@ -44,7 +31,8 @@ _SAMPLED_LINES = 10_000
 class InputFile:
     """A file that has been opened once and is what its name says.
 
-    ``columns`` are in the file's order; of JSON lines the keys of the first lines. ``rows`` is known of Parquet only, ``csv`` of CSV.
+    ``columns`` are in the file's order; of JSON lines the keys of the first lines. ``rows`` is known of Parquet and Arrow IPC only,
+    ``csv`` of CSV; ``delta`` is what a file of a Delta table is there. ``needed`` are the columns that become events.
     """
 
     path: Path
@@ -52,47 +40,52 @@ class InputFile:
     columns: tuple[str, ...]
     rows: int | None = None
     csv: CsvFile | None = None
+    delta: DeltaFile | None = None
+    needed: Collection[str] = ()
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """Read a file of columns batch by batch: Parquet, Arrow IPC, or one of a Delta table.
+
+        Raises:
+            ArrowException, OSError: it is damaged.
+            IngestError: a column that is needed has a type that cannot be read.
+        """
+        if self.delta is not None:
+            yield from self.delta.batches(self.needed)
+        elif self.format == ARROW:
+            door = FrameDoor(f"file {self.path}", IngestError, needed=self.needed)
+            schema, _ = arrow_shape(self.path)
+            yield from open_frame(pa.RecordBatchReader.from_batches(schema, arrow_batches(self.path)), door)
+        else:
+            yield from parquet_batches(self.path)
 
 
 def find_files(rows: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> list[Path]:
-    """List the files that a path, a glob, a directory (with all below it) or a list of these stands for.
+    """List the files, and folders that are Delta tables, that a path, a glob, a directory (and all below it) or a list stands for.
 
     Hidden files, names with a leading underscore and unfinished downloads in directories are left alone.
 
     Raises:
-        IngestError: nothing matches, or a format is unknown.
+        IngestError: nothing matches, a format is unknown, or files of a Delta table are named one by one.
     """
-    if isinstance(rows, (str, os.PathLike)):
-        paths = _expand(os.fspath(rows))
-    else:
-        paths = [path for name in rows for path in _expand(os.fspath(name))]
+    given = [rows] if isinstance(rows, (str, os.PathLike)) else rows
+    paths = [path for each in given for path in files_named(each, IngestError)]
     for path in paths:
-        format_of(path)
+        if not path.is_dir():
+            ending_of(path, IngestError)
     return list(dict.fromkeys(paths))
 
 
-def files_below(folder: Path) -> list[Path]:
-    """List the finished files below a folder, sorted."""
-    return sorted(path for path in folder.rglob("*") if path.is_file() and is_finished(path.relative_to(folder)))
-
-
-def is_finished(relative: Path) -> bool:
-    """Tell whether a file below a folder is meant to be read: not hidden, not marked by an underscore, no unfinished download."""
-    hidden = any(part.startswith((".", "_")) for part in relative.parts)
-    return not hidden and not relative.name.lower().endswith(_UNFINISHED)
-
-
-def format_of(path: Path) -> str:
-    """Return the format that a file's name announces.
+def check_files(paths: Iterable[Path], source: EventSource, *, csv: Csv | None = None) -> list[InputFile]:
+    """Check what ``find_files`` has found, the files of Delta tables one by one.
 
     Raises:
-        IngestError: the suffix is unknown.
+        IngestError: as ``check_file``; or a Delta table cannot be read.
     """
-    name = path.name.lower()
-    for suffix in sorted(_FORMATS, key=len, reverse=True):
-        if name.endswith(suffix):
-            return _FORMATS[suffix]
-    raise IngestError(f"{path} has no known format. Name it by what it is: {', '.join(_FORMATS)}.")
+    checked = []
+    for path in paths:
+        checked += _check_delta(path, source) if path.is_dir() else [check_file(path, source, csv=csv)]
+    return checked
 
 
 def check_file(path: Path, source: EventSource, *, csv: Csv | None = None) -> InputFile:
@@ -104,18 +97,25 @@ def check_file(path: Path, source: EventSource, *, csv: Csv | None = None) -> In
         csv: How it is written, if it is CSV; as the source says by default.
 
     Raises:
-        IngestError: it is empty, damaged, of another format, or lacks a column.
+        IngestError: it is empty, damaged, of another format, lacks a column, or is no regular file.
     """
-    kind = format_of(path)
+    ending = ending_of(path, IngestError)
+    kind = ending.format
+    check_regular(path, IngestError)
     try:
         if path.stat().st_size == 0:
             raise IngestError(f"{path} is empty (0 bytes). Deliver it again, or take it out of the input.")
+        how = csv or source.csv or Csv()
         if kind == CSV:
-            file = _check_csv(path, source, csv or source.csv or Csv())
+            file = _check_csv(path, source, how)
         else:
-            file = _check_parquet(path) if kind == PARQUET else _check_json_lines(path)
+            file = _check_json_lines(path) if kind == JSON_LINES else _check_columns_file(path, kind, source)
+        if ending.compression is not None:
+            _read_to_the_end(path, kind, how.encoding if kind == CSV else "utf-8")
     except (OSError, EOFError, zlib.error) as error:
-        raise IngestError(f"{path} cannot be read: {error}.") from error
+        raise IngestError(
+            f"{path} cannot be read: {str(error).rstrip('.')}. Deliver it again; nothing was committed."
+        ) from error
     check_columns(file.columns, source, str(path), hint=file.csv.hint if file.csv is not None else "")
     return file
 
@@ -139,26 +139,26 @@ def check_columns(columns: Iterable[str], source: EventSource, what: str, *, hin
         )
 
 
-def _expand(text: str) -> list[Path]:
-    path = local_path(text, IngestError)
-    files = files_below(path) if path.is_dir() else files_named(path)
-    if not files:
-        raise IngestError(f"{text!r} names no file. Give an existing file, a directory with files, or a glob that matches.")
-    table = next(filter(None, map(delta_table_of, files)), None)
-    if table is not None:
-        raise IngestError(
-            f"{text!r} names files of the Delta table {table}, where deleted rows lie too. Give its rows instead: "
-            f"deltalake.DeltaTable({str(table)!r}).to_pyarrow_table()."
-        )
-    return [file.absolute() for file in files]
+def _check_delta(folder: Path, source: EventSource) -> list[InputFile]:
+    files = delta_files(folder, IngestError)
+    columns = tuple(files[0].schema.names)
+    check_columns(columns, source, f"The Delta table {folder}")
+    return [InputFile(file.path, DELTA, columns, delta=file, needed=source.types) for file in files]
 
 
-def _check_parquet(path: Path) -> InputFile:
+def _check_columns_file(path: Path, kind: str, source: EventSource) -> InputFile:
     try:
-        with pq.ParquetFile(path) as file:
-            return InputFile(path, PARQUET, tuple(file.schema_arrow.names), file.metadata.num_rows)
+        schema, rows = parquet_shape(path) if kind == PARQUET else arrow_shape(path)
     except pa.ArrowException as error:
-        raise IngestError(f"{path} is not a whole Parquet file ({error}). Nothing of it was committed.") from error
+        raise IngestError(f"{path} is not a whole {kind} file ({error}). Nothing of it was committed.") from error
+    return InputFile(path, kind, tuple(schema.names), rows, needed=source.types)
+
+
+def _read_to_the_end(path: Path, kind: str, encoding: str) -> None:
+    """Decompress a file before anything of the call is committed: DuckDB takes a zstd file that was cut off for a whole one."""
+    with open_bytes(path, kind, encoding=encoding) as opened:
+        while opened.read(_BLOCK_BYTES):
+            pass
 
 
 def _check_csv(path: Path, source: EventSource, csv: Csv) -> InputFile:

@@ -1,7 +1,7 @@
 """Intake: anything a user brings becomes portions of bounded size that DuckDB can scan twice.
 
-Parquet files are scanned where they lie. CSV and JSON lines become texts, which ``columns`` parses. Frames, tables and
-readers are cut into slices.
+Parquet files are scanned where they lie. CSV and JSON lines become texts, which ``columns`` parses. Frames, tables, readers, Arrow
+IPC and the files of Delta tables are cut into slices.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from featurestore.errors import IngestError
+from featurestore.lake.endings import CSV, JSON_LINES, PARQUET
 from featurestore.lake.frames import FrameDoor, is_frame, known_to_duckdb, open_frame
 from featurestore.lake.ingestion.csv_header import CsvFile
 from featurestore.lake.ingestion.csv_portions import CsvReading
 from featurestore.lake.ingestion.ingest_report import FileLines
-from featurestore.lake.ingestion.inputs import CSV, PARQUET, InputFile, check_columns, check_file, find_files
+from featurestore.lake.ingestion.inputs import InputFile, check_columns, check_files, find_files
 from featurestore.lake.ingestion.lines import IS_ROW, LINE
 from featurestore.lake.session import connect, literal, path_literal, quote
 from featurestore.lake.table import parquet_scan_sql
@@ -71,7 +71,7 @@ def check_input(rows: Any, source: EventSource, *, csv: Csv | None = None) -> li
         IngestError: a file is missing, empty, damaged, of another format or lacks a column; or ``rows`` is something else.
     """
     if isinstance(rows, (str, Path)) or (isinstance(rows, (list, tuple)) and all(isinstance(row, (str, Path)) for row in rows)):
-        return [check_file(path, source, csv=csv) for path in find_files(rows)]
+        return check_files(find_files(rows), source, csv=csv)
     if not is_frame(rows):
         raise IngestError(
             f"Cannot ingest a {type(rows).__name__}. Give a path, a glob, a directory, a list of paths, "
@@ -102,23 +102,20 @@ def portions_of(
         if file.csv is not None:
             yield from _csv_portions(file.csv, temp_folder)
             continue
-        if file.format == PARQUET:
-            yield from _parquet_portions(file, limit)
-        else:
-            yield from _json_lines_portions(file)
+        yield from _json_lines_portions(file) if file.format == JSON_LINES else _column_portions(file, limit)
         yield Portion(str(file.path), 0, ends_file=True)
 
 
-def _parquet_portions(file: InputFile, limit: int) -> Iterator[Portion]:
+def _column_portions(file: InputFile, limit: int) -> Iterator[Portion]:
+    """Scan a Parquet file where it lies; read a large one, one of a Delta table, or Arrow IPC batch by batch."""
     rows = file.rows or 0
-    if rows <= limit:
+    if file.format == PARQUET and rows <= limit:
         yield Portion(str(file.path), rows, scan=parquet_scan_sql([file.path]))
         return
-    with pq.ParquetFile(file.path) as opened:
-        try:
-            yield from _tables(str(file.path), opened.iter_batches(batch_size=65_536), limit=limit)
-        except (pa.ArrowException, OSError) as error:
-            raise IngestError(f"{file.path} is damaged: {error}. Deliver it again.") from error
+    try:
+        yield from _tables(str(file.path), file.batches(), limit=limit)
+    except (pa.ArrowException, OSError) as error:
+        raise IngestError(f"{file.path} is damaged: {error}. Deliver it again.") from error
 
 
 def _tables(label: str, batches: Iterable[pa.RecordBatch], *, limit: int) -> Iterator[Portion]:

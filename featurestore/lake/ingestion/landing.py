@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from featurestore.errors import IngestError
-from featurestore.lake.ingestion.inputs import is_finished
+from featurestore.lake.file_names import is_finished
 from featurestore.lake.layout import Layout
 from featurestore.lake.table import Table
 from featurestore.spec.source import EventSource

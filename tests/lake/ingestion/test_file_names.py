@@ -124,17 +124,3 @@ def test_an_address_is_refused_and_makes_no_folder(tmp_path: Path, monkeypatch: 
 def test_a_file_address_is_answered_with_its_path(tmp_path: Path) -> None:
     with pytest.raises(fs.IngestError, match=r"Give the path itself: '/data/x\.csv'"):
         store_in(tmp_path / "store").ingest("events", "file:" + "///data/x.csv")
-
-
-def test_the_files_of_a_delta_table_are_refused_since_deleted_rows_lie_among_them(tmp_path: Path) -> None:
-    import deltalake
-
-    rows = pl.DataFrame({"event_id": [1, 2], "event_time": datetime(2024, 1, 5), "user_id": 7})
-    deltalake.write_deltalake(str(tmp_path / "table"), rows.to_arrow())
-    store = store_in(tmp_path / "store")
-    for given in (tmp_path / "table", tmp_path, str(tmp_path / "table" / "*.parquet")):
-        with pytest.raises(fs.IngestError, match="names files of the Delta table"):
-            store.ingest("events", given)
-    table = deltalake.DeltaTable(str(tmp_path / "table"))
-    table.delete("event_id = 1")
-    assert store.ingest("events", table.to_pyarrow_table()).rows_added == 1

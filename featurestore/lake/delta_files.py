@@ -1,0 +1,98 @@
+"""Delta tables of others as lists of files: what is deleted stays deleted, and every file has all columns of its table."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from featurestore.errors import FeatureStoreError
+from featurestore.lake.column_files import BATCH_ROWS
+from featurestore.lake.file_names import scheme_of
+from featurestore.lake.files import committed_files
+
+# What changes nothing in how the files of a version are read.
+_READABLE_FEATURES = {"timestampNtz", "vacuumProtocolCheck", "v2Checkpoint"}
+_WAY_OUT = "Write its rows to Parquet files with the program that made it, and give those."
+
+
+@dataclass(frozen=True)
+class DeltaFile:
+    """One file of the newest version of a table.
+
+    Args:
+        path: Where it lies.
+        schema: The table's columns, which every file is read with.
+        values: Column to the one value that all rows have: partition columns. Columns that the file lacks otherwise are NULL.
+    """
+
+    path: Path
+    schema: pa.Schema
+    values: dict[str, Any] = field(default_factory=dict)
+
+    def batches(self, needed: Collection[str] | None = None) -> Iterator[pa.RecordBatch]:
+        """Read the file in the table's columns.
+
+        Args:
+            needed: Columns that must have the table's types; others stay as the file has them. ``None``: all.
+
+        Raises:
+            ArrowException, OSError: it is damaged or missing.
+        """
+        with pq.ParquetFile(self.path) as opened:
+            for batch in opened.iter_batches(batch_size=BATCH_ROWS):
+                columns = [self._column(batch, each, needed is None or each.name in needed) for each in self.schema]
+                yield pa.RecordBatch.from_arrays(columns, names=self.schema.names)
+
+    def _column(self, batch: pa.RecordBatch, wanted: pa.Field, is_needed: bool) -> pa.Array:
+        if wanted.name in self.values:
+            return pa.repeat(pa.scalar(self.values[wanted.name]).cast(wanted.type), batch.num_rows)
+        if wanted.name in batch.schema.names:
+            column = batch.column(wanted.name)
+            return column.cast(wanted.type) if is_needed else column
+        return pa.nulls(batch.num_rows, wanted.type)
+
+
+def delta_files(folder: Path, error: type[FeatureStoreError]) -> list[DeltaFile]:
+    """List the files of the newest version of the Delta table in a folder, sorted by name.
+
+    Args:
+        folder: The table's folder.
+        error: What to raise.
+
+    Raises:
+        FeatureStoreError: its log is damaged, it has no rows, it reads files that lie elsewhere, or it uses features that a list
+            of files cannot express: deletion vectors, column mapping.
+    """
+    from deltalake import DeltaTable
+    from deltalake.exceptions import DeltaError
+
+    try:
+        table = DeltaTable(str(folder.absolute()))
+        _check_features(folder, table, error)
+        schema = pa.schema(table.schema().to_arrow())
+        files = committed_files(folder, pa.RecordBatchReader.from_stream(table.get_add_actions(flatten=True)).read_all())
+    except DeltaError as refused:
+        raise error(f"The Delta table {folder} cannot be read: {str(refused).rstrip('.')}. {_WAY_OUT}") from refused
+    if not files:
+        raise error(f"The Delta table {folder} has no rows. Take it out of the input.")
+    names = [unquote(file.name) for file in files]  # a log writes them as parts of an address
+    for name in names:
+        if scheme_of(name) or Path(name).is_absolute() or ".." in Path(name).parts:
+            raise error(f"The Delta table {folder} reads {name!r}, which lies outside of it. {_WAY_OUT}")
+    return [DeltaFile(folder / name, schema, dict(file.partition)) for name, file in zip(names, files, strict=True)]
+
+
+def _check_features(folder: Path, table: Any, error: type[FeatureStoreError]) -> None:
+    protocol = table.protocol()
+    beyond = sorted(set(protocol.reader_features or ()) - _READABLE_FEATURES)
+    if protocol.min_reader_version == 2 or beyond:
+        raise error(
+            f"The Delta table {folder} uses {', '.join(beyond) or 'column mapping'}, which a list of its files cannot express: "
+            f"rows or columns would come out wrong. {_WAY_OUT}"
+        )
