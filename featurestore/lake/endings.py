@@ -62,3 +62,12 @@ def ending_of(path: Path, error: type[FeatureStoreError]) -> Ending:
         ends = f"ends in {path.suffix!r}" if path.suffix else "has no ending"
         raise error(f"{path} has no known format: it {ends}. Name it by what it is: {KNOWN_ENDINGS}.")
     return Ending(kind, compression, "\t" if suffix == ".tsv" else ",")
+
+
+def compression_of(path: Path) -> str:
+    """Return DuckDB's word for how a text file is compressed: by itself it looks for none where a name has pattern characters.
+
+    >>> compression_of(Path("orders[1].csv.gz")), compression_of(Path("orders.csv"))
+    ('gzip', 'none')
+    """
+    return ending_of(path, FeatureStoreError).compression or "none"

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from featurestore.errors import IngestError
+from featurestore.lake.endings import compression_of
 from featurestore.lake.ingestion.csv_damage import without_end
 from featurestore.lake.ingestion.csv_header import CsvFile
 from featurestore.lake.ingestion.csv_records import LineCounts, Splitter, Values
@@ -159,6 +160,7 @@ def _parse_strictly(session: DuckDBPyConnection, file: CsvFile) -> int | None:
     columns = ", ".join(f"c{number}: 'VARCHAR'" for number in range(len(file.fields)))
     sql = (
         f"CREATE TEMP TABLE {_TABLE} AS FROM read_csv({path_literal(file.path)}, columns = {{{columns}}}, "
+        f"compression = {literal(compression_of(file.path))}, "
         f"header = {str(csv.header).lower()}, auto_detect = false, delim = {literal(file.delimiter)}, "
         f"quote = {literal(csv.quote or '')}, escape = {literal(csv.escape or '')}, nullstr = ['', '\\N'], "
         f"allow_quoted_nulls = false, strict_mode = true, max_line_size = {csv.max_record_bytes})"

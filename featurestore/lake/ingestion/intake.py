@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow as pa
 
 from featurestore.errors import IngestError
-from featurestore.lake.endings import CSV, JSON_LINES, PARQUET
+from featurestore.lake.endings import CSV, JSON_LINES, PARQUET, compression_of
 from featurestore.lake.frames import FrameDoor, is_frame, known_to_duckdb, open_frame
 from featurestore.lake.ingestion.csv_header import CsvFile
 from featurestore.lake.ingestion.csv_portions import CsvReading
@@ -188,7 +188,8 @@ def _json_lines_sql(file: InputFile) -> str:
     return (
         f"SELECT {line}, {quote(IS_ROW)}, {columns} FROM (SELECT {line}, "
         f"CASE WHEN json_valid({line}) THEN json_type({line}) = 'OBJECT' ELSE false END AS {quote(IS_ROW)} "
-        f"FROM read_csv({path_literal(file.path)}, columns = {{{literal(LINE)}: 'VARCHAR'}}, header = false, "
+        f"FROM read_csv({path_literal(file.path)}, compression = {literal(compression_of(file.path))}, "
+        f"columns = {{{literal(LINE)}: 'VARCHAR'}}, header = false, "
         f"auto_detect = false, delim = chr(31), quote = '', escape = '', store_rejects = true) WHERE trim({line}) <> '')"
     )
 
