@@ -128,8 +128,8 @@ class FeatureStore:
 
         Args:
             source: Name of an applied event source.
-            rows: Path, folder, Delta table, glob or list of these (Parquet, CSV, JSON lines, Arrow), or any kind of frame: Arrow, pandas (without its index),
-                Polars, DuckDB. ``None``: the new files of the source's landing folder.
+            rows: Path, folder, Delta table, glob or list of these (Parquet, CSV, JSON lines, Arrow), or any kind of
+                frame: Arrow, pandas (without its index), Polars, DuckDB. ``None``: the new files of the source's landing folder.
             replace: Whether, in a source without ``ingested_at``, other content under a known event_id replaces the old.
             csv: How CSV files are written; as the source says by default.
             progress: Called with the number of rows read so far.

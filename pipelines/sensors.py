@@ -5,7 +5,7 @@ cursor set back, or a daemon killed in the middle, starts nothing twice.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime, timedelta, timezone
 from itertools import takewhile
 from typing import Any
@@ -15,7 +15,8 @@ from dagster._core.execution.stats import RunStepKeyStatsSnapshot
 from dagster._core.storage.tags import WILL_RETRY_TAG
 
 from featurestore.client import FeatureStore
-from featurestore.lake.ingestion.landing import landed_months
+from featurestore.lake.ingestion.landing import files_without_partition, landed_months, tell_of
+from featurestore.lake.layout import Layout
 from featurestore.spec.registry import Registry
 from featurestore_pipelines.alerting.messages import alert_message, failure_message
 from featurestore_pipelines.alerting.outbox import Outbox, Send
@@ -87,7 +88,7 @@ def build_landing_sensor(
     """Make the sensor that ingests a month when files of it have landed or changed.
 
     Its cursor maps each month to a digest of the names, sizes and times of its files, over all sources. A folder that ingest
-    refuses fails the tick with the same words.
+    refuses fails the tick with the same words; what no run is going to read is in the message of the tick.
     """
 
     @dg.sensor(
@@ -101,12 +102,17 @@ def build_landing_sensor(
         known: dict[str, str] = json.loads(context.cursor) if context.cursor else {}
         months = set(blueprint.partitions.get_partition_keys())
         with readable_failures():
-            landed = landed_months(blueprint.open(store).layout, blueprint.registry.sources.values())
+            layout = blueprint.open(store).layout
+            landed = landed_months(layout, blueprint.registry.sources.values())
+            passed_over = list(_passed_over(layout, blueprint.registry, months))
         changed = [month for month, files in sorted(landed.items()) if known.get(month) != files and month in months]
         started = changed[:MAX_MONTHS_A_TICK]
         requests = [dg.RunRequest(run_key=f"landing:{month}:{landed[month]}", partition_key=month) for month in started]
         cursor = json.dumps({**known, **{month: landed[month] for month in started}}, sort_keys=True)
-        return dg.SensorResult(run_requests=requests, cursor=cursor)
+        for told in passed_over:
+            context.log.warning(told)
+        skipped = None if requests else " ".join(passed_over) or "Nothing has landed or changed."
+        return dg.SensorResult(run_requests=requests, skip_reason=skipped, cursor=cursor)
 
     return files_have_landed
 
@@ -174,6 +180,14 @@ def failed_runs(instance: dg.DagsterInstance, *, first: datetime, until: datetim
     return instance.get_run_records(
         dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], updated_after=after), order_by="update_timestamp", ascending=True
     )
+
+
+def _passed_over(layout: Layout, registry: Registry, months: Collection[str]) -> Iterator[str]:
+    """Say what has landed that no run reads, and why."""
+    for source in registry.sources.values():
+        unread = files_without_partition(layout, source, months=months)
+        if unread:
+            yield f"Not read of {source.name}: {tell_of(unread)}."
 
 
 def _requests(

@@ -187,6 +187,8 @@ def show_status(report: StoreStatus) -> None:
     screen.say(f"{report.root}, time zone {report.timezone}, last audit {report.last_audit or 'never'}")
     sources = [(s.name, s.rows, s.bytes, s.first_month, s.last_month, s.quarantined) for s in report.sources]
     screen.show_table("Sources", ("source", "events", "bytes", "from", "to", "quarantined"), sources)
+    unread = [(source.name, file) for source in report.sources for file in source.unread]
+    screen.show_table("Landed, and read by no monthly run", ("source", "file"), unread)
     views = [(v.name, v.features, v.tile_rows, v.ledger_bytes, len(v.missing_months), v.fingerprint) for v in report.views]
     screen.show_table("Views", ("view", "features", "tile rows", "ledger bytes", "months missing", "fingerprint"), views)
     joined = [(j.name, j.features, ", ".join(j.views), len(j.missing_months)) for j in report.joined_views]

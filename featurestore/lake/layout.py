@@ -119,7 +119,7 @@ class Layout:
 
     def landing(self, source: EventSource) -> Path:
         """Return the folder where a source's new files arrive; ``landing/<name>`` unless the source names one."""
-        return self.root / (source.landing or Path("landing") / source.name)
+        return self.root / (source.landing_place.folder or Path("landing") / source.name)
 
     @property
     def pins(self) -> Path:

@@ -13,16 +13,22 @@ from featurestore.compute.state import ViewState
 from featurestore.drift.data_faults.data_fault import DataFault
 from featurestore.drift.monitor.state import DRIFT, LATCHED
 from featurestore.drift.recalibration.calibration_versions import champion, versions
+from featurestore.errors import IngestError
+from featurestore.lake.ingestion.landing import files_without_partition
 from featurestore.lake.layout import Layout
 from featurestore.lake.table import CommittedFile, Table
 from featurestore.spec.joined import JoinedView
 from featurestore.spec.registry import Registry
+from featurestore.spec.source import EventSource
 from featurestore.timeline import Month
 
 
 @dataclass(frozen=True)
 class SourceStatus:
-    """One event source: committed events and quarantined rows."""
+    """One event source: committed events, quarantined rows, and what has landed that no monthly run reads, each with the reason.
+
+    A landing folder that is refused as a whole has that as its one reason.
+    """
 
     name: str
     rows: int
@@ -30,6 +36,7 @@ class SourceStatus:
     first_month: str | None
     last_month: str | None
     quarantined: int
+    unread: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -134,7 +141,7 @@ def store_status(layout: Layout, registry: Registry, history: pa.Table, faults: 
     return StoreStatus(
         root=str(layout.root),
         timezone=layout.timezone,
-        sources=tuple(_source(layout, name) for name in registry.sources),
+        sources=tuple(_source(layout, source) for source in registry.sources.values()),
         views=tuple(views.values()),
         joined_views=tuple(_joined(joined, views) for joined in registry.joined_views.values()),
         services=tuple(_service(layout, registry, name) for name in registry.services),
@@ -151,12 +158,17 @@ def store_status(layout: Layout, registry: Registry, history: pa.Table, faults: 
     )
 
 
-def _source(layout: Layout, name: str) -> SourceStatus:
+def _source(layout: Layout, source: EventSource) -> SourceStatus:
+    name = source.name
     files = Table.open(layout.events(name)).files()
     months = sorted(file.partition["month"] for file in files)
     first, last = (months[0], months[-1]) if months else (None, None)
     quarantined = _rows(Table.open(layout.quarantine(name)).files())
-    return SourceStatus(name, _rows(files), _bytes(files), first, last, quarantined)
+    try:
+        unread = tuple(map(str, files_without_partition(layout, source)))
+    except IngestError as error:
+        unread = (str(error),)
+    return SourceStatus(name, _rows(files), _bytes(files), first, last, quarantined, unread)
 
 
 def _view(state: ViewState) -> ViewStatus:

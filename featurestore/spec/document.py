@@ -121,9 +121,14 @@ def entity_from(value: Mapping[str, Any]) -> Entity:
 
 
 def source_from(value: Mapping[str, Any]) -> EventSource:
-    """Read an event source from its document."""
-    arguments = {name: item for name, item in value.items() if name not in ("name", "csv")}
-    return EventSource(value["name"], **arguments, csv=Csv(**value["csv"]) if "csv" in value else None)
+    """Read an event source from its document.
+
+    Its landing is not checked anew: an older store may have recorded one that is refused today, and is read as it is.
+    """
+    arguments = {name: item for name, item in value.items() if name not in ("name", "csv", "landing")}
+    source = EventSource(value["name"], **arguments, csv=Csv(**value["csv"]) if "csv" in value else None)
+    object.__setattr__(source, "landing", value.get("landing"))
+    return source
 
 
 def view_from(value: Mapping[str, Any], entity: Entity, source: EventSource) -> FeatureView:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from pathlib import Path
 
 from featurestore.errors import DefinitionError, did_you_mean
 from featurestore.spec.csv_format import Csv
+from featurestore.spec.landing_place import LandingPlace, checked_landing
 from featurestore.spec.names import checked_column, checked_name
 from featurestore.spec.types import hint_of, schema_type
 from featurestore.timeline import zone_of
@@ -32,14 +34,17 @@ class EventSource:
         initial_load_until: A date or time; rows with an earlier ingested_at are of a history that was loaded in bulk. In
             as-known mode they count as known when they happened, since their ingested_at says only when they were loaded.
         timezone: Zone of timestamps that carry none. Default UTC.
-        landing: Folder that ``ingest()`` without rows and the Dagster assets read; relative to the store's root.
+        landing: Folder below the store's root that ``ingest()`` without rows and the Dagster assets read, by default
+            ``landing/<name>``; the month of a file is that of the first date in its path. Or a pattern with ``{date}`` or
+            ``{month}``, such as ``"dt={date}/*.parquet"``, with ``* ? **`` besides, below the default folder or one that it begins
+            with.
         id_scope: ``"source"``: an event_id is unique over the whole history. ``"month"``: only within its month.
         values: Allowed values of string columns; other values go to quarantine.
         csv: How its CSV files are written; ``None``: as usual.
 
     Raises:
-        DefinitionError: an unknown type, a column that differs from another only in its case or is reserved, or a role whose
-            column is missing or of the wrong type.
+        DefinitionError: an unknown type, a column that differs from another only in its case or is reserved, a role whose
+            column is missing or of the wrong type, or a landing that is neither a folder below the store nor such a pattern.
     """
 
     name: str
@@ -65,7 +70,7 @@ class EventSource:
         ingested_at: str | None = None,
         initial_load_until: str | date | None = None,
         timezone: str | None = None,
-        landing: str | None = None,
+        landing: str | Path | None = None,
         id_scope: str = "source",
         values: Mapping[str, Sequence[str]] | None = None,
         description: str = "",
@@ -101,13 +106,18 @@ class EventSource:
             "ingested_at": ingested_at,
             "initial_load_until": _load_end(name, initial_load_until, ingested_at, timezone),
             "timezone": timezone,
-            "landing": landing,
+            "landing": checked_landing(landing, name),
             "id_scope": id_scope,
             "values": tuple((column, tuple(allowed)) for column, allowed in (values or {}).items()),
             "description": description,
             "csv": csv,
         }.items():
             object.__setattr__(self, field, value)
+
+    @property
+    def landing_place(self) -> LandingPlace:
+        """What ``landing`` says."""
+        return LandingPlace.parse(self.landing)
 
     @property
     def types(self) -> dict[str, str]:

@@ -24,9 +24,9 @@ from featurestore_pipelines.resources import Progress, StoreResource
 DESCRIPTION = """{description}
 
 **Grain**: one row per event; a partition is a business month of the time at which it happened.
-Reads the Parquet, CSV and JSON-lines files of `{landing}` whose path begins with the month (`2024-08.parquet`,
-`2024-08-31.csv`, `2024-08/part-0.jsonl`). Late rows in them go to their own months. Invalid rows go to the quarantine with a
-reason. Reading a month again changes nothing.
+Reads the Parquet, Arrow, CSV and JSON-lines files of `{landing}` with a date of the month in their path (`2024-08.parquet`,
+`orders_2024-08-31.csv`, `20240831.csv.gz`, `dt=2024-08-31/part-0.jsonl`). Late rows in them go to their own months. Invalid rows
+go to the quarantine with a reason. Reading a month again changes nothing.
 
 **Read by**: {views}"""
 

@@ -1,11 +1,12 @@
 """Checks of events: are they all there, once each, in time, as declared, and is little of them set aside?"""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 import dagster as dg
 
 from featurestore.client import FeatureStore
 from featurestore.errors import StoreError
+from featurestore.lake.ingestion.landing import files_without_partition, printable
 from featurestore.lake.session import connect, quote
 from featurestore.lake.table import Table, parquet_scan_sql
 from featurestore.spec.source import EventSource
@@ -14,7 +15,7 @@ from featurestore.timeline import Month
 from featurestore_pipelines.assets.ingest import ingest_month
 from featurestore_pipelines.assets.shared import EVENTS, Blueprint, definition_of, key_of
 from featurestore_pipelines.inventory import newest_month
-from featurestore_pipelines.metadata import Metadata, plot
+from featurestore_pipelines.metadata import Metadata, plot, table_of
 from featurestore_pipelines.partitions import last_month_of
 from featurestore_pipelines.resources import StoreResource
 
@@ -25,6 +26,7 @@ DESCRIPTIONS = {
     "freshness": "The last month of the run has events.",
     "row_count": "Every row that landed for the newest month is committed, known or in quarantine: reading it again adds nothing.",
     "uniqueness": "No event_id is committed twice in the newest month.",
+    "landing": "Nothing lies in the landing folder that no partition reads: of another name or ending, or without a date. It warns.",
     "quarantine_share": "Few rows are in quarantine: above 0.5 % of all it warns, above 5 % it fails.",
 }
 
@@ -44,10 +46,14 @@ def build_event_checks(blueprint: Blueprint) -> dg.AssetChecksDefinition:
     ) -> Iterator[dg.AssetCheckResult]:
         opened = blueprint.open(store)
         last = last_month_of(context)
+        months = set(blueprint.partitions.get_partition_keys())
         for key in sorted(context.selected_asset_check_keys):
             source = sources[definition_of(key.asset_key)]
             if key.name == "quarantine_share":
                 yield quarantine_share(opened, source)
+                continue
+            if key.name == "landing":
+                yield landing(opened, source, months)
                 continue
             passed, numbers = freshness(opened, source, last) if key.name == "freshness" else CHECKS[key.name](opened, source)
             yield dg.AssetCheckResult(asset_key=key.asset_key, check_name=key.name, passed=passed, metadata=numbers)
@@ -110,6 +116,21 @@ def quarantine_share(store: FeatureStore, source: EventSource) -> dg.AssetCheckR
         passed=share <= MAX_QUARANTINED_SHARE,
         severity=dg.AssetCheckSeverity.ERROR if share > ALARMING_QUARANTINED_SHARE else dg.AssetCheckSeverity.WARN,
         metadata=plot(committed=committed, quarantined=quarantined, share=share),
+    )
+
+
+def landing(store: FeatureStore, source: EventSource, months: Collection[str]) -> dg.AssetCheckResult:
+    """Look for what has landed and no partition reads."""
+    unread = [
+        {"file": printable(file.name), "reason": file.reason}
+        for file in files_without_partition(store.layout, source, months=months)
+    ]
+    return dg.AssetCheckResult(
+        asset_key=key_of(EVENTS, source.name),
+        check_name="landing",
+        passed=not unread,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={**plot(files=len(unread)), "unread": table_of(unread)},
     )
 
 

@@ -145,7 +145,7 @@ def test_a_damaged_compressed_file_is_refused_before_anything_is_committed(
     write_features(ROWS.to_reader(), tmp_path / "a.parquet")
     file = tmp_path / f"b.jsonl{ending}"
     file.write_bytes(packed(ending, how))
-    with pytest.raises(IngestError, match=r"b\.jsonl\..* cannot be read: .*Deliver it again; nothing was committed"):
+    with pytest.raises(IngestError, match=r"b\.jsonl\..* cannot be read: .*Nothing was committed"):
         ingest(layout, EVENTS, tmp_path, batch_rows=2)
     assert Table.open(layout.events("events")).version == -1
     with pytest.raises(SpineError, match="cannot be read as"):
@@ -157,7 +157,7 @@ def test_a_csv_that_was_cut_off_is_refused_before_anything_is_committed(layout: 
     write_features(ROWS.to_reader(), tmp_path / "a.parquet")
     text = "id,at,name,price\n" + "".join(f"{n},2024-01-01,{n * 7919},1\n" for n in range(5000))
     (tmp_path / f"b.csv{ending}").write_bytes(PACKERS[ending](text.encode())[:-500])
-    with pytest.raises(IngestError, match="nothing was committed"):
+    with pytest.raises(IngestError, match="Nothing was committed"):
         ingest(layout, EVENTS, tmp_path, batch_rows=2)
     assert Table.open(layout.events("events")).version == -1
 

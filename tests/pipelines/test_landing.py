@@ -12,6 +12,7 @@ from featurestore.cli import main
 from featurestore.lake.ingestion.landing import landed_months
 from featurestore.synth import Shop
 from featurestore_pipelines.assets.shared import Blueprint
+from featurestore_pipelines.checks.events import landing as landing_check
 from featurestore_pipelines.partitions import monthly_partitions
 from featurestore_pipelines.sensors import build_landing_sensor
 from tests.pipelines.operation import FIRST, LAST, Operation
@@ -103,3 +104,26 @@ def test_the_sensor_waits_for_a_folder_that_ingest_asks_for(operation: Operation
     assert landed_months(store.layout, store.registry.sources.values()) == {}
     for asker in ("command", "asset"):
         assert f"Source 'events' has no landing folder {landing}. Create it" in ASKERS[asker](operation, capsys)
+
+
+def test_the_sensor_and_the_check_name_what_no_run_reads(operation: Operation) -> None:
+    landing = operation.root / "landing" / "events"
+    for name in ("notes.txt", "part-0.parquet", "1999-01.parquet"):
+        (landing / name).write_bytes((landing / "2016-01.parquet").read_bytes())
+    (landing / "2016-01.parquet").rename(landing / "events_20160131.parquet")
+    months = monthly_partitions("Asia/Shanghai", first=FIRST, last=LAST)
+    sensor = build_landing_sensor(Blueprint(tuple(operation.resource.objects), months), operation.resource)
+    with dg.build_sensor_context(instance=operation.instance) as context:
+        first = sensor(context)
+        assert isinstance(first, dg.SensorResult)
+        assert [request.partition_key for request in first.run_requests or ()] == ["2016-01"]
+        context.update_cursor(first.cursor or "")
+        second = sensor(context)
+    assert isinstance(second, dg.SensorResult)
+    told = str(second.skip_reason)
+    assert "notes.txt (its ending '.txt' is unknown)" in told
+    assert "part-0.parquet (no date in its name: only `featurestore ingest events` reads it)" in told
+    assert "1999-01.parquet (1999-01 is no partition: only" in told
+    store = operation.store
+    found = landing_check(store, store.registry.sources["events"], months.get_partition_keys())
+    assert (found.passed, found.severity) == (False, dg.AssetCheckSeverity.WARN)

@@ -28,7 +28,7 @@ ASSETS = (
     "calibration/return_prior",
     "calibration/seasonal_index",
 )
-OF_EVENTS = {"schema", "freshness", "row_count", "uniqueness", "quarantine_share"}
+OF_EVENTS = {"schema", "freshness", "row_count", "uniqueness", "landing", "quarantine_share"}
 OF_LEDGERS = {"rows_match_tiles", "continuity", "verified"}
 WITHOUT_PICTURES = {"ops": {"drift_report": {"config": NO_PICTURES}}}
 BLOCKING = {"events/events": OF_EVENTS, **{f"ledger/{view}_ledger": OF_LEDGERS for view in VIEWS}}

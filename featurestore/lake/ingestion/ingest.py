@@ -18,9 +18,9 @@ from featurestore.errors import CommitConflictError, IngestError, StoreError
 from featurestore.lake.ingestion.batch import Batch
 from featurestore.lake.ingestion.identity import Verdict, judge
 from featurestore.lake.ingestion.ingest_report import IngestReport, Tally
-from featurestore.lake.ingestion.inputs import InputFile
+from featurestore.lake.ingestion.inputs import InputFile, check_files
 from featurestore.lake.ingestion.intake import check_input, portions_of
-from featurestore.lake.ingestion.landing import waiting_files
+from featurestore.lake.ingestion.landing import Landing, landing_of, waiting_files
 from featurestore.lake.ingestion.quarantine import CONFLICT, keep_invalid
 from featurestore.lake.ingestion.redelivered import record_redelivered
 from featurestore.lake.ingestion.rewrite import Rewrite, rewrite_months
@@ -58,7 +58,8 @@ def ingest(
     Args:
         layout: The store.
         source: Whose rows they are.
-        rows: A path, a glob, a directory, a Delta table, a list of these (``lake/endings.py`` says which files), or Arrow tables and readers, Polars and pandas frames. ``None``: the new files of the source's landing folder.
+        rows: A path, a glob, a directory, a Delta table, a list of these (``lake/endings.py`` says which files), or
+            Arrow tables and readers, Polars and pandas frames. ``None``: the new files of the source's landing folder.
         replace: For a source without ingested_at: delivered content replaces the committed one, instead of being
             quarantined as ``conflict``.
         progress: Called with the rows read so far.
@@ -81,11 +82,12 @@ def ingest(
             f"Source {source.name!r} has {source.ingested_at!r}: the greatest one counts, and replace=True would contradict "
             "it. Deliver the correction with a later one."
         )
-    marks = {file.path: file.mark for file in waiting_files(layout, source)} if rows is None else {}
-    checked = check_input(list(marks) if rows is None else rows, source, csv=csv)
+    landing = landing_of(layout, source) if rows is None else Landing((), ())
+    marks = {file.path: file.mark for file in waiting_files(layout, source, landing.files)}
+    checked = check_files(marks, source, csv=csv) if rows is None else check_input(rows, source, csv=csv)
     table = Table.open(layout.events(source.name))
     table.check_columns(arrow_schema(source.schema), partition_by=("month",))
-    tally = Tally(source.name, table.version)
+    tally = Tally(source.name, table.version, unread=tuple(map(str, landing.unread)))
     with spill_folder(layout) as temp_folder, connect(layout.root, *_folders(checked), temp_folder=temp_folder) as session:
         batch = Batch(session, source, now_us=time.time_ns() // 1000, ids=ids)
         for portion in portions_of(checked, limit=batch_rows, temp_folder=temp_folder):

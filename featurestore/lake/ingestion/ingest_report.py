@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 from featurestore.timeline import Month
 
+_MAX_TOLD = 10
+
 
 @dataclass(frozen=True)
 class FileLines:
@@ -64,6 +66,7 @@ class IngestReport:
         elapsed_s: Wall time.
         lines: What became of the lines of each CSV file, in the order of reading.
         is_mostly_quarantined: Whether more than half of a batch was quarantined; its good rows are committed.
+        unread: What lies in the landing folder and is not read, each with the reason; empty where rows were given.
     """
 
     source: str
@@ -81,6 +84,7 @@ class IngestReport:
     elapsed_s: float
     lines: tuple[FileLines, ...] = ()
     is_mostly_quarantined: bool = False
+    unread: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         facts = [f"{self.rows_read:,} rows read", f"{self.rows_added:,} added"]
@@ -98,7 +102,15 @@ class IngestReport:
         first = "more than half of a batch was quarantined; " if self.is_mostly_quarantined else ""
         told = f"{self.source}: {first}{', '.join(facts)}; {self.bytes_written / 1e6:,.1f} MB in {self.elapsed_s:.1f} s"
         # Files of which every line is a record need no line of their own.
-        return "\n".join([told, *(f"  {file}" for file in self.lines if file.lines > file.record_lines + file.header_lines)])
+        lines = [f"  {file}" for file in self.lines if file.lines > file.record_lines + file.header_lines]
+        return "\n".join([told, *lines, *self._unread()])
+
+    def _unread(self) -> list[str]:
+        more = len(self.unread) - _MAX_TOLD
+        return [
+            *(f"  not read: {file}" for file in self.unread[:_MAX_TOLD]),
+            *([f"  not read: {more:,} more"] if more > 0 else []),
+        ]
 
 
 @dataclass
@@ -119,6 +131,7 @@ class Tally:
     bytes_written: int = 0
     lines: list[FileLines] = field(default_factory=list)
     is_mostly_quarantined: bool = False
+    unread: tuple[str, ...] = ()
 
     def report(self, elapsed_s: float) -> IngestReport:
         """Return the report of an ingest that took so many seconds."""
@@ -138,4 +151,5 @@ class Tally:
             elapsed_s=elapsed_s,
             lines=tuple(self.lines),
             is_mostly_quarantined=self.is_mostly_quarantined,
+            unread=self.unread,
         )
