@@ -1,4 +1,7 @@
-"""Delta tables of others as lists of files: what is deleted stays deleted, and every file has all columns of its table."""
+"""Delta tables of others as lists of files: what is deleted stays deleted, and every file has all columns of its table.
+
+A table with deletion vectors or column mapping is one entry of that list, which deltalake scans; its rows are in no order.
+"""
 
 from __future__ import annotations
 
@@ -9,31 +12,35 @@ from typing import Any
 from urllib.parse import unquote
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from featurestore.errors import FeatureStoreError
-from featurestore.lake.column_files import BATCH_ROWS
+from featurestore.lake.column_files import parquet_batches
 from featurestore.lake.file_names import scheme_of
 from featurestore.lake.files import committed_files
+from featurestore.lake.frames import FrameDoor, plain_reader
 
 # What changes nothing in how the files of a version are read.
-_READABLE_FEATURES = {"timestampNtz", "vacuumProtocolCheck", "v2Checkpoint"}
+_PLAIN_FEATURES = {"timestampNtz", "vacuumProtocolCheck", "v2Checkpoint"}
+# What a list of files cannot express, and deltalake's own scan reads: rows that are deleted beside their file, renamed columns.
+_SCANNED_FEATURES = {"deletionVectors", "columnMapping"}
 _WAY_OUT = "Write its rows to Parquet files with the program that made it, and give those."
 
 
 @dataclass(frozen=True)
 class DeltaFile:
-    """One file of the newest version of a table.
+    """One file of the newest version of a table, or the whole version.
 
     Args:
-        path: Where it lies.
+        path: Where it lies; the folder, where it is the whole version.
         schema: The table's columns, which every file is read with.
         values: Column to the one value that all rows have: partition columns. Columns that the file lacks otherwise are NULL.
+        version: The version, where it is scanned as a whole.
     """
 
     path: Path
     schema: pa.Schema
     values: dict[str, Any] = field(default_factory=dict)
+    version: int | None = None
 
     def batches(self, needed: Collection[str] | None = None) -> Iterator[pa.RecordBatch]:
         """Read the file in the table's columns.
@@ -44,10 +51,19 @@ class DeltaFile:
         Raises:
             ArrowException, OSError: it is damaged or missing.
         """
-        with pq.ParquetFile(self.path) as opened:
-            for batch in opened.iter_batches(batch_size=BATCH_ROWS):
-                columns = [self._column(batch, each, needed is None or each.name in needed) for each in self.schema]
-                yield pa.RecordBatch.from_arrays(columns, names=self.schema.names)
+        for batch in parquet_batches(self.path) if self.version is None else self._scan(self.version):
+            columns = [self._column(batch, each, needed is None or each.name in needed) for each in self.schema]
+            yield pa.RecordBatch.from_arrays(columns, names=self.schema.names)
+
+    def _scan(self, version: int) -> Iterator[pa.RecordBatch]:
+        from deltalake import DeltaTable
+        from deltalake.exceptions import DeltaError
+
+        try:
+            reader = pa.RecordBatchReader.from_stream(DeltaTable(str(self.path), version=version).scan())
+        except DeltaError as error:
+            raise pa.ArrowInvalid(str(error)) from error
+        yield from plain_reader(reader, FrameDoor("Delta table", FeatureStoreError))
 
     def _column(self, batch: pa.RecordBatch, wanted: pa.Field, is_needed: bool) -> pa.Array:
         if wanted.name in self.values:
@@ -66,15 +82,15 @@ def delta_files(folder: Path, error: type[FeatureStoreError]) -> list[DeltaFile]
         error: What to raise.
 
     Raises:
-        FeatureStoreError: its log is damaged, it has no rows, it reads files that lie elsewhere, or it uses features that a list
-            of files cannot express: deletion vectors, column mapping.
+        FeatureStoreError: its log is damaged, it has no rows, it reads files that lie elsewhere, or it uses features that are
+            unknown here.
     """
     from deltalake import DeltaTable
     from deltalake.exceptions import DeltaError
 
     try:
         table = DeltaTable(str(folder.absolute()))
-        _check_features(folder, table, error)
+        is_scanned = _is_scanned(folder, table, error)
         schema = pa.schema(table.schema().to_arrow())
         files = committed_files(folder, pa.RecordBatchReader.from_stream(table.get_add_actions(flatten=True)).read_all())
     except DeltaError as refused:
@@ -85,14 +101,16 @@ def delta_files(folder: Path, error: type[FeatureStoreError]) -> list[DeltaFile]
     for name in names:
         if scheme_of(name) or Path(name).is_absolute() or ".." in Path(name).parts:
             raise error(f"The Delta table {folder} reads {name!r}, which lies outside of it. {_WAY_OUT}")
+    if is_scanned:
+        return [DeltaFile(folder, schema, version=int(table.version()))]
     return [DeltaFile(folder / name, schema, dict(file.partition)) for name, file in zip(names, files, strict=True)]
 
 
-def _check_features(folder: Path, table: Any, error: type[FeatureStoreError]) -> None:
+def _is_scanned(folder: Path, table: Any, error: type[FeatureStoreError]) -> bool:
+    """Tell whether a table must be scanned; refuse one that uses what neither way can read."""
     protocol = table.protocol()
-    beyond = sorted(set(protocol.reader_features or ()) - _READABLE_FEATURES)
-    if protocol.min_reader_version == 2 or beyond:
-        raise error(
-            f"The Delta table {folder} uses {', '.join(beyond) or 'column mapping'}, which a list of its files cannot express: "
-            f"rows or columns would come out wrong. {_WAY_OUT}"
-        )
+    features = set(protocol.reader_features or ())
+    unknown = sorted(features - _PLAIN_FEATURES - _SCANNED_FEATURES)
+    if unknown:
+        raise error(f"The Delta table {folder} uses {', '.join(unknown)}, which cannot be read here. {_WAY_OUT}")
+    return protocol.min_reader_version == 2 or not features.isdisjoint(_SCANNED_FEATURES)
