@@ -15,7 +15,6 @@ import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
 
 from featurestore.errors import IngestError
 from featurestore.lake.endings import ending_of
@@ -198,22 +197,30 @@ def _guarded(folder: Path) -> Iterator[_Entry]:
     for place, folders, files in os.walk(folder, onerror=_unlistable):
         here = Path(place)
         table = tables[here] = here if DELTA_LOG in folders else tables.get(here.parent, above)
-        for name in (*folders, *files):
+        for name in folders:
             path = here / name
             if path.is_symlink() or not path.resolve().is_relative_to(home):
-                raise IngestError(f"{path} is a link to {path.resolve()}. Put the file itself into the landing folder.")
+                raise _link(path)
         for name in files:
             path = here / name
             try:
                 status = path.lstat()
             except FileNotFoundError:  # it was renamed meanwhile
                 continue
+            if stat.S_ISLNK(status.st_mode):
+                raise _link(path)
             if not stat.S_ISREG(status.st_mode):
                 raise IngestError(f"{path} is a pipe, a socket or a device. Put files into the landing folder.")
             yield _Entry(path, path.relative_to(folder).as_posix(), status, table)
 
 
-def _unlistable(error: OSError) -> NoReturn:
+def _link(path: Path) -> IngestError:
+    return IngestError(f"{path} is a link to {path.resolve()}. Put the file itself into the landing folder.")
+
+
+def _unlistable(error: OSError) -> None:
+    if isinstance(error, FileNotFoundError):  # a folder that was renamed meanwhile
+        return
     raise IngestError(f"{error.filename} cannot be listed ({error.strerror}). Give this user the right to it.") from error
 
 
