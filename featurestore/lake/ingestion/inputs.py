@@ -114,7 +114,7 @@ def check_file(path: Path, source: EventSource, *, csv: Csv | None = None) -> In
             _read_to_the_end(path, kind, how.encoding if kind == CSV else "utf-8")
     except (OSError, EOFError, zlib.error) as error:
         raise IngestError(
-            f"{path} cannot be read: {str(error).rstrip('.')}. Deliver it again; nothing was committed."
+            f"{path} cannot be read: {str(error).rstrip('.')}. Nothing was committed; deliver it again, whole and readable."
         ) from error
     check_columns(file.columns, source, str(path), hint=file.csv.hint if file.csv is not None else "")
     return file
