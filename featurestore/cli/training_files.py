@@ -16,6 +16,7 @@ from featurestore.lake.file_names import local_path
 from featurestore.lake.whole_file import atomic_file, check_replaceable
 
 Action = TypeVar("Action")
+_NAMES_A_ZONE = r"\d(Z|[+-]\d\d:?\d\d)$"
 
 
 def read_rows(path: Path, *, key_types: Mapping[str, str] = MappingProxyType({}), as_of: str = "as_of") -> pa.Table:
@@ -35,8 +36,8 @@ def read_rows(path: Path, *, key_types: Mapping[str, str] = MappingProxyType({})
     readers: dict[str, Callable[[Path], pa.Table]] = {
         ".parquet": _read_parquet,
         ".csv": partial(_read_csv, as_of=as_of),
-        ".jsonl": _read_json,
-        ".ndjson": _read_json,
+        ".jsonl": partial(_read_json, as_of=as_of),
+        ".ndjson": partial(_read_json, as_of=as_of),
     }
     path = local_path(path, SpineError)
     read = _by_ending(path, readers)
@@ -122,10 +123,18 @@ def _read_csv(path: Path, *, as_of: str) -> pa.Table:
     return csv.read_csv(path, convert_options=options)
 
 
-def _read_json(path: Path) -> pa.Table:
+def _read_json(path: Path, *, as_of: str) -> pa.Table:
+    """Read JSON lines; an as_of that names its zone stays text: Arrow would make a time without one of it."""
     from pyarrow import json
 
-    return json.read_json(path)
+    rows = json.read_json(path)
+    if as_of not in rows.column_names or not pa.types.is_timestamp(rows[as_of].type):
+        return rows
+    alone = json.ParseOptions(explicit_schema=pa.schema([(as_of, pa.string())]), unexpected_field_behavior="ignore")
+    texts = json.read_json(path, parse_options=alone)[as_of]
+    if not pc.any(pc.match_substring_regex(texts, _NAMES_A_ZONE)).as_py():
+        return rows
+    return rows.set_column(rows.column_names.index(as_of), as_of, texts)
 
 
 def _write_parquet(table: pa.Table, path: Path) -> None:
