@@ -181,7 +181,7 @@ class HistoricalQuery:
         base = query.base_columns(codes[order], as_of_us[order])
         values = {name: value.take(index) for name, value in base.items()}
         floor_us = clock.starts_us(floor)
-        used = derive(values, query.features, as_of_us=floor_us, parameters=self.parameters)
+        used = derive(values, query.features, as_of_us=floor_us, parameters=self.parameters, timezone=self.timezone)
         return values, used
 
     def _versions(self, calibrations: Mapping[str, Sequence[str]]) -> ReadVersions:
@@ -198,7 +198,7 @@ class HistoricalQuery:
         by_name: dict[str, FeatureView | JoinedView] = {query.view.name: query.view for query in self.queries}
         by_name |= {join.view.name: join.view for join in self.joins}
         meanings = [(by_name[each.view], each) for each in self.outputs]
-        return ReadVersions(views, calibrations, features_digest(meanings))
+        return ReadVersions(views, calibrations, features_digest(meanings, self.timezone))
 
 
 def _parts(rows: int) -> Iterator[slice]:
@@ -242,7 +242,7 @@ def historical_query(
     if publication:
         versions = publication.versions
     elif versions:
-        versions.check_features([(registry.view(feature.view), feature) for feature in outputs])
+        versions.check_features([(registry.view(feature.view), feature) for feature in outputs], layout.naive_timezone)
     lag = None if max_lag_us is None else last_complete(layout, registry.views_of(outputs), max_lag_us=max_lag_us)
     read = lag.versions if lag else versions
     opener = KnownOpener(layout, read) if as_known else LedgerOpener(layout, read)
