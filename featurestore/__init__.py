@@ -63,7 +63,7 @@ if typing.TYPE_CHECKING:
     from featurestore.client import FeatureStore
     from featurestore.drift.monitor.monitor import monitor_drift
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "Calibration",

@@ -14,7 +14,6 @@ from featurestore.compute.materialization.materialize import STAGES, Materialize
 from featurestore.compute.retrieval.batch import batch_features
 from featurestore.compute.retrieval.historical import stream_features, write_features
 from featurestore.compute.retrieval.publication import Publication
-from featurestore.compute.retrieval.spine import read_table
 from featurestore.compute.verification.verdict import VerifyReport
 from featurestore.compute.verification.verify import verify
 from featurestore.drift.audit import AuditReport
@@ -64,7 +63,7 @@ from featurestore.spec.resolution import Features
 from featurestore.spec.service import FeatureService
 from featurestore.spec.view import FeatureView
 from featurestore.timeline import Interval, Month
-from featurestore.timeline.arguments import Months, instant_us, length_us, month_after, month_list
+from featurestore.timeline.arguments import Moment, Months, instant_us, length_us, month_after, month_list, month_of
 
 
 class FeatureStore:
@@ -72,7 +71,8 @@ class FeatureStore:
 
     Args:
         root: The store's directory; created when missing.
-        timezone: Business time zone, fixed when the store is created. ``None``: as recorded, UTC for a new store.
+        timezone: Business time zone, fixed when the store is created: that of days and months, and of times that name none.
+            ``None``: as recorded, UTC for a new store.
 
     Raises:
         StoreError: the directory holds something else, or a store of another time zone.
@@ -167,13 +167,15 @@ class FeatureStore:
 
         Args:
             views: Names of views; all by default.
-            interval: ``(start, end)``, half-open, of months, dates or datetimes. Totals need all history, so what is missing
-                before the start is computed too; months from the end on are left out.
+            interval: ``(start, end)``, half-open, of months, dates or datetimes, in the store's zone if they name none. Totals
+                need all history, so what is missing before the start is computed too; months from the end on are left out.
             stages: ``"tiles"``, ``"ledger"`` or both.
             progress: Called with view, stage and the month, or the first month of the partition, that is done.
         """
         wanted = list(chosen_views(self.registry, views).values())
-        before = None if interval is None else month_after(interval, self.layout.timezone)
+        before = (
+            None if interval is None else month_after(interval, self.layout.timezone, naive_timezone=self.layout.naive_timezone)
+        )
         return materialize(self.layout, wanted, before=before, stages=stages, progress=progress)
 
     def verify(
@@ -220,7 +222,8 @@ class FeatureStore:
         Args:
             spine: Anything Arrow can take: entity keys, as_of and whatever else.
             features: A service (name or object), or a list of views and ``"view:feature"`` references.
-            as_of: Name of the spine's as_of column.
+            as_of: Name of the spine's as_of column: timestamps, dates (their first instant) or ISO texts of both. A time
+                without a zone is in the store's zone.
             join_keys: Entity key to spine column, where the names differ.
             as_known: Whether a row sees only events, and versions of events, with ``ingested_at < floor(as_of)``. Of a source
                 without ingested_at every event is known when it happens.
@@ -250,7 +253,7 @@ class FeatureStore:
             as_known=as_known,
             max_lag=max_lag,
         )
-        return query.answer(read_table(spine))
+        return query.answer(spine)
 
     def stream_historical_features(
         self,
@@ -344,7 +347,7 @@ class FeatureStore:
         """Return the features of all entities, or of some, at one instant, read with the champion calibrations.
 
         Args:
-            as_of: Instant; without a zone it is UTC.
+            as_of: Instant. A time without a zone, a date or a text of one is in the store's zone; a date is its first instant.
             features: As in ``get_historical_features``, of views of one entity.
             entities: A table of keys; all known ones by default.
             active_since: Only entities with an event in ``[floor(active_since), floor(as_of))``, whenever it was ingested.
@@ -365,9 +368,9 @@ class FeatureStore:
         query = batch_query(self.layout, self.registry, features, versions=versions, as_known=as_known, max_lag=max_lag)
         return batch_features(
             query,
-            as_of_us=instant_us(as_of),
+            as_of_us=self._instant_us(as_of),
             entities=entities,
-            active_since_us=None if active_since is None else instant_us(active_since),
+            active_since_us=None if active_since is None else self._instant_us(active_since),
         )
 
     def publish(
@@ -379,8 +382,8 @@ class FeatureStore:
 
         Args:
             service: The service, or its name.
-            as_of: Instant up to which its views are complete; by default the end of the last step with events: a step of its
-                finest grain, of the source that lags furthest behind, and not one in progress.
+            as_of: Instant up to which its views are complete, as in ``get_batch_features``; by default the end of the last step
+                with events: a step of its finest grain, of the source that lags furthest behind, and not one in progress.
             keep: Publications that stay readable, this one included.
 
         Returns:
@@ -391,7 +394,7 @@ class FeatureStore:
             NotPublishedError: there are no events, or as_of is earlier than that of the last good one.
             UnknownNameError: there is no service of that name.
         """
-        as_of_us = None if as_of is None else instant_us(as_of)
+        as_of_us = None if as_of is None else self._instant_us(as_of)
         return publish_service(self.layout, self.registry, service, as_of_us=as_of_us, keep=keep)
 
     def published(
@@ -406,14 +409,14 @@ class FeatureStore:
         Args:
             service: The service, or its name.
             max_age: By how much its as_of may lie before ``at``: a length such as ``"6h"`` or ``"2d"``; any by default.
-            at: Instant; the present by default.
+            at: Instant, as in ``get_batch_features``; the present by default.
 
         Raises:
             NotPublishedError: there is none, or it is too old.
             UnknownNameError: there is no service of that name.
         """
         max_age_us = None if max_age is None else length_us(max_age)
-        at_us = None if at is None else instant_us(at)
+        at_us = None if at is None else self._instant_us(at)
         return last_good(self.layout, self.registry, service, max_age_us=max_age_us, at_us=at_us)
 
     def take_snapshots(
@@ -429,7 +432,7 @@ class FeatureStore:
         Raises:
             NotMaterializedError: committed events of these months are not yet in a view.
         """
-        return snapshot_views(self.layout, self.registry, month_list(months), views=views, progress=progress)
+        return snapshot_views(self.layout, self.registry, self._months(months), views=views, progress=progress)
 
     def audit(
         self,
@@ -448,7 +451,7 @@ class FeatureStore:
         Returns:
             The months' rows and the episodes that began in them. Auditing a month again gives an equal table.
         """
-        return audit_store(self.layout, self.registry, month_list(months), views=views, progress=progress)
+        return audit_store(self.layout, self.registry, self._months(months), views=views, progress=progress)
 
     def drift_history(self, view: str | None = None) -> pa.Table:
         """Return all committed scores: ``view``, then the columns of ``monitor_drift``; of one view or of all.
@@ -492,7 +495,7 @@ class FeatureStore:
         Raises:
             FeatureStoreError: the feature has no open drift in that month.
         """
-        at = None if month is None else Month.parse(month)
+        at = None if month is None else self._month(month)
         return acknowledge_drift(self.layout, self.registry, feature, month=at, segment=segment, note=note)
 
     def write_report(self, view: str, month: Month | date | str) -> WrittenReport:
@@ -501,7 +504,7 @@ class FeatureStore:
         Raises:
             FeatureStoreError: the month has not been audited.
         """
-        return write_report(self.layout, self.registry, view, Month.parse(month))
+        return write_report(self.layout, self.registry, view, self._month(month))
 
     def write_timeline(self, path: str | os.PathLike[str] | None = None, **options: Any) -> Path:
         """Draw the states of all features in all audited months as a PNG.
@@ -524,12 +527,12 @@ class FeatureStore:
         Returns:
             In order of time. The same store gives the same alerts with the same names.
         """
-        first = None if since is None else Month.parse(since)
+        first = None if since is None else self._month(since)
         return alerts_of(self.layout, self.registry, month, since=first)
 
     def digest(self, month: Month | date | str) -> Digest:
         """Summarise an audited month: features by state, what opened, what is still open, what is watched."""
-        return digest(self.layout, self.registry, Month.parse(month))
+        return digest(self.layout, self.registry, self._month(month))
 
     def write_page(self, month: Month | date | str, path: str | os.PathLike[str] | None = None) -> Path:
         """Write the page of an audited month: one HTML file without external resources, the same for the same store.
@@ -541,7 +544,7 @@ class FeatureStore:
         Raises:
             FeatureStoreError: the month has not been audited.
         """
-        return write_page(self.layout, self.registry, Month.parse(month), Path(path) if path else None)
+        return write_page(self.layout, self.registry, self._month(month), Path(path) if path else None)
 
     def write_distributions(self, month: Month | date | str, path: str | os.PathLike[str] | None = None) -> Path:
         """Draw what has drifted in an audited month as one SVG: each feature's distribution then and now, the newest first.
@@ -553,7 +556,7 @@ class FeatureStore:
         Raises:
             FeatureStoreError: the month has not been audited.
         """
-        return write_distributions(self.layout, self.registry, Month.parse(month), Path(path) if path else None)
+        return write_distributions(self.layout, self.registry, self._month(month), Path(path) if path else None)
 
     def recalibrate(self, name: str | None = None, *, month: Months | None = None) -> list[Decision]:
         """Fit challengers for the calibrations that a drift asks for, and promote those that beat their champion.
@@ -578,7 +581,7 @@ class FeatureStore:
         Raises:
             CalibrationError: no month has been audited.
         """
-        return outlooks(self.layout, self.registry, month=None if month is None else Month.parse(month))
+        return outlooks(self.layout, self.registry, month=None if month is None else self._month(month))
 
     def rollback(self, name: str) -> str:
         """Make a calibration's champion before the present one champion again, with its drift reference.
@@ -642,3 +645,12 @@ class FeatureStore:
     def status(self) -> StoreStatus:
         """Describe what is in the store, what is missing, which drifts are open and which calibrations are in force."""
         return store_status(self.layout, self.registry, self.drift_history(), data_faults(self.data_faults()))
+
+    def _instant_us(self, moment: Moment) -> int:
+        return instant_us(moment, self.layout.naive_timezone)
+
+    def _month(self, month: Month | date | str) -> Month:
+        return month_of(month, self.layout.timezone)
+
+    def _months(self, months: Months) -> list[Month]:
+        return month_list(months, self.layout.timezone)

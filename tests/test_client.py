@@ -186,6 +186,8 @@ def test_a_changed_condition_rebuilds_its_view_alone(own) -> None:
         ((date(2024, 1, 1), date(2024, 2, 1)), ["2016-03", "2024-01"]),
         (("2024-01-01", "2024-02-02"), ["2016-03", "2024-01", "2024-02"]),
         ((datetime(2023, 12, 31, 16), datetime(2024, 1, 31, 16, tzinfo=UTC)), ["2016-03", "2024-01"]),
+        ((datetime(2024, 1, 1), "2024-02-01 00:00"), ["2016-03", "2024-01"]),
+        ((datetime(2024, 1, 1), "2024-02-01 00:00:01"), ["2016-03", "2024-01", "2024-02"]),
         (Interval(0, to_us(datetime(2024, 1, 31, 16, 0, 1))), ["2016-03", "2024-01", "2024-02"]),
         (None, ["2016-03", "2024-01", "2024-02"]),
     ],
@@ -293,22 +295,34 @@ def test_a_store_keeps_its_time_zone_and_its_directory_to_itself(store, tmp_path
 
 def test_moments_of_every_kind_are_instants_and_dates_begin_in_the_zone_that_is_asked_for() -> None:
     expected = to_us(datetime(2024, 3, 31, 16))
-    for moment in (datetime(2024, 3, 31, 16), datetime(2024, 4, 1, tzinfo=SHANGHAI), "2024-04-01T00:00:00+08:00"):
-        assert instant_us(moment) == instant_us(moment, "America/New_York") == expected
-    for moment in (date(2024, 4, 1), "2024-04-01", "2024-04", Month(2024, 4)):
+    for moment in (datetime(2024, 4, 1, tzinfo=SHANGHAI), "2024-04-01T00:00:00+08:00", "2024-03-31T16:00Z"):
+        assert instant_us(moment, "UTC") == instant_us(moment, "America/New_York") == expected
+    for moment in (
+        datetime(2024, 4, 1),
+        "2024-04-01 00:00",
+        date(2024, 4, 1),
+        "2024-04-01",
+        "20240401",
+        "2024-04",
+        Month(2024, 4),
+    ):
         assert instant_us(moment, "Asia/Shanghai") == expected
+    assert instant_us(date(2024, 4, 1), "UTC", days_in="Asia/Shanghai") == expected
+    assert instant_us(datetime(2024, 3, 31, 16), "UTC", days_in="Asia/Shanghai") == expected
     # A zone in which this midnight did not exist.
     assert instant_us("2018-11-04", "America/Sao_Paulo") == to_us(datetime(2018, 11, 4, 3))
-    for wrong in ("2024-4-1", "tomorrow", 5, None):
+    for wrong in ("2024-4-1", "tomorrow", 5, None, pd.NaT):
         with pytest.raises(fs.DefinitionError):
-            instant_us(wrong)  # type: ignore[arg-type]
+            instant_us(wrong, "UTC")  # type: ignore[arg-type]
 
 
 def test_months_are_one_or_several_each_once_in_order() -> None:
-    assert month_list("2024-08") == month_list(date(2024, 8, 31)) == [Month(2024, 8)]
-    assert month_list(["2024-08", Month(2024, 2), "2024-08"]) == [Month(2024, 2), Month(2024, 8)]
+    assert month_list("2024-08", "UTC") == month_list(date(2024, 8, 31), "UTC") == [Month(2024, 8)]
+    assert month_list(["2024-08", Month(2024, 2), "2024-08"], "UTC") == [Month(2024, 2), Month(2024, 8)]
+    evening = datetime(2024, 7, 31, 20, tzinfo=timezone.utc)
+    assert (month_list(evening, "UTC"), month_list([evening], "Asia/Shanghai")) == ([Month(2024, 7)], [Month(2024, 8)])
     with pytest.raises(fs.DefinitionError, match="No month was given"):
-        month_list([])
+        month_list([], "UTC")
 
 
 @pytest.fixture(scope="module")

@@ -32,9 +32,9 @@ STATISTICS_SLACK = timedelta(milliseconds=1)
 _TRUSTED_SPAN_MONTHS = 6
 
 
-def view_fingerprint(view: FeatureView, timezone: str) -> str:
+def view_fingerprint(view: FeatureView, layout: Layout) -> str:
     """Hash what the totals of a view depend on; its tables are named after it."""
-    return digest([FORMAT, ledger_fingerprint(view), timezone])
+    return digest([FORMAT, ledger_fingerprint(view, layout.naive_timezone), layout.timezone])
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class ViewState:
     @cached_property
     def fingerprint(self) -> str:
         """Hash of what the totals depend on, the time zone included."""
-        return view_fingerprint(self.view, self.layout.timezone)
+        return view_fingerprint(self.view, self.layout)
 
     @property
     def tiles_path(self) -> Path:

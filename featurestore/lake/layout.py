@@ -208,7 +208,7 @@ def spill_folder(layout: Layout) -> Iterator[Path]:
 def _create(folder: Path, timezone: str) -> None:
     """Write store.json unless another process was faster."""
     with suppress(CommitConflictError):
-        STORAGE.create(folder / STORE_FILE, json_bytes(NEW.document() | {"timezone": timezone, "naive_times": "store"}))
+        STORAGE.create(folder / STORE_FILE, json_bytes(NEW.document() | {"timezone": timezone}))
 
 
 def _check_free(folder: Path) -> None:

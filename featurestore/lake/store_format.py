@@ -7,6 +7,8 @@ store has: only ``upgrade`` raises them, as its last step.
 
     version   first in   what changed
     1         0.1.0      the first one; until 0.1.0 was finished it was written as {"format": 1}, which is read as version 1 of both
+    2         0.2.0      times and dates without a zone are in the store's: ``naive_times`` is ``store``. New stores only: in one of
+                         version 1 they are in UTC, as every program reads it, so ``upgrade`` records that and leaves the version
 
 To change the bytes of a store, in this order (docs/formats.md says more): add a line here and to ``RELEASES``, raise
 ``READ_VERSION`` or ``WRITE_VERSION``; add a migration to ``operations/upgrading.py``; keep a store that the release before wrote
@@ -22,11 +24,11 @@ from typing import Any
 
 from featurestore.errors import StoreError
 
-READ_VERSION = 1
+READ_VERSION = 2
 """The newest version that this code reads; it reads all older ones too."""
-WRITE_VERSION = 1
+WRITE_VERSION = 2
 """The newest version that this code writes."""
-RELEASES = {1: "0.1.0"}
+RELEASES = {1: "0.1.0", 2: "0.2.0"}
 """Version to the first featurestore that knows it: what an older one tells people to install."""
 
 _FORMAT_OF_OLD = "format"
@@ -121,5 +123,12 @@ def _is_version(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 1
 
 
-NEW = StoreRecord(READ_VERSION, WRITE_VERSION, RELEASES[READ_VERSION], RELEASES[WRITE_VERSION])
+NEW = StoreRecord(
+    READ_VERSION,
+    WRITE_VERSION,
+    RELEASES[READ_VERSION],
+    RELEASES[WRITE_VERSION],
+    naive_times="store",
+    others=(("naive_times", "store"),),
+)
 """What a new store says, but for its time zone."""

@@ -101,5 +101,5 @@ def _changed(before: Registry, objects: Iterable[Definition], *, prune: bool) ->
 
 
 def _plan(layout: Layout, before: Registry, after: Registry) -> Plan:
-    plan = before.plan(after)
+    plan = before.plan(after, timezone=layout.naive_timezone)
     return replace(plan, rebuilds=rebuilds(layout, [after.views[name] for name in plan.rebuilt_views]))

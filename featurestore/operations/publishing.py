@@ -131,7 +131,7 @@ def _publication(layout: Layout, part: Registry, service: str, as_of_us: int | N
         versions=ReadVersions(
             {state.view.name: _versions(state, reader) for state, reader in zip(states, readers, strict=True)},
             {name: tuple(each.name for each in versions(folder) if each.is_accepted) for name, folder in folders.items()},
-            features_digest([(part.view(feature.view), feature) for feature in part.resolve(service)]),
+            features_digest([(part.view(feature.view), feature) for feature in part.resolve(service)], layout.naive_timezone),
             {view.entity.name: count_keys(layout.keys(view.entity.name), view.key_types) for view in part.views.values()},
         ),
         champions={name: version.name if version else None for name, version in champions.items()},

@@ -84,7 +84,7 @@ def _evidence(layout: Layout, registry: Registry, months: Months | None) -> _Evi
     if not table.num_rows:
         raise CalibrationError("No month has been audited yet. Call store.audit() for the months you have first.")
     return _Evidence(
-        months=month_list(max(table["month"].to_pylist()) if months is None else months),
+        months=month_list(max(table["month"].to_pylist()) if months is None else months, layout.timezone),
         episodes=episodes(table, lambda feature: calibrations_of(registry, feature)),
         spent=budget_spent([layout.calibrations(each) for each in registry.calibrations]),
     )

@@ -28,7 +28,7 @@ def alerts_of(
     layout: Layout, registry: Registry, months: Months | None = None, *, since: Month | None = None
 ) -> tuple[AnyAlert, ...]:
     """Derive what people should be told, in order of time; see ``FeatureStore.alerts``."""
-    wanted = None if months is None else month_list(months)
+    wanted = None if months is None else month_list(months, layout.timezone)
     first = since or (wanted[0] if wanted else None)
     history = drift_history(layout, registry)
     faults = data_faults(fault_history(layout, registry))

@@ -89,6 +89,15 @@ def _nothing(layout: Layout, record: StoreRecord) -> Mapping[str, Any]:
     return {}
 
 
+def _naive_times(layout: Layout, record: StoreRecord) -> str | None:
+    return None if "naive_times" in dict(record.others) else f"{layout.root / STORE_FILE} does not say which zone they are in"
+
+
+def _in_utc(layout: Layout, record: StoreRecord) -> Mapping[str, Any]:
+    """Record what such a store has meant from its first day: its answers must stay."""
+    return {"naive_times": "utc"}
+
+
 MIGRATIONS = (
     Migration(
         "two versions",
@@ -97,6 +106,15 @@ MIGRATIONS = (
         write_version=1,
         reason=_two_versions,
         apply=_nothing,
+    ),
+    Migration(
+        "naive times",
+        "store.json says that times and dates without a zone are in UTC, as they have always been here; in new stores they are in "
+        "the store's zone",
+        read_version=1,
+        write_version=1,
+        reason=_naive_times,
+        apply=_in_utc,
     ),
 )
 """All migrations there have been, oldest first."""

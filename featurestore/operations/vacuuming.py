@@ -119,7 +119,7 @@ def _is_abandoned(layout: Layout, registry: Registry, path: Path) -> bool:
     if kind not in DERIVED or not rest:
         return False
     view = registry.views.get(name)
-    return view is None or view_fingerprint(view, layout.timezone) != rest[0]
+    return view is None or view_fingerprint(view, layout) != rest[0]
 
 
 def _tables(lake: Path, kinds: Iterable[str] | None) -> list[Path]:

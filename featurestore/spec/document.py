@@ -190,8 +190,8 @@ def fingerprint(definition: Definition) -> str:
     )
 
 
-def ledger_fingerprint(view: FeatureView) -> str:
-    """Hash what the running totals of a view depend on.
+def ledger_fingerprint(view: FeatureView, timezone: str = "UTC") -> str:
+    """Hash what the running totals of a view depend on, where its conditions read clocks and days in a zone.
 
     Names, windows, delay and derived features are not in it: they are read from the same totals, so adding, renaming or
     reordering them rebuilds nothing. A condition counts as what it is rendered to, not as it is written.
@@ -204,17 +204,19 @@ def ledger_fingerprint(view: FeatureView) -> str:
             "source": [source.name, source.event_id, source.types],
             "event_time": view.event_time,
             "grain": view.grain,
-            "aggregations": sorted({digest(_totals_document(aggregation, source)) for aggregation in view.aggregations}),
+            "aggregations": sorted(
+                {digest(_totals_document(aggregation, source, timezone)) for aggregation in view.aggregations}
+            ),
         }
     )
 
 
-def _totals_document(aggregation: Aggregation, source: EventSource) -> Document:
+def _totals_document(aggregation: Aggregation, source: EventSource, timezone: str) -> Document:
     value = {
         name: item for name, item in aggregation_document(aggregation).items() if name not in aggregation.FIELDS_READ_LATER
     }
     if "windows" in value:
         value["windows"] = sorted({window.length_hours or 0 for _, window in aggregation.outputs()})
     if aggregation.where is not None:
-        value["where"] = parse(aggregation.where, source.types).sql
+        value["where"] = parse(aggregation.where, source.types).read_in(timezone).sql
     return value

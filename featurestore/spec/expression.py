@@ -7,7 +7,11 @@ source does not have or an operand of the wrong family.
 
 Conditions and features must not fail on one odd row: a division by zero, the logarithm of a negative number and the like are
 NULL. ``CAST`` of a text that is no number does fail, ``TRY_CAST`` gives NULL. Numbers with a fraction are doubles, timestamp
-literals are ISO and, without a zone, UTC.
+literals are ISO.
+
+A definition belongs to no store, so an expression has no zone of its own: it is checked in UTC, and ``read_in`` writes it for the
+zone of a store. There ``hour`` reads the clock, ``CAST`` to DATE the calendar, a literal without a zone is in it, a date is its
+first instant, and days and longer are counted by the calendar; hours and shorter are time that passes, from the epoch.
 """
 
 from __future__ import annotations
@@ -38,13 +42,19 @@ _RULES = {**OPERATORS, **FUNCTION_RULES}
 
 @dataclass(frozen=True)
 class Expression:
-    """A checked expression, ready to be placed into a DuckDB query over its columns."""
+    """A checked expression, ready to be placed into a DuckDB query over its columns: ``sql`` for stores in UTC."""
 
     text: str
     sql: str
     family: str
     columns: frozenset[str]
     calibrated: tuple[CalibratedUse, ...] = ()
+    types: tuple[tuple[str, str], ...] = ()
+    allow_calibrated: bool = False
+
+    def read_in(self, timezone: str) -> Expression:
+        """Return the expression with the clock of a zone."""
+        return self if timezone == "UTC" else _checked(self.text, self.types, self.allow_calibrated, None, timezone)
 
 
 def parse(text: str, types: Mapping[str, str], *, allow_calibrated: bool = False, expected: str | None = None) -> Expression:
@@ -61,16 +71,18 @@ def parse(text: str, types: Mapping[str, str], *, allow_calibrated: bool = False
     """
     # Each opening of a store checks all its expressions again: parsed once, they are looked up.
     check = _checked if isinstance(text, str) else _checked.__wrapped__
-    return check(text, tuple(types.items()), allow_calibrated, expected)
+    return check(text, tuple(types.items()), allow_calibrated, expected, "UTC")
 
 
 @lru_cache(maxsize=4096)
-def _checked(text: str, types: tuple[tuple[str, str], ...], allow_calibrated: bool, expected: str | None) -> Expression:
+def _checked(
+    text: str, types: tuple[tuple[str, str], ...], allow_calibrated: bool, expected: str | None, timezone: str
+) -> Expression:
     import sqlglot
     from sqlglot.errors import SqlglotError
 
     families = {column: FAMILY_OF_TYPE[kind] for column, kind in types}
-    scope = Scope(text, families, _RULES, tuple(sorted(FUNCTIONS)), allow_calibrated)
+    scope = Scope(text, families, _RULES, tuple(sorted(FUNCTIONS)), allow_calibrated, timezone)
     if not isinstance(text, str) or not text.strip():
         raise scope.fail("it is empty. Write a SQL expression over the columns.")
     try:
@@ -86,4 +98,4 @@ def _checked(text: str, types: tuple[tuple[str, str], ...], allow_calibrated: bo
         ) from None
     if expected and family not in (expected, "null"):
         raise scope.fail(f"it gives a {family}, expected a {expected}.")
-    return Expression(text, sql, family, frozenset(scope.columns), tuple(scope.calibrated))
+    return Expression(text, sql, family, frozenset(scope.columns), tuple(scope.calibrated), types, allow_calibrated)

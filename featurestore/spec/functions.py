@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from featurestore.errors import did_you_mean
-from featurestore.spec.grammar import UNITS, CalibratedUse, Rendered, Rule, Scope, operand
+from featurestore.spec.grammar import DAYS_AND_LONGER, UNITS, CalibratedUse, Rendered, Rule, Scope, operand, render
+from featurestore.spec.wall_clock import placed, shown
 
 _N, _S, _T = "number", "string", "timestamp"
 # name: (families of the arguments, family of the result); "..." repeats the family before it
@@ -28,6 +29,8 @@ FUNCTIONS: dict[str, tuple[tuple[str, ...], str]] = {
     "last_bucket_at_least": (("profile", "profile", _N), _N),
     "profile_sum": (("profile",), _N),
 }
+# What reads the clock of the store's zone.
+_ON_THE_CLOCK = ("hour",)
 _MACROS = {
     "ln": "ln(CASE WHEN {0} > 0 THEN {0} END)",
     "sqrt": "sqrt(CASE WHEN {0} >= 0 THEN {0} END)",
@@ -44,7 +47,16 @@ def _date_diff(node: Any, scope: Scope) -> Rendered:
     unit = node.args["unit"].name.upper() if node.args.get("unit") else ""
     if unit not in UNITS:
         raise scope.fail(f"date_diff takes one of {', '.join(UNITS)}, then two timestamps.")
-    start, end = (operand(part, scope, "timestamp", "date") for part in (node.expression, node.this))
+    sides = [render(part, scope) for part in (node.expression, node.this)]
+    for sql, family in sides:
+        if family not in ("timestamp", "date", "null"):
+            raise scope.fail(f"{sql} is a {family}, expected a timestamp or date.")
+    if scope.timezone == "UTC" or {family for _, family in sides} <= {"date", "null"}:
+        start, end = (sql for sql, _ in sides)
+    elif unit in DAYS_AND_LONGER:
+        start, end = (shown(sql, scope.timezone) if family == "timestamp" else sql for sql, family in sides)
+    else:
+        start, end = (placed(sql, scope.timezone) if family == "date" else sql for sql, family in sides)
     return f"date_diff('{unit.lower()}', {start}, {end})", "number"
 
 
@@ -60,6 +72,8 @@ def _function(name: str, arguments: list[Any], scope: Scope) -> Rendered:
     if len(arguments) != len(wanted):
         raise scope.fail(f"{name} takes {len(wanted)} arguments, not {len(arguments)}.")
     sql = [operand(argument, scope, family) for argument, family in zip(arguments, wanted, strict=True)]
+    if name in _ON_THE_CLOCK:
+        sql = [shown(argument, scope.timezone) for argument in sql]
     if name in _MACROS:
         return f"({_MACROS[name].format(*sql)})", result
     return f"{name}({', '.join(sql)})", result

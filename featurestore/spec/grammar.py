@@ -14,6 +14,8 @@ from typing import Any, TypeAlias
 from featurestore.errors import ExpressionError
 
 UNITS = ("MICROSECOND", "MILLISECOND", "SECOND", "MINUTE", "HOUR", "DAY", "WEEK", "MONTH", "YEAR")
+DAYS_AND_LONGER = UNITS[5:]
+"""Units that are counted by the wall clock of the store's zone; the others are time that passes, from the epoch."""
 
 Rendered: TypeAlias = tuple[str, str]
 Render: TypeAlias = "Callable[[Any, Scope], Rendered]"
@@ -42,13 +44,17 @@ class CalibratedUse:
 
 @dataclass
 class Scope:
-    """What the nodes of one expression may use (``families``: column to family), and what they have used."""
+    """What the nodes of one expression may use (``families``: column to family), and what they have used.
+
+    ``timezone`` is the zone of clocks, days and times that name none.
+    """
 
     text: str
     families: Mapping[str, str]
     rules: Mapping[str, Rule]
     functions: tuple[str, ...]
     allow_calibrated: bool
+    timezone: str = "UTC"
     columns: set[str] = field(default_factory=set)
     calibrated: list[CalibratedUse] = field(default_factory=list)
 

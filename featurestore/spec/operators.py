@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import math
-from datetime import date, datetime
+from datetime import date
 from typing import Any
 
 from featurestore.errors import did_you_mean
-from featurestore.spec.grammar import UNITS, Render, Rendered, Rule, Scope, operand, render, source_text
-from featurestore.timeline import UTC
+from featurestore.spec.grammar import (
+    DAYS_AND_LONGER,
+    UNITS,
+    Render,
+    Rendered,
+    Rule,
+    Scope,
+    operand,
+    render,
+    source_text,
+)
+from featurestore.spec.wall_clock import moment_literal, placed, shown
 
 _CASTS = {"BIGINT": "number", "INT": "number", "DOUBLE": "number", "VARCHAR": "string", "TEXT": "string", "DATE": "date"}
 
@@ -65,12 +75,20 @@ def _shift(symbol: str) -> Render:
     def write(node: Any, scope: Scope) -> Rendered:
         left, family = render(node.this, scope)
         if family == "timestamp":
-            return f"({left} {symbol} {operand(node.expression, scope, 'interval')})", "timestamp"
+            return _moved(left, symbol, node.expression, scope), "timestamp"
         if family not in ("number", "null"):
             raise scope.fail(f"{left} is a {family}; {symbol} takes numbers, or a timestamp and an interval.")
         return f"({left} {symbol} {operand(node.expression, scope, 'number')})", "number"
 
     return write
+
+
+def _moved(instant: str, symbol: str, node: Any, scope: Scope) -> str:
+    """Write an instant an interval earlier or later: days and longer by the wall clock, hours and shorter as time that passes."""
+    interval = operand(node, scope, "interval")
+    if scope.timezone == "UTC" or not interval.endswith(DAYS_AND_LONGER):
+        return f"({instant} {symbol} {interval})"
+    return placed(f"{shown(instant, scope.timezone)} {symbol} {interval}", scope.timezone)
 
 
 def _compare(symbol: str) -> Render:
@@ -82,31 +100,36 @@ def _compare(symbol: str) -> Render:
 
 
 def _alike(nodes: list[Any], scope: Scope) -> list[str]:
-    """Write operands that are compared with each other: of one family, or a string literal as a timestamp or date."""
+    """Write operands that are compared with each other: of one family, or moments.
+
+    Beside a timestamp a date is its first instant, and a string literal a timestamp; beside a date alone it is a date.
+    """
     rendered = [render(node, scope) for node in nodes]
     families = {family for _, family in rendered} - {"null"}
-    if families in ({"timestamp", "string"}, {"date", "string"}):
+    if len(families) > 1 and families <= {"timestamp", "date", "string"}:
         kind = "timestamp" if "timestamp" in families else "date"
-        pairs = zip(nodes, rendered, strict=True)
-        return [_moment(node, kind, scope) if family == "string" else sql for node, (sql, family) in pairs]
+        return [_as_moment(node, each, kind, scope) for node, each in zip(nodes, rendered, strict=True)]
     if len(families) > 1 or "profile" in families:
         raise scope.fail(f"{' and '.join(sql for sql, _ in rendered)} cannot be compared: {' and '.join(sorted(families))}.")
     return [sql for sql, _ in rendered]
 
 
+def _as_moment(node: Any, rendered: Rendered, kind: str, scope: Scope) -> str:
+    sql, family = rendered
+    if family == "string":
+        return _moment(node, kind, scope)
+    return placed(sql, scope.timezone) if family == "date" and kind == "timestamp" else sql
+
+
 def _moment(node: Any, kind: str, scope: Scope) -> str:
-    """Write a string literal as a timestamp (UTC without a zone) or a date; ISO only, so no 'now' and no 'today'."""
+    """Write a string literal as a timestamp or a date; ISO only, so no 'now' and no 'today'."""
     text = node.this if type(node).__name__ == "Literal" and node.is_string else ""
     try:
-        if kind == "date":
-            return f"DATE '{date.fromisoformat(text).isoformat()}'"
-        moment = datetime.fromisoformat(text)
+        return f"DATE '{date.fromisoformat(text).isoformat()}'" if kind == "date" else moment_literal(text, scope.timezone)
     except ValueError:
         raise scope.fail(
             f"{source_text(node)} is no {kind}; compare with a {kind} column or a literal such as '2024-01-31'."
         ) from None
-    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return f"TIMESTAMPTZ '{aware.astimezone(UTC).isoformat(sep=' ')}'"
 
 
 def _in(node: Any, scope: Scope) -> Rendered:
@@ -163,7 +186,10 @@ def _coalesce(node: Any, scope: Scope) -> Rendered:
 
 def _nullif(node: Any, scope: Scope) -> Rendered:
     value, family = render(node.this, scope)
-    return f"nullif({value}, {_alike([node.this, node.expression], scope)[1]})", family
+    left, right = _alike([node.this, node.expression], scope)
+    if family == "date" and left != value:
+        raise scope.fail(f"nullif of the date {value} takes a date.")
+    return f"nullif({value}, {right})", family
 
 
 def _cast(node: Any, scope: Scope) -> Rendered:
@@ -173,6 +199,10 @@ def _cast(node: Any, scope: Scope) -> Rendered:
     if kind not in _CASTS:
         raise scope.fail(f"CAST to {kind} is not allowed; use {', '.join(_CASTS)}.")
     cast = "TRY_CAST" if node.args.get("safe") else "CAST"
+    if kind == "DATE":
+        sql, family = render(node.this, scope)
+        if family == "timestamp":
+            return f"CAST({shown(sql, scope.timezone)} AS DATE)", "date"
     return f"{cast}({operand(node.this, scope, 'number', 'string', 'bool', 'date')} AS {kind})", _CASTS[kind]
 
 

@@ -128,8 +128,8 @@ class Registry:
         """The names of all definitions, kind by kind."""
         return [name for kind in KINDS for name in self._of(kind)]
 
-    def plan(self, after: Registry) -> Plan:
-        """List what changes from this registry to another."""
+    def plan(self, after: Registry, *, timezone: str = "UTC") -> Plan:
+        """List what changes from this registry to another, in a store where conditions read clocks and days in a zone."""
         changes = []
         for kind in KINDS:
             old, new = self._of(kind), after._of(kind)
@@ -139,7 +139,9 @@ class Registry:
                 elif name not in old:
                     changes.append(Change("add", kind, name, rebuilds=kind == "view"))
                 elif document(old[name]) != document(new[name]) or fingerprint(old[name]) != fingerprint(new[name]):
-                    rebuilds = kind == "view" and ledger_fingerprint(self.views[name]) != ledger_fingerprint(after.views[name])
+                    rebuilds = kind == "view" and (
+                        ledger_fingerprint(self.views[name], timezone) != ledger_fingerprint(after.views[name], timezone)
+                    )
                     changes.append(Change("change", kind, name, rebuilds))
         return Plan(tuple(changes))
 

@@ -101,6 +101,24 @@ def local_us(instants_us: np.ndarray, timezone_name: str) -> np.ndarray:
     return instants_us + shifts[np.searchsorted(starts, instants_us, side="right") - 1]
 
 
+def instants_us(wall_clock_us: np.ndarray, timezone_name: str) -> np.ndarray:
+    """Place times without a zone in one (int64 microseconds of its wall clock in, int64 microseconds UTC out).
+
+    As PEP 495 reads them with ``fold=0``: a time that the clocks show twice is the first of the two, one that they skip moves
+    forward by what was skipped. Both are read with the offset before the change.
+
+    >>> clock = np.array(["2024-11-03T01:30", "2024-03-10T02:30"], "datetime64[us]").astype(np.int64)
+    >>> instants_us(clock, "America/New_York").astype("datetime64[us]").astype("datetime64[m]").tolist()
+    [datetime.datetime(2024, 11, 3, 5, 30), datetime.datetime(2024, 3, 10, 7, 30)]
+    """
+    offsets = utc_offsets(timezone_name)
+    shifts = np.array([shift for _, shift in offsets], np.int64)
+    changes = np.array([start for start, _ in offsets[1:]], np.int64)
+    # Until here the offset before a change counts: the end of what is shown twice, or of what is skipped.
+    ends = np.maximum.accumulate(changes + np.maximum(shifts[:-1], shifts[1:]))
+    return wall_clock_us - shifts[np.searchsorted(ends, wall_clock_us, side="right")]
+
+
 def day_start_us(day: int, timezone_name: str) -> int:
     """Return the first instant of a local day (days since 1970-01-01)."""
     return int(day_starts_us(np.array([day], np.int64), timezone_name)[0])

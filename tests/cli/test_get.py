@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 from datetime import datetime
@@ -133,3 +134,18 @@ def test_a_training_set_is_read_from_the_last_complete_state_when_it_is_asked_fo
     assert "not yet in view" in filled(*asked)[2]
     assert filled(*asked, "--max-lag", "1h")[0] == 0
     assert pq.read_table(tmp_path / "late.parquet")["activity__buys_10y"].to_pylist() == [1, 2, 0]
+
+
+def test_an_as_of_without_a_zone_is_in_the_store_s_and_one_with_a_zone_in_that(filled: Run, tmp_path: Path) -> None:
+    moments = {"2025-10-20 23:00:00": 0, "2025-10-20T23:00:00Z": 1, "2025-10-20T23:00:00+00:00": 1, "2025-10-21": 1}
+    for kind in ("csv", "jsonl"):
+        for each in ([*moments], *([moment] for moment in moments)):
+            lines = [f"7,{m}" if kind == "csv" else json.dumps({"user_id": 7, "as_of": m}) for m in each]
+            (tmp_path / f"spine.{kind}").write_text("\n".join([*(["user_id,as_of"] if kind == "csv" else []), *lines, ""]))
+            assert filled("get", f"spine.{kind}", "--features", "activity:buys_30d", "--out", "out.parquet")[0] == 0
+            answer = pq.read_table(tmp_path / "out.parquet")["activity__buys_30d"].to_pylist()
+            assert answer == [moments[moment] for moment in each], (kind, each)
+    (tmp_path / "spine.jsonl").write_text('{"user_id": 7, "as_of": "tomorrow"}\n')
+    code, _, err = filled("get", "spine.jsonl", "--features", "activity:buys_30d", "--out", "out.parquet")
+    assert code == 1
+    assert "holds 'tomorrow': 'tomorrow' is not a moment" in err

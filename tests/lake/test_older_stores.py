@@ -8,6 +8,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+from packaging.version import Version
 
 import featurestore as fs
 from featurestore.errors import CommitConflictError, StoreError
@@ -83,9 +84,18 @@ def test_an_upgrade_tells_first_what_it_would_do_and_does_it_once(older: OlderSt
     assert "would" in str(told)
     done = store.upgrade()
     assert (done.steps, done.is_dry_run) == (told.steps, False)
-    assert record_of(older.root) == NEW.document() | {"timezone": "Asia/Shanghai"}
+    # The version rises with the meaning of times without a zone, which stays in UTC here.
+    assert record_of(older.root) == {
+        "read_version": 1,
+        "write_version": 1,
+        "read_since": "0.1.0",
+        "write_since": "0.1.0",
+        "timezone": "Asia/Shanghai",
+        "naive_times": "utc",
+    }
+    assert fs.FeatureStore(older.root).layout.naive_timezone == "UTC"
     again = store.upgrade()
-    assert (again.steps, again.read_version, again.write_version) == ((), READ_VERSION, WRITE_VERSION)
+    assert (again.steps, again.read_version, again.write_version) == ((), 1, 1)
     assert "Nothing to upgrade" in str(again)
 
 
@@ -105,7 +115,15 @@ def test_a_new_store_needs_no_upgrade_and_says_its_versions(tmp_path: Path) -> N
 def test_every_version_names_the_release_that_knows_it() -> None:
     assert list(RELEASES) == list(range(1, max(READ_VERSION, WRITE_VERSION) + 1))
     assert READ_VERSION <= WRITE_VERSION
-    assert (MIGRATIONS[-1].read_version, MIGRATIONS[-1].write_version) == (READ_VERSION, WRITE_VERSION)
+    assert all(each.read_version <= READ_VERSION and each.write_version <= WRITE_VERSION for each in MIGRATIONS)
+    assert Version(RELEASES[WRITE_VERSION]) <= Version(fs.__version__)
+
+
+def test_a_program_of_before_refuses_a_store_whose_naive_times_are_its_own(tmp_path: Path, monkeypatch) -> None:
+    create_or_open(tmp_path, timezone="America/New_York")
+    monkeypatch.setattr("featurestore.lake.store_format.READ_VERSION", 1)
+    with pytest.raises(StoreError, match=r"read version 2; .*Install featurestore 0\.2\.0 or later"):
+        create_or_open(tmp_path)
 
 
 def test_a_store_with_a_newer_read_version_is_refused_with_the_release_to_install(tmp_path: Path) -> None:
@@ -156,7 +174,7 @@ def test_a_store_with_a_newer_write_version_is_read_and_every_verb_that_writes_i
         {"format": 1},
         NEW.document() | {"timezone": 3},
         NEW.document() | {"timezone": "UTC", "read_version": True},
-        NEW.document() | {"timezone": "UTC", "read_version": 2},
+        NEW.document() | {"timezone": "UTC", "read_version": WRITE_VERSION + 1},
     ],
 )
 def test_a_damaged_record_is_no_newer_version(tmp_path: Path, record: object) -> None:

@@ -41,8 +41,8 @@ def store(tmp_path: Path) -> fs.FeatureStore:
     return opened
 
 
-def fingerprint_of(view: fs.FeatureView) -> str:
-    return view_fingerprint(view, "UTC")
+def fingerprint_of(store: fs.FeatureStore, view: fs.FeatureView) -> str:
+    return view_fingerprint(view, store.layout)
 
 
 def training_set(store: fs.FeatureStore, **options: object) -> pa.Table:
@@ -142,5 +142,5 @@ def test_a_view_that_was_removed_or_redefined_lately_stays(store):
     assert not store.vacuum(retention_hours=24).files
     age(store.layout.root, everything=True)
     assert set(store.vacuum(retention_hours=24).files) == {
-        f"{kind}/activity/{fingerprint_of(activity)}" for kind in ("ledger", "tiles")
+        f"{kind}/activity/{fingerprint_of(store, activity)}" for kind in ("ledger", "tiles")
     }

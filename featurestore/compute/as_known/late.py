@@ -57,7 +57,9 @@ def late_rows(state: ViewState, superseded: Table) -> LateRows:
 
 def additive_measures(state: ViewState) -> list[Measure]:
     """List the view's measures that rows can be taken out of one by one."""
-    return [measure for measure in view_measures(state.view) if isinstance(measure.fold, AdditiveFold)]
+    return [
+        measure for measure in view_measures(state.view, state.layout.naive_timezone) if isinstance(measure.fold, AdditiveFold)
+    ]
 
 
 def _rule(state: ViewState) -> list[str | None]:
@@ -135,7 +137,14 @@ def _signed(state: ViewState, scan: str, interval: Interval, *, versions: pa.Tab
     keys = [quote(column) for _, column in view.key_columns]
     by = [*keys, KNOWN_US, _SIGN]
     sql = tile_sql(
-        view, scan, interval=interval, timezone=zone, measures=measures, by=by, also=late_sql(view.grain, interval, zone)
+        view,
+        scan,
+        interval=interval,
+        timezone=zone,
+        naive_timezone=state.layout.naive_timezone,
+        measures=measures,
+        by=by,
+        also=late_sql(view.grain, interval, zone),
     )
     with spill_folder(state.layout) as spill, connect(state.layout.root, temp_folder=spill) as session:
         if versions is not None:

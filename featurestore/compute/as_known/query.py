@@ -142,7 +142,8 @@ class KnownQuery(ViewQuery):
 
     def _measures(self, features: Sequence[Feature]) -> list[Measure]:
         """List the measures of some features, each once."""
-        groups = [measures_of(self.view, feature.aggregation) for feature in features if feature.aggregation]
+        zone = self.state.layout.naive_timezone
+        groups = [measures_of(self.view, feature.aggregation, zone) for feature in features if feature.aggregation]
         return list({measure.name: measure for measures in groups for measure in measures}.values())
 
 

@@ -72,9 +72,7 @@ class Tails:
         table = self.events(state, dictionary, versions, measures)
         rows = table["key_0"].to_numpy()
         steps = pa.array(table["step"].to_numpy() - self.starts[rows])
-        tiles = with_codes(
-            state.view, table.set_column(table.column_names.index("step"), "step", steps), rows, measures=measures
-        )
+        tiles = with_codes(table.set_column(table.column_names.index("step"), "step", steps), rows, measures=measures)
         before = reader.probe(self.codes, self.starts)
         opening = pa.table({"row": pa.nulls(len(self.codes))}).select([])
         for measure in measures:
@@ -109,7 +107,8 @@ class Tails:
             f"AND {time_us} >= p.start_us AND {time_us} < p.end_us "
             f"AND {KNOWN_US} < p.knowledge_us AND coalesce({UNTIL_US} >= p.knowledge_us, TRUE))"
         )
-        sql = tile_sql(view, scan, interval=interval, timezone=zone, measures=measures, by=[_PROBE])
+        naive = state.layout.naive_timezone
+        sql = tile_sql(view, scan, interval=interval, timezone=zone, naive_timezone=naive, measures=measures, by=[_PROBE])
         with spill_folder(state.layout) as spill, connect(state.layout.root, temp_folder=spill) as session:
             session.register("probes", probes)
             session.register("versions", versions)

@@ -58,34 +58,36 @@ FORMS: dict[type[Aggregation], Form] = {
 __all__ = ["FORMS", "ledger_measures", "measures_of", "view_items", "view_measures"]
 
 
-def measures_of(view: FeatureView, aggregation: Aggregation) -> tuple[Measure, ...]:
-    """List the measures of one aggregation of a view."""
-    return _measures(aggregation, view.source, view.grain)
+def measures_of(view: FeatureView, aggregation: Aggregation, timezone: str) -> tuple[Measure, ...]:
+    """List the measures of one aggregation of a view; its condition reads clocks and days in a zone."""
+    return _measures(aggregation, view.source, view.grain, timezone)
 
 
 @lru_cache(maxsize=4096)
-def _measures(aggregation: Aggregation, source: EventSource, grain: str) -> tuple[Measure, ...]:
-    return FORMS[type(aggregation)].measures(aggregation, RowSql(source.types, source.event_id, grain))
+def _measures(aggregation: Aggregation, source: EventSource, grain: str, timezone: str) -> tuple[Measure, ...]:
+    return FORMS[type(aggregation)].measures(aggregation, RowSql(source.types, source.event_id, grain, timezone))
 
 
-def view_measures(view: FeatureView) -> tuple[Measure, ...]:
+def view_measures(view: FeatureView, timezone: str) -> tuple[Measure, ...]:
     """List a view's measures, each once, in the order of its aggregations."""
-    by_name = {measure.name: measure for aggregation in view.aggregations for measure in measures_of(view, aggregation)}
+    by_name = {
+        measure.name: measure for aggregation in view.aggregations for measure in measures_of(view, aggregation, timezone)
+    }
     return tuple(by_name.values())
 
 
-def ledger_measures(view: FeatureView) -> tuple[Measure, ...]:
+def ledger_measures(view: FeatureView, timezone: str) -> tuple[Measure, ...]:
     """List those of a view's measures that are columns of its ledger."""
-    return tuple(measure for measure in view_measures(view) if not isinstance(measure.fold, ItemFold))
+    return tuple(measure for measure in view_measures(view, timezone) if not isinstance(measure.fold, ItemFold))
 
 
 @lru_cache(maxsize=512)
-def view_items(view: FeatureView) -> dict[Items, ItemFold]:
+def view_items(view: FeatureView, timezone: str) -> dict[Items, ItemFold]:
     """Map the measures of a view that have sub-ledgers, with the windows of all aggregations that read them, to their folds."""
     folds: dict[str, ItemFold] = {}
     windows: dict[str, set[int | None]] = {}
     for aggregation in view.aggregations:
-        for measure in measures_of(view, aggregation):
+        for measure in measures_of(view, aggregation, timezone):
             if isinstance(measure.fold, ItemFold):
                 folds[measure.name] = measure.fold
                 lengths = [Window(window.text, window.length_hours) for _, window in aggregation.outputs()]

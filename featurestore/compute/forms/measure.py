@@ -47,22 +47,23 @@ class Measure:
 
 @dataclass(frozen=True)
 class RowSql:
-    """What a form may say about the rows of a view when it writes SQL."""
+    """What a form may say about the rows of a view when it writes SQL; conditions read clocks and days in ``timezone``."""
 
     types: dict[str, str]
     event_id: str
     grain: str
+    timezone: str
 
     def condition(self, aggregation: Aggregation, *present: str) -> str:
         """Render the rows that count: those of its ``where`` in which the ``present`` columns are not NULL."""
-        parts = [parse(aggregation.where, self.types).sql] if aggregation.where else []
+        parts = [parse(aggregation.where, self.types).read_in(self.timezone).sql] if aggregation.where else []
         parts += [f"{column} IS NOT NULL" for column in present]
         return " AND ".join(parts) or "TRUE"
 
 
-def rows_of(view: FeatureView) -> RowSql:
+def rows_of(view: FeatureView, timezone: str) -> RowSql:
     """Return what the forms need to know about a view's rows."""
-    return RowSql(view.source.types, view.source.event_id, view.grain)
+    return RowSql(view.source.types, view.source.event_id, view.grain, timezone)
 
 
 def sum_measure(what: str, sql: str, *, prepared: tuple[tuple[str, str], ...] = (), exponent: int = 0) -> Measure:

@@ -75,10 +75,10 @@ def fold_ledger(
     there = {file.path.stem: file for file in committed.files()}
     plan = plan or plan_ledger(_wanted(state, committed, tiles, before), sizes=tile_sizes(tiles), committed=_names(committed))
     parts = parts_of(plan.ledgers, plan.months, clock=state.clock)
-    names = plan.names | set(sub_ledger_names(state.view, parts).values())
+    names = plan.names | set(sub_ledger_names(state, parts).values())
     if names == set(there):
         return 0
-    measures = ledger_measures(state.view)
+    measures = ledger_measures(state.view, state.layout.naive_timezone)
     staged = list[StagedFile]()
     rows = 0
     finished: tuple[pa.Table, pa.Table] | None = None

@@ -12,7 +12,6 @@ from featurestore.compute.search.hot_copy import write_hot
 from featurestore.compute.state import KIND, START, ViewState
 from featurestore.lake.arrow_parquet import write_parquet
 from featurestore.lake.table import StagedFile, describe, stage
-from featurestore.spec.view import FeatureView
 
 
 def stage_file(
@@ -30,16 +29,17 @@ def stage_file(
     """
     partition = {KIND: kind, START: start}
     file = stage(state.ledger_path, partition, name)
-    write_parquet(_widened(state.view, table), file, metadata=metadata)
+    write_parquet(_widened(state, table), file, metadata=metadata)
     write_hot(state.layout.hot(state.view.name) / f"{name}.arrow", table)
     return describe(file, partition)
 
 
-def _widened(view: FeatureView, table: pa.Table) -> pa.Table:
+def _widened(state: ViewState, table: pa.Table) -> pa.Table:
     """Add the columns that only other files of the table fill: a Delta table has one schema."""
-    if not view_items(view):
+    zone = state.layout.naive_timezone
+    if not view_items(state.view, zone):
         return table
-    fields = [("ends", pa.int64()), ("step", pa.int64()), *((m.name, m.type) for m in ledger_measures(view))]
+    fields = [("ends", pa.int64()), ("step", pa.int64()), *((m.name, m.type) for m in ledger_measures(state.view, zone))]
     for field in (*(pa.field(name, kind) for name, kind in fields), *FIELDS):
         if field.name not in table.column_names:
             table = table.append_column(field, pa.nulls(table.num_rows, field.type))

@@ -16,14 +16,14 @@ from featurestore.compute.materialization.staging import stage_file
 from featurestore.compute.search.hot_copy import ColumnFile
 from featurestore.compute.state import ViewState
 from featurestore.lake.table import CommittedFile, StagedFile
-from featurestore.spec.view import FeatureView
 
 Tiles = Callable[[str, Sequence[str]], pa.Table]
 
 
-def sub_ledger_names(view: FeatureView, parts: Sequence[Part]) -> Names:
+def sub_ledger_names(state: ViewState, parts: Sequence[Part]) -> Names:
     """Name the sub-ledger files that a view's ledger table must have beside the ledgers of its partitions."""
-    return {key: name for items, fold in view_items(view).items() for key, name in fold.names(items, parts).items()}
+    items_of = view_items(state.view, state.layout.naive_timezone)
+    return {key: name for items, fold in items_of.items() for key, name in fold.names(items, parts).items()}
 
 
 def build_sub_ledgers(
@@ -40,7 +40,7 @@ def build_sub_ledgers(
     Yields:
         Files to be committed.
     """
-    for items, fold in view_items(state.view).items():
+    for items, fold in view_items(state.view, state.layout.naive_timezone).items():
         names = fold.names(items, parts)
         files = {
             key: sub_ledger_lists(state, there[name].path.stem, there[name]) for key, name in names.items() if name in there

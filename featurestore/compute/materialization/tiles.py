@@ -31,6 +31,7 @@ def tile_sql(
     *,
     interval: Interval,
     timezone: str,
+    naive_timezone: str,
     measures: Sequence[Measure] | None = None,
     by: Sequence[str] | None = None,
     also: str | None = None,
@@ -42,6 +43,7 @@ def tile_sql(
         scan: SQL of the events to read.
         interval: Only events whose time, by the view's clock column, lies in it.
         timezone: The store's business time zone.
+        naive_timezone: The zone in which conditions read clocks and days.
         measures: What to aggregate; all of the view's by default.
         by: SQL of the columns that make up a key; the view's key columns by default.
         also: Condition on the events, over ``TIME_US`` and ``LOCAL_US`` too; none by default.
@@ -49,9 +51,9 @@ def tile_sql(
     Returns:
         A query with the columns ``key_0``, ``key_1`` and so on, ``step`` and one per measure, in no order.
     """
-    rows = rows_of(view)
+    rows = rows_of(view, naive_timezone)
     time = quote(view.event_time)
-    measures = view_measures(view) if measures is None else measures
+    measures = view_measures(view, naive_timezone) if measures is None else measures
     keys = [quote(column) for _, column in view.key_columns] if by is None else by
     prepared = dict.fromkeys(column for measure in measures for column in measure.prepared)
     conditions = [rows.condition(aggregation) for aggregation in view.aggregations]
@@ -147,10 +149,11 @@ def _stage(state: ViewState, run: Sequence[Month]) -> Iterator[tuple[Month, Stag
     parts = _without_shared_steps(state, run)
     tables = [aggregate(state, part) for part in parts]
     keys = [[table[f"key_{i}"].combine_chunks() for i in range(len(state.view.key_types))] for table in tables]
+    measures = view_measures(state.view, state.layout.naive_timezone)
     every = [pa.concat_arrays(columns) for columns in zip(*keys, strict=True)]
     dictionary = extend_keys(state.layout.keys(state.view.entity.name), state.view.key_types, every)
     for part, table, columns in zip(parts, tables, keys, strict=True):
-        tiles = with_codes(state.view, table, dictionary.codes(columns))
+        tiles = with_codes(table, dictionary.codes(columns), measures=measures)
         for month in part:
             yield month, _write(state, month, tiles)
 
@@ -185,7 +188,10 @@ def aggregate(state: ViewState, months: Sequence[Month], *, end_us: int | None =
     months_end_us = months[-1].interval(timezone).end_us
     interval = Interval(start_us, months_end_us if end_us is None else min(months_end_us, end_us))
     files: dict[str, CommittedFile] = {file.name: file for month in months for file in state.inputs[month]}
-    sql = tile_sql(state.view, state.scan_sql(files.values()), interval=interval, timezone=timezone)
+    naive_timezone = state.layout.naive_timezone
+    sql = tile_sql(
+        state.view, state.scan_sql(files.values()), interval=interval, timezone=timezone, naive_timezone=naive_timezone
+    )
     with spill_folder(state.layout) as spill, connect(state.layout.root, temp_folder=spill) as session:
         try:
             table = session.sql(sql).to_arrow_table()
@@ -209,10 +215,9 @@ def _failure(view: FeatureView, interval: Interval, error: Exception) -> Feature
     return ExpressionError(f"A condition cannot be computed for some event in {where} Use TRY_CAST, which gives NULL.")
 
 
-def with_codes(view: FeatureView, table: pa.Table, codes: np.ndarray, *, measures: Sequence[Measure] | None = None) -> pa.Table:
-    """Turn an aggregated table into tiles: ``code``, ``step`` and the measures (by default all), sorted by (step, code)."""
+def with_codes(table: pa.Table, codes: np.ndarray, *, measures: Sequence[Measure]) -> pa.Table:
+    """Turn an aggregated table into tiles: ``code``, ``step`` and the measures, sorted by (step, code)."""
     steps = table["step"].to_numpy()
-    measures = view_measures(view) if measures is None else measures
     order = pa.array(np.lexsort((codes, steps)))
     body = table.select([measure.name for measure in measures]).take(order)
     columns = [pa.array(codes).take(order), pa.array(steps).take(order)]

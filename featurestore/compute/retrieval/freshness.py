@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow.compute as pc
 
+from featurestore.compute.forms import view_measures
 from featurestore.compute.keys import load_keys
 from featurestore.compute.materialization.ledger import months_of
 from featurestore.compute.materialization.tiles import aggregate, with_codes
@@ -73,7 +74,8 @@ def _is_equal(state: ViewState, reader: LedgerReader, month: Month, floor: int) 
         table = aggregate(state, [month], end_us=state.clock.start_us(floor))
         dictionary = load_keys(state.layout.keys(state.view.entity.name), state.view.key_types)
         codes = dictionary.codes([table[f"key_{i}"].combine_chunks() for i in range(len(state.view.key_types))])
-        now = [with_codes(state.view, table, codes)]
+        measures = view_measures(state.view, state.layout.naive_timezone)
+        now = [with_codes(table, codes, measures=measures)]
     rows = sum(tiles.num_rows for tiles in before), sum(tiles.num_rows for tiles in now)
     return rows == (0, 0) or (rows[0] == rows[1] and before[0].equals(now[0]))
 

@@ -21,6 +21,7 @@ from featurestore.compute.keys import KeyDictionary, load_keys
 from featurestore.compute.retrieval.freshness import check_fresh
 from featurestore.compute.retrieval.joined import JoinedQuery, joined_queries
 from featurestore.compute.retrieval.lag import Lag, last_complete
+from featurestore.compute.retrieval.moments import NAIVE_TIMES, is_naive
 from featurestore.compute.retrieval.publication import Publication
 from featurestore.compute.retrieval.spine import Spine, read_spine, spine_batches, spine_keys
 from featurestore.compute.retrieval.spine_files import SpineTexts
@@ -53,6 +54,7 @@ class HistoricalQuery:
         queries: One per view whose own features are asked for.
         joins: One per joined view.
         parameters: The versions of a calibration by name.
+        timezone: The zone of times that name none.
         as_of: Name of the spine's as_of column.
         join_keys: Entity key to spine column, where the names differ.
         versions: What an earlier answer read, if that is read again.
@@ -64,6 +66,7 @@ class HistoricalQuery:
     queries: Sequence[ViewQuery]
     joins: Sequence[JoinedQuery]
     parameters: Parameters
+    timezone: str
     as_of: str = "as_of"
     join_keys: Mapping[str, str] = field(default_factory=dict)
     versions: ReadVersions | None = None
@@ -79,14 +82,14 @@ class HistoricalQuery:
             if key not in known:
                 raise SpineError(f"join_keys names {key!r}, which is no key of these features.{did_you_mean(key, known)}")
 
-    def answer(self, table: pa.Table) -> pa.Table:
-        """Enrich one table of spine rows.
+    def answer(self, rows: Any) -> pa.Table:
+        """Enrich one table of spine rows, of any kind of frame.
 
         Raises:
             SpineError: a key or as_of column is missing, of the wrong type, or named like an output.
             NotMaterializedError: committed events before an as_of are not yet in a view.
         """
-        spine = read_spine(table, as_of=self.as_of)
+        spine = read_spine(rows, as_of=self.as_of, timezone=self.timezone)
         for feature in self.outputs:
             if feature.column in spine.table.column_names:
                 raise SpineError(f"The spine already has a column {feature.column!r}, the name of an output; rename it.")
@@ -100,7 +103,9 @@ class HistoricalQuery:
             columns |= self._joined(join, spine, calibrations)
         for feature in self.outputs:
             enriched = enriched.append_column(feature.column, columns[feature.column])
-        metadata = {**(table.schema.metadata or {}), **self._versions(calibrations).metadata()}
+        metadata = {**(spine.table.schema.metadata or {}), **self._versions(calibrations).metadata()}
+        if is_naive(spine.table.schema.field(self.as_of).type):
+            metadata[NAIVE_TIMES] = self.timezone.encode()
         for served in (self.publication, self.lag):
             metadata |= served.metadata() if served else {}
         return enriched.replace_schema_metadata(metadata)
@@ -182,7 +187,9 @@ class HistoricalQuery:
         index = pa.array(back, mask=~is_answered)
         base = query.base_columns(codes[order], as_of_us[order])
         values = {name: value.take(index) for name, value in base.items()}
-        return values, derive(values, query.features, as_of_us=clock.starts_us(floor), parameters=self.parameters)
+        floor_us = clock.starts_us(floor)
+        used = derive(values, query.features, as_of_us=floor_us, parameters=self.parameters, timezone=self.timezone)
+        return values, used
 
     def _versions(self, calibrations: Mapping[str, Sequence[str]]) -> ReadVersions:
         views = {
@@ -197,7 +204,8 @@ class HistoricalQuery:
         }
         by_name: dict[str, FeatureView | JoinedView] = {query.view.name: query.view for query in self.queries}
         by_name |= {join.view.name: join.view for join in self.joins}
-        return ReadVersions(views, calibrations, features_digest([(by_name[each.view], each) for each in self.outputs]))
+        meanings = [(by_name[each.view], each) for each in self.outputs]
+        return ReadVersions(views, calibrations, features_digest(meanings, self.timezone))
 
 
 def _parts(rows: int) -> Iterator[slice]:
@@ -241,18 +249,21 @@ def historical_query(
     if publication:
         versions = publication.versions
     elif versions:
-        versions.check_features([(registry.view(feature.view), feature) for feature in outputs])
+        versions.check_features([(registry.view(feature.view), feature) for feature in outputs], layout.naive_timezone)
     lag = None if max_lag_us is None else last_complete(layout, registry.views_of(outputs), max_lag_us=max_lag_us)
     read = lag.versions if lag else versions
     opener = KnownOpener(layout, read) if as_known else LedgerOpener(layout, read)
     queries = opener.queries(registry, outputs)
     joins = joined_queries(registry, outputs, opener)
-    return HistoricalQuery(outputs, queries, joins, parameters, as_of, join_keys or {}, versions, publication, lag)
+    return HistoricalQuery(
+        outputs, queries, joins, parameters, layout.naive_timezone, as_of, join_keys or {}, versions, publication, lag
+    )
 
 
 def stream_features(query: HistoricalQuery, rows: Any, *, batch_rows: int | None = None) -> pa.RecordBatchReader:
     """Enrich a spine batch after batch; see ``FeatureStore.stream_historical_features``."""
-    schema, batches = spine_batches(rows, batch_rows=batch_rows or query.batch_rows(), texts=query.texts())
+    rows_at_once = batch_rows or query.batch_rows()
+    schema, batches = spine_batches(rows, batch_rows=rows_at_once, texts=query.texts(), timezone=query.timezone)
     answered = query.answer(schema.empty_table()).schema
 
     def answers() -> Iterator[pa.RecordBatch]:

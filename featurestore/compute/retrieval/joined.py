@@ -46,7 +46,8 @@ class JoinedQuery:
         clock = self.queries[0].state.clock
         values = dict(columns)
         floor_us = clock.starts_us(clock.floor(as_of_us))
-        used = derive(values, self.features, as_of_us=floor_us, parameters=parameters)
+        zone = self.queries[0].state.layout.naive_timezone
+        used = derive(values, self.features, as_of_us=floor_us, parameters=parameters, timezone=zone)
         return {feature.column: pa.chunked_array([values[feature.name]]) for feature in self.features}, used
 
 

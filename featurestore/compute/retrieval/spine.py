@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -13,13 +12,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from featurestore.compute.keys import key_type
+from featurestore.compute.retrieval.moments import instants_of, one_kind
 from featurestore.compute.retrieval.spine_files import SpineTexts, read_spine_files
 from featurestore.errors import SpineError, did_you_mean
 from featurestore.lake.frames import FrameDoor, open_frame, plain_reader, read_frame
-from featurestore.timeline import DAY_US, to_us
 
-_FIRST_AS_OF_US = to_us(datetime(1, 1, 1))
-_END_AS_OF_US = to_us(datetime(9999, 12, 31)) + DAY_US
 _EXACT_IN_DOUBLE = 2**53
 _DOOR = FrameDoor("spine", SpineError)
 
@@ -39,17 +36,18 @@ class Spine:
     has_as_of: np.ndarray
 
 
-def read_spine(rows: Any, *, as_of: str = "as_of") -> Spine:
+def read_spine(rows: Any, *, as_of: str = "as_of", timezone: str) -> Spine:
     """Read the rows of a caller as a spine.
 
     Args:
         rows: Any kind of frame, as in ``lake.frames``.
-        as_of: Name of the as_of column: timestamps of any unit and zone (none means UTC) or dates (their first instant, UTC).
+        as_of: Name of the as_of column: timestamps of any unit and zone, dates (their first instant) or ISO texts of both.
+        timezone: The zone of what names none.
 
     Raises:
         SpineError: not a table, a column named twice, or no usable as_of column.
     """
-    table = read_table(rows)
+    table = read_table(one_kind(rows, as_of, timezone))
     repeated = {name for name in table.column_names if table.column_names.count(name) > 1}
     if repeated:
         raise SpineError(f"The spine has several columns named {sorted(repeated)[0]!r}; rename all but one.")
@@ -58,32 +56,15 @@ def read_spine(rows: Any, *, as_of: str = "as_of") -> Spine:
             f"The spine has no column {as_of!r}; it has {', '.join(table.column_names)}. "
             f"Name the as_of column with as_of=.{did_you_mean(as_of, table.column_names)}"
         )
-    instants = _instants(table[as_of], as_of)
+    instants = _instants(table[as_of], as_of, timezone)
     return Spine(table, np.asarray(pc.fill_null(instants, 0)), np.asarray(instants.is_valid()))
 
 
-def _instants(column: pa.ChunkedArray, name: str) -> pa.Array:
-    """Convert an as_of column to int64 microseconds UTC."""
+def _instants(column: pa.ChunkedArray, name: str, timezone: str) -> pa.Array:
     moments = _decoded(column)
     if _is_untyped(moments):
-        moments = pa.nulls(len(moments), pa.timestamp("us", "UTC"))
-    if not (pa.types.is_timestamp(moments.type) or pa.types.is_date(moments.type)):
-        raise SpineError(f"The spine's column {name!r} is {moments.type}; expected timestamps or dates. Convert it first.")
-    try:
-        if pa.types.is_date(moments.type):
-            moments = moments.cast(pa.timestamp("ms"))
-        if moments.type.unit == "ns":
-            moments = pc.floor_temporal(moments, unit="microsecond")
-        instants = moments.cast(pa.timestamp("us", moments.type.tz)).cast(pa.int64())
-    except pa.ArrowInvalid as error:
-        raise SpineError(f"The spine's column {name!r} holds a time that microseconds cannot express: {error}.") from error
-    bounds = pc.min_max(instants).as_py()
-    if bounds["min"] is not None and not (bounds["min"] >= _FIRST_AS_OF_US and bounds["max"] < _END_AS_OF_US):
-        raise SpineError(
-            f"The spine's column {name!r} runs from {bounds['min']} to {bounds['max']} (microseconds since 1970 UTC); "
-            "expected times from the years 1 to 9999. Correct or leave out the others."
-        )
-    return instants
+        return pa.nulls(len(moments), pa.int64())
+    return instants_of(moments, name, timezone)
 
 
 def _is_untyped(column: pa.Array) -> bool:
@@ -109,14 +90,17 @@ def read_table(rows: Any, *, what: str = "spine") -> pa.Table:
     return read_frame(rows, FrameDoor(what, SpineError))
 
 
-def spine_batches(rows: Any, *, batch_rows: int, texts: SpineTexts | None = None) -> tuple[pa.Schema, Iterator[pa.Table]]:
+def spine_batches(
+    rows: Any, *, batch_rows: int, timezone: str = "UTC", texts: SpineTexts | None = None
+) -> tuple[pa.Schema, Iterator[pa.Table]]:
     """Read a spine piece by piece.
 
     Args:
         rows: A file of any known ending, a folder, a Delta table, a glob or a list of these; a reader of batches, or anything that
             ``read_table`` takes.
         batch_rows: Rows of a piece; the last has fewer.
-        texts: What the texts of CSV and JSON lines are read as.
+        timezone: The zone of times that name none.
+        texts: Names the as_of column; what the texts of CSV and JSON lines are read as.
 
     Returns:
         ``(schema, pieces)``, in the spine's order.
@@ -124,11 +108,12 @@ def spine_batches(rows: Any, *, batch_rows: int, texts: SpineTexts | None = None
     Raises:
         SpineError: no file matches, a file cannot be read, or the files' columns differ.
     """
+    texts = texts or SpineTexts()
     paths = [rows] if isinstance(rows, str | os.PathLike) else rows
     if isinstance(paths, list | tuple) and all(isinstance(path, str | os.PathLike) for path in paths):
-        reader = plain_reader(pa.RecordBatchReader.from_batches(*read_spine_files(paths, texts or SpineTexts())), _DOOR)
+        reader = plain_reader(pa.RecordBatchReader.from_batches(*read_spine_files(paths, texts)), _DOOR)
     else:
-        reader = open_frame(rows, _DOOR)
+        reader = open_frame(one_kind(rows, texts.as_of, timezone), _DOOR)
     return reader.schema, _pieces(reader.schema, reader, batch_rows)
 
 

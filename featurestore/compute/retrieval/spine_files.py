@@ -21,6 +21,8 @@ from featurestore.lake.endings import ARROW, CSV, PARQUET, Ending, ending_of
 from featurestore.lake.file_names import files_named
 from featurestore.lake.ingestion.text_files import open_bytes
 
+_NAMES_A_ZONE = r"\d(Z|[+-]\d\d:?\d\d)$"
+
 Batches = Callable[[], Iterator[pa.RecordBatch]]
 
 
@@ -104,7 +106,7 @@ def _translating(path: Path) -> Iterator[None]:
 
 def _read_text(path: Path, ending: Ending, texts: SpineTexts) -> pa.Table:
     with open_bytes(path, ending.format) as opened:
-        rows = _read_csv(path, opened, ending, texts) if ending.format == CSV else _read_json(opened)
+        rows = _read_csv(path, opened, ending, texts) if ending.format == CSV else _read_json(path, opened, ending, texts)
     return _with_integer_keys(rows, path, texts.key_types)
 
 
@@ -121,10 +123,19 @@ def _read_csv(path: Path, opened: IO[bytes], ending: Ending, texts: SpineTexts) 
     return csv.read_csv(opened, parse_options=parsed, convert_options=options)
 
 
-def _read_json(opened: IO[bytes]) -> pa.Table:
+def _read_json(path: Path, opened: IO[bytes], ending: Ending, texts: SpineTexts) -> pa.Table:
+    """Read JSON lines; an as_of that names its zone stays text: Arrow would make a time without one of it."""
     from pyarrow import json
 
-    return json.read_json(opened)
+    rows = json.read_json(opened)
+    if texts.as_of not in rows.column_names or not pa.types.is_timestamp(rows[texts.as_of].type):
+        return rows
+    alone = json.ParseOptions(explicit_schema=pa.schema([(texts.as_of, pa.string())]), unexpected_field_behavior="ignore")
+    with open_bytes(path, ending.format) as again:
+        written = json.read_json(again, parse_options=alone)[texts.as_of]
+    if not pc.any(pc.match_substring_regex(written, _NAMES_A_ZONE)).as_py():
+        return rows
+    return rows.set_column(rows.column_names.index(texts.as_of), texts.as_of, written)
 
 
 def _with_integer_keys(rows: pa.Table, path: Path, key_types: Mapping[str, str]) -> pa.Table:

@@ -78,5 +78,6 @@ def _forecasts(query: ViewQuery, feature: Feature, codes: np.ndarray, made_us: i
     features = needed_features(query.view, [feature])
     as_of_us = np.full(len(codes), made_us)
     values = replace(query, features=tuple(features)).base_columns(codes, as_of_us)
-    derive(values, features, as_of_us=as_of_us, parameters=parameters)
+    zone = query.state.layout.naive_timezone
+    derive(values, features, as_of_us=as_of_us, parameters=parameters, timezone=zone)
     return values[feature.name]

@@ -113,7 +113,8 @@ class Panel:
         inflows = [own for own, feature in zip(needed, features, strict=True) if is_inflow(feature)]
         values |= inflow_columns(query, inflows, chosen[order], month)
         # A decision about this month's audit comes after it: the snapshot reads what was in force just before.
-        derive(values, features, as_of_us=as_of_us - 1, parameters=self._parameters)
+        zone = query.state.layout.naive_timezone
+        derive(values, features, as_of_us=as_of_us - 1, parameters=self._parameters, timezone=zone)
         keys = [column.take(pa.array(chosen[order])) for column in self._dictionary.columns]
         fields = [pa.field(name, key.type) for name, key in zip(query.view.entity.keys, keys, strict=True)]
         scored = [feature for own, feature in zip(needed, features, strict=True) if own in self._scored]

@@ -43,7 +43,7 @@ def check_continuity(state: ViewState, *, newest: int = 1) -> tuple[Joint, ...]:
         Joints in order of time; none of a ledger of one partition.
     """
     committed = Table.open(state.ledger_path)
-    measures = ledger_measures(state.view)
+    measures = ledger_measures(state.view, state.layout.naive_timezone)
     starts = sorted(file.partition[START] for file in committed.files(**{KIND: LEDGER}))
     joints = []
     for before, start in list(pairwise(starts))[-newest:]:

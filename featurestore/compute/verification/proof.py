@@ -62,10 +62,11 @@ class Proof:
         rows = len(committed.codes)
         if difference.is_equal:
             return Comparison(view.name, kind, partition, rows, difference.committed, difference.recomputed, EQUAL)
+        zone = self.state.layout.naive_timezone
         using = [
             aggregation.name
             for aggregation in view.aggregations
-            if difference.column in {measure.name for measure in measures_of(view, aggregation)}
+            if difference.column in {measure.name for measure in measures_of(view, aggregation, zone)}
         ]
         at = _moment(self.state, difference.step)
         key = self.decoder.key(difference.code)

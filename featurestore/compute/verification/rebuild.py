@@ -88,7 +88,7 @@ def rebuilding(state: ViewState, sample: Sample) -> Iterator[SampledState]:
     layout = state.layout
     with spill_folder(layout) as folder:
         aside = AsideLayout(layout.root, layout.timezone, layout.naive_timezone, folder)
-        for name in (state.view.entity.name, *(items.name for items in view_items(state.view))):
+        for name in (state.view.entity.name, *(items.name for items in view_items(state.view, layout.naive_timezone))):
             if layout.keys(name).exists():
                 copy_folder(layout.keys(name), aside.keys(name))
         yield SampledState(aside, state.view, state.events, sample)

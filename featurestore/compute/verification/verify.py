@@ -168,7 +168,7 @@ def _compare_ledger(proof: Proof, aside: SampledState, progress: Progress) -> It
     for start in plan.months:
         files = {kind: proof.ledger.files(**{KIND: kind, START: start})[0].path for kind in (LEDGER, BALANCES)}
         counterparts = {kind: read_parquet(rebuilt[file.stem]) for kind, file in files.items()}
-        neutral = _nothing(counterparts[LEDGER], ledger_measures(aside.view))
+        neutral = _nothing(counterparts[LEDGER], ledger_measures(aside.view, aside.layout.naive_timezone))
         expected = _rows(counterparts, neutral)
         tables = {}
         for kind, file in files.items():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import atexit
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -44,7 +44,7 @@ Parameters = Callable[[str], Sequence[ParameterVersion]]
 
 
 def derive(
-    values: dict[str, pa.Array], features: Sequence[Feature], *, as_of_us: np.ndarray, parameters: Parameters
+    values: dict[str, pa.Array], features: Sequence[Feature], *, as_of_us: np.ndarray, parameters: Parameters, timezone: str
 ) -> dict[str, tuple[str, ...]]:
     """Add the derived features to ``values``, in order.
 
@@ -53,6 +53,7 @@ def derive(
         features: Features of one view, a derived one after those that it reads.
         as_of_us: Floor of as_of per row: which version of a calibration a row may read.
         parameters: The versions of a calibration by name.
+        timezone: The zone in which expressions read clocks and days.
 
     Returns:
         Calibration to the versions that were read, for the record.
@@ -67,13 +68,14 @@ def derive(
             values.update(_evaluate(pending, columns, len(as_of_us)))
             pending = []
             columns = {}
-        columns |= {name: values[name] for name in feature.expression.columns}
-        for use in feature.expression.calibrated:
+        expression = feature.expression.read_in(timezone)
+        columns |= {name: values[name] for name in expression.columns}
+        for use in expression.calibrated:
             readable = parameters(use.calibration)
             versions[use.calibration] = tuple(version.version for version in readable)
             if use.column not in columns:
                 columns[use.column] = _calibrated(use, columns, readable, as_of_us)
-        pending.append(feature)
+        pending.append(replace(feature, expression=expression))
     values.update(_evaluate(pending, columns, len(as_of_us)))
     return versions
 

@@ -33,7 +33,7 @@ class SubLedgerReader:
 
     @cached_property
     def _items(self) -> dict[str, Items]:
-        return {items.name: items for items in view_items(self.state.view)}
+        return {items.name: items for items in view_items(self.state.view, self.state.layout.naive_timezone)}
 
     @cached_property
     def _files(self) -> Files:

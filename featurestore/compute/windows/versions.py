@@ -104,33 +104,33 @@ class ReadVersions:
             )
         return self.views[view]
 
-    def check_features(self, features: Sequence[tuple[FeatureView | JoinedView, Feature]]) -> None:
-        """Check that columns are defined as they were when these versions were read.
+    def check_features(self, features: Sequence[tuple[FeatureView | JoinedView, Feature]], timezone: str) -> None:
+        """Check that columns are defined as they were when these versions were read, in the store of that zone.
 
         Raises:
             VersionError: they are not: with the same versions the answer would be another.
         """
-        if features_digest(features) != self.features:
+        if features_digest(features, timezone) != self.features:
             raise VersionError(
                 "The features asked for are not those, or not defined as those, that these versions were read for. Ask for the "
                 "same service or list, with the definitions of then, or leave versions= out."
             )
 
 
-def features_digest(features: Sequence[tuple[FeatureView | JoinedView, Feature]]) -> str:
-    """Hash what the columns of an answer mean."""
-    return digest([_meaning(view, feature) for view, feature in features])
+def features_digest(features: Sequence[tuple[FeatureView | JoinedView, Feature]], timezone: str) -> str:
+    """Hash what the columns of an answer mean, where clocks and days are read in a zone."""
+    return digest([_meaning(view, feature, timezone) for view, feature in features])
 
 
-def _meaning(view: FeatureView | JoinedView, feature: Feature) -> list[Any]:
+def _meaning(view: FeatureView | JoinedView, feature: Feature, timezone: str) -> list[Any]:
     if feature.expression is not None:
-        inputs = [_meaning(*view.operand(name)) for name in sorted(feature.expression.columns)]
+        inputs = [_meaning(*view.operand(name), timezone) for name in sorted(feature.expression.columns)]
         keys = (
-            [[key, _meaning(*view.operand(column))] for key, column in view.key_features]
+            [[key, _meaning(*view.operand(column), timezone)] for key, column in view.key_features]
             if isinstance(view, JoinedView)
             else []
         )
-        return [feature.column, feature.type, feature.expression.sql, inputs, *keys]
+        return [feature.column, feature.type, feature.expression.read_in(timezone).sql, inputs, *keys]
     assert isinstance(view, FeatureView)
     assert feature.aggregation is not None
     window = feature.window.text if feature.window else None

@@ -68,7 +68,7 @@ class ViewQuery:
         for feature in features:
             if feature.aggregation is None or feature.window is None:
                 continue
-            measures = measures_of(self.view, feature.aggregation)
+            measures = measures_of(self.view, feature.aggregation, self.state.layout.naive_timezone)
             window = totals.window(feature.column, feature.window)
             values[feature.name] = FORMS[type(feature.aggregation)].finalize(feature.aggregation, measures, window)
         return values

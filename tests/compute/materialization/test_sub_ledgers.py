@@ -79,9 +79,9 @@ def test_aggregations_of_one_column_share_its_tiles_and_its_spans() -> None:
         Quantile("p90", "amount_cents", q=0.9, windows=("1y", "ytd")),
         Quantile("rough", "amount_cents", error=0.1),
     )
-    windows = {items.windows for items in view_items(view) if items.name.startswith("items")}
+    windows = {items.windows for items in view_items(view, "UTC") if items.name.startswith("items")}
     assert windows == {(30, 365, None), (None,)}
-    assert len(view_items(view)) == 4
+    assert len(view_items(view, "UTC")) == 4
 
 
 def test_new_windows_of_a_distinct_are_another_ledger_and_new_quantiles_are_not() -> None:

@@ -56,7 +56,7 @@ VIEWS = {
 def test_the_query_of_a_tile_is_the_reviewed_one(name: str, updates_golden: bool) -> None:
     item, zone = VIEWS[name]
     interval = Interval(Month(2024, 3).interval(zone).start_us, Month(2024, 4).interval(zone).end_us)
-    sql = tile_sql(item, "read_parquet(['events.parquet'])", interval=interval, timezone=zone) + "\n"
+    sql = tile_sql(item, "read_parquet(['events.parquet'])", interval=interval, timezone=zone, naive_timezone="UTC") + "\n"
     file = GOLDEN / f"{name}.sql"
     if updates_golden:
         file.write_text(sql, encoding="utf-8")
@@ -112,6 +112,7 @@ def test_source_columns_may_be_named_like_the_columns_of_a_tile(tmp_path) -> Non
         f"(SELECT TIMESTAMPTZ '2024-01-01' AS event_time, {', '.join(f'7 AS {name}' for name in names)})",
         interval=Interval(0, 2**61),
         timezone="UTC",
+        naive_timezone="UTC",
     )
     import duckdb
 
