@@ -19,7 +19,7 @@ from featurestore.lake.session import connect, quote
 from featurestore.lake.table import CommittedFile, Table, commit, describe, parquet_scan_sql, stage
 from featurestore.spec.document import digest
 from featurestore.spec.source import EventSource
-from featurestore.timeline import Month, day_start_us
+from featurestore.timeline import DAY_US, HOUR_US, Month, day_start_us, local_us, utc_offsets
 
 DAY_SCHEMA = pa.schema(
     [
@@ -35,7 +35,8 @@ DAY_SCHEMA = pa.schema(
     ]
 )
 HOURS = 24
-FORMAT = 1
+FORMAT = 2
+_FORMAT_WITHOUT_CHANGES = 1
 MONTHS_AT_ONCE = 12
 _NUMBERS = ("int64", "int32", "double")
 _MONTH = "month"
@@ -48,7 +49,7 @@ def daily_counts(layout: Layout, source: EventSource, last: Month) -> pa.Table:
         ``day`` (business day), ``type`` (the first column with declared values; NULL without one), ``column`` (NULL: the event
         as a whole), ``rows``, ``present`` (rows where the column is not NULL), ``log_mean`` and ``log_sd`` (of log10 of the
         absolute value of numbers that are not zero, else NULL); of the event as a whole ``early`` (event_time after
-        ingested_at) and ``hours`` (rows by hour of the day). Days without events have no rows.
+        ingested_at) and ``hours`` (rows by hour of the business zone's clock). Days without events have no rows.
     """
     by_month: dict[str, list[CommittedFile]] = {}
     for file in Table.open(layout.events(source.name)).files():
@@ -56,7 +57,10 @@ def daily_counts(layout: Layout, source: EventSource, last: Month) -> pa.Table:
             by_month.setdefault(file.partition[_MONTH], []).append(file)
     table = Table.open(layout.days(source.name))
     committed = {file.partition[_MONTH]: file for file in table.files()}
-    names = {m: digest([FORMAT, source.schema, sorted(file.path.stem for file in own)]) for m, own in by_month.items()}
+    names = {
+        month: digest([_rule(Month.parse(month), layout.timezone), source.schema, sorted(file.path.stem for file in own)])
+        for month, own in by_month.items()
+    }
     missing = [month for month in sorted(names) if month not in committed or committed[month].path.stem != names[month]]
     added = []
     removed = []
@@ -87,7 +91,7 @@ def _count(layout: Layout, source: EventSource, months: Sequence[Month], files: 
     known_at = quote(source.ingested_at or source.event_time)
     kind = quote(source.values[0][0]) if source.values else "NULL::VARCHAR"
     parts = [f"count(*) AS rows, count(*) FILTER ({at} > {known_at}) AS early"]
-    hour = f"least((epoch_us({at}) - start) // 3600000000, {HOURS - 1})"
+    hour = f"(epoch_us({at}) + shift) % {DAY_US} // {HOUR_US}"
     parts += [f"count(*) FILTER ({hour} = {i}) AS hour_{i}" for i in range(HOURS)]
     parts += [f"count({quote(column)}) AS present_{i}" for i, column in enumerate(columns)]
     for i, column in enumerate(columns):
@@ -95,12 +99,30 @@ def _count(layout: Layout, source: EventSource, months: Sequence[Month], files: 
             size = f"log10(abs(nullif({quote(column)}, 0)::DOUBLE))"
             parts += [f"avg({size}) AS mean_{i}, stddev_samp({size}) AS sd_{i}"]
     with connect(layout.events(source.name)) as session:
-        session.register("days", pa.table({"day": days, "start": [day_start_us(day, layout.timezone) for day in days]}))
+        session.register("days", _local_days(days, layout.timezone))
         wide = session.sql(
             f"SELECT day, {kind} AS kind, {', '.join(parts)} FROM {parquet_scan_sql(files)} e "
             f"ASOF JOIN days ON epoch_us({at}) >= start GROUP BY day, kind ORDER BY day, kind"
         ).to_arrow_table()
     return _long(wide, columns, numeric)
+
+
+def _local_days(days: Sequence[int], timezone: str) -> pa.Table:
+    """Return when each day begins and, during it, the clocks change: ``day``, ``start`` and ``shift`` (UTC microseconds)."""
+    starts = {day_start_us(day, timezone): day for day in days}
+    first, last = min(starts), day_start_us(days[-1] + 1, timezone)
+    changes = [start for start, _ in utc_offsets(timezone) if first < start < last]
+    moments = np.array(sorted({*starts, *changes}), np.int64)
+    begun = np.searchsorted(np.array(list(starts)), moments, side="right") - 1
+    day = np.array(list(starts.values()), np.int64)[begun]
+    return pa.table({"day": day, "start": moments, "shift": local_us(moments, timezone) - moments})
+
+
+def _rule(month: Month, timezone: str) -> int:
+    """Return the format of a month's counts: hours are those of the clock, and were those since midnight before."""
+    interval = month.interval(timezone)
+    has_change = any(interval.start_us <= start < interval.end_us for start, _ in utc_offsets(timezone))
+    return FORMAT if has_change else _FORMAT_WITHOUT_CHANGES
 
 
 def _long(wide: pa.Table, columns: Sequence[str], numeric: Sequence[str]) -> pa.Table:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from featurestore.compute.materialization.estimate import rebuilds
 from featurestore.drift.recalibration.fitters import check_definition
@@ -11,12 +12,13 @@ from featurestore.errors import UnknownNameError, did_you_mean
 from featurestore.lake.json_files import read_json, write_json
 from featurestore.lake.layout import Layout
 from featurestore.lake.lock import exclusive
-from featurestore.spec.document import Definition
+from featurestore.spec.document import Definition, document, source_from
 from featurestore.spec.plan import Plan
 from featurestore.spec.registry import Registry
 from featurestore.spec.resolution import Features
 from featurestore.spec.source import EventSource
 from featurestore.spec.view import FeatureView
+from featurestore.timeline import UTC, zone_of
 
 
 def recorded(layout: Layout) -> Registry:
@@ -27,18 +29,29 @@ def recorded(layout: Layout) -> Registry:
 def plan_definitions(layout: Layout, objects: Iterable[Definition], *, prune: bool = False) -> Plan:
     """Say what recording definitions would change and rebuild; see ``FeatureStore.plan``."""
     before = recorded(layout)
-    return _plan(layout, before, _changed(before, objects, prune=prune))
+    return _plan(layout, before, _placed(layout, _changed(before, objects, prune=prune)))
 
 
 def apply_definitions(layout: Layout, objects: Iterable[Definition], *, prune: bool = False) -> Plan:
     """Record definitions by name, under the lock that keeps two writers apart; see ``FeatureStore.apply``."""
     with exclusive(layout.registry_lock):
         before = recorded(layout)
-        after = _changed(before, objects, prune=prune)
+        after = _placed(layout, _changed(before, objects, prune=prune))
         plan = _plan(layout, before, after)
         if plan.changes:
             write_json(layout.registry, after.document())
     return plan
+
+
+def _placed(layout: Layout, after: Registry) -> Registry:
+    """Place times that name no zone in the store's, so that a record means the same anywhere."""
+    placed = []
+    for source in after.sources.values():
+        until = datetime.fromisoformat(source.initial_load_until) if source.initial_load_until else None
+        if until is not None and until.tzinfo is None:
+            moment = until.replace(tzinfo=zone_of(layout.naive_timezone)).astimezone(UTC)
+            placed.append(source_from({**document(source), "initial_load_until": moment.isoformat()}))
+    return after.merged(placed) if placed else after
 
 
 def remove_definition(layout: Layout, name: str) -> Plan:

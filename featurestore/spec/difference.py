@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 from featurestore.errors import DefinitionError
@@ -14,6 +15,8 @@ from featurestore.spec.view import FeatureView
 _WORDS = ("owner", "description", "tags")
 _OF_SOURCE = ("event_time", "event_id", "ingested_at", "initial_load_until", "timezone")
 _MAX_SHOWN = 5
+_LOAD_END = "initial_load_until of the source"
+_MAX_OFFSET = timedelta(hours=16)
 
 
 def check_recorded(recorded: FeatureView | JoinedView | None, given: FeatureView | JoinedView) -> None:
@@ -69,5 +72,13 @@ def _differences(path: str, recorded: Any, given: Any) -> Iterator[str]:
                 yield f"{inner} is in the object only"
             else:
                 yield from _differences(inner, recorded[name], given[name])
-    elif recorded != given:
+    elif recorded != given and not (path.endswith(_LOAD_END) and _may_be_placed(recorded, given)):
         yield f"{path} is recorded as {recorded!r} and is {given!r} in the object"
+
+
+def _may_be_placed(recorded: Any, given: Any) -> bool:
+    """Tell whether a time that names no zone may be the recorded one: ``apply`` placed that in the zone of its store."""
+    if not isinstance(recorded, str) or not isinstance(given, str):
+        return False
+    at, clock = datetime.fromisoformat(recorded), datetime.fromisoformat(given)
+    return clock.tzinfo is None and at.tzinfo is not None and abs(clock - at.replace(tzinfo=None)) < _MAX_OFFSET

@@ -12,7 +12,7 @@ from featurestore.spec.csv_format import Csv
 from featurestore.spec.landing_place import LandingPlace, checked_landing
 from featurestore.spec.names import checked_column, checked_name
 from featurestore.spec.types import hint_of, schema_type
-from featurestore.timeline import zone_of
+from featurestore.timeline import UTC, zone_of
 
 ID_SCOPES = ("source", "month")
 # Columns that the lake adds when it writes and reads events.
@@ -31,9 +31,10 @@ class EventSource:
         event_id: Column that identifies an event in its source; int64 or string, never NULL.
         ingested_at: Column that says when we learned of it. Without one, event_time serves, and a second content of an
             event_id is a conflict.
-        initial_load_until: A date or time; rows with an earlier ingested_at are of a history that was loaded in bulk. In
-            as-known mode they count as known when they happened, since their ingested_at says only when they were loaded.
-        timezone: Zone of timestamps that carry none. Default UTC.
+        initial_load_until: A date or time, in ``timezone`` where it names no zone; rows with an earlier ingested_at are of a
+            history that was loaded in bulk. In as-known mode they count as known when they happened, since their ingested_at says
+            only when they were loaded.
+        timezone: Zone of times that name none: timestamps without a zone, dates given for timestamps, texts. ``None``: the store's.
         landing: Folder below the store's root that ``ingest()`` without rows and the Dagster assets read, by default
             ``landing/<name>``; the month of a file is that of the first date in its path. Or a pattern with ``{date}`` or
             ``{month}``, such as ``"dt={date}/*.parquet"``, with ``* ? **`` besides, below the default folder or one that it begins
@@ -126,7 +127,7 @@ class EventSource:
 
 
 def _load_end(name: str, until: str | date | None, ingested_at: str | None, timezone: str | None) -> str | None:
-    """Write the end of the initial load as ISO text in UTC."""
+    """Write the end of the initial load as ISO text: in UTC where its zone is known, else as the wall clock that a store places."""
     if until is None:
         return None
     if ingested_at is None:
@@ -144,8 +145,11 @@ def _load_end(name: str, until: str | date | None, ingested_at: str | None, time
         raise DefinitionError(f"Source {name!r} has initial_load_until={until!r}; write a date or time such as '2026-01-31'.")
     if not isinstance(moment, datetime):
         moment = datetime(moment.year, moment.month, moment.day)
-    zone = zone_of(timezone or "UTC")
-    return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(zone_of("UTC")).isoformat()
+    if moment.utcoffset() is None:
+        if timezone is None:
+            return moment.replace(tzinfo=None, fold=0).isoformat()
+        moment = moment.replace(tzinfo=zone_of(timezone), fold=0)
+    return moment.astimezone(UTC).isoformat()
 
 
 def _checked_schema(name: str, schema: Mapping[str, object]) -> dict[str, str]:

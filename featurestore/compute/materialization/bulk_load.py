@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from featurestore.lake.layout import Layout
 from featurestore.lake.table import CommittedFile, Table
 from featurestore.spec.source import EventSource
+from featurestore.timeline import from_us, to_us, zone_of
 
 LATE_DAYS = 90
 _NOTED_SHARE = 0.05
@@ -26,7 +27,8 @@ def bulk_load_notes(layout: Layout, sources: Iterable[EventSource]) -> tuple[str
         rows = sum(file.rows for file in files)
         late = _late_files(source, files)
         if late and sum(file.rows for file in late) > _NOTED_SHARE * rows:
-            until = max(file.maximum[source.ingested_at] for file in late).date() + timedelta(days=1)
+            zone = zone_of(source.timezone or layout.naive_timezone)
+            until = max(file.maximum[source.ingested_at] for file in late).astimezone(zone).date() + timedelta(days=1)
             notes.append(
                 f"{sum(file.rows for file in late) / rows:.0%} of the events of source {source.name!r} were ingested more than "
                 f"{LATE_DAYS} days after they happened, so as-known features do not see them until then. If that was the initial "
@@ -39,7 +41,7 @@ def _late_files(source: EventSource, files: Sequence[CommittedFile]) -> list[Com
     """List the files of which all events are late, but for those of the initial load."""
     learned = source.ingested_at or source.event_time
     late = []
-    until = datetime.fromisoformat(source.initial_load_until) if source.initial_load_until else None
+    until = from_us(to_us(datetime.fromisoformat(source.initial_load_until))) if source.initial_load_until else None
     for file in files:
         first, last = (bounds.get(column) for bounds, column in ((file.minimum, learned), (file.maximum, source.event_time)))
         if first is None or last is None or (until is not None and first < until):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from featurestore.errors import IngestError
 from featurestore.lake.ingestion.ingest_report import FileLines
 from featurestore.lake.ingestion.intake import ROWS, Portion
+from featurestore.lake.ingestion.time_functions import WallClocks
 from featurestore.lake.ingestion.validate import validation_of
 from featurestore.lake.session import quote
 from featurestore.spec.source import EventSource
@@ -26,11 +27,15 @@ INVALID = "invalid"
 
 @dataclass
 class Batch:
-    """Rows read but not yet committed, and what was noticed while reading them."""
+    """Rows read but not yet committed, and what was noticed while reading them.
+
+    ``naive_timezone`` is the zone of times that name none, in a source that says nothing about them.
+    """
 
     session: DuckDBPyConnection
     source: EventSource
     now_us: int
+    naive_timezone: str = "UTC"
     ids: Collection[str] = ()
     rows_read: int = 0
     rows_valid: int = 0
@@ -38,8 +43,11 @@ class Batch:
     extra_columns: dict[str, None] = field(default_factory=dict)
     files: list[Path] = field(default_factory=list)
     lines: list[FileLines] = field(default_factory=list)
+    clocks: WallClocks = field(init=False)
 
     def __post_init__(self) -> None:
+        self.clocks = WallClocks(self.source.timezone or self.naive_timezone)
+        self.clocks.register(self.session)
         self.clear()
 
     def clear(self) -> None:
@@ -79,9 +87,11 @@ class Batch:
         described = self.session.sql(f"SELECT * FROM {relation}")
         types = dict(zip(described.columns, map(str, described.types), strict=True))
         plan = validation_of(self.source, relation, types, now_us=self.now_us, ids=self.ids, csv=portion.csv)
+        self.clocks.is_counting = True
         valid = self._count(f"INSERT INTO {VALID} {plan.valid_sql}")
         if valid < portion.rows:
             file = Path(portion.label).name if portion.label != ROWS else None
+            self.clocks.is_counting = False
             self.session.execute(f"INSERT INTO {INVALID} SELECT row, reason, ? FROM ({plan.invalid_sql})", [file])
         if plan.non_finite_sql is not None:
             self.non_finite += self._count(plan.non_finite_sql)

@@ -1,6 +1,6 @@
 """How a column of an input becomes a column of its source: SQL for the value, and for what makes a row invalid.
 
-Texts are parsed (CSV, JSON lines), numbers are widened, naive timestamps are placed in the source's zone; nothing is
+Texts are parsed (CSV, JSON lines), numbers are widened, times that name no zone are placed in the source's; nothing is
 guessed: an integer is no timestamp, a number is no string but where the string is an id, ``1.5`` is no integer.
 """
 
@@ -9,16 +9,25 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from featurestore.lake.ingestion.text_times import REASONS
+from featurestore.lake.ingestion.time_functions import PLACE, READ_DAY, READ_TIME, is_read_sql, refused
 from featurestore.lake.session import literal, quote
 from featurestore.spec.csv_format import Csv
 from featurestore.spec.types import SQL_TYPES
+from featurestore.timeline import DAY_US
 
 _WIDTHS = {"TINYINT": 8, "UTINYINT": 9, "SMALLINT": 16, "USMALLINT": 17, "INTEGER": 32, "UINTEGER": 33, "BIGINT": 64}
 _WIDER_INTEGERS = ("UBIGINT", "HUGEINT", "UHUGEINT")
 _NAIVE = ("TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS")
 _AWARE = ("TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ_NS")
-_OFFSET = r"\d{1,2}:\d{2}.*(Z|UTC|[+-]\d{2}(:?\d{2})?)\s*$"
+_PLAIN_DAY = "[1-9][0-9]{3}-[0-9]{2}-[0-9]{2}"
+# What DuckDB reads as we do, and fast; all other texts take the long way.
+_PLAIN_DATE = "[1-9][0-9]{3}[-/][0-9]{1,2}[-/][0-9]{1,2}"
+_PLAIN_CLOCK = "[T ]([01]?[0-9]|2[0-3]):[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?"
+_PLAIN_OFFSET = "(Z|[+-](0[0-9]|1[0-5])(:?[0-5][0-9])?)"
 _TEXT = "{text}"
+READ = "{read}"
+"""Stands for ``Conversion.read`` in the SQL of a conversion."""
 _INTEGER_TEXT = "[+-]?[0-9]+"
 _EXACT_IN_DOUBLE = 2**53
 
@@ -32,24 +41,23 @@ class Conversion:
         is_present: Condition that there is a value to convert; ``None`` when every value can be converted.
         problems: Where a value is present but ``value`` is NULL: ``(reason, condition)``, the first that holds counts.
         non_finite: Condition that is true where a NaN or an infinity became NULL; ``None`` when there can be none.
+        read: SQL of what ``value``, ``is_present`` and ``problems`` call ``{read}``, so that it is computed once.
     """
 
     value: str
     is_present: str | None = None
     problems: tuple[tuple[str, str], ...] = ()
     non_finite: str | None = None
+    read: str | None = None
 
 
-def convert(
-    column: str, kind: str, *, sql_type: str, timezone: str | None = None, is_id: bool = False, csv: Csv | None = None
-) -> Conversion:
-    """Choose the conversion of one column.
+def convert(column: str, kind: str, *, sql_type: str, is_id: bool = False, csv: Csv | None = None) -> Conversion:
+    """Choose the conversion of one column; its SQL may call the functions of ``time_functions``.
 
     Args:
         column: Name in the input and in the source.
         kind: Declared type, one of ``SCHEMA_TYPES``.
         sql_type: DuckDB's name of the type in the input.
-        timezone: Zone of timestamps that carry none; ``None`` is UTC.
         is_id: Whether it names an event or an entity: then an integer is written as a string where strings are declared.
         csv: How texts write numbers: their point and what groups their digits.
 
@@ -73,9 +81,8 @@ def convert(
         "string": _string,
         "bool": _bool,
         "date": _date,
+        "timestamp": _timestamp,
     }
-    if kind == "timestamp":
-        return _timestamp(column, name, sql_type, timezone)
     return conversion[kind](column, name, sql_type, kind)
 
 
@@ -171,32 +178,37 @@ def _date(column: str, name: str, sql_type: str, kind: str) -> Conversion:
         return _checked(day, f"{name} IS NOT NULL", f"unparsable {column}")
     if sql_type != "VARCHAR":
         return _wrong_type(column, name, kind)
-    return _parsed(column, name, f"try_cast({_TEXT} AS DATE)")
+    plain = (
+        f"CASE WHEN regexp_full_match({name}, {literal(_PLAIN_DAY)}) THEN epoch_us(try_cast({name} AS DATE)) // {DAY_US} END"
+    )
+    return _read_text(column, f"coalesce({plain}, {READ_DAY}({name}))", f"DATE '1970-01-01' + {READ}::INTEGER")
 
 
-def _timestamp(column: str, name: str, sql_type: str, timezone: str | None) -> Conversion:
+def _timestamp(column: str, name: str, sql_type: str, kind: str) -> Conversion:
     if sql_type == "TIMESTAMPTZ_NS":
         return Conversion(f"make_timestamptz({_floored_us(name)})")
     if sql_type in _AWARE:
         return Conversion(f"{name}::TIMESTAMPTZ")
-    if sql_type == "TIMESTAMP_NS":
-        return Conversion(_placed(f"make_timestamp({_floored_us(name)})", timezone))
     if sql_type in (*_NAIVE, "DATE"):
-        return Conversion(_placed(f"{name}::TIMESTAMP", timezone))
+        clock = _floored_us(name) if sql_type == "TIMESTAMP_NS" else f"epoch_us({name}::TIMESTAMP)"
+        return _checked(f"make_timestamptz({PLACE}({clock}))", f"{name} IS NOT NULL", f"infinite {column}")
     if sql_type != "VARCHAR":
-        return _wrong_type(column, name, "timestamp")
-    value = f"try_cast({_TEXT} AS TIMESTAMPTZ)"
-    if timezone is not None:
-        naive = _placed(f"try_cast({_TEXT} AS TIMESTAMP)", timezone)
-        value = f"CASE WHEN regexp_matches({_TEXT}, {literal(_OFFSET)}) THEN {value} ELSE {naive} END"
-    return _parsed(column, name, value)
+        return _wrong_type(column, name, kind)
+    naive = f"regexp_full_match({name}, {literal(f'{_PLAIN_DATE}({_PLAIN_CLOCK})?')})"
+    aware = f"regexp_full_match({name}, {literal(_PLAIN_DATE + _PLAIN_CLOCK + _PLAIN_OFFSET)})"
+    plain = (
+        f"CASE WHEN {naive} THEN {PLACE}(epoch_us(try_cast({name} AS TIMESTAMP))) "
+        f"WHEN {aware} THEN epoch_us(try_cast({name} AS TIMESTAMPTZ)) END"
+    )
+    return _read_text(column, f"coalesce({plain}, {READ_TIME}({name}))", f"make_timestamptz({READ})")
+
+
+def _read_text(column: str, read: str, value: str) -> Conversion:
+    """Read a text as a number, which says why where it is none; one of blanks is NULL."""
+    problems = [(reason.format(column=column), f"{READ} = {refused(fault)}") for fault, reason in REASONS.items()]
+    return Conversion(f"CASE WHEN {is_read_sql(READ)} THEN {value} END", f"{READ} IS NOT NULL", tuple(problems), read=read)
 
 
 def _floored_us(name: str) -> str:
     """Cut nanoseconds down to the microsecond that they lie in: DuckDB's cast rounds, into another day at worst."""
     return f"(epoch_ns({name}) // 1000 - CASE WHEN epoch_ns({name}) % 1000 < 0 THEN 1 ELSE 0 END)"
-
-
-def _placed(naive: str, timezone: str | None) -> str:
-    """Read a wall clock in a zone: of an hour that a clock change repeats the later one, a skipped one an hour later (ICU)."""
-    return f"{naive}::TIMESTAMPTZ" if timezone is None else f"timezone({literal(timezone)}, {naive})"

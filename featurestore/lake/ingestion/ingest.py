@@ -89,7 +89,8 @@ def ingest(
     table.check_columns(arrow_schema(source.schema), partition_by=("month",))
     tally = Tally(source.name, table.version, unread=tuple(map(str, landing.unread)))
     with spill_folder(layout) as temp_folder, connect(layout.root, *_folders(checked), temp_folder=temp_folder) as session:
-        batch = Batch(session, source, now_us=time.time_ns() // 1000, ids=ids)
+        now_us = time.time_ns() // 1000
+        batch = Batch(session, source, now_us=now_us, naive_timezone=layout.naive_timezone, ids=ids)
         for portion in portions_of(checked, limit=batch_rows, temp_folder=temp_folder):
             if batch.rows_read and batch.rows_read + portion.rows > batch_rows:
                 _commit_batch(layout, batch, tally, marks=marks, replace=replace)
@@ -191,3 +192,4 @@ def _count_batch(tally: Tally, batch: Batch, verdict: Verdict, rewrite: Rewrite,
     tally.files += len(rewrite.add)
     tally.bytes_written += sum(file.size_bytes for file in rewrite.add)
     tally.version = version
+    tally.clocks = batch.clocks

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from featurestore.lake.ingestion.time_functions import WallClocks
 from featurestore.timeline import Month
 
 _MAX_TOLD = 10
@@ -67,6 +68,9 @@ class IngestReport:
         lines: What became of the lines of each CSV file, in the order of reading.
         is_mostly_quarantined: Whether more than half of a batch was quarantined; its good rows are committed.
         unread: What lies in the landing folder and is not read, each with the reason; empty where rows were given.
+        assumed_timezone: Zone in which times that name none were read: the source's, else the store's. ``None``: all named one.
+        repeated_hours: Times that the clocks of their zone show twice, as they were put back: the first was taken.
+        skipped_hours: Times that the clocks of their zone skip, as they were put forward: moved forward by what was skipped.
     """
 
     source: str
@@ -85,6 +89,9 @@ class IngestReport:
     lines: tuple[FileLines, ...] = ()
     is_mostly_quarantined: bool = False
     unread: tuple[str, ...] = ()
+    assumed_timezone: str | None = None
+    repeated_hours: int = 0
+    skipped_hours: int = 0
 
     def __str__(self) -> str:
         facts = [f"{self.rows_read:,} rows read", f"{self.rows_added:,} added"]
@@ -103,7 +110,7 @@ class IngestReport:
         told = f"{self.source}: {first}{', '.join(facts)}; {self.bytes_written / 1e6:,.1f} MB in {self.elapsed_s:.1f} s"
         # Files of which every line is a record need no line of their own.
         lines = [f"  {file}" for file in self.lines if file.lines > file.record_lines + file.header_lines]
-        return "\n".join([told, *lines, *self._unread()])
+        return "\n".join([told, *self._clocks(), *lines, *self._unread()])
 
     def _unread(self) -> list[str]:
         more = len(self.unread) - _MAX_TOLD
@@ -111,6 +118,15 @@ class IngestReport:
             *(f"  not read: {file}" for file in self.unread[:_MAX_TOLD]),
             *([f"  not read: {more:,} more"] if more > 0 else []),
         ]
+
+    def _clocks(self) -> list[str]:
+        """Tell in a line how times were read that do not say all themselves; in none where all do."""
+        told = [f"times without a zone are read in {self.assumed_timezone}"] if self.assumed_timezone else []
+        if self.repeated_hours:
+            told.append(f"{self.repeated_hours:,} in an hour that the clocks show twice: the first")
+        if self.skipped_hours:
+            told.append(f"{self.skipped_hours:,} in an hour that they skip: moved forward")
+        return [f"  {'; '.join(told)}"] if told else []
 
 
 @dataclass
@@ -132,6 +148,7 @@ class Tally:
     lines: list[FileLines] = field(default_factory=list)
     is_mostly_quarantined: bool = False
     unread: tuple[str, ...] = ()
+    clocks: WallClocks | None = None
 
     def report(self, elapsed_s: float) -> IngestReport:
         """Return the report of an ingest that took so many seconds."""
@@ -152,4 +169,7 @@ class Tally:
             lines=tuple(self.lines),
             is_mostly_quarantined=self.is_mostly_quarantined,
             unread=self.unread,
+            assumed_timezone=self.clocks.timezone if self.clocks and self.clocks.naive else None,
+            repeated_hours=self.clocks.repeated_hours if self.clocks else 0,
+            skipped_hours=self.clocks.skipped_hours if self.clocks else 0,
         )

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from featurestore.lake.ingestion.columns import Conversion, convert
+from featurestore.lake.ingestion.columns import READ, Conversion, convert
 from featurestore.lake.ingestion.lines import IS_ROW, LINE, REASON, REASONS, UNREADABLE
 from featurestore.lake.session import literal, literals, quote
 from featurestore.spec.csv_format import Csv
@@ -15,6 +15,7 @@ from featurestore.timeline import DAY_US
 _EARLIEST_EVENT = "1990-01-01"
 # A timestamp outside can only be a defect, and Python's datetime could not hold every one of them.
 _FIRST_DATE, _END_DATE = "1800-01-01", "2300-01-01"
+_FIRST_WRITABLE_US = -9_223_372_022_400_000_000
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ def validation_of(
     ids: Collection[str] = (),
     csv: Csv | None = None,
 ) -> Validation:
-    """Plan how to read a relation.
+    """Plan how to read a relation, in a session that has the functions of ``time_functions``.
 
     A row's reason is the first that holds: a line that could not be split, a value that is not of its type, a missing
     event_id or event_time, an absurd (before 1990) or future (later than a day from now) time, an unknown value.
@@ -57,12 +58,12 @@ def validation_of(
         csv: How the texts of numbers are written, if they come from CSV.
     """
     named_ids = {source.event_id, *ids}
-    zone = _zone(source)
-    conversions = {
-        column: convert(column, kind, sql_type=types[column], timezone=zone, is_id=column in named_ids, csv=csv)
+    chosen = {
+        column: convert(column, kind, sql_type=types[column], is_id=column in named_ids, csv=csv)
         for column, kind in source.schema
     }
-    # Three levels, so that each value is computed once: convert, find what could not be converted, judge what could.
+    # Four levels, so that each value is computed once: read texts, convert, find what could not be converted, judge what could.
+    relation, conversions = _read_first(relation, chosen)
     values = ", ".join(f"{conversion.value} AS {_converted(column)}" for column, conversion in conversions.items())
     named = ", ".join(f"{_converted(column)} AS {quote(column)}" for column in conversions)
     extra = tuple(column for column in types if column not in source.types and column not in (LINE, IS_ROW, REASON))
@@ -111,8 +112,21 @@ def _broken_sql(conversions: Mapping[str, Conversion], reasons: _Reasons, *, typ
     return _case(arms)
 
 
-def _zone(source: EventSource) -> str | None:
-    return None if source.timezone in (None, "UTC") else source.timezone
+def _read_first(relation: str, conversions: Mapping[str, Conversion]) -> tuple[str, dict[str, Conversion]]:
+    """Compute in a relation what conversions read, and let these name it."""
+    reads = []
+    named = dict(conversions)
+    for column, conversion in conversions.items():
+        if conversion.read is not None:
+            name = quote(f"read {column}")
+            reads.append(f"{conversion.read} AS {name}")
+            named[column] = replace(
+                conversion,
+                value=conversion.value.replace(READ, name),
+                is_present=conversion.is_present and conversion.is_present.replace(READ, name),
+                problems=tuple((reason, condition.replace(READ, name)) for reason, condition in conversion.problems),
+            )
+    return (f"(SELECT *, {', '.join(reads)} FROM {relation})" if reads else relation), named
 
 
 def _wrong_values(source: EventSource, reasons: _Reasons, now_us: int) -> list[tuple[str, str]]:
@@ -155,13 +169,11 @@ def _raw_json(source: EventSource, types: Mapping[str, str], extra: tuple[str, .
     fields = []
     for column in (*source.types, *sorted(extra)):
         name = quote(column)
-        # JSON has no NaN: it is written as a text.
-        is_float = types[column] in ("FLOAT", "DOUBLE")
-        value = (
-            f"CASE WHEN isfinite({name}) THEN to_json({name}) ELSE to_json({name}::VARCHAR) END"
-            if is_float
-            else f"to_json({name})"
-        )
+        value = f"to_json({name})"
+        if types[column] in ("FLOAT", "DOUBLE"):  # JSON has no NaN: it is written as a text
+            value = f"CASE WHEN isfinite({name}) THEN to_json({name}) ELSE to_json({name}::VARCHAR) END"
+        elif types[column] == "TIMESTAMP":  # before all days that DuckDB can write
+            value = f"CASE WHEN epoch_us({name}) < {_FIRST_WRITABLE_US} THEN to_json(epoch_us({name})) ELSE to_json({name}) END"
         fields.append(f"{literal(column)}: {value}")
     return f"to_json({{{', '.join(fields)}}})::VARCHAR"
 

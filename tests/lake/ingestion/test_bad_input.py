@@ -114,8 +114,8 @@ def test_texts_are_parsed_strictly(layout: Layout, tmp_path: Path) -> None:
     assert report.non_finite == 1
     assert committed(layout, "event_id, epoch_us(event_time), amount, price") == [
         (1, 1_714_528_800_000_000, 3, 1.5),
-        (2, 1_714_557_600_000_000, None, None),
-        (3, 1_714_521_600_000_000, 5, None),
+        (2, 1_714_528_800_000_000, None, None),
+        (3, 1_714_492_800_000_000, 5, None),
     ]
     assert {row["source_file"] for row in read_quarantine(layout, EVENTS).to_pylist()} == {"a.csv"}
 
