@@ -87,22 +87,22 @@ def _count(layout: Layout, source: EventSource, months: Sequence[Month], files: 
     days = list(range((months[0].first_day - epoch).days, (months[-1].next().first_day - epoch).days))
     columns = [column for column in source.types if column != source.event_time]
     numeric = [column for column in columns if source.types[column] in _NUMBERS and column != source.event_id]
-    at = quote(source.event_time)
-    known_at = quote(source.ingested_at or source.event_time)
-    kind = quote(source.values[0][0]) if source.values else "NULL::VARCHAR"
+    at = _of_event(source.event_time)
+    known_at = _of_event(source.ingested_at or source.event_time)
+    kind = _of_event(source.values[0][0]) if source.values else "NULL::VARCHAR"
     parts = [f"count(*) AS rows, count(*) FILTER ({at} > {known_at}) AS early"]
-    hour = f"(epoch_us({at}) + shift) % {DAY_US} // {HOUR_US}"
+    hour = f"(epoch_us({at}) + d.shift) % {DAY_US} // {HOUR_US}"
     parts += [f"count(*) FILTER ({hour} = {i}) AS hour_{i}" for i in range(HOURS)]
-    parts += [f"count({quote(column)}) AS present_{i}" for i, column in enumerate(columns)]
+    parts += [f"count({_of_event(column)}) AS present_{i}" for i, column in enumerate(columns)]
     for i, column in enumerate(columns):
         if column in numeric:
-            size = f"log10(abs(nullif({quote(column)}, 0)::DOUBLE))"
+            size = f"log10(abs(nullif({_of_event(column)}, 0)::DOUBLE))"
             parts += [f"avg({size}) AS mean_{i}, stddev_samp({size}) AS sd_{i}"]
     with connect(layout.events(source.name)) as session:
         session.register("days", _local_days(days, layout.timezone))
         wide = session.sql(
-            f"SELECT day, {kind} AS kind, {', '.join(parts)} FROM {parquet_scan_sql(files)} e "
-            f"ASOF JOIN days ON epoch_us({at}) >= start GROUP BY day, kind ORDER BY day, kind"
+            f"SELECT d.day, {kind} AS kind, {', '.join(parts)} FROM {parquet_scan_sql(files)} e "
+            f"ASOF JOIN days d ON epoch_us({at}) >= d.start GROUP BY 1, 2 ORDER BY 1, 2"
         ).to_arrow_table()
     return _long(wide, columns, numeric)
 
@@ -123,6 +123,11 @@ def _rule(month: Month, timezone: str) -> int:
     interval = month.interval(timezone)
     has_change = any(interval.start_us <= start < interval.end_us for start, _ in utc_offsets(timezone))
     return FORMAT if has_change else _FORMAT_WITHOUT_CHANGES
+
+
+def _of_event(column: str) -> str:
+    """Quote a column of the events, which may be named as one that is joined to them."""
+    return f"e.{quote(column)}"
 
 
 def _long(wide: pa.Table, columns: Sequence[str], numeric: Sequence[str]) -> pa.Table:

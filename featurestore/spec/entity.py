@@ -28,6 +28,15 @@ class Entity:
         keys = (key,) if isinstance(key, str) else tuple(key)
         if not keys or len(set(keys)) != len(keys):
             raise DefinitionError(f"Entity {name!r} has the key {key!r}; give one column or several different ones.")
+        if len({str(column).lower() for column in keys}) != len(keys):
+            raise DefinitionError(
+                f"Entity {name!r} has the key {key!r}, columns of which differ only in their case; rename one."
+            )
+        if "as_of" in keys:
+            raise DefinitionError(
+                f"Entity {name!r} has the key 'as_of', the name of the column in spines and answers that says when. Name the key "
+                "otherwise; join_keys= of a view names the source's column."
+            )
         object.__setattr__(self, "name", checked_name(name, "an entity"))
         object.__setattr__(self, "keys", tuple(checked_column(column, f"entity {name!r}") for column in keys))
         object.__setattr__(self, "description", description)

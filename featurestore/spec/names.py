@@ -27,9 +27,15 @@ def checked_name(name: str, what: str) -> str:
 def checked_column(name: str, what: str) -> str:
     """Return ``name`` if it can be a column: letters, digits, underscores, no digit first.
 
+    So none is named like a helper column of the store's own SQL: these begin with ``$``, or hold a blank.
+
     Raises:
         DefinitionError: it cannot; ``what`` says whose column it is.
     """
+    if isinstance(name, str) and name.startswith("$"):
+        raise DefinitionError(
+            f"{name!r} cannot be a column of {what}: the store's own columns begin with $. Use letters, digits and underscores."
+        )
     if not isinstance(name, str) or not _COLUMN.fullmatch(name):
         raise DefinitionError(f"{name!r} cannot be a column of {what}: use letters, digits and underscores, no digit first.")
     return name

@@ -29,6 +29,8 @@ def test_columns_may_have_capitals_but_no_quotes_blanks_or_digits_first() -> Non
     for column in ("", "2a", "a b", 'a"', "a'", "a;b", "é", None):
         with pytest.raises(DefinitionError, match="cannot be a column"):
             checked_column(column, "a source")  # type: ignore[arg-type]
+    with pytest.raises(DefinitionError, match="the store's own columns begin with"):
+        checked_column("$row", "a source")
 
 
 @pytest.mark.parametrize(
@@ -52,6 +54,8 @@ def test_an_entity_needs_different_key_columns() -> None:
     for key in ((), ("a", "a")):
         with pytest.raises(DefinitionError, match="one column or several different ones"):
             Entity("lane", key=key)
+    with pytest.raises(DefinitionError, match="differ only in their case"):
+        Entity("lane", key=("place", "PLACE"))
 
 
 def test_a_source_names_its_columns_so_that_no_engine_confuses_them() -> None:

@@ -31,7 +31,7 @@ from featurestore.lake.session import connect, quote
 from featurestore.lake.table import CommittedFile
 from featurestore.timeline import DAY_US, Edge, Interval, Month
 
-_PROBE = '"probe"'
+_PROBE = '"tail probe"'
 # Times are cut into pieces of this length to join events with the tails that they may lie in.
 _SHORTEST_CUT_US = DAY_US // 4
 
@@ -99,8 +99,8 @@ class Tails:
         if files:
             known_us = known_us_sql(view.source)
             arms.append(f"SELECT {columns}, {known_us} AS {KNOWN_US}, NULL AS {UNTIL_US} FROM {state.scan_sql(files.values())}")
-        time_us = f"epoch_us({quote(view.event_time)})"
-        same = " AND ".join(f"{quote(column)} = p.key_{i}" for i, (_, column) in enumerate(view.key_columns))
+        time_us = f"epoch_us(v.{quote(view.event_time)})"
+        same = " AND ".join(f"v.{quote(column)} = p.key_{i}" for i, (_, column) in enumerate(view.key_columns))
         scan = (
             f"(SELECT v.*, p.probe AS {_PROBE} FROM ({' UNION ALL '.join(arms)}) v JOIN probes p "
             f"ON {same} AND ({time_us} - {interval.start_us}) // {cut_us} = p.cut "

@@ -12,11 +12,13 @@ import pyarrow as pa
 
 from featurestore.compute.as_known.knowledge import KNOWN_US, UNTIL_US, known_us_sql
 from featurestore.compute.state import ViewState
-from featurestore.lake.ingestion.contents import content_hash_sql
+from featurestore.lake.ingestion.contents import content_hash_sql, hash_column
 from featurestore.lake.layout import spill_folder
 from featurestore.lake.session import connect, quote
 from featurestore.lake.table import CommittedFile, Table, parquet_scan_sql
 from featurestore.timeline import utc_offsets
+
+_HASH = '"content hash"'
 
 
 def superseded_versions(state: ViewState, superseded: Table) -> pa.Table:
@@ -35,18 +37,18 @@ def superseded_versions(state: ViewState, superseded: Table) -> pa.Table:
     old = parquet_scan_sql(superseded.files())
     new = _near(state, superseded)
     id_scope = f"{event}, {_month_sql(state)}" if source.id_scope == "month" else event
-    order = f"{quote(source.ingested_at or source.event_time)}, content_hash"
+    order = f"{quote(source.ingested_at or source.event_time)}, {_HASH}"
     sql = f"""
         WITH versions AS (
-            SELECT {columns}, content_hash, FALSE AS "is current" FROM {old}
+            SELECT {columns}, {quote(hash_column(source))} AS {_HASH}, FALSE AS "is current" FROM {old}
             UNION ALL
             SELECT {columns}, {content_hash_sql(source)}, TRUE FROM {new} new SEMI JOIN {old} old USING ({event})
         ),
         contents AS (
             SELECT *, {known_us_sql(source)} AS {KNOWN_US},
-                bool_or("is current") OVER (PARTITION BY {id_scope}, content_hash) AS "counts"
+                bool_or("is current") OVER (PARTITION BY {id_scope}, {_HASH}) AS "$counts"
             FROM versions
-            QUALIFY row_number() OVER (PARTITION BY {id_scope}, content_hash ORDER BY {order}) = 1
+            QUALIFY row_number() OVER (PARTITION BY {id_scope}, {_HASH} ORDER BY {order}) = 1
         ),
         chain AS (
             SELECT *, min({KNOWN_US}) OVER (
@@ -54,7 +56,7 @@ def superseded_versions(state: ViewState, superseded: Table) -> pa.Table:
             ) AS {UNTIL_US}
             FROM contents
         )
-        SELECT {columns}, {KNOWN_US}, {UNTIL_US} FROM chain WHERE NOT "counts" AND {KNOWN_US} < {UNTIL_US}"""
+        SELECT {columns}, {KNOWN_US}, {UNTIL_US} FROM chain WHERE NOT "$counts" AND {KNOWN_US} < {UNTIL_US}"""
     with spill_folder(state.layout) as spill, connect(state.layout.root, temp_folder=spill) as session:
         versions: pa.Table = session.sql(sql).to_arrow_table()
     return versions

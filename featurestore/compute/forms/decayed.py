@@ -22,9 +22,9 @@ class DecayedForm:
     def measures(self, aggregation: Aggregation, rows: RowSql) -> tuple[Measure, ...]:
         """List the decayed sum, and the count of events that it is made of."""
         aggregation = cast(Decayed, aggregation)
-        sql, count, prepared = _value(aggregation, rows)
+        named, sql, count, prepared = _value(aggregation, rows)
         half_life = aggregation.half_life_steps(rows.grain)
-        name = f"decayed_{digest([sql, half_life])[:12]}"
+        name = f"decayed_{digest([named, half_life])[:12]}"
         return Measure(name, f"coalesce({sql}, 0)", DecayedFold(half_life), prepared), sum_measure("count", count)
 
     def finalize(self, aggregation: Aggregation, measures: tuple[Measure, ...], window: WindowTotals) -> pa.Array:
@@ -33,17 +33,19 @@ class DecayedForm:
         return pa.array(np.where(window.difference(count) == 0, 0.0, window.difference(decayed)))
 
 
-def _value(aggregation: Decayed, rows: RowSql) -> tuple[str, str, tuple[tuple[str, str], ...]]:
-    """Render the value and the count of a step, and the columns they need prepared.
+def _value(aggregation: Decayed, rows: RowSql) -> tuple[str, str, str, tuple[tuple[str, str], ...]]:
+    """Render what names the value of a step, the value and the count, and list the columns they need prepared.
 
     The sum of a step is exact before it is rounded to a double, so that the order of its events does not matter.
     """
     if aggregation.column is None:
         count = f"count_if({rows.condition(aggregation)})"
-        return f"CAST({count} AS DOUBLE)", count, ()
+        value = f"CAST({count} AS DOUBLE)"
+        return value, value, count, ()
     number = number_of(aggregation.column, aggregation, rows, aggregation.resolution_bits)
     limbs = [
         f"CAST({number.sum(half)} AS DOUBLE) * {2.0 ** (number.exponent + DIGIT_BITS * limb)!r}"
         for limb, half in enumerate(number.halves)
     ]
-    return " + ".join(limbs), f"count_if({number.condition})", number.prepared
+    named = " + ".join(limbs)
+    return named, number.unfiltered(named), f"count_if({number.condition})", number.prepared

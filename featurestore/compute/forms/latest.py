@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from featurestore.compute.forms.form import PieceTotals, WindowTotals
-from featurestore.compute.forms.measure import TIME_US, Measure, RowSql, last_measure
+from featurestore.compute.forms.measure import TIME_US, Measure, RowSql, counting, last_measure
 from featurestore.lake.session import quote
 from featurestore.spec.aggregations import Aggregation, Last
 from featurestore.spec.types import arrow_type
@@ -23,10 +23,12 @@ class LastForm:
         """List the last value of a step, and the time it was seen."""
         aggregation = cast(Last, aggregation)
         column = quote(aggregation.column)
-        matching = f"FILTER (WHERE {rows.condition(aggregation, column)})"
-        value = f"max_by({column}, row({TIME_US}, {quote(rows.event_id)})) {matching}"
+        condition = rows.condition(aggregation, column)
+        place = f"row({TIME_US}, {quote(rows.event_id)})"
+        named = f"max_by({column}, {place}) FILTER (WHERE {condition})"
+        value = f"max_by({counting(column, condition)}, {place})"
         kind = arrow_type(rows.types[aggregation.column])
-        return last_measure(f"last_{aggregation.column}", value, kind), _time_of(f"max({TIME_US}) {matching}")
+        return last_measure(f"last_{aggregation.column}", value, kind, named=named), _time_where(condition)
 
     def finalize(self, aggregation: Aggregation, measures: tuple[Measure, ...], window: WindowTotals) -> pa.Array:
         """Return the last value of the latest piece that has one, in the column's type; NULL when none has."""
@@ -38,7 +40,7 @@ class RecencyForm:
 
     def measures(self, aggregation: Aggregation, rows: RowSql) -> tuple[Measure, ...]:
         """List one: the time of a step's last matching row."""
-        return (_time_of(f"max({TIME_US}) FILTER (WHERE {rows.condition(aggregation)})"),)
+        return (_time_where(rows.condition(aggregation)),)
 
     def finalize(self, aggregation: Aggregation, measures: tuple[Measure, ...], window: WindowTotals) -> pa.Array:
         """Return days of 24 h from the last matching event to the latest right edge; NULL without events in the window."""
@@ -56,5 +58,7 @@ def _inside(piece: PieceTotals, value: Measure, time: Measure) -> pa.Array:
     return pc.if_else(is_inside, last, pa.scalar(None, last.type))
 
 
-def _time_of(sql: str) -> Measure:
-    return last_measure("last_us", sql, pa.int64())
+def _time_where(condition: str) -> Measure:
+    """Make the measure of the time of a step's last row that counts."""
+    named = f"max({TIME_US}) FILTER (WHERE {condition})"
+    return last_measure("last_us", f"max({counting(TIME_US, condition)})", pa.int64(), named=named)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from featurestore.compute.forms.form import WindowTotals
-from featurestore.compute.forms.measure import Measure, RowSql, sum_measure
+from featurestore.compute.forms.measure import Measure, RowSql, counting, sum_measure
 from featurestore.compute.wide import DIGIT_BITS, Wide
 from featurestore.lake.session import quote
 from featurestore.spec.aggregations import Aggregation
@@ -46,13 +46,15 @@ class Number:
 
     @property
     def prepared(self) -> tuple[tuple[str, str], ...]:
-        """Columns computed first: of a double its whole number of units, and this in two parts, NULL where a row does not count.
+        """Columns computed first, NULL where a row does not count.
 
+        Of a double its whole number of units, and this in two parts; of an integer itself, unless every value of it counts.
         Every step is exact: a double times a power of two, its whole part, and what is left of it. A number of more than 95
         bits raises in the first cast.
         """
         if self.kind != "double":
-            return ()
+            counted = counting(quote(self.name), self.condition)
+            return () if counted == quote(self.name) else ((self._counted, counted),)
         whole, high = (quote(name) for name in self._parts[:2])
         scaled = f"round({quote(self.name)} * {2.0**self.resolution_bits!r})"
         sql = (
@@ -66,6 +68,10 @@ class Number:
     def _parts(self) -> tuple[str, str, str]:
         ending = digest([self.name, self.condition, self.resolution_bits])[:12]
         return f"whole {ending}", f"high {ending}", f"low {ending}"
+
+    @property
+    def _counted(self) -> str:
+        return f"counted {digest([self.name, self.condition])[:12]}"
 
     @property
     def halves(self) -> tuple[str, ...]:
@@ -84,18 +90,27 @@ class Number:
         return low, f"({high} & {_MASK})", f"({high} >> {DIGIT_BITS})"
 
     def sum(self, sql: str) -> str:
-        """Render the sum of an expression over the rows that count."""
+        """Render the sum of an expression over the rows that count; what is computed is ``unfiltered`` of it."""
         return f"sum({sql})" if self.kind == "double" else f"sum({sql}) FILTER (WHERE {self.condition})"
+
+    def unfiltered(self, sql: str) -> str:
+        """Render sums of integers without FILTER (see ``counting``), over the prepared column; names are made with it."""
+        if self.kind == "double":
+            return sql
+        column = quote(self._counted) if self.prepared else quote(self.name)
+        return sql.replace(f" FILTER (WHERE {self.condition})", "").replace(quote(self.name), column)
+
+    def _computed(self, measure: Measure, exponent: int) -> Measure:
+        return replace(measure, sql=self.unfiltered(measure.sql), prepared=self.prepared, exponent=exponent)
+
+    def total(self) -> Measure:
+        """Return the sum of a column of integers, in 64 bits."""
+        return self._computed(sum_measure(f"sum_{self.name}", self.sum(quote(self.name))), 0)
 
     def totals(self) -> tuple[Measure, ...]:
         """Return the limbs of the column's sum."""
         return tuple(
-            sum_measure(
-                f"sum{limb}_{self.name}",
-                self.sum(half),
-                prepared=self.prepared,
-                exponent=self.exponent + DIGIT_BITS * limb,
-            )
+            self._computed(sum_measure(f"sum{limb}_{self.name}", self.sum(half)), self.exponent + DIGIT_BITS * limb)
             for limb, half in enumerate(self.halves)
         )
 
@@ -108,17 +123,13 @@ class Number:
                 product = self.sum(f"{a}::HUGEINT * {b}")
                 parts[i + j].append(product if i == j else f"2 * {product}")
         measures = split_sum(f"squares_{self.name}", [" + ".join(part) for part in parts], limbs=2 * len(limbs))
-        return tuple(
-            replace(measure, prepared=self.prepared, exponent=measure.exponent + 2 * self.exponent) for measure in measures
-        )
+        return tuple(self._computed(measure, measure.exponent + 2 * self.exponent) for measure in measures)
 
     def products(self, factor: str, factor_limbs: int) -> tuple[Measure, ...]:
         """Return the limbs of the column's sum times ``factor``, a number of the whole tile whose highest limb is below 2^30."""
         parts = [f"{self.sum(half)} * {factor}" for half in self.halves]
         measures = split_sum(f"products_{self.name}", parts, limbs=len(self.limbs) + factor_limbs, digits=4)
-        return tuple(
-            replace(measure, prepared=self.prepared, exponent=measure.exponent + self.exponent) for measure in measures
-        )
+        return tuple(self._computed(measure, measure.exponent + self.exponent) for measure in measures)
 
 
 def number_of(column: str, aggregation: Aggregation, rows: RowSql, resolution_bits: int) -> Number:

@@ -26,7 +26,8 @@ class Measure:
     """One column of a view's tiles and ledger.
 
     Args:
-        name: Column name; made from its SQL, so equal measures of two aggregations are one column.
+        name: Column name; made from a text that says what it is, so equal measures of two aggregations are one column. Stores keep
+            names, so that text never changes; ``sql`` may.
         sql: Aggregate over the rows of one entity and step.
         fold: How rows become totals, and of which type the column is.
         prepared: Names and SQL of columns that ``sql`` needs computed first, once per row; each may use those before it.
@@ -61,6 +62,14 @@ class RowSql:
         return " AND ".join(parts) or "TRUE"
 
 
+def counting(value: str, condition: str) -> str:
+    """Render a value that is NULL in the rows that do not count, for aggregates that skip NULLs.
+
+    DuckDB copies all columns of a query once for each aggregate with a FILTER: memory grows with the square of their number.
+    """
+    return value if condition in ("TRUE", f"{value} IS NOT NULL") else f"CASE WHEN {condition} THEN {value} END"
+
+
 def rows_of(view: FeatureView, timezone: str) -> RowSql:
     """Return what the forms need to know about a view's rows."""
     return RowSql(view.source.types, view.source.event_id, view.grain, timezone)
@@ -79,6 +88,6 @@ def buckets_measure(what: str, bucket_sql: str, *, has_groups: bool) -> Measure:
     return Measure(f"{what}_{digest(bucket_sql)[:12]}", collected, fold, ((bucket, bucket_sql),))
 
 
-def last_measure(what: str, sql: str, kind: pa.DataType) -> Measure:
-    """Make a measure that carries its last value forward; ``what`` starts its name."""
-    return Measure(f"{what}_{digest(sql)[:12]}", sql, LastFold(kind))
+def last_measure(what: str, sql: str, kind: pa.DataType, *, named: str | None = None) -> Measure:
+    """Make a measure that carries its last value forward; ``what`` starts its name, made from ``named`` or else its SQL."""
+    return Measure(f"{what}_{digest(named or sql)[:12]}", sql, LastFold(kind))

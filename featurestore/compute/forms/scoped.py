@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from featurestore.compute.folds import ExtremeFold, FirstFold
 from featurestore.compute.forms.form import WindowTotals
-from featurestore.compute.forms.measure import TIME_US, Measure, RowSql
+from featurestore.compute.forms.measure import TIME_US, Measure, RowSql, counting
 from featurestore.lake.session import quote
 from featurestore.spec.aggregations import Aggregation, ColumnAggregation, Max
 from featurestore.spec.document import digest
@@ -29,9 +29,11 @@ class ExtremeForm:
         """List one: the extreme of a step."""
         column = cast(Max, aggregation).column
         function = "max" if self._is_largest else "min"
-        sql = f"{function}({quote(column)}) FILTER (WHERE {rows.condition(aggregation, quote(column))})"
+        condition = rows.condition(aggregation, quote(column))
+        named = f"{function}({quote(column)}) FILTER (WHERE {condition})"
         fold = ExtremeFold(arrow_type(rows.types[column]), self._is_largest)
-        return (Measure(f"{function}_{column}_{digest(sql)[:12]}", sql, fold),)
+        sql = f"{function}({counting(quote(column), condition)})"
+        return (Measure(f"{function}_{column}_{digest(named)[:12]}", sql, fold),)
 
     def finalize(self, aggregation: Aggregation, measures: tuple[Measure, ...], window: WindowTotals) -> pa.Array:
         """Return the extreme in the column's type; NULL without values."""
@@ -44,9 +46,11 @@ class FirstForm:
     def measures(self, aggregation: Aggregation, rows: RowSql) -> tuple[Measure, ...]:
         """List one: the first value of a step."""
         column = cast(ColumnAggregation, aggregation).column
-        matching = f"FILTER (WHERE {rows.condition(aggregation, quote(column))})"
-        sql = f"min_by({quote(column)}, row({TIME_US}, {quote(rows.event_id)})) {matching}"
-        return (Measure(f"first_{column}_{digest(sql)[:12]}", sql, FirstFold(arrow_type(rows.types[column]))),)
+        condition = rows.condition(aggregation, quote(column))
+        place = f"row({TIME_US}, {quote(rows.event_id)})"
+        named = f"min_by({quote(column)}, {place}) FILTER (WHERE {condition})"
+        sql = f"min_by({counting(quote(column), condition)}, {place})"
+        return (Measure(f"first_{column}_{digest(named)[:12]}", sql, FirstFold(arrow_type(rows.types[column]))),)
 
     def finalize(self, aggregation: Aggregation, measures: tuple[Measure, ...], window: WindowTotals) -> pa.Array:
         """Return the first value in the column's type; NULL without values."""

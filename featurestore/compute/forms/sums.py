@@ -34,9 +34,7 @@ class SumForm:
         """List one sum for integers; the sums of two limbs for doubles."""
         aggregation = cast(Sum, aggregation)
         number = number_of(aggregation.column, aggregation, rows, aggregation.resolution_bits)
-        if number.kind == "double":
-            return number.totals()
-        return (sum_measure(f"sum_{number.name}", number.sum(quote(number.name))),)
+        return number.totals() if number.kind == "double" else (number.total(),)
 
     def finalize(self, aggregation: Aggregation, measures: tuple[Measure, ...], window: WindowTotals) -> pa.Array:
         """Return int64 or double, 0 without events."""

@@ -55,7 +55,6 @@ def tile_sql(
     time = quote(view.event_time)
     measures = view_measures(view, naive_timezone) if measures is None else measures
     keys = [quote(column) for _, column in view.key_columns] if by is None else by
-    prepared = dict.fromkeys(column for measure in measures for column in measure.prepared)
     conditions = [rows.condition(aggregation) for aggregation in view.aggregations]
     where = [*(f"{key} IS NOT NULL" for key in keys), *([also] if also else [])]
     if "TRUE" not in conditions:
@@ -63,7 +62,11 @@ def tile_sql(
     timed = f"""SELECT *, epoch_us({time}) AS {TIME_US}, {TIME_US} + {_shift_sql(interval, timezone)} AS {LOCAL_US}
     FROM {scan}
     WHERE {time} >= make_timestamptz({interval.start_us}) AND {time} < make_timestamptz({interval.end_us})"""
-    columns = ",\n       ".join([f"{_STEP_SQL[view.grain]} AS {STEP}", *(f"{sql} AS {quote(name)}" for name, sql in prepared)])
+    first, *others = _prepared(measures) or [[]]
+    columns = ",\n       ".join([f"{_STEP_SQL[view.grain]} AS {STEP}", *first])
+    inner = f"SELECT *, {columns}\n  FROM (\n    {timed}\n  )\n  WHERE {' AND '.join(where)}"
+    for level in others:
+        inner = f"SELECT *, {', '.join(level)}\n  FROM (\n  {inner}\n  )"
     outputs = ",\n       ".join(
         [
             *(f"{key} AS key_{i}" for i, key in enumerate(keys)),
@@ -71,10 +74,22 @@ def tile_sql(
             *(f"{measure.sql} AS {quote(measure.name)}" for measure in measures),
         ]
     )
-    return (
-        f"SELECT {outputs}\nFROM (\n  SELECT *, {columns}\n  FROM (\n    {timed}\n  )\n  WHERE {' AND '.join(where)}\n)\n"
-        f"GROUP BY {', '.join([*keys, STEP])}"
-    )
+    return f"SELECT {outputs}\nFROM (\n  {inner}\n)\nGROUP BY {', '.join([*keys, STEP])}"
+
+
+def _prepared(measures: Sequence[Measure]) -> list[list[str]]:
+    """List the columns that measures need computed first, level by level: each uses columns of earlier levels alone.
+
+    DuckDB takes time that grows with the square of the columns to find those of the same SELECT.
+    """
+    levels: dict[tuple[str, str], int] = {}
+    for measure in measures:
+        for level, column in enumerate(measure.prepared):
+            levels[column] = min(level, levels.get(column, level))
+    return [
+        [f"{sql} AS {quote(name)}" for (name, sql), own in levels.items() if own == level]
+        for level in range(max(levels.values(), default=-1) + 1)
+    ]
 
 
 _STEP_SQL = {

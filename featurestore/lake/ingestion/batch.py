@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from featurestore.errors import IngestError
+from featurestore.lake.ingestion.extra_columns import without_odd_columns
 from featurestore.lake.ingestion.ingest_report import FileLines
 from featurestore.lake.ingestion.intake import ROWS, Portion
 from featurestore.lake.ingestion.time_functions import WallClocks
@@ -63,7 +64,7 @@ class Batch:
         """Convert and validate one portion.
 
         Raises:
-            IngestError: DuckDB cannot read it.
+            IngestError: DuckDB cannot read it, or texts of a column are no UTF-8.
         """
         import duckdb
 
@@ -73,7 +74,8 @@ class Batch:
                 self.lines.append(portion.lines)
             return
         if portion.table is not None:
-            self.session.register("portion", portion.table)
+            table = portion.table if portion.is_text else without_odd_columns(portion.table, self.source.types, portion.label)
+            self.session.register("portion", table)
         try:
             self._insert(portion)
         except duckdb.Error as error:

@@ -21,6 +21,8 @@ from featurestore.spec.source import EventSource
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+# The lake's own columns of a session begin with "$", or hold a blank: no column of a source can.
+_ROW, _KEY = '"$row"', '"$key"'
 REMAINING = "remaining"
 """Session table of the batch without plain redeliveries; made only when there are some."""
 
@@ -73,15 +75,25 @@ def drop_repeated(session: DuckDBPyConnection, source: EventSource, holders: Seq
         if column != source.event_id
     )
     event_id = quote(source.event_id)
+    batch = _numbered(session, source)
     (count,) = session.execute(
-        f"CREATE OR REPLACE TEMP TABLE repeated AS SELECT b.rowid AS id FROM {VALID} b "
+        f"CREATE OR REPLACE TEMP TABLE repeated AS SELECT b.{_ROW} AS id FROM {batch} b "
         f"JOIN {parquet_scan_sql(holders)} c ON b.{event_id} = c.{event_id} AND {pairs}"
     ).fetchall()[0]
     if count:
         session.execute(
-            f"CREATE OR REPLACE TEMP TABLE {REMAINING} AS SELECT b.* FROM {VALID} b ANTI JOIN repeated r ON b.rowid = r.id"
+            f"CREATE OR REPLACE TEMP TABLE {REMAINING} AS SELECT * EXCLUDE ({_ROW}) FROM {batch} b "
+            f"ANTI JOIN repeated r ON b.{_ROW} = r.id"
         )
     return int(count)
+
+
+def _numbered(session: DuckDBPyConnection, source: EventSource) -> str:
+    """Render the batch with the number of each row; a source's own column ``rowid`` hides the one that DuckDB has."""
+    if "rowid" not in map(str.lower, source.types):
+        return f"(SELECT *, rowid AS {_ROW} FROM {VALID})"
+    session.execute(f"CREATE OR REPLACE TEMP TABLE numbered AS SELECT *, row_number() OVER () AS {_ROW} FROM {VALID}")
+    return "numbered"
 
 
 def mark_candidates(session: DuckDBPyConnection, source: EventSource, rest: str) -> bool:
@@ -89,10 +101,10 @@ def mark_candidates(session: DuckDBPyConnection, source: EventSource, rest: str)
     event_id = quote(source.event_id)
     # Ids that are texts are compared by hash first; a collision only makes a candidate that turns out to be innocent.
     key = event_id if source.types[source.event_id] == "int64" else f"hash({event_id})"
-    keys = np.sort(session.sql(f"SELECT {key} AS key FROM {rest}").fetchnumpy()["key"])
-    session.register("twice", pa.table({"key": np.unique(keys[1:][keys[1:] == keys[:-1]])}))
+    keys = np.sort(session.sql(f"SELECT {key} AS {_KEY} FROM {rest}").fetchnumpy()["$key"])
+    session.register("twice", pa.table({"$key": np.unique(keys[1:][keys[1:] == keys[:-1]])}))
     (count,) = session.execute(
-        f"CREATE OR REPLACE TEMP TABLE candidates AS SELECT {event_id} FROM {rest} SEMI JOIN twice ON {key} = twice.key "
+        f"CREATE OR REPLACE TEMP TABLE candidates AS SELECT {event_id} FROM {rest} SEMI JOIN twice ON {key} = {_KEY} "
         f"UNION SELECT {event_id} FROM {rest} SEMI JOIN known USING ({event_id})"
     ).fetchall()[0]
     session.unregister("twice")

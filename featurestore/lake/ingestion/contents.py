@@ -65,6 +65,11 @@ def content_hash_sql(source: EventSource) -> str:
     return f"md5(concat({', '.join(texts)}))"
 
 
+def hash_column(source: EventSource) -> str:
+    """Return the column of superseded versions that holds their content hash: ``content_hash``, unless the source has one."""
+    return "$content_hash" if "content_hash" in map(str.lower, source.types) else "content_hash"
+
+
 def rank_contents(session: DuckDBPyConnection, source: EventSource, replace: bool) -> None:
     """Fill the table ``contents``: one row per event and content; of each event the winner has ``$place`` 1."""
     if source.ingested_at is not None:
@@ -111,7 +116,7 @@ def split_contents(session: DuckDBPyConnection, source: EventSource, *, may_conf
     for table, sql in {
         WINNERS: one_of_each(changed),
         REMOVED: removed,
-        BEATEN: one_of_each("false" if may_conflict else '"$place" > 1', ', v."$hash" AS content_hash'),
+        BEATEN: one_of_each("false" if may_conflict else '"$place" > 1', f', v."$hash" AS {quote(hash_column(source))}'),
         CONFLICTS: one_of_each('"$place" > 1 AND NOT "$is_known"' if may_conflict else "false"),
     }.items():
         session.execute(f"CREATE OR REPLACE TEMP TABLE {table} AS {sql}")
@@ -133,8 +138,8 @@ def count_contents(session: DuckDBPyConnection, may_conflict: bool) -> tuple[int
 
 
 def clear_results(session: DuckDBPyConnection, source: EventSource) -> None:
-    """Make the result tables, empty: of a batch in which no id needs a decision."""
-    for table, more in ((WINNERS, ""), (BEATEN, ", '' AS content_hash"), (CONFLICTS, "")):
+    """Leave the result tables empty."""
+    for table, more in ((WINNERS, ""), (BEATEN, f", '' AS {quote(hash_column(source))}"), (CONFLICTS, "")):
         session.execute(f"CREATE OR REPLACE TEMP TABLE {table} AS SELECT {columns_sql(source)}{more} FROM {VALID} LIMIT 0")
     session.execute(f"CREATE OR REPLACE TEMP TABLE {REMOVED} (file VARCHAR, row BIGINT)")
 

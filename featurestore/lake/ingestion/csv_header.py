@@ -10,6 +10,7 @@ from pathlib import Path
 from featurestore.errors import IngestError
 from featurestore.lake.ingestion.csv_damage import Dialect
 from featurestore.lake.ingestion.csv_records import Splitter, Values
+from featurestore.lake.ingestion.extra_columns import renamed
 from featurestore.lake.ingestion.text_files import encoding_hint, is_utf8, open_text, shown
 from featurestore.spec.csv_format import Csv
 
@@ -77,12 +78,15 @@ def read_header(path: Path, csv: Csv, wanted: Collection[str]) -> CsvFile:
 
 
 def _distinct(fields: tuple[str, ...], wanted: Collection[str]) -> tuple[str, ...]:
-    """Tell columns apart that differ only in their case, which DuckDB does not: the source's own keep their names."""
+    """Tell columns apart that differ only in their case, which DuckDB does not: the source's own keep their names.
+
+    Names that begin with ``$`` are the store's.
+    """
     taken = {name.lower(): name for name in reversed(fields) if name} | {
         name.lower(): name for name in wanted if name in fields
     }
     return tuple(
-        name if not name or taken[name.lower()] == name else f"{name} (column {number})"
+        name if not name or (taken[name.lower()] == name and name[0] != "$") else renamed(name, number)
         for number, name in enumerate(fields, 1)
     )
 

@@ -16,11 +16,11 @@ The session's tables, from the batch to the result. ``id`` is the source's event
 superseded are files of the lake::
 
     batch ------+-- known       id, $file     ids of the batch in committed files, and which file holds them
-    (valid *)   |   repeated    id            rowid in batch of a row that is committed just so, and no later than that
+    (valid *)   |   repeated    id            number in batch of a row that is committed just so, and no later than that
                 |
                 +-- remaining   *             batch without repeated; when none is repeated, batch itself goes on as the rest
                       |
-                      +-- twice       key     ids that the rest holds twice, or hashes of them when they are texts
+                      +-- twice       $key    ids that the rest holds twice, or hashes of them when they are texts
                       +-- candidates  id      ids of the rest that are in twice, or in known
                             |                 ... all other rows of the rest are new
     committed,              |

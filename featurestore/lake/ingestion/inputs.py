@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import zlib
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -121,20 +122,22 @@ def check_file(path: Path, source: EventSource, *, csv: Csv | None = None) -> In
 
 
 def check_columns(columns: Iterable[str], source: EventSource, what: str, *, hint: str = "") -> None:
-    """Compare an input's columns with the schema of its source.
+    """Compare an input's columns with the schema of its source; other columns may have any names.
 
     Raises:
-        IngestError: a column of the schema is missing, or two columns of the input have one name.
+        IngestError: a column of the schema is missing, or there twice.
     """
-    have = list(columns)
-    twice = sorted({column for column in have if have.count(column) > 1})
+    have = Counter(columns)
+    twice = [column for column in source.types if have[column] > 1]
     if twice:
         raise IngestError(f"{what} has the column {twice[0]!r} twice. Rename one; nothing of it was committed.")
     missing = [column for column in source.types if column not in have]
     if missing:
+        spelled = [column for column in have if column.lower() == missing[0].lower()]
+        near = f" It has {spelled[0]!r}; upper and lower case count." if spelled else did_you_mean(missing[0], have)
         raise IngestError(
             f"{what} has no column {missing[0]!r}, which source {source.name!r} declares"
-            f"{f' (and {len(missing) - 1} more: {missing[1:]})' if missing[1:] else ''}.{did_you_mean(missing[0], have)}{hint} "
+            f"{f' (and {len(missing) - 1} more: {missing[1:]})' if missing[1:] else ''}.{near}{hint} "
             "Nothing of it was committed."
         )
 

@@ -14,16 +14,18 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from featurestore.errors import IngestError
 from featurestore.lake.endings import CSV, JSON_LINES, PARQUET, compression_of
 from featurestore.lake.frames import FrameDoor, is_frame, known_to_duckdb, open_frame
 from featurestore.lake.ingestion.csv_header import CsvFile
 from featurestore.lake.ingestion.csv_portions import CsvReading
+from featurestore.lake.ingestion.extra_columns import is_plain
 from featurestore.lake.ingestion.ingest_report import FileLines
 from featurestore.lake.ingestion.inputs import InputFile, check_columns, check_files, find_files
 from featurestore.lake.ingestion.lines import IS_ROW, LINE
-from featurestore.lake.session import connect, literal, path_literal, quote
+from featurestore.lake.session import connect, literal, literals, path_literal, quote
 from featurestore.lake.table import parquet_scan_sql
 from featurestore.spec.csv_format import Csv
 from featurestore.spec.source import EventSource
@@ -47,6 +49,7 @@ class Portion:
         csv: How the texts of its numbers are written.
         ends_file: Whether the file has been read to its end: an empty portion after all others.
         lines: What became of its lines, of a CSV file that ends.
+        is_text: Whether it comes from lines, its values being texts.
     """
 
     label: str
@@ -56,6 +59,7 @@ class Portion:
     csv: Csv | None = None
     ends_file: bool = False
     lines: FileLines | None = None
+    is_text: bool = False
 
 
 def check_input(rows: Any, source: EventSource, *, csv: Csv | None = None) -> list[InputFile] | pa.RecordBatchReader:
@@ -109,7 +113,7 @@ def portions_of(
 def _column_portions(file: InputFile, limit: int) -> Iterator[Portion]:
     """Scan a Parquet file where it lies; read a large one, one of a Delta table, or Arrow IPC batch by batch."""
     rows = file.rows or 0
-    if file.format == PARQUET and rows <= limit:
+    if file.format == PARQUET and rows <= limit and is_plain(pq.read_schema(file.path)):
         yield Portion(str(file.path), rows, scan=parquet_scan_sql([file.path]))
         return
     try:
@@ -152,7 +156,7 @@ def _csv_portions(file: CsvFile, temp_folder: Path | None) -> Iterator[Portion]:
         for _, tables in groupby(reading.tables(), key=lambda table: LINE in table.column_names):
             batches = (batch for table in tables for batch in table.to_batches())
             for portion in _tables(str(file.path), batches, limit=_TEXT_ROWS):
-                yield replace(portion, csv=file.csv)
+                yield replace(portion, csv=file.csv, is_text=True)
     except (duckdb.Error, pa.ArrowException, OSError, EOFError, zlib.error) as error:
         raise IngestError(f"{file.path} cannot be read as {CSV}: {error}") from error
     yield Portion(str(file.path), 0, ends_file=True, lines=reading.counted)
@@ -165,14 +169,15 @@ def _json_lines_portions(file: InputFile) -> Iterator[Portion]:
     with connect(file.path.parent) as session:
         try:
             reader = session.sql(_json_lines_sql(file)).to_arrow_reader(65_536)
-            yield from _tables(str(file.path), reader, limit=_TEXT_ROWS)
+            for portion in _tables(str(file.path), reader, limit=_TEXT_ROWS):
+                yield replace(portion, is_text=True)
             lines = session.sql(_REJECTED).to_arrow_table()
         except (duckdb.Error, pa.ArrowException) as error:
             raise IngestError(f"{file.path} cannot be read as {file.format}: {error}") from error
     if lines.num_rows:
         nothing = pa.nulls(lines.num_rows, pa.string())
         columns = {LINE: lines[LINE], IS_ROW: pa.array([False] * lines.num_rows), **dict.fromkeys(file.columns, nothing)}
-        yield Portion(str(file.path), lines.num_rows, table=pa.table(columns))
+        yield Portion(str(file.path), lines.num_rows, table=pa.table(columns), is_text=True)
 
 
 _REJECTED = f"SELECT DISTINCT ON (line) trim(coalesce(csv_line, error_message), chr(10)) AS {quote(LINE)} FROM reject_errors"
@@ -181,18 +186,18 @@ _REJECTED = f"SELECT DISTINCT ON (line) trim(coalesce(csv_line, error_message), 
 def _json_lines_sql(file: InputFile) -> str:
     """Take the objects apart in SQL: DuckDB's own JSON reader drops the lines that it cannot parse."""
     line = quote(LINE)
-    columns = ", ".join(
-        f"CASE WHEN {quote(IS_ROW)} THEN json_extract_string({line}, {literal(_json_path(column))}) END AS {quote(column)}"
-        for column in file.columns
-    )
+    # All values of a line at once: for each one alone DuckDB would parse it anew, and keep what it parsed.
+    values = f"CASE WHEN {quote(IS_ROW)} THEN json_extract_string({line}, {literals(list(map(_pointer, file.columns)))}) END"
+    columns = ", ".join(f'"$values"[{number}] AS {quote(column)}' for number, column in enumerate(file.columns, 1))
     return (
-        f"SELECT {line}, {quote(IS_ROW)}, {columns} FROM (SELECT {line}, "
+        f'SELECT {line}, {quote(IS_ROW)}, {columns} FROM (SELECT *, {values} AS "$values" FROM (SELECT {line}, '
         f"CASE WHEN json_valid({line}) THEN json_type({line}) = 'OBJECT' ELSE false END AS {quote(IS_ROW)} "
         f"FROM read_csv({path_literal(file.path)}, compression = {literal(compression_of(file.path))}, "
         f"columns = {{{literal(LINE)}: 'VARCHAR'}}, header = false, "
-        f"auto_detect = false, delim = chr(31), quote = '', escape = '', store_rejects = true) WHERE trim({line}) <> '')"
+        f"auto_detect = false, delim = chr(31), quote = '', escape = '', store_rejects = true) WHERE trim({line}) <> ''))"
     )
 
 
-def _json_path(column: str) -> str:
-    return '$."' + column.replace('"', '\\"') + '"'
+def _pointer(column: str) -> str:
+    """Write a key as a JSON pointer."""
+    return "/" + column.replace("~", "~0").replace("/", "~1")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from featurestore.lake.append import append_unseen
-from featurestore.lake.ingestion.contents import BEATEN
+from featurestore.lake.ingestion.contents import BEATEN, hash_column
 from featurestore.lake.layout import Layout
 from featurestore.lake.session import quote
 from featurestore.spec.source import EventSource
@@ -22,5 +22,6 @@ def keep_superseded(session: DuckDBPyConnection, layout: Layout, source: EventSo
     """Append the beaten versions of the session's batch, but for those that are listed as known at least as early."""
     known_at = quote(source.ingested_at or source.event_time)
     event_id = quote(source.event_id)
-    same = f"old.{event_id} = new.{event_id} AND old.content_hash = new.content_hash AND old.{known_at} <= new.{known_at}"
-    append_unseen(session, BEATEN, path=layout.superseded(source.name), same=same, order_by=(event_id, "content_hash"))
+    content = quote(hash_column(source))
+    same = f"old.{event_id} = new.{event_id} AND old.{content} = new.{content} AND old.{known_at} <= new.{known_at}"
+    append_unseen(session, BEATEN, path=layout.superseded(source.name), same=same, order_by=(event_id, content))

@@ -98,7 +98,7 @@ def _case(arms: Sequence[tuple[str, str]]) -> str:
 
 
 def _converted(column: str) -> str:
-    return quote(f"converted {column}")
+    return quote(f"$converted {column}")
 
 
 def _broken_sql(conversions: Mapping[str, Conversion], reasons: _Reasons, *, types: Mapping[str, str]) -> str:
@@ -179,5 +179,6 @@ def _raw_json(source: EventSource, types: Mapping[str, str], extra: tuple[str, .
 
 
 def _non_finite_sql(relation: str, conversions: Mapping[str, Conversion]) -> str | None:
-    counts = [f"count(*) FILTER ({conversion.non_finite})" for conversion in conversions.values() if conversion.non_finite]
-    return f"SELECT {' + '.join(counts)} FROM {relation}" if counts else None
+    # A long sum with + is too deep for DuckDB, and FILTER costs time that grows with the square of the columns.
+    counts = [f"count_if({conversion.non_finite})" for conversion in conversions.values() if conversion.non_finite]
+    return f"SELECT coalesce(list_sum([{', '.join(counts)}]), 0) FROM {relation}" if counts else None

@@ -1,9 +1,10 @@
 SELECT "user_id" AS key_0,
        "tile step" AS step,
-       CAST(coalesce(sum("amount_cents") FILTER (WHERE ("event_type" IN ('buy', 'it''s')) AND "amount_cents" IS NOT NULL), 0) AS BIGINT) AS "sum_amount_cents_0bc1b8b909df",
-       max("time us") FILTER (WHERE ("amount_cents" > 0.5e0)) AS "last_us_d6035ffdf920"
+       CAST(coalesce(sum("counted 2d51d40f0159"), 0) AS BIGINT) AS "sum_amount_cents_0bc1b8b909df",
+       max(CASE WHEN ("amount_cents" > 0.5e0) THEN "time us" END) AS "last_us_d6035ffdf920"
 FROM (
-  SELECT *, "local us" // 86400000000 - 134774 AS "tile step"
+  SELECT *, "local us" // 86400000000 - 134774 AS "tile step",
+       CASE WHEN ("event_type" IN ('buy', 'it''s')) AND "amount_cents" IS NOT NULL THEN "amount_cents" END AS "counted 2d51d40f0159"
   FROM (
     SELECT *, epoch_us("event_time") AS "time us", "time us" + CASE WHEN "time us" >= 1711846800000000 THEN 11644480800000000 ELSE 11644477200000000 END AS "local us"
     FROM read_parquet(['events.parquet'])

@@ -2,7 +2,7 @@ SELECT "user_id" AS key_0,
        "tile step" AS step,
        CAST(coalesce(count_if(TRUE), 0) AS BIGINT) AS "count_d9af8d52b10d",
        CAST(coalesce(count_if(("event_type" = 'buy')), 0) AS BIGINT) AS "count_31338e626f8d",
-       CAST(coalesce(sum("amount_cents") FILTER (WHERE "amount_cents" IS NOT NULL), 0) AS BIGINT) AS "sum_amount_cents_d186fc5d9dcb"
+       CAST(coalesce(sum("amount_cents"), 0) AS BIGINT) AS "sum_amount_cents_d186fc5d9dcb"
 FROM (
   SELECT *, "local us" // 86400000000 - 134774 AS "tile step"
   FROM (

@@ -1,9 +1,9 @@
 SELECT "user_id" AS key_0,
        "category" AS key_1,
        "tile step" AS step,
-       max_by("category", row("time us", "event_id")) FILTER (WHERE "category" IS NOT NULL) AS "last_category_9a4b756763a5",
-       max("time us") FILTER (WHERE "category" IS NOT NULL) AS "last_us_ed4db545cea4",
-       max("time us") FILTER (WHERE TRUE) AS "last_us_4d73e2d9c81a"
+       max_by("category", row("time us", "event_id")) AS "last_category_9a4b756763a5",
+       max(CASE WHEN "category" IS NOT NULL THEN "time us" END) AS "last_us_ed4db545cea4",
+       max("time us") AS "last_us_4d73e2d9c81a"
 FROM (
   SELECT *, "time us" AS "tile step"
   FROM (
