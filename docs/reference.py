@@ -40,6 +40,7 @@ DEFINITIONS = (
     "Entity",
     "EventSource",
     "Csv",
+    "Bounds",
     "FeatureView",
     "Derived",
     "Outcome",

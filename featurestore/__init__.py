@@ -29,6 +29,7 @@ from featurestore.errors import (
     UnknownNameError,
     VersionError,
 )
+from featurestore.lake.bounds import Bounds
 from featurestore.spec import (
     Calibration,
     Count,
@@ -66,6 +67,7 @@ if typing.TYPE_CHECKING:
 __version__ = "0.2.0"
 
 __all__ = [
+    "Bounds",
     "Calibration",
     "CalibrationError",
     "CommitConflictError",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
@@ -24,6 +25,7 @@ from featurestore.drift.reporting.acknowledge import Acknowledgement
 from featurestore.drift.reporting.alert import AnyAlert, Digest
 from featurestore.drift.reporting.evidently_report import WrittenReport
 from featurestore.errors import SpineError
+from featurestore.lake.bounds import Bounds
 from featurestore.lake.file_names import local_path
 from featurestore.lake.ingestion.ingest import ingest
 from featurestore.lake.ingestion.ingest_report import IngestReport
@@ -73,13 +75,14 @@ class FeatureStore:
         root: The store's directory; created when missing.
         timezone: Business time zone, fixed when the store is created: that of days and months, and of times that name none.
             ``None``: as recorded, UTC for a new store.
+        bounds: The most that an input may have and that a call may use; ``Bounds()`` by default.
 
     Raises:
         StoreError: the directory holds something else, or a store of another time zone.
     """
 
-    def __init__(self, root: str | os.PathLike[str], *, timezone: str | None = None) -> None:
-        self.layout = create_or_open(root, timezone=timezone)
+    def __init__(self, root: str | os.PathLike[str], *, timezone: str | None = None, bounds: Bounds | None = None) -> None:
+        self.layout = create_or_open(root, timezone=timezone, bounds=bounds)
 
     @property
     def registry(self) -> Registry:
@@ -122,6 +125,7 @@ class FeatureStore:
         *,
         replace: bool = False,
         csv: Csv | None = None,
+        bounds: Bounds | None = None,
         progress: Callable[[int], None] | None = None,
     ) -> IngestReport:
         """Validate, de-duplicate and commit events of a source.
@@ -132,15 +136,18 @@ class FeatureStore:
                 frame: Arrow, pandas (without its index), Polars, DuckDB. ``None``: the new files of the source's landing folder.
             replace: Whether, in a source without ``ingested_at``, other content under a known event_id replaces the old.
             csv: How CSV files are written; as the source says by default.
+            bounds: The most that these rows may have, and that this call may use; the store's by default.
             progress: Called with the number of rows read so far.
 
         Raises:
-            IngestError: the input cannot be read; nothing of it is committed. Invalid rows are quarantined instead.
+            IngestError: the input cannot be read, or is beyond the bounds; nothing of it is committed. Invalid rows are
+                quarantined instead.
         """
         registry = self.registry
         named = source_named(registry, source)
         ids = key_columns(registry, source)
-        return ingest(self.layout, named, rows, replace=replace, csv=csv, progress=progress, ids=ids)
+        layout = self.layout if bounds is None else dataclasses.replace(self.layout, bounds=bounds)
+        return ingest(layout, named, rows, replace=replace, csv=csv, progress=progress, ids=ids)
 
     def quarantine(self, source: str, *, max_per_reason: int | None = None) -> pa.Table:
         """Return the rows of a source that ``ingest`` refused, each different one once.

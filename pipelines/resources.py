@@ -4,6 +4,7 @@ import importlib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Protocol, cast
 
 from featurestore.client import FeatureStore
@@ -32,7 +33,8 @@ class StoreResource:
 
     Args:
         root: The store's directory; a relative one lies below the working directory.
-        definitions: Name of a module with ``OBJECTS``, a sequence of definitions, and ``TIMEZONE``, the store's business time zone.
+        definitions: Name of a module with ``OBJECTS``, a sequence of definitions, and ``TIMEZONE``, the store's business time zone,
+            and ``BOUNDS``, what its calls may cost, where the usual bounds do not fit.
     """
 
     root: str = ROOT
@@ -54,18 +56,22 @@ class StoreResource:
 
     def store(self, objects: Sequence[Definition] | None = None) -> FeatureStore:
         """Open the store, creating it when missing, with definitions applied; those of the module by default."""
-        opened = FeatureStore(self.root, timezone=self.timezone)
+        bounds = getattr(self._module(), "BOUNDS", None)
+        opened = FeatureStore(self.root, timezone=self.timezone, bounds=bounds)
         opened.apply(self.objects if objects is None else objects)
         return opened
 
-    def _defined(self, name: str) -> object:
+    def _module(self) -> ModuleType:
         try:
-            module = importlib.import_module(self.definitions)
+            return importlib.import_module(self.definitions)
         except ModuleNotFoundError as error:
             raise DefinitionError(
                 f"There is no definitions module {self.definitions!r} ({error}). "
                 f"Let {DEFINITIONS_VARIABLE} name an importable module, such as {DEFINITIONS!r}."
             ) from error
+
+    def _defined(self, name: str) -> object:
+        module = self._module()
         if not hasattr(module, name):
             raise DefinitionError(
                 f"The definitions module {self.definitions!r} has no {name}. "

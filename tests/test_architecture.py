@@ -82,6 +82,7 @@ DOORS = {
 DISK_DOORS = {
     "featurestore.lake.whole_file": "the calls themselves",
     "featurestore.lake.storage": "the door to what is true",
+    "featurestore.lake.scratch": "what a running call lays aside, and those that were killed have left",
     "featurestore.compute.search.derived_files": "the door to what is derived and may be lost",
     "featurestore_pipelines.ui": "the sockets and the workspace of the processes that it starts, in a temporary folder",
 }

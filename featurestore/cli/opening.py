@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import featurestore
 from featurestore.errors import DefinitionError, StoreError
+from featurestore.lake.bounds import Bounds
 from featurestore.lake.layout import STORE_FILE
 from featurestore.spec.document import Definition
 
@@ -34,8 +35,12 @@ class Definitions:
     timezone: str | None
 
 
-def open_store(root: Path) -> FeatureStore:
+def open_store(root: Path, *, bounds: Bounds | None = None) -> FeatureStore:
     """Open a store that exists; a mistyped path must not become a new, empty one.
+
+    Args:
+        root: Its directory.
+        bounds: What its calls may cost; the usual ones by default.
 
     Raises:
         StoreError: there is no store.
@@ -45,7 +50,7 @@ def open_store(root: Path) -> FeatureStore:
             f"There is no store in {root}. Create one with `featurestore apply MODULE --root {root}` or `featurestore demo`, "
             "or name another with --root or FEATURESTORE_ROOT."
         )
-    return featurestore.FeatureStore(root)
+    return featurestore.FeatureStore(root, bounds=bounds)
 
 
 def has_store(root: Path) -> bool:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from featurestore.cli import csv_options, screen
+from featurestore.cli.bound_options import Bound, bounds_from
 from featurestore.cli.opening import open_store
 from featurestore.cli.options import DEFAULT_ROOT, Json, Root, Views
 from featurestore.cli.training_files import read_rows, writable, write_rows
@@ -42,6 +43,7 @@ def ingest(
     is_empty_null: csv_options.EmptyAsNull = False,
     max_record_lines: csv_options.MaxRecordLines = None,
     max_record_bytes: csv_options.MaxRecordBytes = None,
+    bound: Bound = None,
     as_json: Json = False,
 ) -> None:
     """Validate, de-duplicate and commit events; invalid rows go to quarantine; exit code 1 if they are more than half."""
@@ -65,7 +67,9 @@ def ingest(
         max_record_bytes=max_record_bytes,
     )
     with screen.counting_rows(f"ingest {source}") as progress:
-        report = store.ingest(source, paths or None, replace=is_replacing, csv=csv, progress=progress)
+        report = store.ingest(
+            source, paths or None, replace=is_replacing, csv=csv, bounds=bounds_from(bound), progress=progress
+        )
     if as_json:
         screen.show_json(report)
     else:
@@ -76,9 +80,9 @@ def ingest(
         raise typer.Exit(1)
 
 
-def materialize(root: Root = DEFAULT_ROOT, views: Views = None, as_json: Json = False) -> None:
+def materialize(root: Root = DEFAULT_ROOT, views: Views = None, bound: Bound = None, as_json: Json = False) -> None:
     """Compute and commit what is missing between the committed events and the ledgers."""
-    store = open_store(root)
+    store = open_store(root, bounds=bounds_from(bound))
     with screen.counting("materialize") as progress:
         report = store.materialize(views, progress=progress)
     screen.show_json(report) if as_json else screen.say(str(report))

@@ -33,14 +33,14 @@ def arrow_shape(path: Path) -> tuple[pa.Schema, int]:
     return schema, sum(batch.num_rows for batch in arrow_batches(path))
 
 
-def parquet_batches(path: Path) -> Iterator[pa.RecordBatch]:
-    """Read a Parquet file batch by batch.
+def parquet_batches(path: Path, *, rows: int = BATCH_ROWS) -> Iterator[pa.RecordBatch]:
+    """Read a Parquet file batch by batch, of at most so many rows.
 
     Raises:
         ArrowException, OSError: it is missing or damaged.
     """
     with pq.ParquetFile(path) as opened:
-        yield from opened.iter_batches(batch_size=BATCH_ROWS)
+        yield from opened.iter_batches(batch_size=rows)
 
 
 def arrow_batches(path: Path) -> Iterator[pa.RecordBatch]:

@@ -24,11 +24,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from featurestore.errors import CommitConflictError, StoreError
+from featurestore.lake.bounds import Bounds
 from featurestore.lake.file_names import local_path
 from featurestore.lake.json_files import json_bytes, read_json
+from featurestore.lake.scratch import scratch_folder
 from featurestore.lake.storage import STORAGE
 from featurestore.lake.store_format import NEW, StoreRecord
-from featurestore.lake.whole_file import scratch_folder
 from featurestore.spec.names import checked_name
 from featurestore.spec.source import EventSource
 from featurestore.timeline import zone_of
@@ -46,11 +47,13 @@ class Layout:
         root: The store's directory, absolute.
         timezone: Business time zone, fixed when the store is created.
         naive_timezone: Zone of times and dates that name none: the business zone, UTC in stores of before that rule.
+        bounds: What its calls may cost; never recorded.
     """
 
     root: Path
     timezone: str
     naive_timezone: str
+    bounds: Bounds
 
     def events(self, source: str) -> Path:
         """Return the table of a source's events: the newest version of each, partitioned by month."""
@@ -159,7 +162,7 @@ class Layout:
         return self.root / "lake" / kind / checked_name(name, f"a table of {kind}")
 
 
-def create_or_open(root: str | os.PathLike[str], *, timezone: str | None = None) -> Layout:
+def create_or_open(root: str | os.PathLike[str], *, timezone: str | None = None, bounds: Bounds | None = None) -> Layout:
     """Open the store in a directory, or create one there.
 
     A store that a newer featurestore changed so that this one must not write to it is opened for reading: every call that would
@@ -168,6 +171,7 @@ def create_or_open(root: str | os.PathLike[str], *, timezone: str | None = None)
     Args:
         root: Directory; created when missing. It may already hold a README.md, a .gitignore and a landing folder.
         timezone: Business time zone. ``None`` means the recorded one, UTC for a new store.
+        bounds: What its calls may cost; ``Bounds()`` by default.
 
     Raises:
         StoreError: the root is an address such as ``s3://``, the directory holds something else, its store.json is damaged, the
@@ -189,7 +193,8 @@ def create_or_open(root: str | os.PathLike[str], *, timezone: str | None = None)
             f"The store {folder} was created with timezone={record.timezone!r} and cannot be opened with {timezone!r}: "
             "its months and days are cut in that zone. Open it without timezone=, or create another store."
         )
-    layout = Layout(folder, record.timezone, record.timezone if record.naive_times == "store" else DEFAULT_TIMEZONE)
+    naive_timezone = record.timezone if record.naive_times == "store" else DEFAULT_TIMEZONE
+    layout = Layout(folder, record.timezone, naive_timezone, bounds or Bounds())
     refusal = record.refuses_writing(path)
     if refusal is None:
         STORAGE.open_for_writing(folder)
@@ -200,7 +205,7 @@ def create_or_open(root: str | os.PathLike[str], *, timezone: str | None = None)
 
 @contextmanager
 def spill_folder(layout: Layout) -> Iterator[Path]:
-    """Make a folder for one session's overflow, and remove it afterwards, together with those of crashed sessions."""
+    """Make a folder for one session's overflow, and remove it afterwards, together with those of killed ones."""
     with scratch_folder(layout.spill) as folder:
         yield folder
 

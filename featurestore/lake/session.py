@@ -19,6 +19,7 @@ def connect(
     memory_limit: str = "2GB",
     threads: int | None = None,
     temp_folder: str | os.PathLike[str] | None = None,
+    spill_bytes: int | None = None,
 ) -> DuckDBPyConnection:
     """Open an in-memory DuckDB session that can touch only the given folders.
 
@@ -30,6 +31,7 @@ def connect(
         memory_limit: DuckDB's own limit; data beyond it spills to ``temp_folder`` or fails.
         threads: Worker threads; ``None`` means all cores.
         temp_folder: Where large sorts may spill. ``None`` means nowhere.
+        spill_bytes: How much may lie there; by default all but a tenth of what is free.
 
     >>> with connect() as session:
     ...     session.sql("SELECT 1 + 1").fetchall()
@@ -43,6 +45,8 @@ def connect(
     spelled = dict.fromkeys((*allowed, *map(_as_pattern, allowed)))
     session.execute(f"SET allowed_directories = {literals(list(spelled))}")
     session.execute(f"SET temp_directory = {literal(str(Path(temp_folder).resolve()) if temp_folder is not None else '')}")
+    if spill_bytes is not None:
+        session.execute(f"SET max_temp_directory_size = '{spill_bytes // 1024:d} KiB'")
     session.execute(f"SET memory_limit = {literal(memory_limit)}")
     if threads is not None:
         session.execute(f"SET threads = {int(threads)}")

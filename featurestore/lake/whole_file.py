@@ -23,7 +23,6 @@ import re
 import shutil
 import stat
 import sys
-import tempfile
 import time
 import uuid
 from collections.abc import Iterator
@@ -140,20 +139,6 @@ def sync(path: Path) -> None:
         _flush(handle)
     finally:
         os.close(handle)
-
-
-@contextmanager
-def scratch_folder(parent: Path) -> Iterator[Path]:
-    """Make a folder for what one process lays aside; remove it afterwards, and folders of killed processes after two days."""
-    with translating(parent, "written"):
-        make_folder(parent)
-        for left in parent.iterdir():
-            with suppress(FileNotFoundError):  # another process was faster
-                if time.time() - left.stat().st_mtime > 2 * ABANDONED_S:
-                    shutil.rmtree(left, ignore_errors=True)
-        folder = tempfile.TemporaryDirectory(dir=parent, ignore_cleanup_errors=True)
-    with folder as name:
-        yield Path(name)
 
 
 def copy_folder(source: Path, target: Path) -> None:

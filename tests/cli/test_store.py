@@ -91,3 +91,15 @@ def test_ingest_fails_when_more_than_half_is_quarantined_and_keeps_the_good_rows
     assert code == 1
     assert out.startswith("events: more than half of a batch was quarantined; 3 rows read, 1 added")
     assert json.loads(filled("ingest", "events", "more.csv", "--json")[1])["duplicates"] == 1
+
+
+def test_a_bound_is_raised_by_its_name(filled: Run, tmp_path: Path) -> None:
+    header = "event_id,event_time,event_type,user_id\n"
+    (tmp_path / "long.csv").write_text(header + f"9,2024-05-01,{'b' * 5000},7\n")
+    code, _, told = filled("ingest", "events", "long.csv", "--bound", "line_bytes=4000")
+    assert (code, "line 2, has more than 4,000 bytes" in told) == (1, True)
+    assert "Did you mean 'line_bytes'" in filled("ingest", "events", "long.csv", "--bound", "line_byte=1")[2]
+    assert "gives no whole number" in filled("ingest", "events", "long.csv", "--bound", "rows=many")[2]
+    assert filled("ingest", "events", "long.csv", "--bound", "line_bytes=8000", "--bound", "rows=7")[0] == 0
+    assert filled("materialize", "--bound", "spill_bytes=1")[0] == 1
+    assert filled("materialize", "--bound", "spill_bytes=9000000")[0] == 0

@@ -19,7 +19,6 @@ from featurestore.lake.whole_file import (
     atomic_file,
     check_replaceable,
     durable_file,
-    scratch_folder,
     sweep,
     translating,
     write_atomically,
@@ -136,14 +135,3 @@ def test_a_killed_writer_leaves_a_file_that_is_swept_when_it_is_old(tmp_path: Pa
     os.utime(left, (time.time() - 2 * 86_400,) * 2)
     assert sweep(tmp_path) == 1
     assert (names(tmp_path), names(tmp_path / "deep")) == ([".mine.tmp", "deep"], [])
-
-
-def test_a_scratch_folder_goes_with_its_block_and_takes_those_of_killed_processes_along(tmp_path: Path) -> None:
-    old, young = tmp_path / "spill" / "old", tmp_path / "spill" / "young"
-    for folder in (old, young):
-        folder.mkdir(parents=True)
-    os.utime(old, (time.time() - 3 * 86_400,) * 2)
-    with scratch_folder(tmp_path / "spill") as own:
-        (own / "x").write_text("")
-        assert not old.exists()
-    assert names(tmp_path / "spill") == ["young"]

@@ -13,6 +13,7 @@ import pytest
 
 from featurestore import shop
 from featurestore.errors import DefinitionError
+from featurestore.lake.bounds import Bounds
 from featurestore.spec import Count, Entity, EventSource, FeatureView
 from featurestore.spec.document import Definition
 from featurestore.spec.registry import Registry
@@ -43,6 +44,13 @@ def definitions(store: StoreResource) -> dg.Definitions:
 def specs_of(objects: Iterable[Definition]) -> dict[str, dg.AssetSpec]:
     built = build_definitions(objects, StoreResource(), partitions=monthly_partitions("Asia/Shanghai"))
     return {spec.key.to_user_string(): spec for spec in built.resolve_all_asset_specs()}
+
+
+def test_the_module_of_definitions_may_say_what_calls_may_cost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = StoreResource(root=str(tmp_path / "store"), definitions="tests.pipelines.tiny_shop")
+    assert store.store().layout.bounds == Bounds()
+    monkeypatch.setattr(tiny_shop, "BOUNDS", Bounds(rows=7), raising=False)
+    assert store.store().layout.bounds == Bounds(rows=7)
 
 
 def test_the_command_line_validates_the_project_without_a_warning():

@@ -24,8 +24,8 @@ from featurestore.compute.materialization.tiles import tile_sql
 from featurestore.compute.search.hot_copy import drop_hot, read_hot, write_hot
 from featurestore.compute.state import ViewState
 from featurestore.compute.windows.in_flight import CLASS, CODE, KNOWN, SIGN, STEP, LateRows
-from featurestore.lake.layout import spill_folder
-from featurestore.lake.session import connect, quote
+from featurestore.lake.session import quote
+from featurestore.lake.spill import spilling_session
 from featurestore.lake.table import CommittedFile, Table
 from featurestore.spec.document import digest
 from featurestore.timeline import Interval, Month
@@ -146,7 +146,7 @@ def _signed(state: ViewState, scan: str, interval: Interval, *, versions: pa.Tab
         by=by,
         also=late_sql(view.grain, interval, zone),
     )
-    with spill_folder(state.layout) as spill, connect(state.layout.root, temp_folder=spill) as session:
+    with spilling_session(state.layout) as session:
         if versions is not None:
             session.register("versions", versions)
         table = session.sql(sql).to_arrow_table()

@@ -26,8 +26,8 @@ from featurestore.compute.search.probes import Column, Landing, Partition, Probe
 from featurestore.compute.state import ViewState
 from featurestore.compute.windows.pieces import EdgeTotals, PieceReader
 from featurestore.compute.windows.totals import LedgerReader
-from featurestore.lake.layout import spill_folder
-from featurestore.lake.session import connect, quote
+from featurestore.lake.session import quote
+from featurestore.lake.spill import spilling_session
 from featurestore.lake.table import CommittedFile
 from featurestore.timeline import DAY_US, Edge, Interval, Month
 
@@ -109,7 +109,7 @@ class Tails:
         )
         naive = state.layout.naive_timezone
         sql = tile_sql(view, scan, interval=interval, timezone=zone, naive_timezone=naive, measures=measures, by=[_PROBE])
-        with spill_folder(state.layout) as spill, connect(state.layout.root, temp_folder=spill) as session:
+        with spilling_session(state.layout) as session:
             session.register("probes", probes)
             session.register("versions", versions)
             steps: pa.Table = session.sql(sql).to_arrow_table()

@@ -13,8 +13,8 @@ import pyarrow as pa
 from featurestore.compute.as_known.knowledge import KNOWN_US, UNTIL_US, known_us_sql
 from featurestore.compute.state import ViewState
 from featurestore.lake.ingestion.contents import content_hash_sql, hash_column
-from featurestore.lake.layout import spill_folder
-from featurestore.lake.session import connect, quote
+from featurestore.lake.session import quote
+from featurestore.lake.spill import spilling_session
 from featurestore.lake.table import CommittedFile, Table, parquet_scan_sql
 from featurestore.timeline import utc_offsets
 
@@ -57,7 +57,7 @@ def superseded_versions(state: ViewState, superseded: Table) -> pa.Table:
             FROM contents
         )
         SELECT {columns}, {KNOWN_US}, {UNTIL_US} FROM chain WHERE NOT "$counts" AND {KNOWN_US} < {UNTIL_US}"""
-    with spill_folder(state.layout) as spill, connect(state.layout.root, temp_folder=spill) as session:
+    with spilling_session(state.layout) as session:
         versions: pa.Table = session.sql(sql).to_arrow_table()
     return versions
 

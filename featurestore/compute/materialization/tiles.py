@@ -16,8 +16,8 @@ from featurestore.compute.keys import extend_keys, key_type
 from featurestore.compute.state import MONTH, ViewState
 from featurestore.errors import ExpressionError, FeatureStoreError, OverflowingResultError
 from featurestore.lake.arrow_parquet import write_parquet
-from featurestore.lake.layout import spill_folder
-from featurestore.lake.session import connect, quote
+from featurestore.lake.session import quote
+from featurestore.lake.spill import spilling_session
 from featurestore.lake.table import CommittedFile, StagedFile, Table, commit, describe, stage
 from featurestore.spec.view import FeatureView
 from featurestore.timeline import DAY_US, HOUR_US, Interval, Month, from_us, utc_offsets
@@ -207,7 +207,7 @@ def aggregate(state: ViewState, months: Sequence[Month], *, end_us: int | None =
     sql = tile_sql(
         state.view, state.scan_sql(files.values()), interval=interval, timezone=timezone, naive_timezone=naive_timezone
     )
-    with spill_folder(state.layout) as spill, connect(state.layout.root, temp_folder=spill) as session:
+    with spilling_session(state.layout) as session:
         try:
             table = session.sql(sql).to_arrow_table()
         except (duckdb.ConversionException, duckdb.OutOfRangeException, duckdb.InvalidInputException) as error:

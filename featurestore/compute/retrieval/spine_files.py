@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from featurestore.errors import IngestError, SpineError
+from featurestore.lake.bounds import Bounds
 from featurestore.lake.column_files import arrow_batches, arrow_shape, parquet_batches, parquet_shape
 from featurestore.lake.delta_files import delta_files
 from featurestore.lake.endings import ARROW, CSV, PARQUET, Ending, ending_of
@@ -105,7 +106,7 @@ def _translating(path: Path) -> Iterator[None]:
 
 
 def _read_text(path: Path, ending: Ending, texts: SpineTexts) -> pa.Table:
-    with open_bytes(path, ending.format) as opened:
+    with open_bytes(path, ending.format, Bounds()) as opened:
         rows = _read_csv(path, opened, ending, texts) if ending.format == CSV else _read_json(path, opened, ending, texts)
     return _with_integer_keys(rows, path, texts.key_types)
 
@@ -115,7 +116,7 @@ def _read_csv(path: Path, opened: IO[bytes], ending: Ending, texts: SpineTexts) 
     from pyarrow import csv
 
     parsed = csv.ParseOptions(delimiter=ending.delimiter, newlines_in_values=True)
-    with open_bytes(path, ending.format) as again, csv.open_csv(again, parse_options=parsed) as header:
+    with open_bytes(path, ending.format, Bounds()) as again, csv.open_csv(again, parse_options=parsed) as header:
         kinds = {name: pa.string() for name in header.schema.names if name != texts.as_of}
     options = csv.ConvertOptions(
         column_types=kinds, null_values=[""], strings_can_be_null=True, quoted_strings_can_be_null=False
@@ -131,7 +132,7 @@ def _read_json(path: Path, opened: IO[bytes], ending: Ending, texts: SpineTexts)
     if texts.as_of not in rows.column_names or not pa.types.is_timestamp(rows[texts.as_of].type):
         return rows
     alone = json.ParseOptions(explicit_schema=pa.schema([(texts.as_of, pa.string())]), unexpected_field_behavior="ignore")
-    with open_bytes(path, ending.format) as again:
+    with open_bytes(path, ending.format, Bounds()) as again:
         written = json.read_json(again, parse_options=alone)[texts.as_of]
     if not pc.any(pc.match_substring_regex(written, _NAMES_A_ZONE)).as_py():
         return rows

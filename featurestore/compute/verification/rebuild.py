@@ -87,7 +87,7 @@ def rebuilding(state: ViewState, sample: Sample) -> Iterator[SampledState]:
     """Give a view another, empty place to be built in, with a copy of its dictionaries; it is removed afterwards."""
     layout = state.layout
     with spill_folder(layout) as folder:
-        aside = AsideLayout(layout.root, layout.timezone, layout.naive_timezone, folder)
+        aside = AsideLayout(layout.root, layout.timezone, layout.naive_timezone, layout.bounds, folder)
         for name in (state.view.entity.name, *(items.name for items in view_items(state.view, layout.naive_timezone))):
             if layout.keys(name).exists():
                 copy_folder(layout.keys(name), aside.keys(name))

@@ -28,7 +28,7 @@ INVALID = "invalid"
 
 @dataclass
 class Batch:
-    """Rows read but not yet committed, and what was noticed while reading them.
+    """Rows read but not yet committed, their size as they were read, and what was noticed while reading them.
 
     ``naive_timezone`` is the zone of times that name none, in a source that says nothing about them.
     """
@@ -40,6 +40,7 @@ class Batch:
     ids: Collection[str] = ()
     rows_read: int = 0
     rows_valid: int = 0
+    size_bytes: int = 0
     non_finite: int = 0
     extra_columns: dict[str, None] = field(default_factory=dict)
     files: list[Path] = field(default_factory=list)
@@ -56,7 +57,7 @@ class Batch:
         columns = ", ".join(f"{quote(column)} {SQL_TYPES[kind]}" for column, kind in self.source.schema)
         self.session.execute(f"CREATE OR REPLACE TEMP TABLE {VALID} ({columns})")
         self.session.execute(f"CREATE OR REPLACE TEMP TABLE {INVALID} (row VARCHAR, reason VARCHAR, source_file VARCHAR)")
-        self.rows_read = self.rows_valid = self.non_finite = 0
+        self.rows_read = self.rows_valid = self.size_bytes = self.non_finite = 0
         self.files = []
         self.lines = []
 
@@ -64,7 +65,8 @@ class Batch:
         """Convert and validate one portion.
 
         Raises:
-            IngestError: DuckDB cannot read it, or texts of a column are no UTF-8.
+            IngestError: DuckDB cannot read it, or texts of a column are no UTF-8; what runs out of memory and spill stays an error of
+                DuckDB's.
         """
         import duckdb
 
@@ -78,6 +80,8 @@ class Batch:
             self.session.register("portion", table)
         try:
             self._insert(portion)
+        except duckdb.OutOfMemoryException:
+            raise
         except duckdb.Error as error:
             raise IngestError(f"{portion.label} cannot be read: {error}") from error
         finally:
@@ -99,7 +103,14 @@ class Batch:
             self.non_finite += self._count(plan.non_finite_sql)
         self.rows_read += portion.rows
         self.rows_valid += valid
-        self.extra_columns.update(dict.fromkeys(plan.extra_columns))
+        self.size_bytes += portion.size_bytes
+        self.extra_columns.update(dict.fromkeys((*portion.extra_columns, *plan.extra_columns)))
+
+    def is_full_with(self, portion: Portion, *, rows: int, size_bytes: int) -> bool:
+        """Tell whether a portion, with what waits already, is more than one commit may have."""
+        return self.rows_read > 0 and (
+            self.rows_read + portion.rows > rows or self.size_bytes + portion.size_bytes > size_bytes
+        )
 
     def count_invalid(self) -> dict[str, int]:
         """Count the invalid rows by reason."""

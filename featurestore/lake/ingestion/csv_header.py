@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from featurestore.errors import IngestError
+from featurestore.lake.bounds import Bounds
 from featurestore.lake.ingestion.csv_damage import Dialect
 from featurestore.lake.ingestion.csv_records import Splitter, Values
 from featurestore.lake.ingestion.extra_columns import renamed
-from featurestore.lake.ingestion.text_files import encoding_hint, is_utf8, open_text, shown
+from featurestore.lake.ingestion.text_files import encoding_hint, is_utf8, lines_of, open_text, shown
 from featurestore.spec.csv_format import Csv
 
 DELIMITERS = (",", "\t", ";", "|")
@@ -25,6 +26,7 @@ class CsvFile:
     Args:
         path: Where it lies.
         csv: How it is written.
+        bounds: What reading it may cost.
         delimiter: What separates its fields.
         fields: Name of each field of a record, in order; empty for fields without one, which are ignored.
         header_lines: Lines of the header, 0 without one.
@@ -35,6 +37,7 @@ class CsvFile:
 
     path: Path
     csv: Csv
+    bounds: Bounds
     delimiter: str
     fields: tuple[str, ...]
     header_lines: int
@@ -58,7 +61,7 @@ def dialect_of(csv: Csv, delimiter: str) -> Dialect:
     return Dialect(delimiter, csv.quote, csv.escape, csv.comment, csv.max_record_lines, csv.max_record_bytes)
 
 
-def read_header(path: Path, csv: Csv, wanted: Collection[str]) -> CsvFile:
+def read_header(path: Path, csv: Csv, wanted: Collection[str], bounds: Bounds) -> CsvFile:
     """Read the header of a CSV file.
 
     Args:
@@ -66,14 +69,17 @@ def read_header(path: Path, csv: Csv, wanted: Collection[str]) -> CsvFile:
         csv: How it is written.
         wanted: Columns that the source declares; without a given delimiter, the one that finds most of them is taken:
             sniffing data rows guesses wrong.
+        bounds: What reading it may cost.
 
     Raises:
-        IngestError: it is binary, of another encoding, or has another number of columns than ``csv.names``.
+        IngestError: it is binary, of another encoding, or has another number of columns than ``csv.names``, or it is beyond the
+            bounds.
     """
-    lines, is_whole = _first_lines(path, csv)
-    best = max((_read(path, csv, each, lines, is_whole) for each in _delimiters(csv)), key=lambda file: _matches(file, wanted))
+    lines = _first_lines(path, csv, bounds)
+    best = max((_read(path, csv, bounds, each, lines) for each in _delimiters(csv)), key=lambda file: _matches(file, wanted))
     if csv.names and not csv.header and len(best.fields) < len(csv.names):
         raise IngestError(f"{path} has {len(best.fields)} columns, but csv names {len(csv.names)}: {list(csv.names)}.")
+    bounds.check_columns(path, len(best.fields))
     return replace(best, fields=_distinct(best.fields, wanted))
 
 
@@ -99,23 +105,23 @@ def _matches(file: CsvFile, wanted: Collection[str]) -> int:
     return len(set(file.fields) & set(wanted))
 
 
-def _first_lines(path: Path, csv: Csv) -> tuple[list[str], bool]:
-    """Read as many lines as the header and the sampled records need, at most; say whether that is all of the file."""
+def _first_lines(path: Path, csv: Csv, bounds: Bounds) -> list[str]:
+    """Read as many lines as the header and the sampled records need, at most."""
     lines: list[str] = []
     size = 0
-    with open_text(path, "CSV", encoding=csv.encoding) as text:
-        for line in text:
+    with open_text(path, "CSV", bounds, encoding=csv.encoding) as text:
+        for line in lines_of(text, path, bounds):
             lines.append(line if lines else line.removeprefix("\ufeff"))
             size += len(line)
             if len(lines) > _SAMPLED_RECORDS + csv.max_record_lines or size > csv.max_record_bytes + (1 << 16):
-                return lines, False
-    return lines, True
+                break
+    return lines
 
 
-def _read(path: Path, csv: Csv, delimiter: str, lines: list[str], is_whole: bool) -> CsvFile:
-    splitter = Splitter(dialect_of(csv, delimiter), lines)
+def _read(path: Path, csv: Csv, bounds: Bounds, delimiter: str, lines: list[str]) -> CsvFile:
+    splitter = Splitter(dialect_of(csv, delimiter), lines, bounds.portion_bytes)
     header = [value or "" for value in splitter.read_header()] if csv.header else []
-    counts = splitter.counts
+    counts = replace(splitter.counts)  # sampling counts on
     header_text = "".join(lines[: counts.total])
     sampled = list(_sample(splitter))
     names = list(csv.names) or header
@@ -124,6 +130,7 @@ def _read(path: Path, csv: Csv, delimiter: str, lines: list[str], is_whole: bool
     return CsvFile(
         path,
         csv,
+        bounds,
         delimiter,
         tuple(shown(name) for name in fields),
         header_lines=counts.header,

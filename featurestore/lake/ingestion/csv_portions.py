@@ -1,18 +1,18 @@
 """CSV to tables of texts, every line accounted for.
 
-1. The bytes are counted: lines and delimiters.
-2. DuckDB parses the whole file strictly into a session table, of full width: what a query leaves out, DuckDB does not parse.
-   Records and what they hold must add up to the lines and to the delimiters.                      (records -> tables)
-3. Where it stops, or where they do not add up (blank lines and comments are among the reasons), the file is read anew record by
-   record.                                                                        (records -> tables, refused lines -> tables)
+1. The bytes are counted: lines, blank lines and delimiters, none beyond its bound.
+2. DuckDB parses the whole file strictly and counts, in all columns: what a query leaves out, DuckDB does not parse. Records, blank
+   lines and what quoted texts hold must add up to the lines and to the delimiters. Then it gives the records: of a small file
+   from memory, of a large one by parsing it once more, which costs less than laying it aside.     (records -> tables)
+3. Where it stops, or where they do not add up (comments are among the reasons), the file is read anew record by record.
+                                                                                  (records -> tables, refused lines -> tables)
 4. The sum of all lines must be the number of lines.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -23,8 +23,8 @@ from featurestore.lake.ingestion.csv_damage import without_end
 from featurestore.lake.ingestion.csv_header import CsvFile
 from featurestore.lake.ingestion.csv_records import LineCounts, Splitter, Values
 from featurestore.lake.ingestion.ingest_report import FileLines
-from featurestore.lake.ingestion.lines import BAD_BYTES, IS_ROW, LINE, REASON
-from featurestore.lake.ingestion.text_files import encoding_hint, is_utf8, newline_of, open_bytes, open_text, shown
+from featurestore.lake.ingestion.lines import BAD_BYTES, IS_ROW, LINE, REASON, LineMeter
+from featurestore.lake.ingestion.text_files import encoding_hint, is_utf8, open_bytes, open_text, shown
 from featurestore.lake.session import connect, literal, literals, path_literal
 
 if TYPE_CHECKING:
@@ -33,6 +33,30 @@ if TYPE_CHECKING:
 _TABLE = "csv_rows"
 _CHUNK_BYTES = 1 << 20
 _SPLIT_ROWS = 50_000
+# Texts that DuckDB may hold at once; short ones need several times the bytes of the file.
+_KEPT_BYTES = 256 << 20
+_MEMORY = "1GB"
+
+
+@dataclass(frozen=True)
+class Counted:
+    """What the bytes of a file have."""
+
+    lines: int
+    blank_lines: int
+    delimiters: int
+    size_bytes: int
+    has_quotes: bool
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """What DuckDB found in a file: its records, the line breaks and delimiters within them, and the most breaks of one record."""
+
+    records: int
+    breaks: int = 0
+    delimiters: int = 0
+    most_breaks: int = 0
 
 
 @dataclass
@@ -41,56 +65,59 @@ class CsvReading:
 
     Args:
         file: The file, its header read.
-        temp_folder: Where texts that exceed the memory may lie meanwhile.
         counted: After the last table, what became of the lines.
     """
 
     file: CsvFile
-    temp_folder: Path | None
     counted: FileLines | None = None
 
     def tables(self) -> Iterator[pa.Table]:
         """Read the records as texts under the columns' names, refused lines as lines with a reason.
 
         Raises:
-            IngestError: the file is damaged as gzip or zstd, or its lines do not add up.
+            IngestError: the file is damaged as gzip or zstd, beyond a bound, or its lines do not add up.
         """
         file = self.file
         if _is_beyond_duckdb(file):
             yield from self._split(_count_lines(file))
             return
-        lines, delimiters = _count_bytes(file)
-        with connect(file.path.parent, temp_folder=self.temp_folder) as session:
-            records = _parse_strictly(session, file)
-            if records is not None and _adds_up(session, file, records, lines, delimiters):
-                reader = session.sql(f"SELECT {_texts_sql(file)} FROM {_TABLE}").to_arrow_reader(65_536)
+        counted = _count_bytes(file)
+        with connect(file.path.parent, memory_limit=_MEMORY) as session:
+            relation = _relation(session, file, counted)
+            parsed = None if relation is None else _parse_strictly(session, file, relation, counted)
+            blank = None if parsed is None else _blank_lines(file, parsed, counted)
+            if parsed is not None and blank is not None:
+                reader = session.sql(f"SELECT {_texts_sql(file)} FROM {relation}").to_arrow_reader(65_536)
                 for batch in reader:
                     yield _named(file, pa.Table.from_batches([batch]))
-                self._close(LineCounts(header=file.header_lines, record=lines - file.header_lines), records, lines, "")
+                counts = LineCounts(header=file.header_lines, record=counted.lines - file.header_lines - blank, blank=blank)
+                self._close(counts, parsed.records, counted.lines, hint="")
                 return
-        yield from self._split(lines)
+        yield from self._split(counted.lines)
 
     def _split(self, lines: int) -> Iterator[pa.Table]:
         """Read the file record by record."""
         file = self.file
         records = 0
         hint = ""
-        with open_text(file.path, "CSV", encoding=file.csv.encoding) as text:
-            splitter = Splitter(file.dialect, text)
+        with open_text(file.path, "CSV", file.bounds, encoding=file.csv.encoding) as text:
+            splitter = Splitter(file.dialect, text, file.bounds.portion_bytes)
             if file.csv.header:
                 splitter.read_header()
             waiting: list[Values] = []
+            due = file.bounds.portion_bytes
             for values in splitter.records(len(file.fields)):
                 if values is not None:
                     waiting.append(values)
-                if values is None or len(waiting) >= _SPLIT_ROWS:
+                if values is None or len(waiting) >= _SPLIT_ROWS or splitter.read_size >= due:
+                    due = splitter.read_size + file.bounds.portion_bytes
                     hint = hint or self._hint(splitter.refused)
                     records += len(waiting)
                     yield from _split_tables(file, waiting, splitter.refused)
             hint = hint or self._hint(splitter.refused)
             records += len(waiting)
             yield from _split_tables(file, waiting, splitter.refused)
-        self._close(splitter.counts, records, lines, hint)
+        self._close(splitter.counts, records, lines, hint, splitter.refused_at)
 
     def _hint(self, refused: list[tuple[str, str]]) -> str:
         if not is_utf8(self.file.csv.encoding):
@@ -98,7 +125,7 @@ class CsvReading:
         bad = [line for line, reason in refused if reason == BAD_BYTES]
         return encoding_hint("".join(bad[:100])) if bad else ""
 
-    def _close(self, counts: LineCounts, records: int, lines: int, hint: str) -> None:
+    def _close(self, counts: LineCounts, records: int, lines: int, hint: str, refused_at: Sequence[int] = ()) -> None:
         """Close the sum of the lines."""
         if counts.total != lines:
             raise IngestError(
@@ -115,6 +142,7 @@ class CsvReading:
             comment_lines=counts.comment,
             header_lines=counts.header,
             hint=hint,
+            quarantined_at=tuple(refused_at),
         )
 
 
@@ -128,50 +156,85 @@ def _is_beyond_duckdb(file: CsvFile) -> bool:
 
 def _count_lines(file: CsvFile) -> int:
     """Count the lines of a file of any encoding, the last without an end too."""
-    lines = 0
-    newline = last = ""
-    with open_text(file.path, "CSV", encoding=file.csv.encoding) as text:
+    meter = LineMeter(file.path, file.bounds)
+    with open_text(file.path, "CSV", file.bounds, encoding=file.csv.encoding) as text:
         while chunk := text.read(_CHUNK_BYTES):
-            newline = newline or newline_of(chunk.encode("utf-8", "surrogateescape")).decode()
-            lines += chunk.count(newline)
-            last = chunk[-1]
-    return lines + (last not in ("", newline))
+            meter.read(chunk.encode("utf-8", "surrogateescape"))
+    return meter.lines
 
 
-def _count_bytes(file: CsvFile) -> tuple[int, int]:
-    """Count the lines of a file, the last without an end too, and its delimiters."""
-    delimiter = file.delimiter.encode()
-    lines = delimiters = 0
-    newline = last = b""
-    with open_bytes(file.path, "CSV") as opened:
+def _count_bytes(file: CsvFile) -> Counted:
+    """Count what a file in UTF-8 has, the last line without an end too."""
+    delimiter, quote = file.delimiter.encode(), (file.csv.quote or "").encode()
+    meter = LineMeter(file.path, file.bounds)
+    delimiters = size = 0
+    has_quotes = False
+    with open_bytes(file.path, "CSV", file.bounds) as opened:
         while chunk := opened.read(_CHUNK_BYTES):
-            newline = newline or newline_of(chunk)
-            lines += chunk.count(newline)
+            meter.read(chunk)
             delimiters += chunk.count(delimiter)
-            last = chunk[-1:]
-    return lines + (last not in (b"", newline)), delimiters
+            size += len(chunk)
+            has_quotes = has_quotes or (quote != b"" and quote in chunk)
+    return Counted(meter.lines, meter.blank, delimiters, size, has_quotes)
 
 
-def _parse_strictly(session: DuckDBPyConnection, file: CsvFile) -> int | None:
-    """Parse the whole file into a session table of texts and count its records; ``None`` where it cannot be."""
+def _relation(session: DuckDBPyConnection, file: CsvFile, counted: Counted) -> str | None:
+    """Return what follows FROM to read the records: a session table of a small file, the file itself if it is large.
+
+    ``None``: it cannot be parsed.
+    """
     import duckdb
 
     csv = file.csv
     columns = ", ".join(f"c{number}: 'VARCHAR'" for number in range(len(file.fields)))
-    sql = (
-        f"CREATE TEMP TABLE {_TABLE} AS FROM read_csv({path_literal(file.path)}, columns = {{{columns}}}, "
+    scan = (
+        f"read_csv({path_literal(file.path)}, columns = {{{columns}}}, "
         f"compression = {literal(compression_of(file.path))}, "
         f"header = {str(csv.header).lower()}, auto_detect = false, delim = {literal(file.delimiter)}, "
         f"quote = {literal(csv.quote or '')}, escape = {literal(csv.escape or '')}, nullstr = ['', '\\N'], "
         f"allow_quoted_nulls = false, strict_mode = true, max_line_size = {csv.max_record_bytes})"
     )
+    if counted.size_bytes > _KEPT_BYTES:
+        return scan
     try:
-        session.execute(sql)
-        return int(session.execute(f"SELECT count(*) FROM {_TABLE}").fetchall()[0][0])
-    except duckdb.OutOfMemoryException as error:
-        raise IngestError(f"{file.path} does not fit into memory and spill: {error}. Cut it into smaller files.") from error
+        session.execute(f"CREATE TEMP TABLE {_TABLE} AS FROM {scan}")
+    except duckdb.OutOfMemoryException:
+        return scan
     except duckdb.Error:
         return None
+    return _TABLE
+
+
+def _parse_strictly(session: DuckDBPyConnection, file: CsvFile, relation: str, counted: Counted) -> Parsed | None:
+    """Parse all of a file and count what it has; ``None`` where it cannot be parsed."""
+    import duckdb
+
+    names = [f"c{number}" for number in range(len(file.fields))]
+    try:
+        if not counted.has_quotes:
+            # Each column is named, so that each is parsed.
+            lengths = ", ".join(f"sum(strlen({name}))" for name in names)
+            return Parsed(session.execute(f"SELECT count(*), {lengths} FROM {relation}").fetchall()[0][0])
+        breaks = f"list_sum([{', '.join(_counts_sql(names, 'chr(10)'))}])"
+        within = ", ".join(f"sum({count})" for count in _counts_sql(names, literal(file.delimiter)))
+        sql = f"SELECT count(*), sum({breaks}), max({breaks}), {within} FROM {relation}"
+        ((records, sum_breaks, most, *delimiters),) = session.execute(sql).fetchall()
+    except duckdb.Error:
+        return None
+    return Parsed(records, int(sum_breaks or 0), sum(count or 0 for count in delimiters), most or 0)
+
+
+def _blank_lines(file: CsvFile, parsed: Parsed, counted: Counted) -> int | None:
+    """Compare the records with the counted lines and delimiters; return how many lines are blank, ``None`` if they do not add up.
+
+    Of a file with line breaks within quoted texts and with blank lines outside of them, the bytes cannot tell which are which.
+    """
+    if counted.delimiters - file.header_delimiters != parsed.records * (len(file.fields) - 1) + parsed.delimiters:
+        return None
+    if parsed.most_breaks >= file.csv.max_record_lines:
+        return None
+    blank = counted.lines - file.header_lines - parsed.records - parsed.breaks
+    return blank if blank == 0 or (parsed.breaks == 0 and blank == counted.blank_lines) else None
 
 
 def _texts_sql(file: CsvFile) -> str:
@@ -184,27 +247,8 @@ def _nulls(file: CsvFile) -> list[str]:
     return [*file.csv.null, *([""] if file.csv.empty_as_null else [])]
 
 
-def _adds_up(session: DuckDBPyConnection, file: CsvFile, records: int, lines: int, delimiters: int) -> bool:
-    """Compare the records with the counted lines and delimiters; those inside quoted texts are counted only when there are some."""
-    more_lines = lines - file.header_lines - records
-    more_delimiters = delimiters - file.header_delimiters - records * (len(file.fields) - 1)
-    if more_lines == 0 and more_delimiters == 0:
-        return True
-    if more_lines < 0 or more_delimiters < 0:
-        return False
-    if more_lines:
-        breaks = f"list_sum([{', '.join(_counts_sql(file, 'chr(10)'))}])"
-        ((within, longest),) = session.execute(f"SELECT sum({breaks}), max({breaks}) FROM {_TABLE}").fetchall()
-        if within != more_lines or longest >= file.csv.max_record_lines:
-            return False
-    sums = ", ".join(f"sum({count})" for count in _counts_sql(file, literal(file.delimiter)))
-    (separating,) = session.execute(f"SELECT {sums} FROM {_TABLE}").fetchall()
-    return sum(count or 0 for count in separating) == more_delimiters
-
-
-def _counts_sql(file: CsvFile, text: str) -> list[str]:
+def _counts_sql(names: Sequence[str], text: str) -> list[str]:
     """Count a text of one byte in each column of a record."""
-    names = [f"c{number}" for number in range(len(file.fields))]
     return [f"(strlen({name}) - strlen(replace({name}, {text}, '')))" for name in names]
 
 

@@ -13,16 +13,18 @@ What is refused is refused line by line, as it came.
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from featurestore.lake.ingestion.csv_damage import Dialect, Reading, without_end
-from featurestore.lake.ingestion.lines import BAD_BYTES, INSIDE, UNCLOSED, UNREADABLE
+from featurestore.lake.ingestion.lines import BAD_BYTES, FIRST_REFUSED, INSIDE, UNCLOSED, UNREADABLE
 
 Values = list[str | None]
 _NULL = ("", "\\N")
 _MOST_REFUSED = 50_000
+_SPACES = re.compile(" *")
 
 
 @dataclass
@@ -64,17 +66,24 @@ class Splitter:
         dialect: How fields are written.
         lines: The lines with their ends; bytes that are not UTF-8 as surrogates.
         counts: What has been read so far.
+        portion_bytes: Most letters of lines that may wait to be taken.
         refused: ``(line, reason)`` of the refused lines since the caller last emptied it.
+        refused_at: Numbers of the first refused lines, from 1.
+        read_size: Letters that were read.
     """
 
     dialect: Dialect
     lines: Iterable[str]
+    portion_bytes: int = 64 << 20
     counts: LineCounts = field(default_factory=LineCounts)
     refused: list[tuple[str, str]] = field(default_factory=list)
+    refused_at: list[int] = field(default_factory=list)
+    read_size: int = 0
 
     def __post_init__(self) -> None:
         self._source = iter(self.lines)
         self._back: deque[str] = deque()
+        self._asked_at = 0
 
     def read_header(self) -> Values:
         """Read the first record, whatever its width; an empty list when there is none."""
@@ -120,14 +129,25 @@ class Splitter:
             fields = without_end(line).split(delimiter)
             if len(fields) != width or len(line) > self.dialect.max_record_bytes or _is_bad(line):
                 self._refuse([line], BAD_BYTES if _is_bad(line) else UNREADABLE)
-                if len(self.refused) >= _MOST_REFUSED:
+                if self._is_full():
                     yield None
                 continue
             self.counts.record += 1
             yield [None if value in _NULL else value for value in fields]
 
     def _next(self) -> str | None:
-        return self._back.popleft() if self._back else next(self._source, None)
+        if self._back:
+            return self._back.popleft()
+        line = next(self._source, None)
+        self.read_size += len(line or "")
+        return line
+
+    def _is_full(self) -> bool:
+        """Tell whether so much was refused that the caller should take it."""
+        if len(self.refused) < _MOST_REFUSED and self.read_size - self._asked_at < self.portion_bytes:
+            return False
+        self._asked_at = self.read_size
+        return True
 
     def _is_no_record(self, line: str) -> bool:
         if line[0] in " \r\n" and not line.strip(" \r\n"):
@@ -153,6 +173,8 @@ class Splitter:
         return None
 
     def _refuse(self, lines: list[str], reason: str) -> None:
+        first = self.counts.total + 1
+        self.refused_at += range(first, first + min(len(lines), FIRST_REFUSED - len(self.refused_at)))
         self.counts.refused += len(lines)
         self.refused.extend((line, reason) for line in lines)
 
@@ -172,7 +194,7 @@ class Splitter:
                     self._refuse(waiting[:1], UNCLOSED if damage.is_open else UNREADABLE)
                 self._refuse(waiting[is_first:], INSIDE)
                 waiting = []
-                if len(self.refused) >= _MOST_REFUSED:
+                if self._is_full():
                     yield None
             is_first = False
         self._back.extendleft(reversed(waiting))
@@ -189,7 +211,7 @@ class Splitter:
         text = without_end(line)
         at = 0
         while True:
-            start = len(text) - len(text[at:].lstrip(" ")) if text.startswith(" ", at) else at
+            start = _spaces_end(text, at)
             if self.dialect.quote is None or not text.startswith(self.dialect.quote, start):
                 end = text.find(delimiter, at)
                 value = text[at:] if end < 0 else text[at:end]
@@ -214,6 +236,11 @@ class Splitter:
             if end < 0:
                 return values, taken
             at = end + 1
+
+
+def _spaces_end(text: str, at: int) -> int:
+    found = _SPACES.match(text, at)
+    return at if found is None else found.end()
 
 
 def _is_bad(line: str) -> bool:

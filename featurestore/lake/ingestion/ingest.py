@@ -25,9 +25,9 @@ from featurestore.lake.ingestion.quarantine import CONFLICT, keep_invalid
 from featurestore.lake.ingestion.redelivered import record_redelivered
 from featurestore.lake.ingestion.rewrite import Rewrite, rewrite_months
 from featurestore.lake.ingestion.superseded import keep_superseded
-from featurestore.lake.layout import Layout, spill_folder
+from featurestore.lake.layout import Layout
 from featurestore.lake.retry import retried
-from featurestore.lake.session import connect
+from featurestore.lake.spill import spilling_session
 from featurestore.lake.storage import STORAGE
 from featurestore.lake.table import Table, commit
 from featurestore.spec.csv_format import Csv
@@ -56,7 +56,7 @@ def ingest(
     rows go to the quarantine with a reason; late rows of any month are welcome.
 
     Args:
-        layout: The store.
+        layout: The store, with the bounds of the call.
         source: Whose rows they are.
         rows: A path, a glob, a directory, a Delta table, a list of these (``lake/endings.py`` says which files), or
             Arrow tables and readers, Polars and pandas frames. ``None``: the new files of the source's landing folder.
@@ -71,34 +71,42 @@ def ingest(
         What was read, committed and refused.
 
     Raises:
-        IngestError: the input is missing, empty, damaged, of another format, or lacks a column. Nothing is committed,
-            unless a file turns out to be damaged after its header: then the whole batches before it are.
-        StoreError: the committed events have other columns than the source now declares.
+        IngestError: the input is missing, empty, damaged, of another format, beyond ``layout.bounds``, or lacks a column. Nothing
+            is committed, unless a file turns out to be damaged after its header: then the whole batches before it are.
+        StoreError: the committed events have other columns than the source declares, or memory and spill ran out.
         CommitConflictError: other writers kept committing to the source.
     """
     started = time.monotonic()
-    if replace and source.ingested_at is not None:
-        raise IngestError(
-            f"Source {source.name!r} has {source.ingested_at!r}: the greatest one counts, and replace=True would contradict "
-            "it. Deliver the correction with a later one."
-        )
+    _check_replace(source, replace)
     landing = landing_of(layout, source) if rows is None else Landing((), ())
     marks = {file.path: file.mark for file in waiting_files(layout, source, landing.files)}
-    checked = check_files(marks, source, csv=csv) if rows is None else check_input(rows, source, csv=csv)
+    checked = (
+        check_files(marks, source, csv=csv, bounds=layout.bounds)
+        if rows is None
+        else check_input(rows, source, csv=csv, bounds=layout.bounds)
+    )
     table = Table.open(layout.events(source.name))
     table.check_columns(arrow_schema(source.schema), partition_by=("month",))
     tally = Tally(source.name, table.version, unread=tuple(map(str, landing.unread)))
-    with spill_folder(layout) as temp_folder, connect(layout.root, *_folders(checked), temp_folder=temp_folder) as session:
+    with spilling_session(layout, *_folders(checked)) as session:
         now_us = time.time_ns() // 1000
         batch = Batch(session, source, now_us=now_us, naive_timezone=layout.naive_timezone, ids=ids)
-        for portion in portions_of(checked, limit=batch_rows, temp_folder=temp_folder):
-            if batch.rows_read and batch.rows_read + portion.rows > batch_rows:
+        for portion in portions_of(checked, limit=batch_rows, bounds=layout.bounds):
+            if batch.is_full_with(portion, rows=batch_rows, size_bytes=layout.bounds.batch_bytes):
                 _commit_batch(layout, batch, tally, marks=marks, replace=replace)
             batch.add(portion)
             if progress is not None:
                 progress(tally.rows_read + batch.rows_read)
         _commit_batch(layout, batch, tally, marks=marks, replace=replace)
     return tally.report(time.monotonic() - started)
+
+
+def _check_replace(source: EventSource, replace: bool) -> None:
+    if replace and source.ingested_at is not None:
+        raise IngestError(
+            f"Source {source.name!r} has {source.ingested_at!r}: the greatest one counts, and replace=True would contradict "
+            "it. Deliver the correction with a later one."
+        )
 
 
 def _folders(checked: list[InputFile] | pa.RecordBatchReader) -> set[Path]:
@@ -112,10 +120,12 @@ def _commit_batch(layout: Layout, batch: Batch, tally: Tally, *, marks: Mapping[
 
     try:
         _commit_or_retry(layout, batch, tally, marks=marks, replace=replace)
+    except duckdb.OutOfMemoryException:
+        raise
     except duckdb.Error as error:
         raise StoreError(
             f"A batch of {batch.rows_valid:,} rows of source {batch.source.name!r} could not be written: {error}. What was "
-            "committed before it stays. Make the call again, with a smaller batch_rows if memory or disk ran out."
+            "committed before it stays. Make the call again, or with less at a time."
         ) from error
 
 

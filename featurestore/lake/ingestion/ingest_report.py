@@ -14,7 +14,7 @@ _MAX_TOLD = 10
 
 @dataclass(frozen=True)
 class FileLines:
-    """What became of the lines of a CSV file: the sum of all kinds is ``lines``.
+    """What became of the lines of a file of CSV or JSON lines: the sum of all kinds is ``lines``.
 
     Args:
         file: Its path.
@@ -26,6 +26,7 @@ class FileLines:
         comment_lines: Lines that ``csv.comment`` begins.
         header_lines: Lines of the header.
         hint: What to try, where the bytes look like another encoding.
+        quarantined_at: Numbers of the first ten of ``quarantined_lines``, from 1.
     """
 
     file: str
@@ -37,9 +38,16 @@ class FileLines:
     comment_lines: int
     header_lines: int
     hint: str = ""
+    quarantined_at: tuple[int, ...] = ()
 
     def __str__(self) -> str:
-        counted = (("quarantined", self.quarantined_lines), ("blank", self.blank_lines), ("comment", self.comment_lines))
+        first = ", ".join(f"{number:,}" for number in self.quarantined_at)
+        numbers = f" (line {first}{', ...' if self.quarantined_lines > len(self.quarantined_at) else ''})" if first else ""
+        counted = (
+            (f"quarantined{numbers}", self.quarantined_lines),
+            ("blank", self.blank_lines),
+            ("comment", self.comment_lines),
+        )
         others = "".join(f", {count:,} {what}" for what, count in (*counted, ("header", self.header_lines)) if count)
         hint = f". {self.hint}" if self.hint else ""
         return f"{self.file}: {self.lines:,} lines: {self.records:,} records in {self.record_lines:,} lines{others}{hint}"
@@ -65,7 +73,7 @@ class IngestReport:
         files: Files that the table gained.
         bytes_written: Size of these files.
         elapsed_s: Wall time.
-        lines: What became of the lines of each CSV file, in the order of reading.
+        lines: What became of the lines of each file of CSV or JSON lines, in the order of reading.
         is_mostly_quarantined: Whether more than half of a batch was quarantined; its good rows are committed.
         unread: What lies in the landing folder and is not read, each with the reason; empty where rows were given.
         assumed_timezone: Zone in which times that name none were read: the source's, else the store's. ``None``: all named one.

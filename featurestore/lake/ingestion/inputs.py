@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import zlib
 from collections import Counter
@@ -13,19 +12,21 @@ from pathlib import Path
 import pyarrow as pa
 
 from featurestore.errors import IngestError, did_you_mean
-from featurestore.lake.column_files import arrow_batches, arrow_shape, parquet_batches, parquet_shape
+from featurestore.lake.bounds import Bounds
+from featurestore.lake.column_files import BATCH_ROWS, arrow_batches, arrow_shape, parquet_batches, parquet_shape
 from featurestore.lake.delta_files import DeltaFile, delta_files
 from featurestore.lake.endings import ARROW, CSV, JSON_LINES, PARQUET, ending_of
 from featurestore.lake.file_names import check_regular, files_named
 from featurestore.lake.frames import FrameDoor, open_frame
 from featurestore.lake.ingestion.csv_header import CsvFile, read_header
-from featurestore.lake.ingestion.text_files import open_bytes, open_text
+from featurestore.lake.ingestion.json_lines import JsonFile, check_json_lines
+from featurestore.lake.ingestion.parquet_size import ParquetSize, size_of
+from featurestore.lake.ingestion.text_files import open_bytes
 from featurestore.spec.csv_format import Csv
 from featurestore.spec.source import EventSource
 
 DELTA = "Delta"
 _BLOCK_BYTES = 1 << 20
-_SAMPLED_LINES = 10_000
 
 
 @dataclass(frozen=True)
@@ -33,19 +34,22 @@ class InputFile:
     """A file that has been opened once and is what its name says.
 
     ``columns`` are in the file's order; of JSON lines the keys of the first lines. ``rows`` is known of Parquet and Arrow IPC only,
-    ``csv`` of CSV; ``delta`` is what a file of a Delta table is there. ``needed`` are the columns that become events.
+    ``size`` of Parquet, ``csv`` of CSV, ``json`` of JSON lines; ``delta`` is what a file of a Delta table is there. ``needed`` are
+    the columns that become events.
     """
 
     path: Path
     format: str
     columns: tuple[str, ...]
     rows: int | None = None
+    size: ParquetSize | None = None
     csv: CsvFile | None = None
+    json: JsonFile | None = None
     delta: DeltaFile | None = None
     needed: Collection[str] = ()
 
-    def batches(self) -> Iterator[pa.RecordBatch]:
-        """Read a file of columns batch by batch: Parquet, Arrow IPC, or one of a Delta table.
+    def batches(self, rows: int = BATCH_ROWS) -> Iterator[pa.RecordBatch]:
+        """Read a file of columns batch by batch: Parquet, with at most ``rows`` each, Arrow IPC, or one of a Delta table.
 
         Raises:
             ArrowException, OSError: it is damaged.
@@ -58,7 +62,7 @@ class InputFile:
             schema, _ = arrow_shape(self.path)
             yield from open_frame(pa.RecordBatchReader.from_batches(schema, arrow_batches(self.path)), door)
         else:
-            yield from parquet_batches(self.path)
+            yield from parquet_batches(self.path, rows=rows)
 
 
 def find_files(rows: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> list[Path]:
@@ -77,7 +81,7 @@ def find_files(rows: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) 
     return list(dict.fromkeys(paths))
 
 
-def check_files(paths: Iterable[Path], source: EventSource, *, csv: Csv | None = None) -> list[InputFile]:
+def check_files(paths: Iterable[Path], source: EventSource, *, csv: Csv | None = None, bounds: Bounds) -> list[InputFile]:
     """Check what ``find_files`` has found, the files of Delta tables one by one.
 
     Raises:
@@ -85,20 +89,21 @@ def check_files(paths: Iterable[Path], source: EventSource, *, csv: Csv | None =
     """
     checked = []
     for path in paths:
-        checked += _check_delta(path, source) if path.is_dir() else [check_file(path, source, csv=csv)]
+        checked += _check_delta(path, source) if path.is_dir() else [check_file(path, source, csv=csv, bounds=bounds)]
     return checked
 
 
-def check_file(path: Path, source: EventSource, *, csv: Csv | None = None) -> InputFile:
+def check_file(path: Path, source: EventSource, *, csv: Csv | None = None, bounds: Bounds) -> InputFile:
     """Open a file and compare it with its name and its source's schema.
 
     Args:
         path: The file.
         source: Whose schema it must have.
         csv: How it is written, if it is CSV; as the source says by default.
+        bounds: What reading it may cost.
 
     Raises:
-        IngestError: it is empty, damaged, of another format, lacks a column, or is no regular file.
+        IngestError: it is empty, damaged, of another format, lacks a column, is beyond the bounds, or is no regular file.
     """
     ending = ending_of(path, IngestError)
     kind = ending.format
@@ -108,11 +113,14 @@ def check_file(path: Path, source: EventSource, *, csv: Csv | None = None) -> In
             raise IngestError(f"{path} is empty (0 bytes). Deliver it again, or take it out of the input.")
         how = csv or source.csv or Csv()
         if kind == CSV:
-            file = _check_csv(path, source, how)
+            file = _check_csv(path, source, how, bounds)
+        elif kind == JSON_LINES:
+            found = check_json_lines(path, source.types, bounds)
+            file = InputFile(path, JSON_LINES, found.columns, json=found)
         else:
-            file = _check_json_lines(path) if kind == JSON_LINES else _check_columns_file(path, kind, source)
+            file = _check_columns_file(path, kind, source, bounds)
         if ending.compression is not None:
-            _read_to_the_end(path, kind, how.encoding if kind == CSV else "utf-8")
+            _read_to_the_end(path, kind, how.encoding if kind == CSV else "utf-8", bounds)
     except (OSError, EOFError, zlib.error) as error:
         raise IngestError(
             f"{path} cannot be read: {str(error).rstrip('.')}. Nothing was committed; deliver it again, whole and readable."
@@ -149,38 +157,22 @@ def _check_delta(folder: Path, source: EventSource) -> list[InputFile]:
     return [InputFile(file.path, DELTA, columns, delta=file, needed=source.types) for file in files]
 
 
-def _check_columns_file(path: Path, kind: str, source: EventSource) -> InputFile:
+def _check_columns_file(path: Path, kind: str, source: EventSource, bounds: Bounds) -> InputFile:
     try:
         schema, rows = parquet_shape(path) if kind == PARQUET else arrow_shape(path)
+        size = size_of(path, bounds) if kind == PARQUET else None
     except pa.ArrowException as error:
         raise IngestError(f"{path} is not a whole {kind} file ({error}). Nothing of it was committed.") from error
-    return InputFile(path, kind, tuple(schema.names), rows, needed=source.types)
+    return InputFile(path, kind, tuple(schema.names), rows, size, needed=source.types)
 
 
-def _read_to_the_end(path: Path, kind: str, encoding: str) -> None:
+def _read_to_the_end(path: Path, kind: str, encoding: str, bounds: Bounds) -> None:
     """Decompress a file before anything of the call is committed: DuckDB takes a zstd file that was cut off for a whole one."""
-    with open_bytes(path, kind, encoding=encoding) as opened:
+    with open_bytes(path, kind, bounds, encoding=encoding) as opened:
         while opened.read(_BLOCK_BYTES):
             pass
 
 
-def _check_csv(path: Path, source: EventSource, csv: Csv) -> InputFile:
-    found = read_header(path, csv, source.types)
+def _check_csv(path: Path, source: EventSource, csv: Csv, bounds: Bounds) -> InputFile:
+    found = read_header(path, csv, source.types, bounds)
     return InputFile(path, CSV, found.columns, csv=found)
-
-
-def _check_json_lines(path: Path) -> InputFile:
-    keys: dict[str, None] = {}
-    with open_text(path, JSON_LINES) as text:
-        for number, line in enumerate(text):
-            if number == _SAMPLED_LINES:
-                break
-            try:
-                value = json.loads(line) if line.strip() else {}
-            except ValueError:
-                continue
-            if isinstance(value, dict):
-                keys.update(dict.fromkeys(value))
-    if not keys:
-        raise IngestError(f"{path} holds no JSON object in its first lines. JSON lines have one object per line, not an array.")
-    return InputFile(path, JSON_LINES, tuple(keys))

@@ -1,13 +1,14 @@
 """Intake: anything a user brings becomes portions of bounded size that DuckDB can scan twice.
 
 Parquet files are scanned where they lie. CSV and JSON lines become texts, which ``columns`` parses. Frames, tables, readers, Arrow
-IPC and the files of Delta tables are cut into slices.
+IPC, the files of Delta tables and Parquet files that are too large for that are cut into slices, by rows and by bytes.
 """
 
 from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
@@ -17,15 +18,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from featurestore.errors import IngestError
-from featurestore.lake.endings import CSV, JSON_LINES, PARQUET, compression_of
+from featurestore.lake.bounds import Bounds
+from featurestore.lake.column_files import BATCH_ROWS
+from featurestore.lake.endings import CSV, JSON_LINES, PARQUET
 from featurestore.lake.frames import FrameDoor, is_frame, known_to_duckdb, open_frame
 from featurestore.lake.ingestion.csv_header import CsvFile
 from featurestore.lake.ingestion.csv_portions import CsvReading
 from featurestore.lake.ingestion.extra_columns import is_plain
 from featurestore.lake.ingestion.ingest_report import FileLines
 from featurestore.lake.ingestion.inputs import InputFile, check_columns, check_files, find_files
-from featurestore.lake.ingestion.lines import IS_ROW, LINE
-from featurestore.lake.session import connect, literal, literals, path_literal, quote
+from featurestore.lake.ingestion.json_lines import JsonFile, JsonReading
+from featurestore.lake.ingestion.lines import LINE
 from featurestore.lake.table import parquet_scan_sql
 from featurestore.spec.csv_format import Csv
 from featurestore.spec.source import EventSource
@@ -35,6 +38,7 @@ ROWS = "rows"
 
 _TEXT_ROWS = 500_000
 _READER_ROWS = 1_000_000
+_FEWEST_ROWS = 256
 
 
 @dataclass(frozen=True)
@@ -48,8 +52,10 @@ class Portion:
         scan: A DuckDB table function.
         csv: How the texts of its numbers are written.
         ends_file: Whether the file has been read to its end: an empty portion after all others.
-        lines: What became of its lines, of a CSV file that ends.
+        lines: What became of its lines, of a file of CSV or JSON lines that ends.
         is_text: Whether it comes from lines, its values being texts.
+        size_bytes: What it takes in memory.
+        extra_columns: Columns of the file that the schema does not name and that are not in the table.
     """
 
     label: str
@@ -60,9 +66,13 @@ class Portion:
     ends_file: bool = False
     lines: FileLines | None = None
     is_text: bool = False
+    size_bytes: int = 0
+    extra_columns: tuple[str, ...] = ()
 
 
-def check_input(rows: Any, source: EventSource, *, csv: Csv | None = None) -> list[InputFile] | pa.RecordBatchReader:
+def check_input(
+    rows: Any, source: EventSource, *, csv: Csv | None = None, bounds: Bounds | None = None
+) -> list[InputFile] | pa.RecordBatchReader:
     """Find and check what ``ingest`` was given, before anything is read or committed.
 
     Args:
@@ -70,12 +80,14 @@ def check_input(rows: Any, source: EventSource, *, csv: Csv | None = None) -> li
             readers, Polars and pandas frames. A Polars LazyFrame is read in batches.
         source: Whose schema the input must have.
         csv: How CSV files are written; as the source says by default.
+        bounds: What reading them may cost; ``Bounds()`` by default.
 
     Raises:
-        IngestError: a file is missing, empty, damaged, of another format or lacks a column; or ``rows`` is something else.
+        IngestError: a file is missing, empty, damaged, of another format, beyond the bounds or lacks a column; or
+            ``rows`` is something else.
     """
     if isinstance(rows, (str, Path)) or (isinstance(rows, (list, tuple)) and all(isinstance(row, (str, Path)) for row in rows)):
-        return check_files(find_files(rows), source, csv=csv)
+        return check_files(find_files(rows), source, csv=csv, bounds=bounds or Bounds())
     if not is_frame(rows):
         raise IngestError(
             f"Cannot ingest a {type(rows).__name__}. Give a path, a glob, a directory, a list of paths, "
@@ -87,58 +99,67 @@ def check_input(rows: Any, source: EventSource, *, csv: Csv | None = None) -> li
 
 
 def portions_of(
-    checked: list[InputFile] | pa.RecordBatchReader, *, limit: int, temp_folder: Path | None = None
+    checked: list[InputFile] | pa.RecordBatchReader, *, limit: int, bounds: Bounds | None = None
 ) -> Iterator[Portion]:
     """Cut a checked input into portions of at most ``limit`` rows, in order.
 
     Args:
         checked: What ``check_input`` returned.
         limit: Rows of a portion, at most.
-        temp_folder: Where what exceeds the memory may lie meanwhile; ``None``: nowhere, and it fails.
+        bounds: How many bytes a portion may have, but for single rows; ``Bounds()`` by default.
 
     Raises:
         IngestError: a file turns out to be damaged after its header.
     """
+    bounds = bounds or Bounds()
     if isinstance(checked, pa.RecordBatchReader):
-        yield from _tables(ROWS, checked, limit=limit)
+        yield from _tables(ROWS, checked, limit, bounds)
         return
     for file in checked:
         if file.csv is not None:
-            yield from _csv_portions(file.csv, temp_folder)
-            continue
-        yield from _json_lines_portions(file) if file.format == JSON_LINES else _column_portions(file, limit)
-        yield Portion(str(file.path), 0, ends_file=True)
+            yield from _csv_portions(file.csv)
+        elif file.json is not None:
+            yield from _json_lines_portions(file.json)
+        else:
+            yield from _column_portions(file, limit, bounds)
 
 
-def _column_portions(file: InputFile, limit: int) -> Iterator[Portion]:
+def _column_portions(file: InputFile, limit: int, bounds: Bounds) -> Iterator[Portion]:
     """Scan a Parquet file where it lies; read a large one, one of a Delta table, or Arrow IPC batch by batch."""
-    rows = file.rows or 0
-    if file.format == PARQUET and rows <= limit and is_plain(pq.read_schema(file.path)):
-        yield Portion(str(file.path), rows, scan=parquet_scan_sql([file.path]))
-        return
-    try:
-        yield from _tables(str(file.path), file.batches(), limit=limit)
-    except (pa.ArrowException, OSError) as error:
-        raise IngestError(f"{file.path} is damaged: {error}. Deliver it again.") from error
+    label, size = str(file.path), file.size
+    fits = size is not None and size.rows <= limit and size.decoded_bytes <= bounds.batch_bytes
+    if size is not None and fits and file.format == PARQUET and is_plain(pq.read_schema(file.path)):
+        yield Portion(label, size.rows, scan=parquet_scan_sql([file.path]), size_bytes=size.decoded_bytes)
+    else:
+        rows = BATCH_ROWS
+        if size is not None:
+            rows = min(max(bounds.portion_bytes // max(size.longest_row_bytes, 1), _FEWEST_ROWS), BATCH_ROWS)
+        try:
+            yield from _tables(label, file.batches(rows), limit, bounds)
+        except (pa.ArrowException, OSError) as error:
+            raise IngestError(f"{file.path} is damaged: {error}. Deliver it again.") from error
+    yield Portion(label, 0, ends_file=True)
 
 
-def _tables(label: str, batches: Iterable[pa.RecordBatch], *, limit: int) -> Iterator[Portion]:
-    for table in _gathered(batches, rows=min(limit, _READER_ROWS)):
-        yield Portion(label, table.num_rows, table=table)
+def _tables(label: str, batches: Iterable[pa.RecordBatch], limit: int, bounds: Bounds) -> Iterator[Portion]:
+    for table in _gathered(batches, rows=min(limit, _READER_ROWS), size_bytes=bounds.portion_bytes):
+        yield Portion(label, table.num_rows, table=table, size_bytes=table.nbytes)
 
 
-def _gathered(batches: Iterable[pa.RecordBatch], *, rows: int) -> Iterator[pa.Table]:
+def _gathered(batches: Iterable[pa.RecordBatch], *, rows: int, size_bytes: int) -> Iterator[pa.Table]:
     waiting: list[pa.RecordBatch] = []
-    count = 0
+    count = size = 0
     for batch in batches:
-        for start in range(0, batch.num_rows, rows):
-            piece = batch.slice(start, rows)
-            if count + piece.num_rows > rows:
+        most = max(min(rows, size_bytes * batch.num_rows // max(batch.nbytes, 1)), 1)
+        for start in range(0, batch.num_rows, most):
+            piece = batch.slice(start, most)
+            if waiting and (count + piece.num_rows > rows or size + piece.nbytes > size_bytes):
                 yield _table(waiting)
                 waiting = []
-                count = 0
+                count = size = 0
             waiting.append(piece)
             count += piece.num_rows
+            size += piece.nbytes
     if waiting:
         yield _table(waiting)
 
@@ -147,57 +168,32 @@ def _table(batches: list[pa.RecordBatch]) -> pa.Table:
     return known_to_duckdb(pa.Table.from_batches(batches))
 
 
-def _csv_portions(file: CsvFile, temp_folder: Path | None) -> Iterator[Portion]:
+def _csv_portions(file: CsvFile) -> Iterator[Portion]:
     """Read CSV as texts; lines that are no records come as portions of their own."""
-    import duckdb
-
-    reading = CsvReading(file, temp_folder)
-    try:
+    reading = CsvReading(file)
+    with _reading(file.path, CSV):
         for _, tables in groupby(reading.tables(), key=lambda table: LINE in table.column_names):
             batches = (batch for table in tables for batch in table.to_batches())
-            for portion in _tables(str(file.path), batches, limit=_TEXT_ROWS):
+            for portion in _tables(str(file.path), batches, _TEXT_ROWS, file.bounds):
                 yield replace(portion, csv=file.csv, is_text=True)
-    except (duckdb.Error, pa.ArrowException, OSError, EOFError, zlib.error) as error:
-        raise IngestError(f"{file.path} cannot be read as {CSV}: {error}") from error
     yield Portion(str(file.path), 0, ends_file=True, lines=reading.counted)
 
 
-def _json_lines_portions(file: InputFile) -> Iterator[Portion]:
-    """Read JSON lines as texts; lines that cannot be read come as a last portion of their own."""
+def _json_lines_portions(file: JsonFile) -> Iterator[Portion]:
+    """Read JSON lines as texts, with the lines themselves."""
+    reading = JsonReading(file)
+    with _reading(file.path, JSON_LINES):
+        batches = (batch for table in reading.tables() for batch in table.to_batches())
+        for portion in _tables(str(file.path), batches, _TEXT_ROWS, file.bounds):
+            yield replace(portion, extra_columns=file.extra_columns, is_text=True)
+    yield Portion(str(file.path), 0, ends_file=True, lines=reading.counted)
+
+
+@contextmanager
+def _reading(path: Path, kind: str) -> Iterator[None]:
     import duckdb
 
-    with connect(file.path.parent) as session:
-        try:
-            reader = session.sql(_json_lines_sql(file)).to_arrow_reader(65_536)
-            for portion in _tables(str(file.path), reader, limit=_TEXT_ROWS):
-                yield replace(portion, is_text=True)
-            lines = session.sql(_REJECTED).to_arrow_table()
-        except (duckdb.Error, pa.ArrowException) as error:
-            raise IngestError(f"{file.path} cannot be read as {file.format}: {error}") from error
-    if lines.num_rows:
-        nothing = pa.nulls(lines.num_rows, pa.string())
-        columns = {LINE: lines[LINE], IS_ROW: pa.array([False] * lines.num_rows), **dict.fromkeys(file.columns, nothing)}
-        yield Portion(str(file.path), lines.num_rows, table=pa.table(columns), is_text=True)
-
-
-_REJECTED = f"SELECT DISTINCT ON (line) trim(coalesce(csv_line, error_message), chr(10)) AS {quote(LINE)} FROM reject_errors"
-
-
-def _json_lines_sql(file: InputFile) -> str:
-    """Take the objects apart in SQL: DuckDB's own JSON reader drops the lines that it cannot parse."""
-    line = quote(LINE)
-    # All values of a line at once: for each one alone DuckDB would parse it anew, and keep what it parsed.
-    values = f"CASE WHEN {quote(IS_ROW)} THEN json_extract_string({line}, {literals(list(map(_pointer, file.columns)))}) END"
-    columns = ", ".join(f'"$values"[{number}] AS {quote(column)}' for number, column in enumerate(file.columns, 1))
-    return (
-        f'SELECT {line}, {quote(IS_ROW)}, {columns} FROM (SELECT *, {values} AS "$values" FROM (SELECT {line}, '
-        f"CASE WHEN json_valid({line}) THEN json_type({line}) = 'OBJECT' ELSE false END AS {quote(IS_ROW)} "
-        f"FROM read_csv({path_literal(file.path)}, compression = {literal(compression_of(file.path))}, "
-        f"columns = {{{literal(LINE)}: 'VARCHAR'}}, header = false, "
-        f"auto_detect = false, delim = chr(31), quote = '', escape = '', store_rejects = true) WHERE trim({line}) <> ''))"
-    )
-
-
-def _pointer(column: str) -> str:
-    """Write a key as a JSON pointer."""
-    return "/" + column.replace("~", "~0").replace("/", "~1")
+    try:
+        yield
+    except (duckdb.Error, pa.ArrowException, OSError, EOFError, zlib.error) as error:
+        raise IngestError(f"{path} cannot be read as {kind}: {error}") from error

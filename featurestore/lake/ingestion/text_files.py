@@ -8,11 +8,13 @@ import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, Any, cast
 
 import pyarrow as pa
 
 from featurestore.errors import IngestError
+from featurestore.lake.bounds import Bounds
+from featurestore.lake.ingestion.lines import newline_of
 
 _MAGIC = {".gz": b"\x1f\x8b", ".zst": b"\x28\xb5\x2f\xfd"}
 _WIDE = ("utf-16", "utf-32")
@@ -20,6 +22,7 @@ _WIDE = ("utf-16", "utf-32")
 _NO_CHARACTER = "\udcff"
 _MARK_BAD = "featurestore_mark_bad_bytes"
 _GUESSED_BYTES = 1 << 16
+_BUFFER_BYTES = 1 << 16
 
 
 def _mark_bad(error: UnicodeError) -> tuple[str, int]:
@@ -37,11 +40,12 @@ def is_utf8(encoding: str) -> bool:
 
 
 @contextmanager
-def open_bytes(path: Path, kind: str, *, encoding: str = "utf-8") -> Iterator[IO[bytes]]:
+def open_bytes(path: Path, kind: str, bounds: Bounds, *, encoding: str = "utf-8") -> Iterator[IO[bytes]]:
     """Open a text file, decompressed.
 
     Raises:
-        IngestError: its first bytes are not what its name says, or zeros of another encoding.
+        IngestError: its first bytes are not what its name says, or zeros of another encoding; or, while it is read, more comes out
+            of it than ``bounds`` allow.
     """
     with path.open("rb") as raw:
         start = raw.read(4)
@@ -56,25 +60,35 @@ def open_bytes(path: Path, kind: str, *, encoding: str = "utf-8") -> Iterator[IO
     if not codecs.lookup(encoding).name.startswith(_WIDE):
         _refuse_wide(path, kind, start)
     with _decompressed(path, found) as opened:
-        yield opened
+        yield opened if found is None else cast(IO[bytes], io.BufferedReader(_Measured(opened, path, bounds), _BUFFER_BYTES))
 
 
 @contextmanager
-def open_text(path: Path, kind: str, *, encoding: str = "utf-8") -> Iterator[IO[str]]:
+def open_text(path: Path, kind: str, bounds: Bounds, *, encoding: str = "utf-8") -> Iterator[IO[str]]:
     """Open a text file; bytes that are none of its encoding become surrogates, and lines keep their ends.
 
     Lines end with a line feed; in a file whose first bytes have none, with a carriage return.
     """
-    with open_bytes(path, kind, encoding=encoding) as opened:
+    with open_bytes(path, kind, bounds, encoding=encoding) as opened:
         newline = newline_of(opened.read(_GUESSED_BYTES)).decode()
     name, errors = ("utf-8-sig", "surrogateescape") if is_utf8(encoding) else (encoding, _MARK_BAD)
-    with open_bytes(path, kind, encoding=encoding) as opened:
+    with open_bytes(path, kind, bounds, encoding=encoding) as opened:
         yield io.TextIOWrapper(opened, encoding=name, errors=errors, newline=newline)
 
 
-def newline_of(sample: bytes) -> bytes:
-    """Return what ends the lines of a sample: a line feed, maybe behind a carriage return; or a carriage return alone."""
-    return b"\r" if b"\r" in sample and b"\n" not in sample else b"\n"
+def lines_of(text: IO[str], path: Path, bounds: Bounds) -> Iterator[str]:
+    """Read the lines of an opened text, with their ends.
+
+    Raises:
+        IngestError: one has more letters than ``line_bytes``.
+    """
+    most = bounds.line_bytes + 1
+    number = 0
+    while line := text.readline(most):
+        number += 1
+        if len(line) == most and line[-1] not in "\r\n":
+            raise bounds.long_line(path, number)
+        yield line
 
 
 def shown(text: str) -> str:
@@ -95,6 +109,27 @@ def encoding_hint(text: str) -> str:
     return f"It looks like {guess}: say csv=fs.Csv(encoding={guess!r})."
 
 
+class _Measured(io.RawIOBase):
+    """What comes out of a compressed file, held against what may."""
+
+    def __init__(self, opened: IO[bytes], path: Path, bounds: Bounds) -> None:
+        self._opened = opened
+        self._path = path
+        self._bounds = bounds
+        self._file_bytes = path.stat().st_size
+        self._decoded_bytes = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        content = self._opened.read(len(buffer))
+        buffer[: len(content)] = content
+        self._decoded_bytes += len(content)
+        self._bounds.check_size(self._path, file_bytes=self._file_bytes, decoded_bytes=self._decoded_bytes)
+        return len(content)
+
+
 @contextmanager
 def _decompressed(path: Path, ending: str | None) -> Iterator[IO[bytes]]:
     if ending == ".zst":
@@ -106,7 +141,10 @@ def _decompressed(path: Path, ending: str | None) -> Iterator[IO[bytes]]:
 
 
 def _refuse_wide(path: Path, kind: str, start: bytes) -> None:
-    if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or (b"\0" in start and kind == "CSV"):
+    is_marked = start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    if is_marked and kind != "CSV":
+        raise IngestError(f"{path} looks like UTF-16; {kind} are UTF-8. Write it as UTF-8, or deliver it again.")
+    if is_marked or (b"\0" in start and kind == "CSV"):
         raise IngestError(f"{path} looks like UTF-16, not {kind} in UTF-8. Say csv=fs.Csv(encoding='utf-16').")
     if b"\0" in start:
         raise IngestError(f"{path} is not text, but its name says {kind}. Rename it, or deliver it again.")

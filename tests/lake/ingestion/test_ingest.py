@@ -153,7 +153,7 @@ def test_lines_that_are_no_objects_are_quarantined(layout: Layout, tmp_path: Pat
         )
     report = ingest(layout, EVENTS, tmp_path / "a.jsonl")
     assert (report.rows_read, report.rows_added) == (11, 7)
-    assert report.quarantined == {"fraction in event_id": 1, "unreadable line": 3}
+    assert report.quarantined == {"bytes of another encoding": 1, "fraction in event_id": 1, "unreadable line": 2}
 
 
 def test_the_landing_folder_is_ingested_file_by_file_once(layout: Layout) -> None:
