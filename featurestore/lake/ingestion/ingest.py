@@ -89,8 +89,7 @@ def ingest(
     table.check_columns(arrow_schema(source.schema), partition_by=("month",))
     tally = Tally(source.name, table.version, unread=tuple(map(str, landing.unread)))
     with spill_folder(layout) as temp_folder, connect(layout.root, *_folders(checked), temp_folder=temp_folder) as session:
-        now_us = time.time_ns() // 1000
-        batch = Batch(session, source, now_us=now_us, naive_timezone=layout.naive_timezone, ids=ids)
+        batch = Batch(session, source, now_us=_now_us(), naive_timezone=layout.naive_timezone, ids=ids)
         for portion in portions_of(checked, limit=batch_rows, temp_folder=temp_folder):
             if batch.rows_read and batch.rows_read + portion.rows > batch_rows:
                 _commit_batch(layout, batch, tally, marks=marks, replace=replace)
@@ -99,6 +98,10 @@ def ingest(
                 progress(tally.rows_read + batch.rows_read)
         _commit_batch(layout, batch, tally, marks=marks, replace=replace)
     return tally.report(time.monotonic() - started)
+
+
+def _now_us() -> int:
+    return time.time_ns() // 1000
 
 
 def _folders(checked: list[InputFile] | pa.RecordBatchReader) -> set[Path]:
