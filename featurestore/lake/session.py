@@ -51,6 +51,7 @@ def connect(
     if threads is not None:
         session.execute(f"SET threads = {int(threads)}")
     session.execute("SET TimeZone = 'UTC'")
+    session.execute("SET enable_progress_bar = false")  # it would draw over what a command writes to stdout
     session.execute("SET preserve_insertion_order = false")
     session.execute("SET autoinstall_known_extensions = false")
     session.execute("SET autoload_known_extensions = false")
