@@ -89,8 +89,7 @@ def ingest(
     table.check_columns(arrow_schema(source.schema), partition_by=("month",))
     tally = Tally(source.name, table.version, unread=tuple(map(str, landing.unread)))
     with spilling_session(layout, *_folders(checked)) as session:
-        now_us = time.time_ns() // 1000
-        batch = Batch(session, source, now_us=now_us, naive_timezone=layout.naive_timezone, ids=ids)
+        batch = Batch(session, source, now_us=_now_us(), naive_timezone=layout.naive_timezone, ids=ids)
         for portion in portions_of(checked, limit=batch_rows, bounds=layout.bounds):
             if batch.is_full_with(portion, rows=batch_rows, size_bytes=layout.bounds.batch_bytes):
                 _commit_batch(layout, batch, tally, marks=marks, replace=replace)
@@ -99,6 +98,10 @@ def ingest(
                 progress(tally.rows_read + batch.rows_read)
         _commit_batch(layout, batch, tally, marks=marks, replace=replace)
     return tally.report(time.monotonic() - started)
+
+
+def _now_us() -> int:
+    return time.time_ns() // 1000
 
 
 def _check_replace(source: EventSource, replace: bool) -> None:
