@@ -118,7 +118,7 @@ def _read_first(relation: str, conversions: Mapping[str, Conversion]) -> tuple[s
     named = dict(conversions)
     for column, conversion in conversions.items():
         if conversion.read is not None:
-            name = quote(f"read {column}")
+            name = quote(f"$read {column}")
             reads.append(f"{conversion.read} AS {name}")
             named[column] = replace(
                 conversion,

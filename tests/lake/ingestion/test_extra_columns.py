@@ -24,7 +24,8 @@ WANTED = {
     "user": pa.array(["a", "b", "c"]),
 }
 NAMES = [
-    "USER", "User", "x", "x", "X", "", "$line", "$is_row", "$reason", "$raw", "converted id", "$converted id", "rowid", "filename",
+    "USER", "User", "x", "x", "X", "", "$line", "$is_row", "$reason", "$raw", "converted id", "$converted id", "read id", "read at",
+    "rowid", "filename",
     "file_row_number", 'a"b', "a\\b", "a\nb", "a.b", "portion", "user (column 1)", "\u540d",
 ]  # fmt: skip
 LETTERS = pa.py_buffer(np.array([0, 1, 2, 3], np.int32).tobytes())
