@@ -194,7 +194,7 @@ def _size(entry: Path) -> int | None:
 
 
 def _is_whole(entry: Path) -> bool:
-    """Tell whether an entry has the lines that its first one promises; one of another program must have some."""
+    """Tell whether an entry has the lines that its first one promises; one of another program must begin with JSON."""
     try:
         content = entry.read_bytes()
     except FileNotFoundError:
@@ -203,7 +203,9 @@ def _is_whole(entry: Path) -> bool:
         about = json.loads(content.partition(b"\n")[0])
     except ValueError:
         return False
-    lines = about.get("commitInfo", {}).get("lines") if isinstance(about, dict) else None
+    if not isinstance(about, dict):
+        return False
+    lines = (about.get("commitInfo") or {}).get("lines")  # those of other programs do not say it
     return lines is None or content.count(b"\n") == lines
 
 
