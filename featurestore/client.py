@@ -398,7 +398,8 @@ class FeatureStore:
 
         Raises:
             NotMaterializedError: committed events before as_of are not yet in a view. The last good one stays.
-            NotPublishedError: there are no events, or as_of is earlier than that of the last good one.
+            NotPublishedError: there are no events, or as_of is earlier than that of the last good one, unless that one is as of the
+                future: then the clock ran ahead, and this one replaces it.
             UnknownNameError: there is no service of that name.
         """
         as_of_us = None if as_of is None else self._instant_us(as_of)

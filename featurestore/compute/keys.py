@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,7 +22,8 @@ from featurestore.errors import CommitConflictError, StoreError
 from featurestore.lake.arrow_parquet import read_parquet, write_parquet
 from featurestore.lake.retry import retried
 from featurestore.lake.storage import STORAGE
-from featurestore.lake.table import Table, commit, describe, stage
+from featurestore.lake.table import CommittedFile, Table, commit, describe, stage
+from featurestore.lake.witness import record_version
 
 UNKNOWN = -1
 
@@ -156,6 +157,27 @@ def count_keys(path: Path, types: Sequence[str]) -> int:
     return sum(file.rows for file in Table.open(_table_path(path, types)).files())
 
 
+def check_codes(path: Path, types: Sequence[str], balances: Iterable[CommittedFile]) -> None:
+    """Refuse a dictionary that knows fewer keys than totals were made with: others would be given the codes of those it forgot.
+
+    Args:
+        path: Folder of the entity's dictionaries.
+        types: Schema types of the key columns.
+        balances: Files of a ledger's balances, a row for each code.
+
+    Raises:
+        StoreError: names both counts and the repair.
+    """
+    used = max((file.rows for file in balances), default=0)
+    known = count_keys(path, types) if used else 0
+    if known < used:
+        raise StoreError(
+            f"The dictionary {_table_path(path, types)} knows {known:,} keys, and totals were made with {used:,}: it was lost in "
+            "part, or is another store's. Restore it from a backup that is as new as the ledgers. Without one, delete the store's "
+            "folders lake/keys, lake/tiles, lake/ledger, hot and known, and materialize: they are made again from the events."
+        )
+
+
 def extend_keys(path: Path, types: Sequence[str], keys: Sequence[pa.Array]) -> KeyDictionary:
     """Commit the codes of keys that have none yet, and return the dictionary that knows them all.
 
@@ -177,7 +199,9 @@ def extend_keys(path: Path, types: Sequence[str], keys: Sequence[pa.Array]) -> K
         file = stage(place, {})
         write_parquet(added, file)
         try:
-            commit(place, add=[describe(file, {})], read_version=table.version, message=f"{added.num_rows} keys")
+            message = f"{added.num_rows} keys"
+            version = commit(place, add=[describe(file, {})], read_version=table.version, message=message, is_lasting=True)
+            record_version(place, version)
         except CommitConflictError:
             STORAGE.delete(file)
             raise

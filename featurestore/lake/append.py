@@ -43,7 +43,8 @@ def append_unseen(session: DuckDBPyConnection, rows: str, *, path: Path, same: s
         merged = absorbed(files, count)
         sql = f"FROM unseen UNION ALL BY NAME FROM {parquet_scan_sql(merged)}" if merged else "FROM unseen"
         staged = write_sorted(session, sql, table=path, partition={}, order_by=order_by)
-        commit(path, add=[staged] if staged else [], remove=merged, marks={_MARK: (table.mark(_MARK) or 0) + 1})
+        marks = {_MARK: (table.mark(_MARK) or 0) + 1}
+        commit(path, add=[staged] if staged else [], remove=merged, marks=marks, is_lasting=True)
 
     if _count(session, rows):
         retried(step)

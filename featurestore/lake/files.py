@@ -18,6 +18,8 @@ from featurestore.lake.footer import read_footer
 from featurestore.lake.session import path_literal
 from featurestore.lake.storage import STORAGE
 
+LOG = "_delta_log"
+"""The folder of a table's log, in the table's."""
 _PARTITION_VALUE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
 
@@ -92,7 +94,7 @@ class CommittedFile:
 
 
 def stage(path: Path, partition: Mapping[str, str], name: str | None = None) -> Path:
-    """Return where to write a new file of a table; its folder exists afterwards.
+    """Return where to write a new file of a table; its folder, and that of the table's log, exist afterwards.
 
     Args:
         path: The table's folder.
@@ -109,6 +111,7 @@ def stage(path: Path, partition: Mapping[str, str], name: str | None = None) -> 
                 f"{value!r} cannot be a value of the partition column {column!r}: use letters, digits, '_', '.', '-'."
             )
         folder = folder / f"{column}={value}"
+    STORAGE.place(path / LOG / "0")  # before the first file: a table with files and without that folder has lost its log
     return STORAGE.place(folder / f"{name or uuid.uuid4().hex}.parquet")
 
 

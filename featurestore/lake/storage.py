@@ -11,22 +11,28 @@ There is no rename, no append and no partial write. An address is a path that on
 ``Storage``; ``StorageContract`` in the tests is what it must pass, and ``STORAGE`` the one place that would choose between them.
 
 What ``create``, ``update``, ``overwrite`` and ``delete_all`` did is durable when they return (``whole_file.py`` says what that
-costs). Data files of Delta tables are written by DuckDB and Arrow at a ``place`` and named by nobody until a commit; ``commit``
-flushes their content first (``sync``). Not flushed: the folders of data files, and the entries of Delta's own log with their folder,
-which deltalake writes (``table.in_log`` is the one function through which each of them passes).
+costs). Data files of Delta tables are written by DuckDB and Arrow at a ``place`` and named by nobody until a commit, which flushes
+them and their folders first (``sync``); the entries of Delta's logs are ours, too, and pass ``create`` (``delta_log.py``).
+
+What is written may rest on what was read, and another process may have been killed before it flushed that: a log entry that it
+linked into place, a publication. ``rests_on`` notes what was read so, and whatever is written next flushes it first. So nothing that
+is durable ever points at what is not.
 Derived copies (``compute/search/derived_files.py``) and what people look at do not pass this door: they are made again.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from threading import RLock
 from typing import Protocol
 
 from featurestore.errors import CommitConflictError, StoreError
 from featurestore.lake.lock import exclusive
-from featurestore.lake.whole_file import delete_folder, durable_file, make_folder, sync, translating
+from featurestore.lake.whole_file import delete_folder, durable_file, make_folder, sync, sync_names, translating
 
 
 @dataclass(frozen=True)
@@ -90,8 +96,14 @@ class Storage(Protocol):
     def place(self, path: Path) -> Path:
         """Return where a library may write a new file itself; its address must stay unknown until it is whole and flushed."""
 
-    def sync(self, path: Path) -> None:
-        """Flush a file that was written at its place."""
+    def sync(self, paths: Iterable[Path]) -> None:
+        """Flush files that were written at their places, with their names."""
+
+    def rests_on(self, path: Path) -> None:
+        """Note a file that was read and on which what is written from now on may rest: it is flushed before."""
+
+    def settle(self) -> None:
+        """Flush what ``rests_on`` noted; for who acknowledges what it found, and writes nothing."""
 
 
 class LocalStorage:
@@ -99,6 +111,9 @@ class LocalStorage:
 
     def __init__(self) -> None:
         self._closed: dict[Path, tuple[str, Path]] = {}
+        self._flushed: dict[Path, tuple[Path, int]] = {}  # the last file that we flushed in a folder, and its inode
+        self._borrowed: set[Path] = set()
+        self._lock = RLock()
 
     def close_for_writing(self, root: Path, why: str, *, but: Path) -> None:
         """Refuse to write below a folder from now on.
@@ -182,15 +197,39 @@ class LocalStorage:
             make_folder(path.parent)
         return path
 
-    def sync(self, path: Path) -> None:
-        """Flush a file's content; see ``Storage``."""
-        with translating(path, "written"):
-            sync(path)
+    def sync(self, paths: Iterable[Path]) -> None:
+        """Flush the content of files, then their names; see ``Storage``."""
+        files = list(paths)
+        for path in files:
+            with translating(path, "written"):
+                sync(path)
+        if files:
+            with translating(files[0], "written"):
+                sync_names(path.parent for path in files)
+
+    def rests_on(self, path: Path) -> None:
+        """Note a file that is to be flushed before anything is written, unless this process has written it; see ``Storage``."""
+        with suppress(OSError), self._lock:
+            if self._flushed.get(path.parent) != (path, path.stat().st_ino):
+                self._borrowed.add(path)
+
+    def settle(self) -> None:
+        """Flush what was read and may still lie in the memory of the machine alone; see ``Storage``."""
+        with self._lock:
+            for path in sorted(self._borrowed):
+                with translating(path, "written"), suppress(FileNotFoundError, PermissionError):
+                    sync(path)
+                    sync_names([path.parent])
+                    self._flushed[path.parent] = path, path.stat().st_ino
+                self._borrowed.discard(path)
 
     def _write(self, path: Path, content: bytes, *, replaces: bool) -> str:
         self.check_open(path)
+        self.settle()
         with durable_file(path, replaces=replaces) as aside:
             aside.write_bytes(content)
+        with self._lock, suppress(FileNotFoundError):
+            self._flushed[path.parent] = path, path.stat().st_ino
         return _version(content)
 
 

@@ -3,31 +3,42 @@
 DuckDB or pyarrow write immutable Parquet files below a table's folder (``stage``), ``describe`` reads their footers,
 ``commit`` adds and removes them in one atomic step, ``Table`` is a snapshot of what is committed.
 
-Every commit is a compare-and-swap of the whole table: it is tried against the newest version, without the library's own
-retries, and checked again when another writer was faster. That closes the hole that plain Delta leaves open, where
-two first-time writers of the same partition both succeed.
+Every commit is a compare-and-swap of the whole table: it is tried against the newest version, and checked again when another
+writer was faster. That closes the hole that plain Delta leaves open, where two first-time writers of the same partition both
+succeed. deltalake reads logs; their entries are written by ``delta_log.py``, and are on the disk when ``commit`` returns.
 """
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+import uuid
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pyarrow as pa
 
 from featurestore.errors import CommitConflictError, StoreError
+from featurestore.lake.delta_log import (
+    add_action,
+    check_newest,
+    create_actions,
+    damage,
+    entry_path,
+    mark_action,
+    remove_action,
+    write_entry,
+)
 from featurestore.lake.files import CommittedFile, StagedFile, committed_files, describe, parquet_scan_sql, stage
 from featurestore.lake.newest import NewestVersions
 from featurestore.lake.retry import retried
 from featurestore.lake.storage import STORAGE
+from featurestore.lake.witness import check_never_written, check_witness, record_witness
 
 __all__ = ["CommittedFile", "StagedFile", "Table", "commit", "describe", "parquet_scan_sql", "stage"]
 
 _READABLE_FEATURES = {"timestampNtz"}
-_Result = TypeVar("_Result")
 
 
 class Table:
@@ -53,8 +64,8 @@ class Table:
             version: A committed version; ``None`` is the newest, -1 the empty table before the first commit.
 
         Raises:
-            StoreError: the version is unknown, the log is damaged, or the table uses features that a plain list of
-                files cannot express (deletion vectors, column mapping).
+            StoreError: the version is unknown, the log is lost or damaged, the table is another store's, or uses features that a
+                plain list of files cannot express (deletion vectors, column mapping).
         """
         if version is not None:
             return cls._read(path, version)
@@ -70,15 +81,26 @@ class Table:
         from deltalake import DeltaTable
         from deltalake.exceptions import DeltaError
 
-        if version == -1 or (version is None and not DeltaTable.is_deltatable(str(path))):
+        if version == -1:
+            return cls(path, -1, None)
+        if version is None and not DeltaTable.is_deltatable(str(path)):
+            check_never_written(path)
             return cls(path, -1, None)
         try:
             delta = DeltaTable(str(path), version=version)
         except DeltaError as error:
             what = f"version {version} of the table" if version is not None else "the table"
-            raise StoreError(f"Cannot read {what} {path}: {error}") from error
+            raise StoreError(f"Cannot read {what} {path}: {damage(path) or error}") from error
         _check_protocol(path, delta)
-        return cls(path, int(delta.version()), delta)
+        table = cls(path, int(delta.version()), delta)
+        if version is None:
+            _check_trusted(table)
+        return table
+
+    @property
+    def table_id(self) -> str:
+        """What the log calls the table: the same for ever, and another one for any other table."""
+        return str(self._delta.metadata().id)
 
     def files(self, **partition: str) -> list[CommittedFile]:
         """List the committed files, sorted by name; only those of the given partition values, if any."""
@@ -108,6 +130,16 @@ class Table:
 
 
 _NEWEST = NewestVersions[Table]()
+_CHECKED = dict[Path, int]()
+
+
+def _check_trusted(table: Table) -> None:
+    """Refuse a newest version with entries that are not whole, or of another store; what is written next may rest on it."""
+    checked = _CHECKED.get(table.path, -1)
+    check_newest(table.path, table.version, checked=checked if checked < table.version else -1)
+    check_witness(table.path, table.table_id, table.version)
+    STORAGE.rests_on(entry_path(table.path, table.version))
+    _CHECKED[table.path] = table.version
 
 
 def commit(
@@ -120,8 +152,9 @@ def commit(
     message: str = "",
     read_version: int | None = None,
     schema: pa.Schema | None = None,
+    is_lasting: bool = False,
 ) -> int:
-    """Add and remove files of a table in one atomic commit, creating the table if need be.
+    """Add and remove files of a table in one atomic commit, durable when the call returns, creating the table if need be.
 
     A file that is added again (content-addressed names), or both added and removed, stays as it is. Commits by others
     that do not touch the same marks, files or partitions are no conflict: the commit is made on top of them.
@@ -136,6 +169,7 @@ def commit(
         read_version: The version from which the caller decided. If given, no one may have added or removed files in the
             partitions touched here since.
         schema: Columns of the files; needed only when a commit without files creates the table.
+        is_lasting: Whether the table cannot be made again from others: then its loss is told (``witness.py``).
 
     Returns:
         The version that holds the change; the current one when there was nothing to change.
@@ -151,36 +185,20 @@ def commit(
         _check_partitions(table, read_version, [*(file.partition for file in add), *(file.partition for file in remove)])
         new, gone = _difference(table, add, remove)
         if not new and not gone and not marks:
+            STORAGE.settle()
             return table.version
-        _commit_on(table, new, gone, partition_by, marks or {}, message, schema)
+        table_id = table.table_id if table.version >= 0 else str(uuid.uuid4())
+        _commit_on(table, table_id, new, gone, partition_by, marks or {}, message, schema)
+        if is_lasting:
+            record_witness(path, table_id)
         return table.version + 1
 
     STORAGE.check_open(path)
     return retried(step, on=_OvertakenError, gave_up=f"{path} was committed to by others again and again. Make the call again.")
 
 
-def in_log(path: Path, write: Callable[[], _Result]) -> _Result:
-    """Let deltalake write to a table's log: every entry and every checkpoint of a store is written inside this call.
-
-    deltalake flushes neither an entry nor its folder, so after a power cut the last commits may be missing, each as a whole.
-
-    Args:
-        path: The table's folder; made when missing.
-        write: Calls deltalake.
-    """
-    STORAGE.place(path / "_delta_log")
-    return write()
-
-
 class _OvertakenError(CommitConflictError):
     """Another writer committed between reading and committing; what was decided may still hold."""
-
-
-def leave_log() -> dict[str, Any]:
-    """Return the option with which a commit leaves the log as long as it is; Delta would drop versions that pins name."""
-    from deltalake import PostCommitHookProperties
-
-    return {"post_commithook_properties": PostCommitHookProperties(cleanup_expired_logs=False)}
 
 
 def _check_protocol(path: Path, delta: Any) -> None:
@@ -228,6 +246,7 @@ def _difference(
 
 def _commit_on(
     table: Table,
+    table_id: str,
     new: Sequence[tuple[str, StagedFile]],
     gone: Sequence[CommittedFile],
     partition_by: Sequence[str],
@@ -235,41 +254,18 @@ def _commit_on(
     message: str,
     schema: pa.Schema | None,
 ) -> None:
-    """Commit on exactly this snapshot, or raise _OvertakenError when another writer was faster."""
-    from deltalake import CommitProperties, Transaction
-    from deltalake.exceptions import CommitFailedError, DeltaError
-    from deltalake.transaction import AddAction, RemoveAction, create_table_with_add_actions
-
+    """Commit on exactly this snapshot, or raise _OvertakenError when another writer was faster: the files first, then the entry."""
     now_ms = time.time_ns() // 1_000_000
     delta_schema = _delta_schema(table, [file.schema for _, file in new] or [schema], partition_by)
-    adds = [AddAction(name, file.size_bytes, dict(file.partition), now_ms, True, file.stats_json()) for name, file in new]
-    for _, file in new:
-        STORAGE.sync(file.path)
-    properties = CommitProperties(
-        custom_metadata={"userMetadata": message} if message else None,
-        max_commit_retries=0,
-        app_transactions=[Transaction(app_id, number) for app_id, number in marks.items()],
-    )
-    options = {"partition_by": list(partition_by), "commit_properties": properties, **leave_log()}
-    removes = [RemoveAction(file.name, True, now_ms, file.size_bytes, file.partition) for file in gone]
-    overtaken = f"Another writer committed to {table.path} meanwhile. Make the call again."
+    actions = [] if table.version >= 0 else create_actions(table_id, delta_schema, partition_by, now_ms)
+    actions += [remove_action(file, now_ms) for file in gone]
+    actions += [add_action(name, file, now_ms) for name, file in new]
+    actions += [mark_action(app_id, number) for app_id, number in marks.items()]
+    STORAGE.sync(file.path for _, file in new)
     try:
-        if table.version < 0:
-            in_log(
-                table.path,
-                lambda: create_table_with_add_actions(str(table.path), delta_schema, adds, mode="error", **options),
-            )
-        else:
-            in_log(
-                table.path,
-                lambda: table._delta.create_write_transaction([*removes, *adds], "append", delta_schema, **options),
-            )
-    except CommitFailedError as error:
-        raise _OvertakenError(overtaken) from error
-    except DeltaError as error:
-        if table.version < 0 and Table.open(table.path).version >= 0:
-            raise _OvertakenError(overtaken) from error
-        raise StoreError(f"Cannot commit to {table.path}: {error}") from error
+        write_entry(table.path, table.version + 1, actions, now_ms=now_ms, message=message)
+    except CommitConflictError as error:
+        raise _OvertakenError(f"Another writer committed to {table.path} meanwhile. Make the call again.") from error
 
 
 def _delta_schema(table: Table, schemas: Sequence[pa.Schema | None], partition_by: Sequence[str]) -> Any:

@@ -1,8 +1,8 @@
 """What a table no longer needs: replaced files, entries of its log, all of it.
 
-Opening a table reads its newest checkpoint and every commit after it. Delta writes a checkpoint each hundred commits; by itself
-it would also delete, after thirty days, what is older than a checkpoint, and with it every version that a pin names. So commits
-leave the log alone (``table.py``), and it is shortened here, where the versions to be kept are known.
+Opening a table reads its newest checkpoint and every commit after it. A commit writes a checkpoint each hundred versions and deletes
+nothing of the log, since pins name old versions; it is shortened here, where the versions to be kept are known. deltalake says which
+files no version needs, and we delete them: it would write two entries of its own, not flushed, into the log.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from featurestore.errors import StoreError
+from featurestore.lake.delta_log import write_checkpoint
+from featurestore.lake.files import LOG
 from featurestore.lake.storage import STORAGE, Listed
-from featurestore.lake.table import Table, in_log, leave_log
+from featurestore.lake.table import Table
 
 COMMITS_UNTIL_CHECKPOINT = 10
 RETENTION_HOURS = 24 * 7
@@ -40,18 +42,20 @@ def vacuum(path: Path, *, retention_hours: int = 24 * 7, keep_versions: Sequence
     if Table.open(path).version < 0:
         return []
     STORAGE.check_open(path)
-    options = {"dry_run": False, "enforce_retention_duration": False, "full": True, **leave_log()}
     keep = list(keep_versions) or None
+    options = {"dry_run": True, "enforce_retention_duration": False, "full": True}
     try:
-        table = DeltaTable(str(path))
-        deleted: list[str] = in_log(path, lambda: table.vacuum(retention_hours=retention_hours, keep_versions=keep, **options))
+        unneeded = DeltaTable(str(path)).vacuum(retention_hours=retention_hours, keep_versions=keep, **options)
     except DeltaError as error:
         kept = ", ".join(map(str, keep_versions)) or "none"
         raise StoreError(
             f"Cannot vacuum {path}, whose versions to be kept are {kept}: {error}. Unpin what can no longer be read, or publish it "
             "anew."
         ) from error
-    return sorted(deleted)
+    STORAGE.settle()
+    for name in unneeded:
+        STORAGE.delete(path / name)
+    return sorted(unneeded)
 
 
 def check_retention(hours: int) -> None:
@@ -75,16 +79,14 @@ def shorten_log(path: Path, *, retention_hours: int, keep_versions: Iterable[int
     Returns:
         The number of deleted log entries and checkpoints.
     """
-    from deltalake import DeltaTable
-
-    log = path / "_delta_log"
+    log = path / LOG
     commits = _versions(log, ".json")
     checkpoints = _versions(log, ".checkpoint.parquet")
     if not commits:
         return 0
     newest = max(commits)
     if newest - max(checkpoints, default=-1) > COMMITS_UNTIL_CHECKPOINT:
-        in_log(path, DeltaTable(str(path)).create_checkpoint)
+        write_checkpoint(path)
         checkpoints = _versions(log, ".checkpoint.parquet")
     since_s = time.time() - retention_hours * 3600
     # A version was the newest one until the next was committed.

@@ -5,8 +5,9 @@ Two words, which are not the same:
 - *atomic*: the name leads to the old content or to the new one, never to half of one, whatever process is killed. Enough for what
   can be made again: caches, pictures, pages, exports, files that only a later commit will name.
 - *durable*: atomic, and still there after a power cut once the call has returned. For what is true. It costs a flush of the
-  content, one of the folder that holds its name, and one of each folder above that was made for it. POSIX promises none of this
-  with less: a name that was not flushed may be lost, and one that was flushed may lead to bytes that were not.
+  content, one of the folder that holds its name, and one of each folder above, these once in a process (whoever made them may have
+  been killed before it flushed their names). POSIX promises none of this with less: a name that was not flushed may be lost, and
+  one that was flushed may lead to bytes that were not.
 
 A file is written under another name first, in the same folder, with random letters: two writers never share a half file, and what
 a killed one leaves begins with a dot and ends in ``.tmp`` (``sweep`` removes it). Rights follow the umask. Only regular files are
@@ -23,9 +24,10 @@ import re
 import shutil
 import stat
 import sys
+import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -37,6 +39,8 @@ _MAX_LETTERS = 40
 _DISCARDED = ".discarded"
 _OURS = re.compile(r"\.[0-9a-f]{32}(\.tmp|\.discarded)$")
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_FLUSHED = dict[Path, int]()
+"""Folders whose names this process has flushed, and their inodes: one that was deleted and made again has another."""
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
@@ -74,8 +78,6 @@ def durable_file(path: Path, *, replaces: bool) -> Iterator[Path]:
         CommitConflictError: there is such a file, and it may not be replaced: of two writers one fails.
         StoreError: the disk is full, the rights are missing, or what lies there is no regular file.
     """
-    with translating(path, "written"):
-        make_folder(path.parent, is_durable=True)
     with _appearing(path) as aside:
         yield aside
         sync(aside)
@@ -87,7 +89,7 @@ def durable_file(path: Path, *, replaces: bool) -> Iterator[Path]:
             except FileExistsError as error:
                 raise CommitConflictError(f"Another writer has made {path} meanwhile. Read it, and decide again.") from error
             aside.unlink()
-        _sync_folder(path.parent)
+        sync_names([path.parent])
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -114,31 +116,56 @@ def check_replaceable(path: Path) -> None:
         )
 
 
-def make_folder(folder: Path, *, is_durable: bool = False) -> None:
-    """Make a folder and those above it, if they are missing.
-
-    Args:
-        folder: The folder; nothing is done where it exists.
-        is_durable: Whether the names of those that were made are flushed, up to the first that existed.
-    """
-    missing = []
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, if they are missing; ``sync_names`` flushes their names with what is written into it."""
     for place in (folder, *folder.parents):
         if place.is_dir():
             break
-        missing.append(place)
+        _FLUSHED.pop(place, None)
     folder.mkdir(parents=True, exist_ok=True)
-    if is_durable:
-        for place in reversed(missing):
-            _sync_folder(place.parent)
 
 
 def sync(path: Path) -> None:
-    """Flush a file's content to the disk; its name is flushed with its folder (``durable_file``)."""
+    """Flush a file's content to the disk; its name is flushed with its folder (``sync_names``)."""
     handle = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
     try:
         _flush(handle)
     finally:
         os.close(handle)
+
+
+def sync_names(folders: Iterable[Path]) -> None:
+    """Flush the names in folders, and those of the folders themselves, up to the top of their file system.
+
+    The names in the folders are flushed by each call, those of folders above once in a process.
+
+    Args:
+        folders: They exist.
+    """
+    chosen = set(folders)
+    above = dict(found for folder in chosen for found in _unflushed(folder))
+    for folder in sorted(chosen | {place.parent for place in above}):
+        _sync_folder(folder)
+    _FLUSHED.update(above)
+
+
+@contextmanager
+def copied_files(files: Iterable[Path], *, folder: str) -> Iterator[Path]:
+    """Copy files into a folder of a new temporary one of the system, and remove that afterwards.
+
+    Args:
+        files: They exist, under different names.
+        folder: The name of the folder.
+
+    Yields:
+        The temporary folder that holds it.
+    """
+    with tempfile.TemporaryDirectory() as name, translating(Path(name), "written"):
+        target = Path(name) / folder
+        target.mkdir()
+        for file in files:
+            shutil.copyfile(file, target / file.name)
+        yield Path(name)
 
 
 def copy_folder(source: Path, target: Path) -> None:
@@ -152,6 +179,8 @@ def delete_folder(folder: Path) -> None:
     aside = folder.with_name(f".{uuid.uuid4().hex}{_DISCARDED}")
     if folder.exists():
         folder.rename(aside)
+        for place in [place for place in tuple(_FLUSHED) if place.is_relative_to(folder)]:
+            _FLUSHED.pop(place, None)
         _sync_folder(folder.parent)
         shutil.rmtree(aside)
 
@@ -225,6 +254,16 @@ def _flush(handle: int) -> None:
             fcntl.fcntl(handle, fcntl.F_FULLFSYNC)
             return
     os.fsync(handle)
+
+
+def _unflushed(folder: Path) -> Iterator[tuple[Path, int]]:
+    """Yield a folder and those above it, with their inodes, as far as their names may not have been flushed."""
+    for place in (folder, *folder.parents):
+        status = place.stat()
+        is_top = place.parent == place or place.parent.stat().st_dev != status.st_dev
+        if is_top or _FLUSHED.get(place) == status.st_ino or not os.access(place.parent, os.R_OK):
+            return  # nor did we make what lies above a folder that we may not read
+        yield place, status.st_ino
 
 
 def _sync_folder(folder: Path) -> None:

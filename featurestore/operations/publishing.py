@@ -3,7 +3,9 @@
 1. One snapshot of each source's events is opened, then the ledgers: no view knows more of a source than another.
 2. Up to as_of, each ledger must hold all committed events; else nothing is published, and readers keep what they have.
 3. The publication is linked into place under the next number (``retrieval/publication.py``). A publisher that was overtaken looks
-   again, so the last good one never goes back.
+   again, so the last good one never goes back. One exception: a publication as of the future was made when the clock ran ahead, and
+   the next one replaces it, whatever its as_of.
+4. What is published is durable, and so is what it reads: versions that another process committed are flushed before it.
 """
 
 from __future__ import annotations
@@ -11,13 +13,21 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import TypeGuard
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from featurestore.compute.keys import count_keys
 from featurestore.compute.retrieval.freshness import check_fresh
-from featurestore.compute.retrieval.publication import Publication, definitions_of, expire, last_publication, write_publication
+from featurestore.compute.retrieval.publication import (
+    Publication,
+    definitions_of,
+    expire,
+    last_publication,
+    publication_path,
+    write_publication,
+)
 from featurestore.compute.state import MONTH, STATISTICS_SLACK, ViewState
 from featurestore.compute.windows.totals import LedgerReader
 from featurestore.compute.windows.versions import ReadVersions, ViewVersions, features_digest
@@ -26,6 +36,7 @@ from featurestore.errors import DefinitionError, NotPublishedError, UnknownNameE
 from featurestore.lake.arrow_parquet import read_parquet
 from featurestore.lake.layout import Layout
 from featurestore.lake.retry import retried
+from featurestore.lake.storage import STORAGE
 from featurestore.lake.table import CommittedFile, Table
 from featurestore.spec.registry import Registry
 from featurestore.spec.service import FeatureService
@@ -58,8 +69,11 @@ def publish_service(
 
     def step() -> Publication:
         last = last_publication(folder)
+        if last is not None:
+            STORAGE.rests_on(publication_path(folder, last.number))
         publication = _publication(layout, registry.part(name), name, as_of_us, last)
         if last is not None and publication.is_same(last):
+            STORAGE.settle()  # it may be that of a publisher that was killed before it flushed it
             return last
         write_publication(folder, publication)
         expire(folder, keep=keep)
@@ -113,7 +127,7 @@ def _publication(layout: Layout, part: Registry, service: str, as_of_us: int | N
     at_us = _as_of_us(states, last) if as_of_us is None else as_of_us
     if at_us > _now_us():
         raise DefinitionError(f"{service!r} cannot be complete up to {from_us(at_us).isoformat()}, which is in the future.")
-    if last is not None and at_us < last.as_of_us:
+    if _is_of_the_past(last) and at_us < last.as_of_us:
         raise NotPublishedError(
             f"{service!r} is published as of {last.as_of.isoformat()}; {from_us(at_us).isoformat()} is earlier, and what consumers "
             "read never goes back."
@@ -144,7 +158,12 @@ def _as_of_us(states: Sequence[ViewState], last: Publication | None) -> int:
     clock = Clock(max((state.view.grain for state in states), key=GRAINS.index), states[0].layout.timezone)
     ends_us = [clock.start_us(clock.step(_newest_us(state)) + 1) for state in states]
     complete_us = min(*ends_us, clock.start_us(clock.step(_now_us())))
-    return max(complete_us, last.as_of_us) if last else complete_us
+    return max(complete_us, last.as_of_us) if _is_of_the_past(last) else complete_us
+
+
+def _is_of_the_past(last: Publication | None) -> TypeGuard[Publication]:
+    """Tell whether there is a publication that later ones must not fall behind; one as of the future was made by a wrong clock."""
+    return last is not None and last.as_of_us <= _now_us()
 
 
 def _newest_us(state: ViewState) -> int:

@@ -113,7 +113,7 @@ class StorageContract:
     def test_a_file_that_a_library_writes_at_its_place_is_read_after_it_was_synced(self, storage: Storage, root: Path) -> None:
         place = storage.place(root / "month=2024-01" / "x.parquet")
         place.write_bytes(b"rows")
-        storage.sync(place)
+        storage.sync([place])
         assert storage.read_range(root / "month=2024-01" / "x.parquet", start=0, length=9) == b"rows"
 
     def test_what_is_missing_is_an_error_that_names_it(self, storage: Storage, root: Path) -> None:

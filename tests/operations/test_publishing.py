@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -354,3 +355,44 @@ def test_a_refresh_that_is_killed_anywhere_leaves_the_old_snapshot_or_the_new_on
     store.materialize()
     assert store.publish("routing_v1").number == 1
     assert store.verify().is_equal
+
+
+def test_a_clock_that_ran_ahead_does_not_keep_consumers_on_what_it_published(store, monkeypatch) -> None:
+    """RTC battery, a restored snapshot of a machine: it was 2044 for an hour, and events were stamped so too."""
+    before = store.publish("routing_v1")
+    real = time.time_ns
+    monkeypatch.setattr(time, "time_ns", lambda: real() + 20 * 366 * 86_400 * 10**9)
+    store.ingest("events", rows((9, datetime(2044, 1, 1, 9), 1, 5)))
+    store.materialize()
+    ahead = store.publish("routing_v1")
+    assert ahead.as_of > datetime(2043, 1, 1, tzinfo=SHANGHAI)
+    monkeypatch.undo()
+    again = store.publish("routing_v1")
+    assert (ahead.number, again.number) == (before.number + 1, before.number + 2)
+    assert ahead.as_of > again.as_of > before.as_of
+    assert again.as_of <= datetime.now(SHANGHAI)
+    assert store.published("routing_v1") == again == store.publish("routing_v1")
+    with pytest.raises(fs.NotPublishedError, match="never goes back"):
+        store.publish("routing_v1", as_of=before.as_of)
+
+
+def test_publishing_flushes_what_other_processes_have_committed_before_it_names_it(store, monkeypatch) -> None:
+    synced, real = list[Path](), os.fsync
+
+    def fsync(handle: int) -> None:
+        synced.append(Path(os.readlink(f"/proc/self/fd/{handle}")))
+        real(handle)
+
+    copied = fs.FeatureStore(shutil.copytree(store.layout.root, store.layout.root.with_name("copied")))
+    monkeypatch.setattr(os, "fsync", fsync)
+    copied.publish("routing_v1")
+    folder = copied.layout.publications("routing_v1")
+    first = next(i for i, path in enumerate(synced) if path.parent == folder)
+    read = ("events", "superseded", "ledger", "keys")
+    logs = [log for kind in read for log in (copied.layout.root / "lake" / kind).rglob("_delta_log")]
+    assert len(logs) >= 6
+    assert set(logs) <= set(synced[:first])
+    assert folder in synced[first:]
+    synced.clear()
+    assert copied.publish("routing_v1").number == 0
+    assert synced == []

@@ -12,8 +12,8 @@ import pyarrow as pa
 
 from featurestore.compute.forms import view_measures
 from featurestore.compute.forms.measure import LOCAL_US, ORIGIN_DAY, STEP, TIME_US, Measure, rows_of
-from featurestore.compute.keys import extend_keys, key_type
-from featurestore.compute.state import MONTH, ViewState
+from featurestore.compute.keys import check_codes, extend_keys, key_type
+from featurestore.compute.state import BALANCES, KIND, MONTH, ViewState
 from featurestore.errors import ExpressionError, FeatureStoreError, OverflowingResultError
 from featurestore.lake.arrow_parquet import write_parquet
 from featurestore.lake.session import quote
@@ -124,8 +124,11 @@ def build_tiles(state: ViewState, *, before: Month | None = None) -> Iterator[tu
         OverflowingResultError: the exact sum of one entity and step does not fit 64 bits.
         ExpressionError: a ``where`` cannot be computed for some event.
         CommitConflictError: another writer committed tiles of the same months meanwhile.
+        StoreError: the entity's dictionary knows fewer keys than the view's balances.
     """
     committed = Table.open(state.tiles_path)
+    balances = Table.open(state.ledger_path).files(**{KIND: BALANCES})
+    check_codes(state.layout.keys(state.view.entity.name), state.view.key_types, balances)
     for run in _runs(state.stale_tiles(before, committed=committed)):
         staged = list(_stage(state, run))
         commit(

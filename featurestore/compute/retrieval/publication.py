@@ -116,7 +116,12 @@ def write_publication(folder: Path, publication: Publication) -> None:
         CommitConflictError: another writer took its number.
     """
     content = json.dumps(publication.document(), ensure_ascii=False, sort_keys=True).encode()
-    STORAGE.create(folder / f"{publication.number:08d}.json", content)
+    STORAGE.create(publication_path(folder, publication.number), content)
+
+
+def publication_path(folder: Path, number: int) -> Path:
+    """Return where the publication of a number lies, in the folder of its service."""
+    return folder / f"{number:08d}.json"
 
 
 def publications(folder: Path) -> list[Publication]:

@@ -11,6 +11,7 @@ from functools import cached_property
 import numpy as np
 
 from featurestore.compute.items.parts import parts_of
+from featurestore.compute.keys import check_codes
 from featurestore.compute.materialization.ledger import months_of
 from featurestore.compute.search.as_of_search import last_row_before
 from featurestore.compute.search.hot_copy import ColumnFile
@@ -26,6 +27,9 @@ class LedgerReader:
     Args:
         state: The view.
         table: Snapshot of its ledger table; the newest by default.
+
+    Raises:
+        StoreError: the entity's dictionary knows fewer keys than the balances.
     """
 
     def __init__(self, state: ViewState, *, table: Table | None = None) -> None:
@@ -33,6 +37,7 @@ class LedgerReader:
         self.table = table or Table.open(state.ledger_path)
         self.ledgers = {file.partition[START]: file for file in self.table.files(**{KIND: LEDGER})}
         balances = {file.partition[START]: file for file in self.table.files(**{KIND: BALANCES})}
+        check_codes(state.layout.keys(state.view.entity.name), state.view.key_types, balances.values())
         hot = state.layout.hot(state.view.name)
 
         def columns(file: CommittedFile) -> ColumnFile:

@@ -170,6 +170,7 @@ def _prepare(layout: Layout, batch: Batch, table: Table, replace: bool) -> tuple
 def _commit_events(source: EventSource, table: Table, rewrite: Rewrite, marks: Mapping[str, int]) -> int:
     """Commit staged files on the snapshot that they were decided on; throw them away when that is no longer possible."""
     if not (rewrite.add or rewrite.remove or marks):
+        STORAGE.settle()  # what a call committed just before it was killed is acknowledged by this one
         return table.version
     try:
         return commit(
@@ -180,6 +181,7 @@ def _commit_events(source: EventSource, table: Table, rewrite: Rewrite, marks: M
             marks={_MARK: (table.mark(_MARK) or 0) + 1, **marks},
             message=f"ingest {source.name}",
             schema=arrow_schema(source.schema),
+            is_lasting=True,
         )
     except CommitConflictError:
         for file in rewrite.add:

@@ -1,0 +1,220 @@
+"""The log of a Delta table, as bytes: what an entry says, how it is written, how a damaged one is told.
+
+Entries are written by us and not by deltalake, which flushes neither an entry nor its folder: after a power cut its last entries are
+there and empty, and an empty entry reads as a commit of nothing. Ours pass ``STORAGE.create``: an entry has its name only when its
+bytes are on the disk, of two writers of one version one fails, and the name is flushed before the call returns. The files that an
+entry names are flushed before it. Checkpoints are made by deltalake in a copy of the log, and come into it by the same door.
+
+An entry is a line of JSON for each action (github.com/delta-io/delta, PROTOCOL.md, "Actions"). The first line says how many lines
+there are: deltalake itself takes an entry that was cut at the end of a line for a whole one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from featurestore.errors import StoreError
+from featurestore.lake.files import LOG, CommittedFile, StagedFile
+from featurestore.lake.storage import STORAGE
+from featurestore.lake.whole_file import copied_files
+
+COMMITS_A_CHECKPOINT = 100
+"""After so many commits a checkpoint is written: opening a table reads the newest one and every entry after it."""
+_ENGINE = "featurestore"
+_NAIVE_TIME = "timestamp_ntz"
+_Action = dict[str, Any]
+
+
+def entry_path(table: Path, version: int) -> Path:
+    """Return where the log entry of a version lies."""
+    return table / LOG / f"{version:020}.json"
+
+
+def create_actions(table_id: str, schema: Any, partition_by: Sequence[str], now_ms: int) -> list[_Action]:
+    """Return what the first entry of a table says before it names files.
+
+    Args:
+        table_id: Names this table among all, for ever.
+        schema: Delta schema, partition columns included.
+        partition_by: Partition columns.
+        now_ms: Milliseconds since 1970.
+    """
+    features = ["timestampNtz"]
+    has_naive_times = any(_NAIVE_TIME in field.to_json() for field in schema.fields)
+    protocol: _Action = {"minReaderVersion": 1, "minWriterVersion": 2}
+    if has_naive_times:
+        protocol = {"minReaderVersion": 3, "minWriterVersion": 7, "readerFeatures": features, "writerFeatures": features}
+    metadata = {
+        "id": table_id,
+        "format": {"provider": "parquet", "options": {}},
+        "schemaString": schema.to_json(),
+        "partitionColumns": list(partition_by),
+        "createdTime": now_ms,
+        "configuration": {},
+    }
+    return [{"protocol": protocol}, {"metaData": metadata}]
+
+
+def add_action(name: str, file: StagedFile, now_ms: int) -> _Action:
+    """Return the action that adds a file under a name relative to the table's folder."""
+    return {
+        "add": {
+            "path": name,
+            "partitionValues": dict(file.partition),
+            "size": file.size_bytes,
+            "modificationTime": now_ms,
+            "dataChange": True,
+            "stats": file.stats_json(),
+        }
+    }
+
+
+def remove_action(file: CommittedFile, now_ms: int) -> _Action:
+    """Return the action that removes a file."""
+    return {
+        "remove": {
+            "path": file.name,
+            "dataChange": True,
+            "deletionTimestamp": now_ms,
+            "extendedFileMetadata": True,
+            "partitionValues": file.partition,
+            "size": file.size_bytes,
+        }
+    }
+
+
+def mark_action(app_id: str, number: int) -> _Action:
+    """Return the action that records a number by name."""
+    return {"txn": {"appId": app_id, "version": number}}
+
+
+def write_entry(table: Path, version: int, actions: Sequence[_Action], *, now_ms: int, message: str = "") -> None:
+    """Commit a version: durable when the call returns.
+
+    Args:
+        table: The table's folder.
+        version: The version; the one before is committed.
+        actions: What it does; the files that it adds are flushed.
+        now_ms: Milliseconds since 1970.
+        message: Recorded in the entry.
+
+    Raises:
+        CommitConflictError: another writer has committed this version.
+    """
+    about: _Action = {
+        "timestamp": now_ms,
+        "operation": "WRITE",
+        "operationParameters": {"mode": "Append"},
+        "engineInfo": _ENGINE,
+        "lines": len(actions) + 1,
+    }
+    if message:
+        about["userMetadata"] = message
+    lines = [json.dumps(action, ensure_ascii=False) for action in ({"commitInfo": about}, *actions)]
+    STORAGE.create(entry_path(table, version), ("\n".join(lines) + "\n").encode())
+    if (version + 1) % COMMITS_A_CHECKPOINT == 0:
+        with suppress(StoreError):  # what was to be committed is; a vacuum writes the checkpoint that is missing
+            write_checkpoint(table)
+
+
+def write_checkpoint(table: Path) -> None:
+    """Write a checkpoint of the newest version, durably.
+
+    Raises:
+        StoreError: the log is damaged, or the disk full.
+    """
+    from deltalake import DeltaTable
+    from deltalake.exceptions import DeltaError
+
+    log = table / LOG
+    files = [file.path for file in STORAGE.list_files(log)]
+    last = max((path.name[:20] for path in files if ".checkpoint." in path.name), default="")
+    with copied_files((path for path in files if path.name >= last), folder=LOG) as aside:
+        try:
+            DeltaTable(str(aside)).create_checkpoint()
+        except DeltaError as error:
+            raise StoreError(f"Cannot write a checkpoint of {table}: {damage(table) or error}") from error
+        made = [file.path for file in STORAGE.list_files(aside / LOG, ending=".checkpoint.parquet")]
+        for path in (*made, aside / LOG / "_last_checkpoint"):  # the checkpoint before what points at it
+            STORAGE.overwrite(log / path.name, STORAGE.get(path).content)
+
+
+def check_newest(table: Path, version: int, *, checked: int) -> None:
+    """Refuse log entries that a power cut has emptied, and a newest one that lacks lines.
+
+    Entries of this code cannot be so; those that other programs and older releases wrote can. An entry costs a ``stat``, the newest
+    one is read.
+
+    Args:
+        table: The table's folder.
+        version: The newest version.
+        checked: Versions up to this one were checked before; -1 if none.
+
+    Raises:
+        StoreError: names the last good version and the way back to it.
+    """
+    bad = None if _is_whole(entry_path(table, version)) else version
+    for each in range(version - 1, max(checked, version - COMMITS_A_CHECKPOINT), -1):
+        size = _size(entry_path(table, each))
+        if size is None:  # a checkpoint holds what came before
+            break
+        bad = bad if size else each
+    if bad is not None:
+        raise StoreError(_way_back(table, bad, "is not whole"))
+
+
+def damage(table: Path) -> str | None:
+    """Say what is wrong with a table's log, and how to go back to its last good version; ``None`` if each entry reads well."""
+    paths = [file.path for file in STORAGE.list_files(table / LOG, ending=".json")]
+    entries = {int(path.stem): path for path in paths if path.stem.isdecimal()}
+    previous: int | None = None
+    for version, path in sorted(entries.items()):
+        if previous is not None and version != previous + 1:
+            return _way_back(table, previous + 1, "is missing")
+        try:
+            is_whole = _is_whole(path) and all(isinstance(json.loads(line), dict) for line in path.read_bytes().splitlines())
+        except (ValueError, OSError):
+            is_whole = False
+        if not is_whole:
+            return _way_back(table, version, "is not whole")
+        previous = version
+    return None
+
+
+def _size(entry: Path) -> int | None:
+    try:
+        return os.stat(entry).st_size
+    except FileNotFoundError:
+        return None
+
+
+def _is_whole(entry: Path) -> bool:
+    """Tell whether an entry has the lines that its first one promises; one of another program must begin with JSON."""
+    try:
+        content = entry.read_bytes()
+    except FileNotFoundError:
+        return True  # a checkpoint holds it
+    try:
+        about = json.loads(content.partition(b"\n")[0])
+    except ValueError:
+        return False
+    if not isinstance(about, dict):
+        return False
+    lines = (about.get("commitInfo") or {}).get("lines")  # those of other programs do not say it
+    return lines is None or content.count(b"\n") == lines
+
+
+def _way_back(table: Path, version: int, what: str) -> str:
+    entry = entry_path(table, version)
+    if version == 0:
+        return f"{entry} {what}, and with it all that {table} holds: restore that folder from a backup."
+    return (
+        f"{entry} {what}: a power cut or a damaged disk took it. Restore {entry.parent} from a backup; or move this entry and all "
+        f"later ones elsewhere: that leads back to version {version - 1}, the last good one. Then make again the calls that "
+        "committed since; files that were ingested are read again."
+    )

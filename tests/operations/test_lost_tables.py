@@ -1,0 +1,124 @@
+"""Tables of a store that were lost, in part or whole, or come from another store: every verb says so, and the way back works."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+
+import featurestore as fs
+from tests.test_client import EVENTS, HISTORY, OBJECTS, SHANGHAI, rows
+
+MORE = rows((9, datetime(2024, 2, 3, 9), 7, 80), (10, datetime(2024, 2, 3, 10), 6, 90))
+AT = datetime(2024, 2, 5, tzinfo=SHANGHAI)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store whose users came in two commits."""
+    store = fs.FeatureStore(tmp_path_factory.mktemp("lost") / "store", timezone="Asia/Shanghai")
+    store.apply([*OBJECTS, fs.FeatureService("routing_v1", features=["user_activity"])])
+    for events in (HISTORY, MORE):
+        store.ingest("events", events)
+        store.materialize()
+    return store.layout.root
+
+
+@pytest.fixture
+def root(made: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(made, tmp_path / "store"))
+
+
+def answer(store: fs.FeatureStore) -> pa.Table:
+    return store.get_batch_features(AT, ["user_activity"]).sort_by("user_id").replace_schema_metadata()
+
+
+def of_before(table: pa.Table) -> pa.Table:
+    """Leave out the user whom ``verbs`` add."""
+    return table.filter(pc.less(table["user_id"], 8))
+
+
+def refused(match: str, *verbs: Callable[[], object]) -> Iterator[str]:
+    for verb in verbs:
+        with pytest.raises(fs.StoreError, match=match) as raised:
+            verb()
+        yield str(raised.value)
+
+
+def verbs(store: fs.FeatureStore) -> list[Callable[[], object]]:
+    """Reading, refreshing with a new user, and publishing."""
+
+    def refresh() -> None:
+        store.ingest("events", rows((11, datetime(2024, 2, 4, 10), 8, 90)))
+        store.materialize()
+
+    return [lambda: answer(store), lambda: store.publish("routing_v1"), refresh, lambda: store.publish("routing_v1")]
+
+
+def test_a_dictionary_that_lost_its_newest_entry_is_refused_and_no_code_is_given_twice(root: Path) -> None:
+    store = fs.FeatureStore(root)
+    before = answer(store)
+    keys = root / "lake" / "keys" / "user" / "int64"
+    (kept := root / "kept").write_bytes((lost := max((keys / "_delta_log").iterdir())).read_bytes())
+    lost.unlink()
+    store = fs.FeatureStore(root)
+    assert len(list(refused(r"is 1, and it has had version 2 .*Restore", *verbs(store)))) == 4
+    assert not lost.exists()
+    shutil.copyfile(kept, lost)
+    store.materialize()
+    assert of_before(answer(store)).equals(before)
+    assert store.verify().is_equal
+
+
+@pytest.mark.parametrize("part", ["all of it", "the newest entry"])
+def test_a_dictionary_shorter_than_its_balances_is_refused_also_without_a_witness_and_made_again(root: Path, part: str) -> None:
+    before = answer(fs.FeatureStore(root))
+    keys = root / "lake" / "keys" / "user"
+    (keys / ".int64.table").unlink()
+    if part == "all of it":
+        shutil.rmtree(keys / "int64")
+    else:
+        max((keys / "int64" / "_delta_log").iterdir()).unlink()
+    store = fs.FeatureStore(root)
+    known = 0 if part == "all of it" else 2
+    told = list(refused(rf"knows {known} keys, and totals were made with 4: it was lost in part", *verbs(store)))
+    for name in re.search(r"folders (.*), and materialize", told[0])[1].replace(" and", ",").split(", "):
+        assert name in ("lake/keys", "lake/tiles", "lake/ledger", "hot", "known")
+        shutil.rmtree(root / name, ignore_errors=True)
+    store.materialize()
+    assert of_before(answer(store)).equals(before)
+    assert store.verify().is_equal
+
+
+def test_events_without_their_log_are_no_empty_source(root: Path) -> None:
+    store = fs.FeatureStore(root)
+    shutil.move(root / "lake" / "events" / "events" / "_delta_log", root / "kept")
+    assert len(list(refused("has lost its log.*Restore", *verbs(store), store.verify))) == 5
+    shutil.rmtree(root / "lake" / "events" / "events" / "_delta_log", ignore_errors=True)
+    shutil.move(root / "kept", root / "lake" / "events" / "events" / "_delta_log")
+    assert answer(store).num_rows == 4
+
+
+def test_events_of_another_store_are_refused(root: Path, tmp_path: Path) -> None:
+    other = fs.FeatureStore(tmp_path / "other", timezone="Asia/Shanghai")
+    other.apply([EVENTS])
+    other.ingest("events", HISTORY)
+    shutil.rmtree(root / "lake" / "events" / "events")
+    shutil.copytree(tmp_path / "other" / "lake" / "events" / "events", root / "lake" / "events" / "events")
+    store = fs.FeatureStore(root)
+    assert len(list(refused("another store's was put in its place", *verbs(store)))) == 4
+
+
+def test_what_is_computed_may_still_be_deleted_and_is_made_again(root: Path) -> None:
+    store = fs.FeatureStore(root)
+    before = answer(store)
+    for kind in ("tiles", "ledger"):
+        shutil.rmtree(root / "lake" / kind / "user_activity")
+    store.materialize()
+    assert answer(store).equals(before)
