@@ -111,12 +111,39 @@ def instants_us(wall_clock_us: np.ndarray, timezone_name: str) -> np.ndarray:
     >>> instants_us(clock, "America/New_York").astype("datetime64[us]").astype("datetime64[m]").tolist()
     [datetime.datetime(2024, 11, 3, 5, 30), datetime.datetime(2024, 3, 10, 7, 30)]
     """
+    return placed_us(wall_clock_us, timezone_name)[0]
+
+
+def placed_us(wall_clock_us: np.ndarray, timezone_name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Place wall clocks in a zone, as PEP 495 reads them with ``fold=0``: with the offset before a change.
+
+    Args:
+        wall_clock_us: Microseconds since 1970-01-01 00:00 of the clock (int64).
+        timezone_name: The zone.
+
+    Returns:
+        Microseconds UTC (int64); whether the clocks show it twice (the first is taken); whether they skip it (it is moved forward by
+        what is skipped).
+    """
+    begins, ends, shifts = _changes(timezone_name)
+    i = np.searchsorted(ends, wall_clock_us, side="right")
+    repeated, skipped = np.zeros((2, len(i)), bool)
+    near = np.flatnonzero(wall_clock_us >= begins[i])  # few, if any
+    is_back = shifts[i[near]] > shifts[i[near] + 1]
+    repeated[near[is_back]] = True
+    skipped[near[~is_back]] = True
+    return wall_clock_us - shifts[i], repeated, skipped
+
+
+@lru_cache(maxsize=32)
+def _changes(timezone_name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return where the clocks show a time twice or skip it, from begin to end, and the offset before each change and after all."""
     offsets = utc_offsets(timezone_name)
     shifts = np.array([shift for _, shift in offsets], np.int64)
     changes = np.array([start for start, _ in offsets[1:]], np.int64)
-    # Until here the offset before a change counts: the end of what is shown twice, or of what is skipped.
     ends = np.maximum.accumulate(changes + np.maximum(shifts[:-1], shifts[1:]))
-    return wall_clock_us - shifts[np.searchsorted(ends, wall_clock_us, side="right")]
+    begins = np.append(changes + np.minimum(shifts[:-1], shifts[1:]), np.iinfo(np.int64).max)
+    return begins, ends, shifts
 
 
 def day_start_us(day: int, timezone_name: str) -> int:

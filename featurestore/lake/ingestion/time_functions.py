@@ -7,7 +7,6 @@ Arrow batches these cost .08 s for a million wall clocks; texts that are not pla
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import lru_cache
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from featurestore.lake.ingestion.text_times import Fault, TextTime, read_day, read_time
-from featurestore.timeline import utc_offsets
+from featurestore.timeline import placed_us
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -80,7 +79,7 @@ class WallClocks:
         if self.timezone == "UTC":
             self._count(int(np.count_nonzero(~is_null)), 0, 0)
             return pa.array(known, mask=is_null)
-        instants, repeated, skipped = place(known, self.timezone)
+        instants, repeated, skipped = placed_us(known, self.timezone)
         counted = (~is_null, repeated & ~is_null, skipped & ~is_null)
         self._count(*(int(np.count_nonzero(each)) for each in counted))
         return pa.array(instants, mask=is_null)
@@ -110,35 +109,3 @@ class WallClocks:
 def _read_days(texts: pa.ChunkedArray) -> pa.Array:
     days = [None if text is None else read_day(text) for text in texts.to_pylist()]
     return pa.array([refused(day) if isinstance(day, Fault) else day for day in days], pa.int64())
-
-
-def place(wall_clock_us: np.ndarray, timezone: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Place wall clocks in a zone, as PEP 495 reads them with ``fold=0``: with the offset before a change.
-
-    Args:
-        wall_clock_us: Microseconds since 1970-01-01 00:00 of the clock (int64).
-        timezone: The zone.
-
-    Returns:
-        Microseconds UTC (int64); whether the clocks show it twice (the first is taken); whether they skip it (it is moved forward by
-        what is skipped).
-    """
-    begins, ends, shifts = _changes(timezone)
-    i = np.searchsorted(ends, wall_clock_us, side="right")
-    repeated, skipped = np.zeros((2, len(i)), bool)
-    near = np.flatnonzero(wall_clock_us >= begins[i])  # few, if any
-    is_back = shifts[i[near]] > shifts[i[near] + 1]
-    repeated[near[is_back]] = True
-    skipped[near[~is_back]] = True
-    return wall_clock_us - shifts[i], repeated, skipped
-
-
-@lru_cache(maxsize=32)
-def _changes(timezone: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return where the clocks show a time twice or skip it, from begin to end, and the offset before each change and after all."""
-    offsets = utc_offsets(timezone)
-    shifts = np.array([shift for _, shift in offsets], np.int64)
-    changes = np.array([start for start, _ in offsets[1:]], np.int64)
-    ends = np.maximum.accumulate(changes + np.maximum(shifts[:-1], shifts[1:]))
-    begins = np.append(changes + np.minimum(shifts[:-1], shifts[1:]), np.iinfo(np.int64).max)
-    return begins, ends, shifts
