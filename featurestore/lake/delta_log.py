@@ -122,6 +122,16 @@ def write_entry(table: Path, version: int, actions: Sequence[_Action], *, now_ms
             write_checkpoint(table)
 
 
+def committed_us(table: Path, version: int) -> int | None:
+    """Return when a version was committed, by the clock of its writer, UTC microseconds; ``None`` when its entry is gone."""
+    entry = entry_path(table, version)
+    if not entry.exists():
+        return None
+    actions = [json.loads(line) for line in STORAGE.get(entry).content.splitlines() if line]
+    times = [action["commitInfo"].get("timestamp") for action in actions if "commitInfo" in action]
+    return times[0] * 1_000 if times and times[0] is not None else None
+
+
 def write_checkpoint(table: Path) -> None:
     """Write a checkpoint of the newest version, durably.
 

@@ -19,8 +19,8 @@ from featurestore.compute.state import ViewState
 from featurestore.compute.windows.totals import LedgerReader
 from featurestore.compute.windows.versions import ReadVersions, ViewVersions
 from featurestore.errors import NotMaterializedError
+from featurestore.lake.delta_log import committed_us
 from featurestore.lake.layout import Layout
-from featurestore.lake.log_entry import committed_us
 from featurestore.lake.table import Table
 from featurestore.spec.view import FeatureView
 from featurestore.timeline import from_us

@@ -13,6 +13,7 @@ import pytest
 import featurestore as fs
 from featurestore.compute.retrieval.lag import METADATA
 from featurestore.errors import DefinitionError, NotMaterializedError
+from featurestore.lake.delta_log import committed_us, entry_path
 
 SOURCE = fs.EventSource(
     "events", schema={"id": "int64", "user_id": "int64", "sku_id": "int64", "at": "timestamp"}, event_id="id", event_time="at"
@@ -115,3 +116,10 @@ def test_every_verb_takes_it_and_what_was_read_can_be_read_again(store: fs.Featu
     for other in ({"versions": late}, {"as_known": True}):
         with pytest.raises(DefinitionError, match="Give one of both"):
             answer(store, BOTH, max_lag="1h", **other)
+
+
+def test_an_entry_that_is_gone_has_no_time(store: fs.FeatureStore) -> None:
+    events = store.layout.events("events")
+    assert committed_us(events, 0) is not None
+    entry_path(events, 0).unlink()
+    assert committed_us(events, 0) is None

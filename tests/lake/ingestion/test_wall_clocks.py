@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from featurestore.lake.arrow_parquet import read_parquet
 from featurestore.lake.ingestion.ingest import ingest
 from featurestore.lake.ingestion.ingest_report import IngestReport
-from featurestore.lake.ingestion.time_functions import place
+from featurestore.timeline import placed_us
 from featurestore.lake.layout import Layout, create_or_open
 from featurestore.lake.table import Table
 from featurestore.spec.source import EventSource
@@ -112,7 +112,7 @@ def delivered(
 @pytest.mark.parametrize("zone", [*ZONES, *STRANGE_ZONES])
 def test_a_wall_clock_is_placed_as_zoneinfo_places_its_first_fold(zone: str) -> None:
     clocks = clocks_near_changes(zone, seed=7, size=2_000)
-    us, repeated, skipped = place(np.array([to_us(clock) for clock in clocks], np.int64), zone)
+    us, repeated, skipped = placed_us(np.array([to_us(clock) for clock in clocks], np.int64), zone)
     assert us.tolist() == [to_us(instant(clock, zone)) for clock in clocks]
     kinds = [kind(clock, zone) for clock in clocks]
     assert repeated.tolist() == [each == "repeated" for each in kinds]
@@ -122,7 +122,7 @@ def test_a_wall_clock_is_placed_as_zoneinfo_places_its_first_fold(zone: str) -> 
 @settings(max_examples=100, deadline=None)
 @given(st.sampled_from(ZONES), st.datetimes(datetime(1971, 1, 1), datetime(2037, 12, 31)))
 def test_any_wall_clock_is_placed_as_pandas_and_zoneinfo_place_it(zone: str, clock: datetime) -> None:
-    us, repeated, _ = place(np.array([to_us(clock)], np.int64), zone)
+    us, repeated, _ = placed_us(np.array([to_us(clock)], np.int64), zone)
     assert us.tolist() == [to_us(instant(clock, zone))]
     if kind(clock, zone) != "skipped":  # pandas moves what is skipped to the end of the gap
         assert us[0] * 1000 == pd.Timestamp(clock).tz_localize(zone, ambiguous=True).value
