@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -21,11 +22,10 @@ from hypothesis import strategies as st
 from featurestore.lake.arrow_parquet import read_parquet
 from featurestore.lake.ingestion.ingest import ingest
 from featurestore.lake.ingestion.ingest_report import IngestReport
-from featurestore.timeline import placed_us
 from featurestore.lake.layout import Layout, create_or_open
 from featurestore.lake.table import Table
 from featurestore.spec.source import EventSource
-from featurestore.timeline import day_starts_us, to_us, utc_offsets
+from featurestore.timeline import day_starts_us, placed_us, to_us, utc_offsets
 
 UTC = timezone.utc
 ZONES = (
@@ -212,7 +212,7 @@ def test_the_zone_of_the_source_goes_before_that_of_the_store_and_the_report_say
 
 def test_a_store_of_before_reads_them_in_utc_still(tmp_path: Path) -> None:
     table = pa.table({"id": [1], "t": pa.array([datetime(2024, 1, 5, 10)], pa.timestamp("us"))})
-    layout = Layout(create_or_open(tmp_path / "store", timezone="Asia/Shanghai").root, "Asia/Shanghai", "UTC")
+    layout = replace(create_or_open(tmp_path / "store", timezone="Asia/Shanghai"), naive_timezone="UTC")
     report, kept = delivered(layout, table, "arrow", tmp_path)
     assert kept["t"].to_pylist() == [datetime(2024, 1, 5, 10, tzinfo=UTC)]
     assert report.assumed_timezone == "UTC"
