@@ -385,14 +385,15 @@ def test_an_empty_frame_without_types_is_an_empty_answer(store, make) -> None:
     assert fs.monitor_drift([(date(2024, 1, 1), make({"x": []}))]).num_rows >= 0
 
 
-def test_a_column_named_twice_is_refused_at_every_door(store) -> None:
+def test_a_column_that_is_read_and_named_twice_is_refused_at_every_door(store) -> None:
     twice = pd.DataFrame([[1, 2]], columns=["x", "x"])
     with pytest.raises(fs.FrameError, match="The snapshot of 2024-01-01 has several columns named 'x'; rename all but one"):
         fs.monitor_drift([(date(2024, 1, 1), twice)])
     with pytest.raises(fs.SpineError, match="several columns named 'x'"):
         store.get_historical_features(pd.concat([twice, pd.DataFrame({"sku_id": [1], "as_of": [AS_OF]})], axis=1), ["sold:n"])
-    with pytest.raises(fs.IngestError, match="has the column 'x' twice"):
-        store.ingest("numbers", twice)
+    declared = pd.DataFrame([[1, AS_OF, 1, 2]], columns=["event_id", "at", "sku_id", "sku_id"])
+    with pytest.raises(fs.IngestError, match="has the column 'sku_id' twice"):
+        store.ingest("numbers", declared)
 
 
 @pytest.mark.parametrize("rows", [5, [{"x": 1}], {"x": [1]}, None, pd.Series([1]), pl.Series([1]), pa.array([1])])
