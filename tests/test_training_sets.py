@@ -56,17 +56,48 @@ def test_versions_of_other_features_or_definitions_are_refused(store) -> None:
         store.get_historical_features(spine(*ASKED), ["user_activity:buys_30d"], versions=first)
     with pytest.raises(fs.VersionError, match="holds no versions"):
         store.get_historical_features(spine(*ASKED), "recommendation_v1", versions=spine(*ASKED))
-    changed = fs.FeatureView(
+    asked = [f"user_activity:{feature.name}" for feature in ACTIVITY.features]
+    store.apply([changed_activity(grain="1h")])
+    with pytest.raises(fs.VersionError, match="no longer defined"):
+        store.get_historical_features(spine(*ASKED), asked, versions=first)
+
+
+def changed_activity(*more: fs.Aggregation, **changes) -> fs.FeatureView:
+    return fs.FeatureView(
         "user_activity",
         entity=ACTIVITY.entity,
         source=ACTIVITY.source,
-        aggregations=[*ACTIVITY.aggregations, fs.Count("views", where="event_type = 'view'")],
+        aggregations=[*ACTIVITY.aggregations, *more],
         derived=ACTIVITY.derived,
+        **changes,
     )
-    asked = [f"user_activity:{feature.name}" for feature in ACTIVITY.features]
+
+
+def test_a_view_that_gained_an_aggregation_answers_old_training_sets_and_pins(store) -> None:
+    first = store.get_historical_features(spine(*ASKED), "recommendation_v1")
+    store.pin("model", first)
+    changed = changed_activity(fs.Count("views", where="event_type = 'view'"))
     store.apply([changed])
-    with pytest.raises(fs.VersionError, match="no longer defined"):
-        store.get_historical_features(spine(*ASKED), asked, versions=first)
+    asked = [f"user_activity:{feature.name}" for feature in ACTIVITY.features]
+    for _ in range(2):
+        for features in ("recommendation_v1", "user_activity", asked, ACTIVITY):  # a service, names, the object of then
+            again = store.get_historical_features(spine(*ASKED), features, versions=first)
+            assert again.equals(first, check_metadata=True)
+        store.ingest("events", MORE)
+        store.materialize()
+        store.vacuum()
+    assert "user_activity__views" in store.get_historical_features(spine(*ASKED), changed).column_names
+
+
+def test_features_that_mean_something_else_now_are_not_answered_as_then(store) -> None:
+    first = store.get_historical_features(spine(*ASKED), ["user_activity:buys_30d", "user_activity:spend_30d"])
+    counts = [
+        fs.Count("buys", where="event_type <> 'buy'", windows=("30d", "180d", "10y", "lifetime")),
+        *ACTIVITY.aggregations[1:],
+    ]
+    store.apply([fs.FeatureView("user_activity", entity=ACTIVITY.entity, source=ACTIVITY.source, aggregations=counts)])
+    with pytest.raises(fs.VersionError, match="not those"):
+        store.get_historical_features(spine(*ASKED), ["user_activity:buys_30d", "user_activity:spend_30d"], versions=first)
 
 
 def test_a_stream_gives_the_rows_of_the_whole_call_in_their_order(store, tmp_path) -> None:

@@ -2,6 +2,7 @@
 
 store.json            versions of the format and business time zone, written once and by ``upgrade``
 registry.json         definitions
+definitions/          definitions of before, which older answers were read with
 landing/<source>/     files that wait for ``ingest()``, unless the source names another folder
 lake/<kind>/<name>/   Delta tables: events, superseded, quarantine, keys, tiles, ledger, snapshots, sketches, scores,
                       days (daily counts) and faults of sources
@@ -142,6 +143,11 @@ class Layout:
     def registry(self) -> Path:
         """The JSON file of recorded definitions."""
         return self.root / "registry.json"
+
+    @property
+    def definitions(self) -> Path:
+        """The folder of definitions as they were before changes."""
+        return self.root / "definitions"
 
     @property
     def registry_lock(self) -> Path:

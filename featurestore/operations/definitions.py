@@ -12,6 +12,7 @@ from featurestore.errors import UnknownNameError, did_you_mean
 from featurestore.lake.json_files import read_json, write_json
 from featurestore.lake.layout import Layout
 from featurestore.lake.lock import exclusive
+from featurestore.operations.earlier_definitions import keep_definitions
 from featurestore.spec.document import Definition, document, source_from
 from featurestore.spec.plan import Plan
 from featurestore.spec.registry import Registry
@@ -39,6 +40,7 @@ def apply_definitions(layout: Layout, objects: Iterable[Definition], *, prune: b
         after = _placed(layout, _changed(before, objects, prune=prune))
         plan = _plan(layout, before, after)
         if plan.changes:
+            keep_definitions(layout, before, plan)
             write_json(layout.registry, after.document())
     return plan
 
@@ -59,8 +61,10 @@ def remove_definition(layout: Layout, name: str) -> Plan:
     with exclusive(layout.registry_lock):
         before = recorded(layout)
         after = before.without(name)
+        plan = before.plan(after)
+        keep_definitions(layout, before, plan)
         write_json(layout.registry, after.document())
-    return before.plan(after)
+    return plan
 
 
 def source_named(registry: Registry, name: str) -> EventSource:

@@ -13,6 +13,7 @@ from featurestore.compute.windows.derive import ParameterVersion
 from featurestore.compute.windows.versions import ReadVersions
 from featurestore.errors import DefinitionError
 from featurestore.lake.layout import Layout
+from featurestore.operations.earlier_definitions import registry_of_versions
 from featurestore.operations.parameters import accepted_parameters, champion_parameters
 from featurestore.spec.registry import Registry
 from featurestore.spec.resolution import Features
@@ -83,9 +84,13 @@ def _open(
     calibrations = read.calibrations if read else {}
     if publication and parameters is champion_parameters:
         calibrations = {name: (champion,) if champion else () for name, champion in publication.champions.items()}
+    if publication:
+        registry = publication.registry
+    elif read is not None:
+        registry = registry_of_versions(layout, registry, features, read)
     return historical_query(
         layout,
-        publication.registry if publication else registry,
+        registry,
         features,
         parameters=cache(lambda name: parameters(layout, name, only=calibrations.get(name, ()) if read else None)),
         as_known=as_known,

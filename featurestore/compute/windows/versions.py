@@ -117,21 +117,30 @@ class ReadVersions:
             )
 
 
-def features_digest(features: Sequence[tuple[FeatureView | JoinedView, Feature]], timezone: str) -> str:
-    """Hash what the columns of an answer mean, where clocks and days are read in a zone."""
-    return digest([_meaning(view, feature, timezone) for view, feature in features])
+def features_digest(
+    features: Sequence[tuple[FeatureView | JoinedView, Feature]], timezone: str, *, with_types: bool = True
+) -> str:
+    """Hash what the columns of an answer mean, where clocks and days are read in a zone.
+
+    Args:
+        features: Each with its view.
+        timezone: The zone.
+        with_types: Whether a column of another type means something else.
+    """
+    return digest([_meaning(view, feature, timezone, with_types) for view, feature in features])
 
 
-def _meaning(view: FeatureView | JoinedView, feature: Feature, timezone: str) -> list[Any]:
+def _meaning(view: FeatureView | JoinedView, feature: Feature, timezone: str, with_types: bool) -> list[Any]:
+    kind = [feature.type] if with_types else []
     if feature.expression is not None:
-        inputs = [_meaning(*view.operand(name), timezone) for name in sorted(feature.expression.columns)]
+        inputs = [_meaning(*view.operand(name), timezone, with_types) for name in sorted(feature.expression.columns)]
         keys = (
-            [[key, _meaning(*view.operand(column), timezone)] for key, column in view.key_features]
+            [[key, _meaning(*view.operand(column), timezone, with_types)] for key, column in view.key_features]
             if isinstance(view, JoinedView)
             else []
         )
-        return [feature.column, feature.type, feature.expression.read_in(timezone).sql, inputs, *keys]
+        return [feature.column, *kind, feature.expression.read_in(timezone).sql, inputs, *keys]
     assert isinstance(view, FeatureView)
     assert feature.aggregation is not None
     window = feature.window.text if feature.window else None
-    return [feature.column, feature.type, aggregation_document(feature.aggregation), window, view.delay]
+    return [feature.column, *kind, aggregation_document(feature.aggregation), window, view.delay]

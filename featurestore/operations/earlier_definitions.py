@@ -1,0 +1,98 @@
+"""Definitions of before: what an older answer was read with, kept when they change, so that it can be read again.
+
+    definitions/<digest>.json    all definitions as they were before a change of a source or a view
+
+An answer names the fingerprints of its views and a digest of its features. Where the present definitions are others, those of then
+are taken, if the features that are asked for still mean the same: a view that has gained an aggregation answers old training sets
+from the totals of then. A publication carries its own definitions and needs none of this.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+from featurestore.compute.state import view_fingerprint
+from featurestore.compute.windows.versions import ReadVersions, features_digest
+from featurestore.errors import DefinitionError, UnknownNameError
+from featurestore.lake.json_files import read_json
+from featurestore.lake.layout import Layout
+from featurestore.lake.storage import STORAGE
+from featurestore.spec.document import digest
+from featurestore.spec.plan import Plan
+from featurestore.spec.registry import Registry
+from featurestore.spec.resolution import Features
+from featurestore.spec.view import Feature, FeatureView
+
+_KINDS = ("source", "view", "joined_view")
+
+
+def keep_definitions(layout: Layout, before: Registry, plan: Plan) -> None:
+    """Keep definitions that a plan changes or removes, if answers may have been read with them; before it is recorded."""
+    if any(change.kind in _KINDS and change.action != "add" for change in plan.changes):
+        document = before.document()
+        content = json.dumps(document, ensure_ascii=False, sort_keys=True).encode()
+        STORAGE.overwrite(layout.definitions / f"{digest(document)}.json", content)
+
+
+def registry_of_versions(layout: Layout, registry: Registry, features: Features, versions: ReadVersions) -> Registry:
+    """Return the definitions that some versions were read with, if the features asked for still mean the same.
+
+    Args:
+        layout: The store.
+        registry: The present definitions, which are returned where they fit, and where none do.
+        features: What is asked for.
+        versions: What the earlier answer read.
+    """
+    if _read_with(layout, registry, features, versions) is None:
+        for then in _earlier(layout):
+            fitting = replace(then, services=registry.services, calibrations=registry.calibrations)
+            outputs = _read_with(layout, fitting, features, versions)
+            if outputs is not None and _mean_the_same(registry, fitting, outputs, layout.naive_timezone):
+                return fitting
+    return registry
+
+
+def _earlier(layout: Layout) -> Iterator[Registry]:
+    """Read the definitions that were kept, the newest first."""
+    for file in sorted(STORAGE.list_files(layout.definitions, ending=".json"), key=lambda file: -file.modified_s):
+        yield Registry.from_document(read_json(file.path))
+
+
+def _read_with(layout: Layout, registry: Registry, features: Features, versions: ReadVersions) -> list[Feature] | None:
+    """Return the features asked for, if versions are of answers that were read with these definitions."""
+    try:
+        outputs = registry.resolve(features)
+    except (DefinitionError, UnknownNameError):
+        return None
+    meant = [(registry.view(feature.view), feature) for feature in outputs]
+    if features_digest(meant, layout.naive_timezone) != versions.features:
+        return None
+    views = {view.name: view_fingerprint(view, layout) for view in registry.views_of(outputs)}
+    is_same = all(name in versions.views and versions.views[name].fingerprint == own for name, own in views.items())
+    return outputs if is_same else None
+
+
+def _mean_the_same(now: Registry, then: Registry, outputs: Sequence[Feature], timezone: str) -> bool:
+    """Tell whether features are defined now as they were, but for types that became wider."""
+    for feature in outputs:
+        names = {own.name: own for own in now.view(feature.view).features} if _is_view(now, feature.view) else {}
+        if feature.name not in names:
+            return False
+        pairs = (now.view(feature.view), names[feature.name]), (then.view(feature.view), feature)
+        meanings = {features_digest([pair], timezone, with_types=False) for pair in pairs}
+        if len(meanings) > 1:
+            return False
+    return all(view.name in now.views and _place(view) == _place(now.views[view.name]) for view in then.views_of(outputs))
+
+
+def _is_view(registry: Registry, name: str) -> bool:
+    return name in registry.views or name in registry.joined_views
+
+
+def _place(view: FeatureView) -> list[Any]:
+    """List what the totals of a view are about, whatever is totalled."""
+    columns = [column for _, column in view.key_columns]
+    return [view.entity.name, columns, view.source.name, view.source.event_id, view.event_time, view.grain]
