@@ -18,7 +18,8 @@ import pyarrow as pa
 
 from featurestore.lake.arrow_parquet import read_parquet
 from featurestore.lake.layout import Layout
-from featurestore.lake.table import CommittedFile, Table, parquet_scan_sql
+from featurestore.lake.source_scan import has_column, source_scan_sql
+from featurestore.lake.table import CommittedFile, Table
 from featurestore.spec.document import digest, ledger_fingerprint
 from featurestore.spec.view import FeatureView
 from featurestore.timeline import DAY_US, Clock, Month, local_us, months_between, to_us
@@ -77,7 +78,7 @@ class ViewState:
 
     def scan_sql(self, files: Iterable[CommittedFile]) -> str:
         """Render the FROM item that reads some event files."""
-        return parquet_scan_sql(files)
+        return source_scan_sql(self.view.source, files)
 
     @cached_property
     def inputs(self) -> Mapping[Month, list[CommittedFile]]:
@@ -92,7 +93,7 @@ class ViewState:
         column = self.view.event_time
         if column == self.view.source.event_time:
             return [Month.parse(file.partition[MONTH])]
-        if file.null_count.get(column) == file.rows:
+        if file.null_count.get(column) == file.rows or not has_column(file, column):
             return []
         if column in file.minimum:
             bounds = file.minimum[column], file.maximum[column] + STATISTICS_SLACK

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
+
 from featurestore.lake.query_parquet import absorbed, write_sorted
 from featurestore.lake.retry import retried
-from featurestore.lake.table import Table, commit, parquet_scan_sql
+from featurestore.lake.table import CommittedFile, Table, commit, parquet_scan_sql
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -15,7 +18,16 @@ if TYPE_CHECKING:
 _MARK = "append"
 
 
-def append_unseen(session: DuckDBPyConnection, rows: str, *, path: Path, same: str, order_by: tuple[str, ...]) -> None:
+def append_unseen(
+    session: DuckDBPyConnection,
+    rows: str,
+    *,
+    path: Path,
+    same: str,
+    order_by: tuple[str, ...],
+    scan: Callable[[Sequence[CommittedFile]], str] = parquet_scan_sql,
+    schema: pa.Schema | None = None,
+) -> None:
     """Append the rows of a session table that a table on disk does not hold, in one commit.
 
     Doing it again changes nothing, so a crash before a later step of the caller does no harm. When another writer commits
@@ -27,6 +39,8 @@ def append_unseen(session: DuckDBPyConnection, rows: str, *, path: Path, same: s
         path: The Delta table's folder; it has no partitions.
         same: Condition under which a row ``old`` on disk stands for a row ``new``.
         order_by: Quoted columns to sort a file by.
+        scan: Renders a scan of committed files, in the columns of ``rows``.
+        schema: The columns of ``rows``, where the table may not have them all.
 
     Raises:
         CommitConflictError: others kept committing.
@@ -35,16 +49,16 @@ def append_unseen(session: DuckDBPyConnection, rows: str, *, path: Path, same: s
     def step() -> None:
         table = Table.open(path)
         files = table.files()
-        known = f" ANTI JOIN {parquet_scan_sql(files)} old ON {same}" if files else ""
+        known = f" ANTI JOIN {scan(files)} old ON {same}" if files else ""
         session.execute(f"CREATE OR REPLACE TEMP TABLE unseen AS SELECT new.* FROM {rows} new{known}")
         count = _count(session, "unseen")
         if not count:
             return
         merged = absorbed(files, count)
-        sql = f"FROM unseen UNION ALL BY NAME FROM {parquet_scan_sql(merged)}" if merged else "FROM unseen"
+        sql = f"FROM unseen UNION ALL BY NAME FROM {scan(merged)}" if merged else "FROM unseen"
         staged = write_sorted(session, sql, table=path, partition={}, order_by=order_by)
         marks = {_MARK: (table.mark(_MARK) or 0) + 1}
-        commit(path, add=[staged] if staged else [], remove=merged, marks=marks, is_lasting=True)
+        commit(path, add=[staged] if staged else [], remove=merged, marks=marks, schema=schema, is_lasting=True)
 
     if _count(session, rows):
         retried(step)

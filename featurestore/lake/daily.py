@@ -16,7 +16,8 @@ import pyarrow.compute as pc
 from featurestore.lake.arrow_parquet import read_parquet, write_parquet
 from featurestore.lake.layout import Layout
 from featurestore.lake.session import connect, quote
-from featurestore.lake.table import CommittedFile, Table, commit, describe, parquet_scan_sql, stage
+from featurestore.lake.source_scan import source_scan_sql
+from featurestore.lake.table import CommittedFile, Table, commit, describe, stage
 from featurestore.spec.document import digest
 from featurestore.spec.source import EventSource
 from featurestore.timeline import DAY_US, HOUR_US, Month, day_start_us, local_us, utc_offsets
@@ -101,7 +102,7 @@ def _count(layout: Layout, source: EventSource, months: Sequence[Month], files: 
     with connect(layout.events(source.name)) as session:
         session.register("days", _local_days(days, layout.timezone))
         wide = session.sql(
-            f"SELECT d.day, {kind} AS kind, {', '.join(parts)} FROM {parquet_scan_sql(files)} e "
+            f"SELECT d.day, {kind} AS kind, {', '.join(parts)} FROM {source_scan_sql(source, files)} e "
             f"ASOF JOIN days d ON epoch_us({at}) >= d.start GROUP BY 1, 2 ORDER BY 1, 2"
         ).to_arrow_table()
     return _long(wide, columns, numeric)

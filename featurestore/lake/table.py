@@ -10,7 +10,6 @@ succeed. deltalake reads logs; their entries are written by ``delta_log.py``, an
 
 from __future__ import annotations
 
-import json
 import time
 import uuid
 from collections.abc import Mapping, Sequence
@@ -34,6 +33,7 @@ from featurestore.lake.files import CommittedFile, StagedFile, committed_files, 
 from featurestore.lake.newest import NewestVersions
 from featurestore.lake.retry import retried
 from featurestore.lake.storage import STORAGE
+from featurestore.lake.table_schema import check_same, column_types, delta_schema, earlier_types, extending_actions
 from featurestore.lake.witness import check_never_written, check_witness, record_witness
 
 __all__ = ["CommittedFile", "StagedFile", "Table", "commit", "describe", "parquet_scan_sql", "stage"]
@@ -118,15 +118,11 @@ class Table:
 
     def column_types(self) -> dict[str, str]:
         """Map each column, partition columns included, to the name of its Delta type; empty without a table."""
-        return _column_types(self._delta.schema()) if self._delta is not None else {}
+        return column_types(self._delta.schema()) if self._delta is not None else {}
 
-    def check_columns(self, schema: pa.Schema, *, partition_by: Sequence[str] = ()) -> None:
-        """Compare columns to be written with those of the table; a table that does not exist takes any.
-
-        Raises:
-            StoreError: names or types differ.
-        """
-        _delta_schema(self, [schema], partition_by)
+    def earlier_types(self) -> dict[str, str | None]:
+        """Map each column that the table gained, or widened, to the Delta type that it had first; ``None``: there was none."""
+        return earlier_types(self._delta) if self._delta is not None else {}
 
 
 _NEWEST = NewestVersions[Table]()
@@ -168,7 +164,8 @@ def commit(
         message: Recorded in the log.
         read_version: The version from which the caller decided. If given, no one may have added or removed files in the
             partitions touched here since.
-        schema: Columns of the files; needed only when a commit without files creates the table.
+        schema: Columns of the files; needed where the table may not have them: a commit without files creates it with them, and a
+            table gains those that it lacks, or takes wider types, in the same commit.
         is_lasting: Whether the table cannot be made again from others: then its loss is told (``witness.py``).
 
     Returns:
@@ -176,7 +173,7 @@ def commit(
 
     Raises:
         CommitConflictError: another writer took a mark, removed a file that we remove, or changed a partition.
-        StoreError: a file's columns differ from the table's.
+        StoreError: a file's columns differ from the table's, or from ``schema``.
     """
 
     def step() -> int:
@@ -256,8 +253,7 @@ def _commit_on(
 ) -> None:
     """Commit on exactly this snapshot, or raise _OvertakenError when another writer was faster: the files first, then the entry."""
     now_ms = time.time_ns() // 1_000_000
-    delta_schema = _delta_schema(table, [file.schema for _, file in new] or [schema], partition_by)
-    actions = [] if table.version >= 0 else create_actions(table_id, delta_schema, partition_by, now_ms)
+    actions = _schema_actions(table, table_id, [file.schema for _, file in new], partition_by, schema, now_ms)
     actions += [remove_action(file, now_ms) for file in gone]
     actions += [add_action(name, file, now_ms) for name, file in new]
     actions += [mark_action(app_id, number) for app_id, number in marks.items()]
@@ -268,23 +264,16 @@ def _commit_on(
         raise _OvertakenError(f"Another writer committed to {table.path} meanwhile. Make the call again.") from error
 
 
-def _delta_schema(table: Table, schemas: Sequence[pa.Schema | None], partition_by: Sequence[str]) -> Any:
-    """Return the table's schema after comparing it with the files'."""
-    from deltalake import Schema
-
-    partitions = [pa.field(column, pa.string()) for column in partition_by]
-    wanted = [Schema.from_arrow(pa.schema([*schema, *partitions])) for schema in schemas if schema is not None]
-    known = table.column_types() or (_column_types(wanted[0]) if wanted else {})
-    for types in map(_column_types, wanted):
-        if types != known:
-            raise StoreError(
-                f"New rows have the columns {dict(sorted(types.items() - known.items()))} where the table {table.path} has "
-                f"{dict(sorted(known.items() - types.items()))}. A table's columns never change: write another one."
-            )
-    if table.version < 0 and not wanted:
+def _schema_actions(
+    table: Table, table_id: str, files: Sequence[pa.Schema], partition_by: Sequence[str], schema: pa.Schema | None, now_ms: int
+) -> list[Any]:
+    """Compare files with the table; return what the entry says of its columns: those of a new table, or what an older one gains."""
+    wanted = [delta_schema(each, partition_by) for each in (*files, *([schema] if schema is not None else []))]
+    if not wanted and table.version < 0:
         raise StoreError(f"{table.path} does not exist, and a commit without files needs a schema to create it.")
-    return table._delta.schema() if table.version >= 0 else wanted[0]
-
-
-def _column_types(schema: Any) -> dict[str, str]:
-    return {field.name: json.dumps(json.loads(field.to_json())["type"], sort_keys=True) for field in schema.fields}
+    known = column_types(wanted[-1]) if schema is not None or table.version < 0 else table.column_types()
+    for each in wanted:
+        check_same(table.path, column_types(each), known)
+    if table.version < 0:
+        return create_actions(table_id, wanted[0], partition_by, now_ms)
+    return [] if schema is None else extending_actions(table.path, table._delta, wanted[-1], has_files=bool(table.files()))

@@ -9,12 +9,14 @@ from datetime import datetime
 from featurestore.compute.materialization.estimate import rebuilds
 from featurestore.drift.recalibration.fitters import check_definition
 from featurestore.errors import UnknownNameError, did_you_mean
+from featurestore.lake.evolution import check_evolution, first_types_of
 from featurestore.lake.json_files import read_json, write_json
 from featurestore.lake.layout import Layout
 from featurestore.lake.lock import exclusive
 from featurestore.operations.earlier_definitions import keep_definitions
 from featurestore.spec.document import Definition, document, source_from
 from featurestore.spec.plan import Plan
+from featurestore.spec.references import with_parents
 from featurestore.spec.registry import Registry
 from featurestore.spec.resolution import Features
 from featurestore.spec.source import EventSource
@@ -30,14 +32,14 @@ def recorded(layout: Layout) -> Registry:
 def plan_definitions(layout: Layout, objects: Iterable[Definition], *, prune: bool = False) -> Plan:
     """Say what recording definitions would change and rebuild; see ``FeatureStore.plan``."""
     before = recorded(layout)
-    return _plan(layout, before, _placed(layout, _changed(before, objects, prune=prune)))
+    return _plan(layout, before, _placed(layout, _changed(layout, before, objects, prune=prune)))
 
 
 def apply_definitions(layout: Layout, objects: Iterable[Definition], *, prune: bool = False) -> Plan:
     """Record definitions by name, under the lock that keeps two writers apart; see ``FeatureStore.apply``."""
     with exclusive(layout.registry_lock):
         before = recorded(layout)
-        after = _placed(layout, _changed(before, objects, prune=prune))
+        after = _placed(layout, _changed(layout, before, objects, prune=prune))
         plan = _plan(layout, before, after)
         if plan.changes:
             keep_definitions(layout, before, plan)
@@ -109,8 +111,14 @@ def chosen_views(registry: Registry, views: Sequence[str | FeatureView] | str | 
     return {name: registry.views[name] for name in names}
 
 
-def _changed(before: Registry, objects: Iterable[Definition], *, prune: bool) -> Registry:
-    after = before.only(objects) if prune else before.merged(objects)
+def _changed(layout: Layout, before: Registry, objects: Iterable[Definition], *, prune: bool) -> Registry:
+    given = list(with_parents(objects))
+    sources = {each.name: each for each in given if isinstance(each, EventSource)}
+    first = {name: first_types_of(layout, source, before.sources.get(name)) for name, source in sources.items()}
+    after = before.only(given, first=first) if prune else before.merged(given, first=first)
+    for name, source in after.sources.items():
+        if source != before.sources.get(name):
+            check_evolution(layout, before.sources.get(name), source)
     for name, calibration in after.calibrations.items():
         if calibration != before.calibrations.get(name):  # one that was recorded before it was checked must not lock the store
             check_definition(calibration)

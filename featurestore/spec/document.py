@@ -12,6 +12,7 @@ from featurestore.spec.aggregations import Aggregation, aggregation_document, ag
 from featurestore.spec.calibration import Calibration
 from featurestore.spec.csv_format import Csv
 from featurestore.spec.entity import Entity
+from featurestore.spec.evolution import with_earlier
 from featurestore.spec.expression import parse
 from featurestore.spec.joined import JoinedView
 from featurestore.spec.outcome import Outcome
@@ -21,6 +22,8 @@ from featurestore.spec.view import Derived, FeatureView
 
 Definition = Entity | EventSource | FeatureView | JoinedView | FeatureService | Calibration
 Document = dict[str, Any]
+# What no value of a feature depends on.
+_NO_MEANING = ("owner", "description", "tags", "segments", "csv", "optional", "earlier")
 KIND_OF = {
     Entity: "entity",
     EventSource: "source",
@@ -73,7 +76,9 @@ def _source_document(source: EventSource) -> Document:
         "values": {column: list(allowed) for column, allowed in source.values},
         "description": source.description,
     }
-    return value if source.csv is None else value | {"csv": source.csv.document()}
+    value |= {} if source.csv is None else {"csv": source.csv.document()}
+    value |= {"optional": list(source.optional)} if source.optional else {}
+    return value | ({"earlier": dict(source.earlier)} if source.earlier else {})
 
 
 def _view_document(view: FeatureView) -> Document:
@@ -125,10 +130,10 @@ def source_from(value: Mapping[str, Any]) -> EventSource:
 
     Its landing is not checked anew: an older store may have recorded one that is refused today, and is read as it is.
     """
-    arguments = {name: item for name, item in value.items() if name not in ("name", "csv", "landing")}
+    arguments = {name: item for name, item in value.items() if name not in ("name", "csv", "landing", "earlier")}
     source = EventSource(value["name"], **arguments, csv=Csv(**value["csv"]) if "csv" in value else None)
     object.__setattr__(source, "landing", value.get("landing"))
-    return source
+    return with_earlier(source, value.get("earlier", {}))
 
 
 def view_from(value: Mapping[str, Any], entity: Entity, source: EventSource) -> FeatureView:
@@ -178,16 +183,33 @@ def digest(value: object) -> str:
 def fingerprint(definition: Definition) -> str:
     """Hash a definition with its parents: it changes when, and only when, what its features mean changes.
 
-    How files are spelled is not in it: the events that were read from them are the same.
+    How files are spelled is not in it: the events that were read from them are the same. Nor is, for a view, what its source has
+    gained that the view does not read.
     """
     value: Document = {**document(definition)}
     if isinstance(definition, FeatureView):
-        value["parents"] = [fingerprint(definition.entity), fingerprint(definition.source)]
+        source = document(definition.source) | {"schema": _types_read(definition)}
+        value["parents"] = [fingerprint(definition.entity), _meaning(source)]
     if isinstance(definition, JoinedView):
         value["parents"] = [fingerprint(view) for view in definition.views]
-    return digest(
-        {name: item for name, item in value.items() if name not in ("owner", "description", "tags", "segments", "csv")}
-    )
+    return _meaning(value)
+
+
+def _meaning(value: Document) -> str:
+    return digest({name: item for name, item in value.items() if name not in _NO_MEANING})
+
+
+def _types_read(view: FeatureView) -> dict[str, str]:
+    """Return the types of a source's columns as they were first declared, but for the columns that a view reads."""
+    source = view.source
+    if not source.earlier:
+        return source.types
+    read = {source.event_id, source.event_time, view.event_time, *(column for _, column in view.key_columns)}
+    for aggregation in view.aggregations:
+        read |= {aggregation.input_column} if aggregation.input_column else set()
+        read |= parse(aggregation.where, source.types).columns if aggregation.where else set()
+    types = source.types | {column: kind for column, kind in source.earlier if column not in read}
+    return {column: kind for column, kind in types.items() if kind is not None}
 
 
 def ledger_fingerprint(view: FeatureView, timezone: str = "UTC") -> str:
@@ -201,7 +223,7 @@ def ledger_fingerprint(view: FeatureView, timezone: str = "UTC") -> str:
         {
             "entity": view.entity.name,
             "keys": [[column, source.types[column]] for _, column in view.key_columns],
-            "source": [source.name, source.event_id, source.types],
+            "source": [source.name, source.event_id, _types_read(view)],
             "event_time": view.event_time,
             "grain": view.grain,
             "aggregations": sorted(

@@ -15,16 +15,29 @@ _STAYS = {
 
 @dataclass(frozen=True)
 class Change:
-    """One line of a plan: ``add``, ``change`` or ``remove`` a definition; ``rebuilds`` when its ledger must be computed anew."""
+    """One line of a plan: ``add``, ``change`` or ``remove`` a definition.
+
+    Args:
+        action: Which of these.
+        kind: Kind of the definition.
+        name: Its name.
+        rebuilds: Whether its ledger must be computed anew.
+        notes: What becomes of committed rows, and which features become another type.
+    """
 
     action: str
     kind: str
     name: str
     rebuilds: bool
+    notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        stays = _STAYS.get(self.kind) if self.action == "remove" else None
-        remark = "its ledger is rebuilt" if self.rebuilds else stays
+        remarks = ["its ledger is rebuilt"] if self.rebuilds else []
+        if self.action == "remove" and self.kind in _STAYS:
+            remarks.append(_STAYS[self.kind])
+        if self.action == "change" and self.kind == "view" and not self.rebuilds:
+            remarks.append("free: its ledger stays")
+        remark = "; ".join([*remarks, *self.notes])
         return f"{self.action} {self.kind.replace('_', ' ')} {self.name}{f' ({remark})' if remark else ''}"
 
 

@@ -22,6 +22,7 @@ from featurestore.spec.document import (
     view_from,
 )
 from featurestore.spec.entity import Entity
+from featurestore.spec.evolution import evolved, first_types, source_notes
 from featurestore.spec.joined import JoinedView
 from featurestore.spec.plan import Change, Plan
 from featurestore.spec.references import references, with_parents
@@ -30,6 +31,7 @@ from featurestore.spec.service import FeatureService
 from featurestore.spec.source import EventSource
 from featurestore.spec.view import Feature, FeatureView
 
+FirstTypes = Mapping[str, Mapping[str, str | None]]
 KINDS = ("entity", "source", "view", "joined_view", "service", "calibration")
 
 
@@ -48,27 +50,32 @@ class Registry:
         of = (self.entities, self.sources, self.views, self.joined_views, self.services, self.calibrations)
         return dict(zip(KINDS, of, strict=True))[kind]  # type: ignore[return-value]
 
-    def merged(self, definitions: Iterable[Definition]) -> Registry:
+    def merged(self, definitions: Iterable[Definition], *, first: FirstTypes | None = None) -> Registry:
         """Return a registry in which these definitions replace those of the same kind and name.
 
         A view brings its entity and its source along, a joined view its views. What refers to a replaced definition is checked
-        against it again.
+        against it again. A source notes what it has gained since rows were committed (``EventSource.earlier``).
+
+        Args:
+            definitions: The definitions.
+            first: Source to the types that its columns had first; by default those that the recorded sources say.
 
         Raises:
             DefinitionError: two of these share kind and name but differ, or a reference leads nowhere.
         """
         merged: dict[str, dict[str, Definition]] = {kind: dict(self._of(kind)) for kind in KINDS}
         seen: dict[tuple[str, str], Definition] = {}
+        first = {name: first_types(source) for name, source in self.sources.items()} if first is None else first
         for definition in with_parents(definitions):
             kind = KIND_OF[type(definition)]
             before = seen.setdefault((kind, definition.name), definition)
             if before != definition:
                 raise DefinitionError(f"Two different definitions of {kind} {definition.name!r} were given; keep one.")
-            merged[kind][definition.name] = definition
+            merged[kind][definition.name] = _evolved(definition, first)
         for name, view in list(merged["view"].items()):
             assert isinstance(view, FeatureView)
             entity, source = merged["entity"][view.entity.name], merged["source"][view.source.name]
-            if (entity, source) != (view.entity, view.source):
+            if (entity, source) != (view.entity, view.source) or source.earlier != view.source.earlier:  # type: ignore[union-attr]
                 merged["view"][name] = view_from(document(view), entity, source)  # type: ignore[arg-type]
         for name, joined in merged["joined_view"].items():
             merged["joined_view"][name] = joined_from(document(joined), merged["view"])  # type: ignore[arg-type]
@@ -92,15 +99,16 @@ class Registry:
         del kept[kind][name]
         return _checked(Registry(*(kept[of] for of in KINDS)))  # type: ignore[arg-type]
 
-    def only(self, definitions: Iterable[Definition]) -> Registry:
-        """Return a registry of these definitions and of what their views bring along; all others are gone.
+    def only(self, definitions: Iterable[Definition], *, first: FirstTypes | None = None) -> Registry:
+        """Return a registry of these definitions and of what their views bring along; all others are gone. See ``merged``.
 
         Raises:
             DefinitionError: as ``merged``; or one of them refers to what is recorded here and not among them.
         """
         kept = list(definitions)
+        first = {name: first_types(source) for name, source in self.sources.items()} if first is None else first
         try:
-            return Registry().merged(kept)
+            return Registry().merged(kept, first=first)
         except DefinitionError as error:
             whole = self.merged(kept)  # what is wrong in itself says so
             named = {(KIND_OF[type(definition)], definition.name) for definition in with_parents(kept)}
@@ -142,8 +150,21 @@ class Registry:
                     rebuilds = kind == "view" and (
                         ledger_fingerprint(self.views[name], timezone) != ledger_fingerprint(after.views[name], timezone)
                     )
-                    changes.append(Change("change", kind, name, rebuilds))
+                    changes.append(Change("change", kind, name, rebuilds, self._notes(after, kind, name)))
         return Plan(tuple(changes))
+
+    def _notes(self, after: Registry, kind: str, name: str) -> tuple[str, ...]:
+        """Say of a changed source what becomes of its rows, and of a changed view which of its features become another type."""
+        if kind == "source":
+            return tuple(source_notes(self.sources[name], after.sources[name]))
+        if kind != "view":
+            return ()
+        before = {feature.name: feature.type for feature in self.views[name].features}
+        return tuple(
+            f"{feature.name} {before[feature.name]} -> {feature.type}"
+            for feature in after.views[name].features
+            if before.get(feature.name, feature.type) != feature.type
+        )
 
     def resolve(self, features: Features) -> list[Feature]:
         """List the features that a service, a view or a list of references means, each once, in order.
@@ -212,6 +233,12 @@ class Registry:
         services = {item["name"]: service_from(item) for item in value["service"]}
         calibrations = {item["name"]: calibration_from(item) for item in value["calibration"]}
         return cls(entities, sources, views, joined, services, calibrations)
+
+
+def _evolved(definition: Definition, first: FirstTypes) -> Definition:
+    if isinstance(definition, EventSource) and definition.name in first:
+        return evolved(definition, first[definition.name])
+    return definition
 
 
 def _words(kind: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
 
@@ -42,6 +42,12 @@ class EventSource:
         id_scope: ``"source"``: an event_id is unique over the whole history. ``"month"``: only within its month.
         values: Allowed values of string columns; other values go to quarantine.
         csv: How its CSV files are written; ``None``: as usual.
+        optional: Columns that files may lack: their rows have NULL there. Not event_id and event_time. A column that is declared
+            after rows were committed is optional by itself, since older files cannot have it.
+
+    Attributes:
+        earlier: Columns that are not what the rows that were committed first had, with the type that they had then; ``None``:
+            there was no such column. The store notes it when a changed source is applied.
 
     Raises:
         DefinitionError: an unknown type, a column that differs from another only in its case or is reserved, a role whose
@@ -60,6 +66,8 @@ class EventSource:
     values: tuple[tuple[str, tuple[str, ...]], ...]
     description: str
     csv: Csv | None
+    optional: tuple[str, ...]
+    earlier: tuple[tuple[str, str | None], ...] = field(default=(), compare=False)
 
     def __init__(
         self,
@@ -76,6 +84,7 @@ class EventSource:
         values: Mapping[str, Sequence[str]] | None = None,
         description: str = "",
         csv: Csv | None = None,
+        optional: Sequence[str] = (),
     ) -> None:
         checked_name(name, "an event source")
         if csv is not None and not isinstance(csv, Csv):
@@ -99,7 +108,7 @@ class EventSource:
             zone_of(timezone)
         if id_scope not in ID_SCOPES:
             raise DefinitionError(f"Source {name!r} has id_scope={id_scope!r}; use 'source' or 'month'.")
-        for field, value in {
+        for attribute, value in {
             "name": name,
             "schema": tuple(schema.items()),
             "event_time": event_time,
@@ -112,8 +121,9 @@ class EventSource:
             "values": tuple((column, tuple(allowed)) for column, allowed in (values or {}).items()),
             "description": description,
             "csv": csv,
+            "optional": _checked_optional(name, schema, optional, never=(event_id, event_time)),
         }.items():
-            object.__setattr__(self, field, value)
+            object.__setattr__(self, attribute, value)
 
     @property
     def landing_place(self) -> LandingPlace:
@@ -124,6 +134,10 @@ class EventSource:
     def types(self) -> dict[str, str]:
         """Column to declared type, in schema order."""
         return dict(self.schema)
+
+    def may_lack(self, column: str) -> bool:
+        """Tell whether a file without a column is accepted."""
+        return column in self.optional or dict(self.earlier).get(column, "") is None
 
 
 def _load_end(name: str, until: str | date | None, ingested_at: str | None, timezone: str | None) -> str | None:
@@ -174,6 +188,17 @@ def _check_columns(name: str, schema: Mapping[str, object]) -> None:
         other = spelled.setdefault(column.lower(), column)
         if other != column:
             raise DefinitionError(f"Columns {other!r} and {column!r} of source {name!r} differ only in their case; rename one.")
+
+
+def _checked_optional(name: str, schema: Mapping[str, str], optional: Sequence[str], never: Sequence[str]) -> tuple[str, ...]:
+    if isinstance(optional, str) or not isinstance(optional, Iterable):
+        raise DefinitionError(f"Source {name!r} has optional={optional!r}; give a list of columns: optional=('coupon',).")
+    columns = tuple(dict.fromkeys(optional))
+    for column in columns:
+        _check_role(name, schema, "optional", column, tuple(schema.values()))
+        if column in never:
+            raise DefinitionError(f"Column {column!r} of source {name!r} cannot be optional: no event is without it.")
+    return columns
 
 
 def _check_role(name: str, schema: Mapping[str, str], role: str, column: str, types: tuple[str, ...]) -> None:

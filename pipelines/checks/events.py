@@ -6,11 +6,11 @@ import dagster as dg
 
 from featurestore.client import FeatureStore
 from featurestore.errors import StoreError
+from featurestore.lake.evolution import check_columns
 from featurestore.lake.ingestion.landing import files_without_partition, printable
 from featurestore.lake.session import connect, quote
 from featurestore.lake.table import Table, parquet_scan_sql
 from featurestore.spec.source import EventSource
-from featurestore.spec.types import arrow_schema
 from featurestore.timeline import Month
 from featurestore_pipelines.assets.ingest import ingest_month
 from featurestore_pipelines.assets.shared import EVENTS, Blueprint, definition_of, key_of
@@ -48,7 +48,7 @@ def build_event_checks(blueprint: Blueprint) -> dg.AssetChecksDefinition:
         last = last_month_of(context)
         months = set(blueprint.partitions.get_partition_keys())
         for key in sorted(context.selected_asset_check_keys):
-            source = sources[definition_of(key.asset_key)]
+            source = opened.registry.sources[definition_of(key.asset_key)]
             if key.name == "quarantine_share":
                 yield quarantine_share(opened, source)
                 continue
@@ -62,11 +62,11 @@ def build_event_checks(blueprint: Blueprint) -> dg.AssetChecksDefinition:
 
 
 def schema(store: FeatureStore, source: EventSource) -> Verdict:
-    """Compare the table's columns with the declared ones."""
+    """Compare the table's columns with the declared ones, and those that these evolved from."""
     table = Table.open(store.layout.events(source.name))
     numbers: Metadata = plot(columns=len(source.schema))
     try:
-        table.check_columns(arrow_schema(source.schema), partition_by=("month",))
+        check_columns(table, source)
     except StoreError as error:
         return False, {**numbers, "difference": dg.MetadataValue.text(str(error))}
     return True, numbers

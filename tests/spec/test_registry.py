@@ -48,7 +48,7 @@ def test_a_plan_names_what_is_rebuilt_and_why_not_more() -> None:
         "add view third (its ledger is rebuilt)",
     ]
     assert before.plan(before.merged([with_basket(delay="7d", description="More")])).rebuilt_views == ()
-    assert str(before.plan(before.merged([with_basket()]))) == "change view activity"
+    assert str(before.plan(before.merged([with_basket()]))) == "change view activity (free: its ledger stays)"
 
 
 def test_an_entity_that_takes_over_a_view_makes_its_ledger_anew() -> None:

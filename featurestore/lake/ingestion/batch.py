@@ -26,6 +26,23 @@ INVALID = "invalid"
 """Session table of the invalid rows: row (JSON), reason, source_file."""
 
 
+@dataclass(frozen=True)
+class Gap:
+    """Rows of a batch that come without some columns: their delivery says nothing of these.
+
+    Args:
+        label: Input that they come from.
+        columns: What it lacks.
+        first: Row of the table of valid rows.
+        end: The row after the last.
+    """
+
+    label: str
+    columns: tuple[str, ...]
+    first: int
+    end: int
+
+
 @dataclass
 class Batch:
     """Rows read but not yet committed, their size as they were read, and what was noticed while reading them.
@@ -45,6 +62,7 @@ class Batch:
     extra_columns: dict[str, None] = field(default_factory=dict)
     files: list[Path] = field(default_factory=list)
     lines: list[FileLines] = field(default_factory=list)
+    gaps: list[Gap] = field(default_factory=list)
     clocks: WallClocks = field(init=False)
 
     def __post_init__(self) -> None:
@@ -60,6 +78,7 @@ class Batch:
         self.rows_read = self.rows_valid = self.size_bytes = self.non_finite = 0
         self.files = []
         self.lines = []
+        self.gaps = []
 
     def add(self, portion: Portion) -> None:
         """Convert and validate one portion.
@@ -101,6 +120,9 @@ class Batch:
             self.session.execute(f"INSERT INTO {INVALID} SELECT row, reason, ? FROM ({plan.invalid_sql})", [file])
         if plan.non_finite_sql is not None:
             self.non_finite += self._count(plan.non_finite_sql)
+        missing = tuple(column for column in self.source.types if column not in types)
+        if missing:
+            self.gaps.append(Gap(portion.label, missing, self.rows_valid, self.rows_valid + valid))
         self.rows_read += portion.rows
         self.rows_valid += valid
         self.size_bytes += portion.size_bytes

@@ -15,7 +15,8 @@ import pyarrow as pa
 from featurestore.lake.ingestion.batch import VALID
 from featurestore.lake.months import Months
 from featurestore.lake.session import quote
-from featurestore.lake.table import CommittedFile, parquet_scan_sql
+from featurestore.lake.source_scan import source_scan_sql
+from featurestore.lake.table import CommittedFile
 from featurestore.spec.source import EventSource
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def probe(session: DuckDBPyConnection, source: EventSource, near: Sequence[Commi
     if not near:
         session.execute(f"CREATE OR REPLACE TEMP TABLE known AS SELECT {event_id} FROM {VALID} LIMIT 0")
         return []
-    scan = parquet_scan_sql(near, options="filename = '$file'")
+    scan = source_scan_sql(source, near, options="filename = '$file'")
     session.execute(
         f'CREATE OR REPLACE TEMP TABLE known AS SELECT {event_id}, "$file" FROM {scan} SEMI JOIN {VALID} USING ({event_id})'
     )
@@ -78,7 +79,7 @@ def drop_repeated(session: DuckDBPyConnection, source: EventSource, holders: Seq
     batch = _numbered(session, source)
     (count,) = session.execute(
         f"CREATE OR REPLACE TEMP TABLE repeated AS SELECT b.{_ROW} AS id FROM {batch} b "
-        f"JOIN {parquet_scan_sql(holders)} c ON b.{event_id} = c.{event_id} AND {pairs}"
+        f"JOIN {source_scan_sql(source, holders)} c ON b.{event_id} = c.{event_id} AND {pairs}"
     ).fetchall()[0]
     if count:
         session.execute(

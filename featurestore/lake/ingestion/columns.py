@@ -30,6 +30,8 @@ READ = "{read}"
 """Stands for ``Conversion.read`` in the SQL of a conversion."""
 _INTEGER_TEXT = "[+-]?[0-9]+"
 _EXACT_IN_DOUBLE = 2**53
+MISSING = '"NULL"'
+"""DuckDB's name of the type of a column that has no values, and ours of one that is not there."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ def convert(column: str, kind: str, *, sql_type: str, is_id: bool = False, csv: 
     '"user_id"::BIGINT'
     """
     name = quote(column)
-    if sql_type == '"NULL"':
+    if sql_type == MISSING:
         return Conversion(f"NULL::{SQL_TYPES[kind]}")
     if sql_type.startswith("ENUM"):
         name = f"{name}::VARCHAR"

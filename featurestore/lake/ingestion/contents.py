@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from featurestore.lake.ingestion.batch import VALID
 from featurestore.lake.months import Months
 from featurestore.lake.session import literal, quote
-from featurestore.lake.table import CommittedFile, parquet_scan_sql
+from featurestore.lake.source_scan import source_scan_sql
+from featurestore.lake.table import CommittedFile
 from featurestore.spec.source import EventSource
 
 if TYPE_CHECKING:
@@ -22,13 +23,13 @@ WINNERS, REMOVED, BEATEN, CONFLICTS = "winners", "removed", "beaten", "conflicts
 """Session tables of the result: rows to write; (file, row) to remove; superseded versions; rows for the quarantine."""
 
 
-def scans(holders: Sequence[CommittedFile], superseded: Sequence[CommittedFile]) -> list[tuple[str, str]]:
+def scans(source: EventSource, holders: Sequence[CommittedFile], superseded: Sequence[CommittedFile]) -> list[tuple[str, str]]:
     """List the scans of files that may hold versions besides the batch, as ``(relation, origin)``."""
     relations = []
     if holders:
-        relations.append((parquet_scan_sql(holders, options="filename = '$file', file_row_number = true"), "committed"))
+        relations.append((source_scan_sql(source, holders, options="filename = '$file', file_row_number = true"), "committed"))
     if superseded:
-        relations.append((parquet_scan_sql(superseded), "superseded"))
+        relations.append((source_scan_sql(source, superseded), "superseded"))
     return relations
 
 
@@ -56,12 +57,21 @@ def gather_versions(
 
 
 def content_hash_sql(source: EventSource) -> str:
-    """Render the hash of a row's content: all columns but ingested_at, by name, each with its length."""
+    """Render the hash of a row's content: all columns but ingested_at, by name, each with its length.
+
+    What a source gains leaves the hashes of rows that have nothing of it: a NULL in a new column says nothing, and a whole number
+    is written as such where it became a double.
+    """
     texts = []
+    earlier = dict(source.earlier)
     for column, kind in sorted(source.schema):
         if column != source.ingested_at:
-            text = f"epoch_us({quote(column)})::VARCHAR" if kind == "timestamp" else f"{quote(column)}::VARCHAR"
-            texts.append(f"coalesce(length({text}) || ':' || {text}, '-')")
+            name = quote(column)
+            text = f"epoch_us({name})::VARCHAR" if kind == "timestamp" else f"{name}::VARCHAR"
+            if kind == "double" and earlier.get(column):
+                text = f"coalesce(try_cast(CASE WHEN {name} = trunc({name}) THEN {name} END AS BIGINT)::VARCHAR, {text})"
+            named = f"'{len(column)}:' || {literal(column)} || " if earlier.get(column, "") is None else ""
+            texts.append(f"coalesce({named}length({text}) || ':' || {text}, '{'' if named else '-'}')")
     return f"md5(concat({', '.join(texts)}))"
 
 

@@ -132,7 +132,7 @@ def judge(
         fresh = f"SELECT {columns_sql(source)} FROM {rest}"
         months = months_of(fresh) if repeated else delivered
         return Verdict(rows - repeated, repeated, 0, 0, fresh, months, redelivered=_missing_rows(delivered, months))
-    gather_versions(session, source, [(rest, "batch"), *scans(holders, superseded)], delivered)
+    gather_versions(session, source, [(rest, "batch"), *scans(source, holders, superseded)], delivered)
     rank_contents(session, source, replace)
     split_contents(session, source, may_conflict=may_conflict)
     added, corrections, conflicts, candidates = count_contents(session, may_conflict)

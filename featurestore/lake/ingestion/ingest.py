@@ -15,7 +15,9 @@ from typing import Any
 import pyarrow as pa
 
 from featurestore.errors import CommitConflictError, IngestError, StoreError
+from featurestore.lake.evolution import check_columns
 from featurestore.lake.ingestion.batch import Batch
+from featurestore.lake.ingestion.gaps import fill_gaps
 from featurestore.lake.ingestion.identity import Verdict, judge
 from featurestore.lake.ingestion.ingest_report import IngestReport, Tally
 from featurestore.lake.ingestion.inputs import InputFile, check_files
@@ -73,7 +75,7 @@ def ingest(
     Raises:
         IngestError: the input is missing, empty, damaged, of another format, beyond ``layout.bounds``, or lacks a column. Nothing
             is committed, unless a file turns out to be damaged after its header: then the whole batches before it are.
-        StoreError: the committed events have other columns than the source declares, or memory and spill ran out.
+        StoreError: the committed events have other columns than the source, which was not applied; or memory and spill ran out.
         CommitConflictError: other writers kept committing to the source.
     """
     started = time.monotonic()
@@ -86,7 +88,7 @@ def ingest(
         else check_input(rows, source, csv=csv, bounds=layout.bounds)
     )
     table = Table.open(layout.events(source.name))
-    table.check_columns(arrow_schema(source.schema), partition_by=("month",))
+    check_columns(table, source)
     tally = Tally(source.name, table.version, unread=tuple(map(str, landing.unread)))
     with spilling_session(layout, *_folders(checked)) as session:
         batch = Batch(session, source, now_us=_now_us(), naive_timezone=layout.naive_timezone, ids=ids)
@@ -138,6 +140,7 @@ def _commit_or_retry(layout: Layout, batch: Batch, tally: Tally, *, marks: Mappi
 
     def step() -> tuple[Verdict, Rewrite, int]:
         table = Table.open(layout.events(batch.source.name))
+        check_columns(table, batch.source)  # another process may have evolved it
         verdict, rewrite = _prepare(layout, batch, table, replace)
         new_marks = {mark: 1 for mark in sorted(wanted) if table.mark(mark) is None}
         return verdict, rewrite, _commit_events(batch.source, table, rewrite, new_marks)
@@ -154,12 +157,14 @@ def _commit_or_retry(layout: Layout, batch: Batch, tally: Tally, *, marks: Mappi
 def _prepare(layout: Layout, batch: Batch, table: Table, replace: bool) -> tuple[Verdict, Rewrite]:
     """Judge a batch against a snapshot, lay aside what does not become an event, stage the files of what does."""
     session, source = batch.session, batch.source
+    superseded = Table.open(layout.superseded(source.name)).files()
+    fill_gaps(session, source, batch.gaps, timezone=layout.timezone, committed=table.files(), superseded=superseded)
     verdict = judge(
         session,
         source,
         timezone=layout.timezone,
         committed=table.files(),
-        superseded=Table.open(layout.superseded(source.name)).files(),
+        superseded=superseded,
         replace=replace,
     )
     keep_invalid(session, layout, source, now_us=batch.now_us)
@@ -203,6 +208,9 @@ def _count_batch(tally: Tally, batch: Batch, verdict: Verdict, rewrite: Rewrite,
         tally.quarantined[CONFLICT] += verdict.conflicts
     tally.non_finite += batch.non_finite
     tally.extra_columns.update(batch.extra_columns)
+    for gap in batch.gaps:
+        for column in gap.columns:
+            tally.lacking.setdefault(column, set()).add(gap.label)
     tally.months.update(rewrite.months)
     tally.files += len(rewrite.add)
     tally.bytes_written += sum(file.size_bytes for file in rewrite.add)

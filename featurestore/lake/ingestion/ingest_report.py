@@ -79,6 +79,7 @@ class IngestReport:
         assumed_timezone: Zone in which times that name none were read: the source's, else the store's. ``None``: all named one.
         repeated_hours: Times that the clocks of their zone show twice, as they were put back: the first was taken.
         skipped_hours: Times that the clocks of their zone skip, as they were put forward: moved forward by what was skipped.
+        missing_columns: Column of the schema to the number of files, or other inputs, that lack it.
     """
 
     source: str
@@ -100,6 +101,7 @@ class IngestReport:
     assumed_timezone: str | None = None
     repeated_hours: int = 0
     skipped_hours: int = 0
+    missing_columns: Mapping[str, int] = field(default_factory=dict)
 
     def __str__(self) -> str:
         facts = [f"{self.rows_read:,} rows read", f"{self.rows_added:,} added"]
@@ -111,6 +113,7 @@ class IngestReport:
             facts.append(f"{self.non_finite:,} NaN or infinite values became NULL")
         if self.extra_columns:
             facts.append(f"columns ignored: {', '.join(self.extra_columns)}")
+        facts += [f"{_inputs(count)} without {column}" for column, count in self.missing_columns.items()]
         if self.months:
             span = str(self.months[0]) if len(self.months) == 1 else f"{self.months[0]} .. {self.months[-1]}"
             facts.append(f"{len(self.months)} months ({span})")
@@ -157,6 +160,7 @@ class Tally:
     is_mostly_quarantined: bool = False
     unread: tuple[str, ...] = ()
     clocks: WallClocks | None = None
+    lacking: dict[str, set[str]] = field(default_factory=dict)
 
     def report(self, elapsed_s: float) -> IngestReport:
         """Return the report of an ingest that took so many seconds."""
@@ -180,4 +184,9 @@ class Tally:
             assumed_timezone=self.clocks.timezone if self.clocks and self.clocks.naive else None,
             repeated_hours=self.clocks.repeated_hours if self.clocks else 0,
             skipped_hours=self.clocks.skipped_hours if self.clocks else 0,
+            missing_columns={column: len(labels) for column, labels in sorted(self.lacking.items())},
         )
+
+
+def _inputs(count: int) -> str:
+    return "1 input" if count == 1 else f"{count:,} inputs"

@@ -33,9 +33,9 @@ _BLOCK_BYTES = 1 << 20
 class InputFile:
     """A file that has been opened once and is what its name says.
 
-    ``columns`` are in the file's order; of JSON lines the keys of the first lines. ``rows`` is known of Parquet and Arrow IPC only,
-    ``size`` of Parquet, ``csv`` of CSV, ``json`` of JSON lines; ``delta`` is what a file of a Delta table is there. ``needed`` are
-    the columns that become events.
+    ``columns`` are in the file's order; of JSON lines the keys of the first lines, and those of the schema that come later.
+    ``rows`` is known of Parquet and Arrow IPC only, ``size`` of Parquet, ``csv`` of CSV, ``json`` of JSON lines; ``delta`` is what a
+    file of a Delta table is there. ``needed`` are the columns that become events.
     """
 
     path: Path
@@ -133,21 +133,26 @@ def check_columns(columns: Iterable[str], source: EventSource, what: str, *, hin
     """Compare an input's columns with the schema of its source; other columns may have any names.
 
     Raises:
-        IngestError: a column of the schema is missing, or there twice.
+        IngestError: a column of the schema is missing that is not optional, or there twice.
     """
     have = Counter(columns)
     twice = [column for column in source.types if have[column] > 1]
     if twice:
         raise IngestError(f"{what} has the column {twice[0]!r} twice. Rename one; nothing of it was committed.")
-    missing = [column for column in source.types if column not in have]
+    missing = [column for column in source.types if column not in have and not source.may_lack(column)]
     if missing:
         spelled = [column for column in have if column.lower() == missing[0].lower()]
         near = f" It has {spelled[0]!r}; upper and lower case count." if spelled else did_you_mean(missing[0], have)
+        optional = "" if missing[0] in (source.event_id, source.event_time) else _say_optional(missing[0])
         raise IngestError(
             f"{what} has no column {missing[0]!r}, which source {source.name!r} declares"
-            f"{f' (and {len(missing) - 1} more: {missing[1:]})' if missing[1:] else ''}.{near}{hint} "
+            f"{f' (and {len(missing) - 1} more: {missing[1:]})' if missing[1:] else ''}.{near}{hint}{optional} "
             "Nothing of it was committed."
         )
+
+
+def _say_optional(column: str) -> str:
+    return f" If files may lack it, say optional=({column!r},)."
 
 
 def _check_delta(folder: Path, source: EventSource) -> list[InputFile]:

@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ from featurestore.errors import IngestError
 from featurestore.lake.bounds import Bounds
 from featurestore.lake.endings import JSON_LINES
 from featurestore.lake.ingestion.ingest_report import FileLines
+from featurestore.lake.ingestion.json_keys import keys_among, parsed
 from featurestore.lake.ingestion.lines import (
     BAD_BYTES,
     FIRST_REFUSED,
@@ -54,8 +54,8 @@ class JsonFile:
 
     Args:
         path: Where it lies.
-        columns: Keys of the first lines, in their order.
-        wanted: Those that are read: the columns of the source.
+        columns: Keys of the first lines, in their order, and those columns of the source that only later lines have.
+        wanted: Those that are read: the columns of the source that some line has.
         bounds: What reading it may cost.
     """
 
@@ -132,7 +132,7 @@ class LineCutter:
 
 
 def check_json_lines(path: Path, wanted: Collection[str], bounds: Bounds) -> JsonFile:
-    """Read the keys of the first lines of a file.
+    """Read the keys of the first lines of a file, and look for columns of its source that only later lines have.
 
     Args:
         path: The file.
@@ -147,31 +147,26 @@ def check_json_lines(path: Path, wanted: Collection[str], bounds: Bounds) -> Jso
     looked = size = 0
     with open_bytes(path, JSON_LINES, bounds) as opened:
         for lines in cutter.pieces(opened):
-            for line in lines[: _SAMPLED_LINES - looked]:
-                if not keys and line.lstrip()[:1] == b"[" and _parsed(line) is None:
+            sampled = 0 if size > bounds.portion_bytes else max(_SAMPLED_LINES - looked, 0)
+            for line in lines[:sampled]:
+                if not keys and line.lstrip()[:1] == b"[" and parsed(line) is None:
                     raise IngestError(
                         f"{path} begins like a JSON array of several lines; JSON lines have one object per line. Convert it: "
                         f"jq -c '.[]' {path.name!r}. Nothing of it was committed."
                     )
-                value = _parsed(line)
+                value = parsed(line)
                 if isinstance(value, dict):
                     keys.update((key, None) for key in value if len(keys) < bounds.columns or key in wanted)
+            keys.update(dict.fromkeys(keys_among(lines[sampled:], [column for column in wanted if column not in keys])))
             looked += len(lines)
             size += sum(map(len, lines))
-            if looked >= _SAMPLED_LINES or size > bounds.portion_bytes:
+            if (looked >= _SAMPLED_LINES or size > bounds.portion_bytes) and all(column in keys for column in wanted):
                 break
     if not keys and cutter.too_long:
         raise bounds.long_line(path, min(cutter.too_long))
     if not keys:
         raise IngestError(f"{path} holds no JSON object in its first lines. JSON lines have one object per line, not an array.")
-    return JsonFile(path, tuple(map(shown, keys)), tuple(wanted), bounds)
-
-
-def _parsed(line: bytes) -> object:
-    try:
-        return json.loads(line)
-    except (ValueError, RecursionError):
-        return None
+    return JsonFile(path, tuple(map(shown, keys)), tuple(column for column in wanted if column in keys), bounds)
 
 
 @dataclass

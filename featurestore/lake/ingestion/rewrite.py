@@ -11,7 +11,8 @@ from featurestore.lake.ingestion.identity import Verdict
 from featurestore.lake.months import within_sql
 from featurestore.lake.query_parquet import absorbed, write_sorted
 from featurestore.lake.session import quote
-from featurestore.lake.table import CommittedFile, StagedFile, Table, parquet_scan_sql
+from featurestore.lake.source_scan import source_scan_sql
+from featurestore.lake.table import CommittedFile, StagedFile, Table
 from featurestore.spec.source import EventSource
 from featurestore.timeline import Interval, Month
 
@@ -76,7 +77,7 @@ def _arms(
     if interval is not None:
         arms.append(f"SELECT {columns} FROM ({fresh_sql}) WHERE {within_sql(source.event_time, interval)}")
     if old:
-        scan = parquet_scan_sql(old, options="filename = '$file', file_row_number = true")
+        scan = source_scan_sql(source, old, options="filename = '$file', file_row_number = true")
         without = f' ANTI JOIN {REMOVED} r ON s."$file" = r.file AND s.file_row_number = r.row' if is_losing else ""
         arms.append(f"SELECT {columns} FROM {scan} s{without}")
     return " UNION ALL ".join(arms)

@@ -6,13 +6,16 @@ that beat it turned out to be the earlier one) stays listed: as knowledge, both 
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from featurestore.lake.append import append_unseen
 from featurestore.lake.ingestion.contents import BEATEN, hash_column
 from featurestore.lake.layout import Layout
 from featurestore.lake.session import quote
+from featurestore.lake.source_scan import source_scan_sql
 from featurestore.spec.source import EventSource
+from featurestore.spec.types import arrow_schema
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -24,4 +27,12 @@ def keep_superseded(session: DuckDBPyConnection, layout: Layout, source: EventSo
     event_id = quote(source.event_id)
     content = quote(hash_column(source))
     same = f"old.{event_id} = new.{event_id} AND old.{content} = new.{content} AND old.{known_at} <= new.{known_at}"
-    append_unseen(session, BEATEN, path=layout.superseded(source.name), same=same, order_by=(event_id, content))
+    append_unseen(
+        session,
+        BEATEN,
+        path=layout.superseded(source.name),
+        same=same,
+        order_by=(event_id, content),
+        scan=partial(source_scan_sql, source),
+        schema=arrow_schema((*source.schema, (hash_column(source), "string"))),
+    )

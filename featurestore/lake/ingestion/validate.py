@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from featurestore.lake.ingestion.columns import READ, Conversion, convert
+from featurestore.lake.ingestion.columns import MISSING, READ, Conversion, convert
 from featurestore.lake.ingestion.lines import IS_ROW, LINE, REASON, REASONS, UNREADABLE
 from featurestore.lake.session import literal, literals, quote
 from featurestore.spec.csv_format import Csv
@@ -51,7 +51,7 @@ def validation_of(
 
     Args:
         source: Whose schema the rows must have.
-        relation: What follows FROM.
+        relation: What follows FROM. Columns of the schema that it lacks are NULL.
         types: DuckDB type of each of its columns.
         now_us: The present, in microseconds since 1970 UTC.
         ids: Columns besides the event_id that name an entity.
@@ -59,7 +59,7 @@ def validation_of(
     """
     named_ids = {source.event_id, *ids}
     chosen = {
-        column: convert(column, kind, sql_type=types[column], is_id=column in named_ids, csv=csv)
+        column: convert(column, kind, sql_type=types.get(column, MISSING), is_id=column in named_ids, csv=csv)
         for column, kind in source.schema
     }
     # Four levels, so that each value is computed once: read texts, convert, find what could not be converted, judge what could.
@@ -167,7 +167,7 @@ def _raw_json(source: EventSource, types: Mapping[str, str], extra: tuple[str, .
         line = quote(LINE)
         return f"CASE WHEN {quote(IS_ROW)} THEN {line} ELSE to_json({line})::VARCHAR END"
     fields = []
-    for column in (*source.types, *sorted(extra)):
+    for column in (*(column for column in source.types if column in types), *sorted(extra)):
         name = quote(column)
         value = f"to_json({name})"
         if types[column] in ("FLOAT", "DOUBLE"):  # JSON has no NaN: it is written as a text
