@@ -101,11 +101,12 @@ class FeatureStore:
             prune: Whether recorded ones that are not among them are forgotten, as by ``remove``: no event is deleted.
 
         Returns:
-            What changed, and which views' ledgers must be computed anew (by ``materialize``), from how many months and events.
+            What changed, what becomes of committed rows, and which views' ledgers must be computed anew (by ``materialize``), from
+            how many months and events.
 
         Raises:
-            DefinitionError: they contradict each other or what is recorded, or one reads what ``prune`` would forget; nothing
-                is recorded then.
+            DefinitionError: they contradict each other or what is recorded, one reads what ``prune`` would forget, or committed rows
+                of a source do not bear what it declares now; nothing is recorded then.
         """
         return apply_definitions(self.layout, objects, prune=prune)
 

@@ -8,7 +8,9 @@ store has: only ``upgrade`` raises them, as its last step.
     version   first in   what changed
     1         0.1.0      the first one; until 0.1.0 was finished it was written as {"format": 1}, which is read as version 1 of both
     2         0.2.0      times and dates without a zone are in the store's: ``naive_times`` is ``store``. New stores only: in one of
-                         version 1 they are in UTC, as every program reads it, so ``upgrade`` records that and leaves the version
+                         version 1 they are in UTC, as every program reads it, so ``upgrade`` records that and leaves the version.
+                         And sources say in registry.json what they gained (``earlier``, ``optional``), and files of one table
+                         differ in their columns: a store of version 1 becomes one of version 2 when that is first recorded
 
 To change the bytes of a store, in this order (docs/formats.md says more): add a line here and to ``RELEASES``, raise
 ``READ_VERSION`` or ``WRITE_VERSION``; add a migration to ``operations/upgrading.py``; keep a store that the release before wrote
@@ -30,6 +32,9 @@ WRITE_VERSION = 2
 """The newest version that this code writes."""
 RELEASES = {1: "0.1.0", 2: "0.2.0"}
 """Version to the first featurestore that knows it: what an older one tells people to install."""
+
+EVOLUTION = 2
+"""The version from which on sources may gain columns."""
 
 _FORMAT_OF_OLD = "format"
 _VERSIONS = ("read_version", "write_version")

@@ -13,7 +13,9 @@ from featurestore.lake.evolution import check_evolution, first_types_of
 from featurestore.lake.json_files import read_json, write_json
 from featurestore.lake.layout import Layout
 from featurestore.lake.lock import exclusive
+from featurestore.lake.store_format import EVOLUTION
 from featurestore.operations.earlier_definitions import keep_definitions
+from featurestore.operations.upgrading import raise_versions
 from featurestore.spec.document import Definition, document, source_from
 from featurestore.spec.plan import Plan
 from featurestore.spec.references import with_parents
@@ -43,6 +45,8 @@ def apply_definitions(layout: Layout, objects: Iterable[Definition], *, prune: b
         plan = _plan(layout, before, after)
         if plan.changes:
             keep_definitions(layout, before, plan)
+            if any(source.earlier or source.optional for source in after.sources.values()):
+                raise_versions(layout, EVOLUTION)
             write_json(layout.registry, after.document())
     return plan
 

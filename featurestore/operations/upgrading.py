@@ -153,6 +153,14 @@ def _upgraded(layout: Layout, migrations: Sequence[Migration], *, is_dry_run: bo
     return UpgradeReport(tuple(steps), record.read_version, record.write_version, is_dry_run)
 
 
+def raise_versions(layout: Layout, version: int) -> None:
+    """Let only programs in that know a version of the format, before what it brought is written; settings stay as they are."""
+    stored, record = _read(layout)
+    if record.read_version < version:
+        raised = record.raised(read_version=version, write_version=version)
+        STORAGE.update(layout.root / STORE_FILE, json_bytes(raised.document()), version=stored.version)
+
+
 def _read(layout: Layout) -> tuple[Stored, StoreRecord]:
     path = layout.root / STORE_FILE
     stored = STORAGE.get(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,6 +18,8 @@ import pytest
 
 import featurestore as fs
 from featurestore.lake.ingestion.ingest import ingest
+from featurestore.spec.document import document, source_from
+from tests.lake.older_stores import unpack
 
 UTC = timezone.utc
 SCHEMA = {"id": "int64", "at": "timestamp", "user_id": "int64", "code": "string", "n": "int32", "cents": "int64"}
@@ -190,6 +193,9 @@ def test_what_apply_accepts_is_ingested_materialized_and_read_and_old_answers_st
     assert store.verify().is_equal
     assert answers(store)["newest"]["counts__all"].to_pylist()[-1] == 3
     check_as_before(store, before)
+    store.publish("served")
+    now = store.get_batch_features("2024-01-07", "served", versions=store.published("served"))
+    assert now.drop_columns(["as_of"]).equals(store.get_batch_features("2024-01-07", "served").drop_columns(["as_of"]))
 
 
 @pytest.fixture(scope="module")
@@ -396,6 +402,10 @@ def test_a_column_without_values_may_go_again(tmp_path: Path) -> None:
     store.ingest("events", rows(3, schema=FEW))
     assert store.ingest("events", rows(1, 2, 3, schema=FEW)).duplicates == 3
     assert [row[0] for row in committed(store, "id")] == [1, 2, 3]
+    store.apply([other(of)])
+    store.ingest("events", rows(9, schema=FEW))
+    store.materialize()
+    assert store.verify().is_equal
 
 
 def test_without_rows_a_source_is_free(tmp_path: Path) -> None:
@@ -434,3 +444,21 @@ def test_a_writer_whose_definition_is_of_before_writes_nothing(before: Before, t
     store.materialize()
     assert store.verify().is_equal
     check_as_before(store, before)
+
+
+def test_a_store_of_an_older_release_evolves_and_then_keeps_programs_out_that_could_not_read_it(tmp_path: Path) -> None:
+    older = unpack("0.1", tmp_path)
+    store = fs.FeatureStore(older.root)
+    events = store.registry.sources["events"]
+    store.apply([events])
+    assert store.layout.timezone == "Asia/Shanghai"
+    assert '"format": 1' in (older.root / "store.json").read_text()
+    value = document(events)
+    store.apply([source_from({**value, "schema": {**value["schema"], "coupon": "string"}})])
+    found = json.loads((older.root / "store.json").read_text())
+    assert (found["read_version"], found["write_since"], found.get("naive_times", "utc")) == (2, "0.2.0", "utc")
+    again = fs.FeatureStore(older.root)
+    assert older.answers_of(again).equals(older.answers, check_metadata=True)
+    assert older.answers_of(again, as_known=True).equals(older.as_known, check_metadata=True)
+    assert older.answers_of(again, versions=older.published).equals(older.published)
+    assert "naive times" in [step.name for step in again.upgrade().steps]

@@ -37,7 +37,9 @@ def fill_gaps(
     committed: Sequence[CommittedFile],
     superseded: Sequence[CommittedFile],
 ) -> None:
-    """Fill in what rows of a batch come without, from other versions of their events; doing it again changes nothing.
+    """Fill in what rows of a batch come without, from other versions of their events.
+
+    It may be done again, when another writer has committed meanwhile.
 
     Args:
         session: Holds the batch.
@@ -57,12 +59,24 @@ def fill_gaps(
     months = Months.of_rows(session, f"FROM {VALID}", column=source.event_time, timezone=timezone)
     holders = probe(session, source, near_files(session, source, committed, months))
     files = [(own, rank) for own, rank in ((holders, _COMMITTED), (superseded, _SUPERSEDED)) if own]
-    for columns in dict.fromkeys(gap.columns for gap in gaps):
+    # Rows that lack less are filled first: they may be what others take from.
+    for columns in sorted(dict.fromkeys(gap.columns for gap in gaps), key=len):
         content = [column for column in columns if column != source.ingested_at]
         rows = " OR ".join(f"(rowid >= {gap.first} AND rowid < {gap.end})" for gap in gaps if gap.columns == columns)
-        if content:
-            session.execute(f"CREATE OR REPLACE TEMP TABLE lacking AS SELECT rowid AS {_ROW}, * FROM {VALID} WHERE {rows}")
+        if content and _mark(session, source, rows, superseded):
             _fill(session, source, columns, content, files, months)
+
+
+def _mark(session: DuckDBPyConnection, source: EventSource, rows: str, superseded: Sequence[CommittedFile]) -> int:
+    """Fill the table ``lacking`` with the rows whose event has other versions: usually few, or none."""
+    event_id = quote(source.event_id)
+    ids = [f"SELECT {event_id} FROM known", f"SELECT {event_id} FROM {VALID} WHERE NOT ({rows})"]
+    ids += [f"SELECT {event_id} FROM {source_scan_sql(source, superseded)}"] if superseded else []
+    (count,) = session.execute(
+        f"CREATE OR REPLACE TEMP TABLE lacking AS SELECT b.* FROM (SELECT rowid AS {_ROW}, * FROM {VALID} WHERE {rows}) b "
+        f"SEMI JOIN ({' UNION ALL '.join(ids)}) USING ({event_id})"
+    ).fetchall()[0]
+    return int(count)
 
 
 def _fill(
