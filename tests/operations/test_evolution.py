@@ -225,6 +225,31 @@ def test_a_store_goes_on_after_refusals(store: fs.FeatureStore, before: Before) 
     check_as_before(store, before)
 
 
+def test_a_plan_says_what_is_metadata_what_is_free_and_what_is_rebuilt_from_how_many_events(
+    before: Before, tmp_path: Path
+) -> None:
+    store = before.open(tmp_path / "store")
+    wider = source(plus(n="int64", note="string"))
+    assert str(store.plan([wider])).splitlines() == [
+        "change source events (new: note, metadata: older rows answer NULL; "
+        "n int32 -> int64, metadata: older rows are widened as they are read)",
+        "change view users (its ledger is rebuilt; newest int32 -> int64)",
+        "materialize users: 1 months, 4 events, about 1 s",
+    ]
+    assert str(store.plan([source(plus(note="string"))])) == (
+        "change source events (new: note, metadata: older rows answer NULL)"
+    )
+    assert (
+        str(store.plan([view(source(), fs.Count("more"))])) == "change view users (free: its ledger stays)"
+    )  # counted already
+    renamed = view(source(), derived=[fs.Derived("mean", "spend_30d / nullif(seen_30d, 0)")], delay="1d")
+    assert str(store.plan([renamed])) == "change view users (free: its ledger stays)"
+    assert str(store.plan([view(source(), fs.Max("most", "cents", windows=("30d",)))])).splitlines() == [
+        "change view users (its ledger is rebuilt)",
+        "materialize users: 1 months, 4 events, about 1 s",
+    ]
+
+
 def plain(folder: Path, *, schema: dict[str, str], **more: Any) -> tuple[fs.FeatureStore, fs.EventSource]:
     """A store of a source without ingested_at."""
     found = fs.FeatureStore(folder)
@@ -358,6 +383,9 @@ def test_a_source_that_gains_ingested_at_knew_its_older_rows_when_they_happened(
     assert known[0, 31] == 2  # 4 and 6, for 2 is of the other user since
     assert (known[1, 9], known[1, 31]) == (2, 3)
     assert store.verify().is_equal
+    late = spine_of()
+    assert store.ingest("events", rows(6, schema=MORE)).duplicates == 1  # by a file of before, that does not say since when
+    assert spine_of().equals(late)
     assert spine_of().num_rows == store.get_historical_features(spine(), ["counts:all"], as_known=True, versions=first).num_rows
 
 

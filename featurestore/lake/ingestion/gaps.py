@@ -2,7 +2,8 @@
 
 A missing column says nothing. So a redelivery of an event takes what is known of it, first from the version whose other columns are
 equal, then from the one that counts, then from another version of the same batch; an event that is new has NULL. Only then are
-contents compared: a file of before a column was declared, delivered again, changes nothing.
+contents compared: a file of before a column was declared, delivered again, changes nothing. When it became known is taken from a
+version that is equal otherwise, and from no other.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 _COMMITTED, _SUPERSEDED, _DELIVERED = 2, 1, 0
 
 
-_ROW = '"lacking row"'
+_ROW, _SAME = '"lacking row"', '"lacks nothing else"'
 
 
 def fill_gaps(
@@ -61,10 +62,9 @@ def fill_gaps(
     files = [(own, rank) for own, rank in ((holders, _COMMITTED), (superseded, _SUPERSEDED)) if own]
     # Rows that lack less are filled first: they may be what others take from.
     for columns in sorted(dict.fromkeys(gap.columns for gap in gaps), key=len):
-        content = [column for column in columns if column != source.ingested_at]
         rows = " OR ".join(f"(rowid >= {gap.first} AND rowid < {gap.end})" for gap in gaps if gap.columns == columns)
-        if content and _mark(session, source, rows, superseded):
-            _fill(session, source, columns, content, files, months)
+        if _mark(session, source, rows, superseded):
+            _fill(session, source, columns, files, months)
 
 
 def _mark(session: DuckDBPyConnection, source: EventSource, rows: str, superseded: Sequence[CommittedFile]) -> int:
@@ -83,7 +83,6 @@ def _fill(
     session: DuckDBPyConnection,
     source: EventSource,
     columns: Sequence[str],
-    content: Sequence[str],
     files: Sequence[tuple[Sequence[CommittedFile], int]],
     months: Months,
 ) -> None:
@@ -95,15 +94,20 @@ def _fill(
     month = months.index_sql(source.event_time) if source.id_scope == "month" else "0"
     own = [column for column in source.types if column not in columns and column != source.ingested_at]
     same = " AND ".join(f"b.{quote(column)} IS NOT DISTINCT FROM v.{quote(column)}" for column in own)
-    taken = ", ".join(f"v.{quote(column)}" for column in content)
+    taken = ", ".join(f"v.{quote(column)}" for column in columns)
     known_at = quote(source.ingested_at or source.event_time)
     session.execute(
-        f"CREATE OR REPLACE TEMP TABLE filled AS SELECT b.{_ROW}, {taken} "
+        f"CREATE OR REPLACE TEMP TABLE filled AS SELECT b.{_ROW}, ({same}) AS {_SAME}, {taken} "
         f'FROM (SELECT *, {month} AS "known month" FROM lacking) b JOIN (SELECT *, {month} AS "known month" FROM ({known})) v '
         f'ON b.{event_id} = v.{event_id} AND b."known month" = v."known month" QUALIFY row_number() OVER '
         f'(PARTITION BY b.{_ROW} ORDER BY ({same}) DESC, v."known rank" DESC, v.{known_at} DESC, {taken}) = 1'
     )
-    values = ", ".join(f"{quote(column)} = f.{quote(column)}" for column in content)
+    values = ", ".join(
+        f"{name} = CASE WHEN f.{_SAME} THEN f.{name} ELSE {VALID}.{name} END"
+        if column == source.ingested_at
+        else f"{name} = f.{name}"
+        for column, name in ((column, quote(column)) for column in columns)
+    )
     session.execute(f"UPDATE {VALID} SET {values} FROM filled f WHERE {VALID}.rowid = f.{_ROW}")
     session.execute("DROP TABLE lacking")
     session.execute("DROP TABLE filled")
