@@ -9,6 +9,7 @@ import glob
 import os
 import re
 import stat
+import sys
 from pathlib import Path
 
 from featurestore.errors import FeatureStoreError
@@ -27,9 +28,11 @@ def local_path(path: str | os.PathLike[str], error: type[FeatureStoreError]) -> 
         error: What to raise.
 
     Raises:
-        FeatureStoreError: it is an address such as ``s3://bucket/x``, which would become a folder ``s3:``.
+        FeatureStoreError: it is an address such as ``s3://bucket/x``, which would become a folder ``s3:``, or it is empty.
     """
     text = os.fspath(path)
+    if not text:
+        raise error("The path is empty. Give a path; '.' is the current folder.")
     scheme = scheme_of(text)
     if scheme is None:
         return Path(text).expanduser()
@@ -45,6 +48,25 @@ def scheme_of(text: str) -> str | None:
     """Return the scheme of an address, such as ``s3`` of ``s3://bucket/x``; ``None`` of a path."""
     found = _SCHEME.match(text)
     return None if found is None else found[1]
+
+
+def check_name(path: Path, error: type[FeatureStoreError]) -> None:
+    """Refuse a path whose letters the libraries that read files cannot be given.
+
+    Raises:
+        FeatureStoreError: its bytes are no UTF-8, or Python reads names in an encoding that lacks its letters.
+    """
+    text = str(path)
+    try:
+        text.encode()
+        os.fsencode(text)
+    except UnicodeEncodeError as refused:
+        written = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        names = sys.getfilesystemencoding()
+        mend = (
+            "Rename it." if names == "utf-8" else f"Python reads names as {names} here: set PYTHONUTF8=1, or a locale of UTF-8."
+        )
+        raise error(f"The path {written} has letters that are no UTF-8. {mend}") from refused
 
 
 def is_delta_table(folder: Path) -> bool:
@@ -68,9 +90,11 @@ def files_named(path: str | os.PathLike[str], error: type[FeatureStoreError]) ->
         error: What to raise.
 
     Raises:
-        FeatureStoreError: nothing matches, it is no regular file, files of a Delta table are named one by one, or it is an address.
+        FeatureStoreError: nothing matches, it is no regular file, files of a Delta table are named one by one, it is an address,
+            or its name is no UTF-8.
     """
     given = local_path(path, error)
+    check_name(given, error)
     found = []
     for each in [given] if os.path.lexists(given) else _matches(given):
         found += files_below(each) if each.is_dir() and not is_delta_table(each) else [each]
@@ -85,6 +109,7 @@ def files_named(path: str | os.PathLike[str], error: type[FeatureStoreError]) ->
                 f"{os.fspath(path)!r} names files of the Delta table {table}, where deleted rows lie too. Give the folder {table}."
             )
         check_regular(file, error)
+        check_name(file.absolute(), error)
     return [each.absolute() for each in found]
 
 
