@@ -84,16 +84,12 @@ class Table:
 
         if version == -1:
             return cls(path, -1, None)
-        if version is None and not (path / LOG).is_dir():
-            check_never_written(path)
-            return cls(path, -1, None)
+        delta = None
         try:
-            with deltalake_at(path):
-                delta = (
-                    DeltaTable(str(path), version=version)
-                    if version is not None or DeltaTable.is_deltatable(str(path))
-                    else None
-                )
+            if version is not None or (path / LOG).is_dir():
+                with deltalake_at(path):
+                    if version is not None or DeltaTable.is_deltatable(str(path)):
+                        delta = DeltaTable(str(path), version=version)
         except DeltaError as error:
             what = f"version {version} of the table" if version is not None else "the table"
             raise StoreError(f"Cannot read {what} {path}: {damage(path) or error}") from error
