@@ -83,7 +83,8 @@ def files_named(path: str | os.PathLike[str], error: type[FeatureStoreError]) ->
     """List the files, and the folders that are Delta tables, that a path stands for, sorted.
 
     What exists under its very name is meant: a file, a Delta table, or a folder with all finished files below it. Only what does
-    not exist is a pattern (``* ? [ ] **``), in which folders at the beginning that do exist are no patterns either.
+    not exist is a pattern (``* ? [ ] **``), in which folders at the beginning that do exist are no patterns either. Folders that are
+    set aside by their names, such as ``_temporary``, are passed over unless the pattern names them.
 
     Args:
         path: What the caller gave.
@@ -151,5 +152,7 @@ def is_aside(relative: Path) -> bool:
 def _matches(path: Path) -> list[Path]:
     whole = path.absolute()
     folder = next(each for each in whole.parents if each.exists())
-    found = glob.glob(str(whole.relative_to(folder)), root_dir=folder, recursive=True)
-    return sorted(path for path in (folder / match for match in found) if not path.is_dir() or is_delta_table(path))
+    pattern = whole.relative_to(folder)
+    found = glob.glob(str(pattern), root_dir=folder, recursive=True)
+    met = [match for match in map(Path, found) if not is_aside(Path(*(set(match.parts[:-1]) - set(pattern.parts))))]
+    return sorted(path for path in (folder / match for match in met) if not path.is_dir() or is_delta_table(path))
