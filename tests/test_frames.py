@@ -465,3 +465,21 @@ def test_times_before_1970_are_cut_down_and_not_towards_zero(tmp_path) -> None:
         store.ingest("born", pa.table({**rows, "born": pa.array([-1, -1001], kind)}))
     exact = pa.array([-1, -2], pa.timestamp("us", "UTC"))
     assert store.ingest("born", pa.table({**rows, "born": exact})).duplicates == 2
+
+
+def test_chunks_with_more_values_in_all_than_their_index_has_numbers_are_a_spine(store, tmp_path) -> None:
+    def chunked(texts: list[str]) -> pa.ChunkedArray:
+        return pa.chunked_array([pa.DictionaryArray.from_arrays(pa.array([0], pa.int8()), [text]) for text in texts])
+
+    users = ["a", "b", *(f"user {number}" for number in range(200))]
+    days = chunked(["2024-03-01"] * len(users))
+    spine = pa.table({"user_id": chunked(users), "as_of": days, "note": chunked([f"note {user}" for user in users])})
+    wanted = [2, 1, *[0] * 200]
+    for rows in (spine, spine.to_reader()):
+        answer = store.get_historical_features(rows, [OF_USERS])
+        assert answer[answer.column_names[-1]].to_pylist() == wanted
+    for ending in ("parquet", "arrow", "csv"):
+        written = store.write_historical_features(spine, [OF_USERS], tmp_path / f"out.{ending}")
+        assert written.stat().st_size > 0
+    with pa.ipc.open_file(str(tmp_path / "out.arrow")) as read:
+        assert read.read_all()["note"].to_pylist() == [f"note {user}" for user in users]

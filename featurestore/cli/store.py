@@ -136,7 +136,7 @@ def get(
     from featurestore.operations.definitions import key_types
 
     store = open_store(root)
-    writable(out)
+    writable(out, spine=spine)
     wanted = features[0] if len(features) == 1 else features
     rows = read_rows(spine, key_types=key_types(store.registry, wanted), as_of=as_of)
     started = time.perf_counter()

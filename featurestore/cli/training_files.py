@@ -11,7 +11,7 @@ import pyarrow as pa
 from featurestore.compute.retrieval.spine_files import SpineTexts, read_spine_files
 from featurestore.errors import SpineError
 from featurestore.lake.endings import Ending, ending_of
-from featurestore.lake.file_names import local_path
+from featurestore.lake.file_names import files_named, local_path
 from featurestore.lake.table_writers import check_writable, table_writer
 from featurestore.lake.whole_file import atomic_file, check_replaceable
 
@@ -41,19 +41,26 @@ def write_rows(table: pa.Table, path: Path) -> None:
         SpineError: the ending is unknown, or the format has no type for a column, such as lists in CSV.
         StoreError: what lies there is no regular file.
     """
-    ending = writable(path)
+    ending = ending_of(path, SpineError)
     check_writable(table.schema, ending, SpineError)
     with atomic_file(path) as aside, table_writer(aside, ending, table.schema) as writer:
         for batch in table.to_batches():
             writer.write_batch(batch)
 
 
-def writable(path: Path) -> Ending:
+def writable(path: Path, *, spine: Path | None = None) -> Ending:
     """Return what a file to be written is going to be.
 
+    Args:
+        path: The file.
+        spine: What is read and must not be replaced, if anything.
+
     Raises:
-        SpineError: its ending is unknown, or it is an address such as ``s3://``.
+        SpineError: its ending is unknown, it is an address such as ``s3://``, or a file of the spine.
         StoreError: what lies there is no regular file.
     """
-    check_replaceable(local_path(path, SpineError))
+    out = local_path(path, SpineError)
+    check_replaceable(out)
+    if spine is not None and out.exists() and any(out.samefile(file) for file in files_named(spine, SpineError)):
+        raise SpineError(f"{path} is a file of the spine and would be replaced. Give --out another name.")
     return ending_of(path, SpineError)

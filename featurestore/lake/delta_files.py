@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from featurestore.errors import FeatureStoreError
 from featurestore.lake.column_files import parquet_batches
+from featurestore.lake.delta_runtime import deltalake_at
 from featurestore.lake.file_names import scheme_of
 from featurestore.lake.files import committed_files
 from featurestore.lake.frames import FrameDoor, plain_reader
@@ -60,7 +61,8 @@ class DeltaFile:
         from deltalake.exceptions import DeltaError
 
         try:
-            reader = pa.RecordBatchReader.from_stream(DeltaTable(str(self.path), version=version).scan())
+            with deltalake_at(self.path.absolute(), FeatureStoreError):
+                reader = pa.RecordBatchReader.from_stream(DeltaTable(str(self.path), version=version).scan())
         except DeltaError as error:
             raise pa.ArrowInvalid(str(error)) from error
         yield from plain_reader(reader, FrameDoor("Delta table", FeatureStoreError))
@@ -89,10 +91,11 @@ def delta_files(folder: Path, error: type[FeatureStoreError]) -> list[DeltaFile]
     from deltalake.exceptions import DeltaError
 
     try:
-        table = DeltaTable(str(folder.absolute()))
-        is_scanned = _is_scanned(folder, table, error)
-        schema = pa.schema(table.schema().to_arrow())
-        files = committed_files(folder, pa.RecordBatchReader.from_stream(table.get_add_actions(flatten=True)).read_all())
+        with deltalake_at(folder.absolute(), error):
+            table = DeltaTable(str(folder.absolute()))
+            is_scanned = _is_scanned(folder, table, error)
+            schema = pa.schema(table.schema().to_arrow())
+            files = committed_files(folder, pa.RecordBatchReader.from_stream(table.get_add_actions(flatten=True)).read_all())
     except DeltaError as refused:
         raise error(f"The Delta table {folder} cannot be read: {str(refused).rstrip('.')}. {_WAY_OUT}") from refused
     if not files:

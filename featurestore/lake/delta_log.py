@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from featurestore.errors import StoreError
+from featurestore.lake.delta_runtime import deltalake_at
 from featurestore.lake.files import LOG, CommittedFile, StagedFile
 from featurestore.lake.storage import STORAGE
 from featurestore.lake.whole_file import copied_files
@@ -146,7 +147,8 @@ def write_checkpoint(table: Path) -> None:
     last = max((path.name[:20] for path in files if ".checkpoint." in path.name), default="")
     with copied_files((path for path in files if path.name >= last), folder=LOG) as aside:
         try:
-            DeltaTable(str(aside)).create_checkpoint()
+            with deltalake_at(aside):
+                DeltaTable(str(aside)).create_checkpoint()
         except DeltaError as error:
             raise StoreError(f"Cannot write a checkpoint of {table}: {damage(table) or error}") from error
         made = [file.path for file in STORAGE.list_files(aside / LOG, ending=".checkpoint.parquet")]

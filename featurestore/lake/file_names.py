@@ -9,6 +9,7 @@ import glob
 import os
 import re
 import stat
+import sys
 from pathlib import Path
 
 from featurestore.errors import FeatureStoreError
@@ -27,9 +28,11 @@ def local_path(path: str | os.PathLike[str], error: type[FeatureStoreError]) -> 
         error: What to raise.
 
     Raises:
-        FeatureStoreError: it is an address such as ``s3://bucket/x``, which would become a folder ``s3:``.
+        FeatureStoreError: it is an address such as ``s3://bucket/x``, which would become a folder ``s3:``, or it is empty.
     """
     text = os.fspath(path)
+    if not text:
+        raise error("The path is empty. Give a path; '.' is the current folder.")
     scheme = scheme_of(text)
     if scheme is None:
         return Path(text).expanduser()
@@ -47,6 +50,25 @@ def scheme_of(text: str) -> str | None:
     return None if found is None else found[1]
 
 
+def check_name(path: Path, error: type[FeatureStoreError]) -> None:
+    """Refuse a path whose letters the libraries that read files cannot be given.
+
+    Raises:
+        FeatureStoreError: its bytes are no UTF-8, or Python reads names in an encoding that lacks its letters.
+    """
+    text = str(path)
+    try:
+        text.encode()
+        os.fsencode(text)
+    except UnicodeEncodeError as refused:
+        written = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        names = sys.getfilesystemencoding()
+        mend = (
+            "Rename it." if names == "utf-8" else f"Python reads names as {names} here: set PYTHONUTF8=1, or a locale of UTF-8."
+        )
+        raise error(f"The path {written} has letters that are no UTF-8. {mend}") from refused
+
+
 def is_delta_table(folder: Path) -> bool:
     """Tell whether a folder holds a Delta table: its files may hold rows that were deleted."""
     return (folder / DELTA_LOG).is_dir()
@@ -61,16 +83,19 @@ def files_named(path: str | os.PathLike[str], error: type[FeatureStoreError]) ->
     """List the files, and the folders that are Delta tables, that a path stands for, sorted.
 
     What exists under its very name is meant: a file, a Delta table, or a folder with all finished files below it. Only what does
-    not exist is a pattern (``* ? [ ] **``), in which folders at the beginning that do exist are no patterns either.
+    not exist is a pattern (``* ? [ ] **``), in which folders at the beginning that do exist are no patterns either. Folders that are
+    set aside by their names, such as ``_temporary``, are passed over unless the pattern names them.
 
     Args:
         path: What the caller gave.
         error: What to raise.
 
     Raises:
-        FeatureStoreError: nothing matches, it is no regular file, files of a Delta table are named one by one, or it is an address.
+        FeatureStoreError: nothing matches, it is no regular file, files of a Delta table are named one by one, it is an address,
+            or its name is no UTF-8.
     """
     given = local_path(path, error)
+    check_name(given, error)
     found = []
     for each in [given] if os.path.lexists(given) else _matches(given):
         found += files_below(each) if each.is_dir() and not is_delta_table(each) else [each]
@@ -85,6 +110,7 @@ def files_named(path: str | os.PathLike[str], error: type[FeatureStoreError]) ->
                 f"{os.fspath(path)!r} names files of the Delta table {table}, where deleted rows lie too. Give the folder {table}."
             )
         check_regular(file, error)
+        check_name(file.absolute(), error)
     return [each.absolute() for each in found]
 
 
@@ -126,5 +152,7 @@ def is_aside(relative: Path) -> bool:
 def _matches(path: Path) -> list[Path]:
     whole = path.absolute()
     folder = next(each for each in whole.parents if each.exists())
-    found = glob.glob(str(whole.relative_to(folder)), root_dir=folder, recursive=True)
-    return sorted(path for path in (folder / match for match in found) if not path.is_dir() or is_delta_table(path))
+    pattern = whole.relative_to(folder)
+    found = glob.glob(str(pattern), root_dir=folder, recursive=True)
+    met = [match for match in map(Path, found) if not is_aside(Path(*(set(match.parts[:-1]) - set(pattern.parts))))]
+    return sorted(path for path in (folder / match for match in met) if not path.is_dir() or is_delta_table(path))

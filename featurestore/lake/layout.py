@@ -26,6 +26,7 @@ from pathlib import Path
 
 from featurestore.errors import CommitConflictError, StoreError
 from featurestore.lake.bounds import Bounds
+from featurestore.lake.delta_runtime import check_table_path
 from featurestore.lake.file_names import local_path
 from featurestore.lake.json_files import json_bytes, read_json
 from featurestore.lake.scratch import scratch_folder
@@ -180,12 +181,13 @@ def create_or_open(root: str | os.PathLike[str], *, timezone: str | None = None,
         bounds: What its calls may cost; ``Bounds()`` by default.
 
     Raises:
-        StoreError: the root is an address such as ``s3://``, the directory holds something else, its store.json is damaged, the
-            store has another time zone, or a newer
-            featurestore changed it so that this one cannot read it.
+        StoreError: the root is an address such as ``s3://``, empty or a path that no Delta table can have, the directory holds
+            something else, its store.json is damaged, the store has another time zone, or a newer featurestore changed it so that
+            this one cannot read it.
         DefinitionError: the time zone is unknown.
     """
     folder = local_path(root, StoreError).resolve()
+    check_table_path(folder, StoreError)
     path = folder / STORE_FILE
     if timezone is not None:
         zone_of(timezone)

@@ -29,7 +29,8 @@ from featurestore.lake.delta_log import (
     remove_action,
     write_entry,
 )
-from featurestore.lake.files import CommittedFile, StagedFile, committed_files, describe, parquet_scan_sql, stage
+from featurestore.lake.delta_runtime import deltalake_at
+from featurestore.lake.files import LOG, CommittedFile, StagedFile, committed_files, describe, parquet_scan_sql, stage
 from featurestore.lake.newest import NewestVersions
 from featurestore.lake.retry import retried
 from featurestore.lake.storage import STORAGE
@@ -83,14 +84,18 @@ class Table:
 
         if version == -1:
             return cls(path, -1, None)
-        if version is None and not DeltaTable.is_deltatable(str(path)):
-            check_never_written(path)
-            return cls(path, -1, None)
+        delta = None
         try:
-            delta = DeltaTable(str(path), version=version)
+            if version is not None or (path / LOG).is_dir():
+                with deltalake_at(path):
+                    if version is not None or DeltaTable.is_deltatable(str(path)):
+                        delta = DeltaTable(str(path), version=version)
         except DeltaError as error:
             what = f"version {version} of the table" if version is not None else "the table"
             raise StoreError(f"Cannot read {what} {path}: {damage(path) or error}") from error
+        if delta is None:
+            check_never_written(path)
+            return cls(path, -1, None)
         _check_protocol(path, delta)
         table = cls(path, int(delta.version()), delta)
         if version is None:
@@ -113,7 +118,10 @@ class Table:
 
     def mark(self, app_id: str) -> int | None:
         """Return the number that the last commit with this mark recorded; ``None`` without one."""
-        number = self._delta.transaction_version(app_id) if self._delta is not None else None
+        if self._delta is None:
+            return None
+        with deltalake_at(self.path):
+            number = self._delta.transaction_version(app_id)
         return None if number is None else int(number)
 
     def column_types(self) -> dict[str, str]:

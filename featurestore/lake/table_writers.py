@@ -82,8 +82,25 @@ def _parquet_writer(sink: Any, ending: Ending, schema: pa.Schema) -> Iterator[Ba
 
 @contextmanager
 def _arrow_writer(sink: Any, ending: Ending, schema: pa.Schema) -> Iterator[BatchWriter]:
-    with pa.ipc.new_file(sink, schema) as writer:
-        yield writer
+    # A file may have one dictionary for a column, and batches come with one each.
+    plain = pa.schema(
+        [field.with_type(field.type.value_type) if pa.types.is_dictionary(field.type) else field for field in schema],
+        schema.metadata,
+    )
+    with pa.ipc.new_file(sink, plain) as writer:
+        yield _Plain(writer, plain)
+
+
+class _Plain:
+    """Writes batches without dictionaries."""
+
+    def __init__(self, writer: Any, schema: pa.Schema) -> None:
+        self._writer = writer
+        self._schema = schema
+
+    def write_batch(self, batch: pa.RecordBatch) -> None:
+        """Write one."""
+        self._writer.write_batch(batch if batch.schema == self._schema else batch.cast(self._schema))
 
 
 @contextmanager

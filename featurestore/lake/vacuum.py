@@ -13,6 +13,7 @@ from pathlib import Path
 
 from featurestore.errors import StoreError
 from featurestore.lake.delta_log import write_checkpoint
+from featurestore.lake.delta_runtime import deltalake_at
 from featurestore.lake.files import LOG
 from featurestore.lake.storage import STORAGE, Listed
 from featurestore.lake.table import Table
@@ -45,7 +46,8 @@ def vacuum(path: Path, *, retention_hours: int = 24 * 7, keep_versions: Sequence
     keep = list(keep_versions) or None
     options = {"dry_run": True, "enforce_retention_duration": False, "full": True}
     try:
-        unneeded = DeltaTable(str(path)).vacuum(retention_hours=retention_hours, keep_versions=keep, **options)
+        with deltalake_at(path):
+            unneeded = DeltaTable(str(path)).vacuum(retention_hours=retention_hours, keep_versions=keep, **options)
     except DeltaError as error:
         kept = ", ".join(map(str, keep_versions)) or "none"
         raise StoreError(

@@ -52,6 +52,15 @@ def test_files_that_cannot_be_read_or_written_are_named(filled: Run, tmp_path: P
     assert not (tmp_path / out).exists()
 
 
+def test_the_spine_is_never_written_over(filled: Run, tmp_path: Path) -> None:
+    spine = _write_spine(tmp_path / "spine.csv")
+    before = spine.read_text()
+    code, _, err = filled("get", "*.csv", "--features", "activity", "--out", "./spine.csv")
+    assert code == 1
+    assert "is a file of the spine and would be replaced" in err
+    assert spine.read_text() == before
+
+
 def test_what_is_no_file_is_not_replaced_by_one(run: Run, tmp_path: Path) -> None:
     run("apply", "features.py")
     os.mkfifo(tmp_path / "rows.csv")

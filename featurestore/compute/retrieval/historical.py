@@ -23,7 +23,7 @@ from featurestore.compute.retrieval.joined import JoinedQuery, joined_queries
 from featurestore.compute.retrieval.lag import Lag, last_complete
 from featurestore.compute.retrieval.moments import NAIVE_TIMES, is_naive
 from featurestore.compute.retrieval.publication import Publication
-from featurestore.compute.retrieval.spine import Spine, read_spine, spine_batches, spine_keys
+from featurestore.compute.retrieval.spine import Spine, one_piece, read_spine, spine_batches, spine_keys
 from featurestore.compute.retrieval.spine_files import SpineTexts
 from featurestore.compute.windows.derive import Parameters, derive
 from featurestore.compute.windows.totals import sorted_order
@@ -268,7 +268,7 @@ def stream_features(query: HistoricalQuery, rows: Any, *, batch_rows: int | None
 
     def answers() -> Iterator[pa.RecordBatch]:
         for table in batches:
-            yield from query.answer(table).cast(answered).combine_chunks().to_batches()
+            yield from one_piece(query.answer(table).cast(answered)).to_batches()
 
     return pa.RecordBatchReader.from_batches(answered, answers())
 

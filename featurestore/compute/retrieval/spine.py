@@ -73,8 +73,11 @@ def _is_untyped(column: pa.Array) -> bool:
 
 
 def _decoded(column: pa.ChunkedArray) -> pa.Array:
-    whole = column.combine_chunks()
-    return whole.dictionary_decode() if pa.types.is_dictionary(whole.type) else whole
+    if pa.types.is_dictionary(
+        column.type
+    ):  # each chunk by itself: together they may have more values than an index has numbers
+        column = pa.chunked_array([chunk.dictionary_decode() for chunk in column.chunks], column.type.value_type)
+    return column.combine_chunks()
 
 
 def read_table(rows: Any, *, what: str = "spine") -> pa.Table:
@@ -133,6 +136,14 @@ def _pieces(schema: pa.Schema, batches: Iterable[pa.RecordBatch], rows: int) -> 
                 count = 0
     if held:
         yield pa.Table.from_batches(held, schema)
+
+
+def one_piece(table: pa.Table) -> pa.Table:
+    """Put the chunks of a table together, unless dictionaries of them have together more values than their index has numbers."""
+    try:
+        return table.combine_chunks()
+    except pa.ArrowInvalid:
+        return table
 
 
 def spine_keys(spine: pa.Table, keys: Sequence[str], types: Sequence[str], *, entity: str) -> tuple[list[pa.Array], np.ndarray]:

@@ -29,9 +29,14 @@ _TEXT = "{text}"
 READ = "{read}"
 """Stands for ``Conversion.read`` in the SQL of a conversion."""
 _INTEGER_TEXT = "[+-]?[0-9]+"
+# Of these a double is whole only where the text is: no digit but zeros behind the point, or few digits.
+_WHOLE_TEXT = "[+-]?([0-9]+[.]0*|[0-9.]{1,15}([eE][+-]?[0-9]+)?)"
+_FRACTION_TEXT = "[+-]?[0-9]*[.][0-9]*[1-9][0-9]*"
 _EXACT_IN_DOUBLE = 2**53
 MISSING = '"NULL"'
 """DuckDB's name of the type of a column that has no values, and ours of one that is not there."""
+# What DuckDB reads as numbers, and is none: 1_000, nan(7), +-1.
+_NO_NUMBERS = ("_", "(", "+-")
 
 
 @dataclass(frozen=True)
@@ -132,12 +137,16 @@ def _integer(column: str, name: str, sql_type: str, kind: str) -> Conversion:
         return _checked(whole, is_present, out_of_range, *nan, (f"fraction in {column}", f"{name} <> trunc({name})"))
     if sql_type != "VARCHAR":
         return _wrong_type(column, name, kind)
-    number = f"try_cast({_TEXT} AS DOUBLE)"
+    number = _number(_TEXT)
     value = (
         f"CASE WHEN regexp_full_match({_TEXT}, {literal(_INTEGER_TEXT)}) THEN try_cast({_TEXT} AS {target}) "
-        f"WHEN abs({number}) < {_EXACT_IN_DOUBLE} AND {number} = trunc({number}) THEN try_cast({number} AS {target}) END"
+        f"WHEN regexp_full_match({_TEXT}, {literal(_WHOLE_TEXT)}) AND abs({number}) < {_EXACT_IN_DOUBLE} "
+        f"AND {number} = trunc({number}) THEN try_cast({number} AS {target}) END"
     )
-    fraction = (f"fraction in {column}", f"isfinite({number}) AND {number} <> trunc({number})")
+    has_fraction = (
+        f"isfinite({number}) AND ({number} <> trunc({number}) OR regexp_full_match({_TEXT}, {literal(_FRACTION_TEXT)}))"
+    )
+    fraction = (f"fraction in {column}", has_fraction)
     out_of_range_text = (out_of_range, f"regexp_full_match({_TEXT}, {literal(_INTEGER_TEXT)})")
     return _parsed(column, name, value, (f"NaN in {column}", f"isnan({number})"), fraction, out_of_range_text)
 
@@ -147,14 +156,24 @@ def _double(column: str, name: str, sql_type: str, kind: str) -> Conversion:
         return Conversion(f"{name}::DOUBLE")
     if sql_type not in ("FLOAT", "DOUBLE", "VARCHAR"):
         return _wrong_type(column, name, kind)
-    number = f"try_cast(nullif(trim({name}), '') AS DOUBLE)" if sql_type == "VARCHAR" else f"{name}::DOUBLE"
+    is_text = sql_type == "VARCHAR"
+    number = _number(f"nullif(trim({name}), '')") if is_text else f"{name}::DOUBLE"
     # The sum turns -0.0 into 0.0: equal values must have equal content hashes.
     value = f"CASE WHEN isfinite({number}) THEN {number} + 0.0 END"
     non_finite = f"NOT isfinite({number})"
-    if sql_type != "VARCHAR":
+    if not is_text:
         return Conversion(value, non_finite=non_finite)
-    is_no_number = f"trim({name}) <> '' AND {number} IS NULL"
-    return Conversion(value, is_no_number, ((f"unparsable {column}", "true"),), non_finite)
+    # Digits are a number: one beyond all doubles is no infinity that somebody wrote.
+    is_beyond = f"isinf({number}) AND regexp_matches({name}, '[0-9]')"
+    is_no_number = f"trim({name}) <> '' AND ({number} IS NULL OR ({is_beyond}))"
+    problems = ((f"out of range {column}", is_beyond), (f"unparsable {column}", "true"))
+    return Conversion(value, is_no_number, problems, f"{non_finite} AND NOT ({is_beyond})")
+
+
+def _number(text: str) -> str:
+    """Read a text as a double; NULL where it is no number."""
+    is_none = " OR ".join(f"contains({text}, {literal(part)})" for part in _NO_NUMBERS)
+    return f"try_cast(CASE WHEN NOT ({is_none}) THEN {text} END AS DOUBLE)"
 
 
 def _string(column: str, name: str, sql_type: str, kind: str) -> Conversion:

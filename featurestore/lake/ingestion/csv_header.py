@@ -10,7 +10,7 @@ from pathlib import Path
 from featurestore.errors import IngestError
 from featurestore.lake.bounds import Bounds
 from featurestore.lake.ingestion.csv_damage import Dialect
-from featurestore.lake.ingestion.csv_records import Splitter, Values
+from featurestore.lake.ingestion.csv_records import Splitter, Values, said_delimiter
 from featurestore.lake.ingestion.extra_columns import renamed
 from featurestore.lake.ingestion.text_files import encoding_hint, is_utf8, lines_of, open_text, shown
 from featurestore.spec.csv_format import Csv
@@ -68,7 +68,7 @@ def read_header(path: Path, csv: Csv, wanted: Collection[str], bounds: Bounds) -
         path: Where it lies.
         csv: How it is written.
         wanted: Columns that the source declares; without a given delimiter, the one that finds most of them is taken:
-            sniffing data rows guesses wrong.
+            sniffing data rows guesses wrong. Where the caller names the columns, the one that gives most records as many fields.
         bounds: What reading it may cost.
 
     Raises:
@@ -76,7 +76,8 @@ def read_header(path: Path, csv: Csv, wanted: Collection[str], bounds: Bounds) -
             bounds.
     """
     lines = _first_lines(path, csv, bounds)
-    best = max((_read(path, csv, bounds, each, lines) for each in _delimiters(csv)), key=lambda file: _matches(file, wanted))
+    found = [_read(path, csv, bounds, each, lines) for each in _delimiters(csv, lines)]
+    best, _ = max(found, key=lambda file_and_fitting: (_matches(file_and_fitting[0], wanted), file_and_fitting[1]))
     if csv.names and not csv.header and len(best.fields) < len(csv.names):
         raise IngestError(f"{path} has {len(best.fields)} columns, but csv names {len(csv.names)}: {list(csv.names)}.")
     bounds.check_columns(path, len(best.fields))
@@ -97,8 +98,10 @@ def _distinct(fields: tuple[str, ...], wanted: Collection[str]) -> tuple[str, ..
     )
 
 
-def _delimiters(csv: Csv) -> Sequence[str]:
-    return DELIMITERS if csv.delimiter is None else (csv.delimiter,)
+def _delimiters(csv: Csv, lines: Sequence[str]) -> Sequence[str]:
+    """List the delimiters that a file may have: the one that is given, the one that Excel's ``sep=;`` says, or all."""
+    said = csv.delimiter or (said_delimiter(lines[0]) if lines else None)
+    return DELIMITERS if said is None else (said,)
 
 
 def _matches(file: CsvFile, wanted: Collection[str]) -> int:
@@ -118,7 +121,8 @@ def _first_lines(path: Path, csv: Csv, bounds: Bounds) -> list[str]:
     return lines
 
 
-def _read(path: Path, csv: Csv, bounds: Bounds, delimiter: str, lines: list[str]) -> CsvFile:
+def _read(path: Path, csv: Csv, bounds: Bounds, delimiter: str, lines: list[str]) -> tuple[CsvFile, int]:
+    """Read the header as it is with one delimiter; count the sampled records that have as many fields."""
     splitter = Splitter(dialect_of(csv, delimiter), lines, bounds.portion_bytes)
     header = [value or "" for value in splitter.read_header()] if csv.header else []
     counts = replace(splitter.counts)  # sampling counts on
@@ -127,7 +131,7 @@ def _read(path: Path, csv: Csv, bounds: Bounds, delimiter: str, lines: list[str]
     names = list(csv.names) or header
     fields = _fitted(path, csv, names, sampled)
     hint = f" {encoding_hint(header_text)}" if is_utf8(csv.encoding) and shown(header_text) != header_text else ""
-    return CsvFile(
+    file = CsvFile(
         path,
         csv,
         bounds,
@@ -138,6 +142,7 @@ def _read(path: Path, csv: Csv, bounds: Bounds, delimiter: str, lines: list[str]
         header_delimiters=header_text.count(delimiter),
         hint=hint,
     )
+    return file, sum(len(values) == len(fields) for values in sampled)
 
 
 def _sample(splitter: Splitter) -> Iterator[Values]:

@@ -25,6 +25,17 @@ Values = list[str | None]
 _NULL = ("", "\\N")
 _MOST_REFUSED = 50_000
 _SPACES = re.compile(" *")
+_SAYS_DELIMITER = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
+
+
+def said_delimiter(line: str) -> str | None:
+    """Return the delimiter that a first line of Excel says, and nothing else; ``None`` where it is another line.
+
+    >>> said_delimiter("sep=;" + chr(10)), said_delimiter("id;at")
+    (';', None)
+    """
+    found = _SAYS_DELIMITER.fullmatch(line)
+    return None if found is None else found[1]
 
 
 @dataclass
@@ -150,6 +161,9 @@ class Splitter:
         return True
 
     def _is_no_record(self, line: str) -> bool:
+        if self.counts.total == 0 and said_delimiter(line) is not None:
+            self.counts.comment += 1
+            return True
         if line[0] in " \r\n" and not line.strip(" \r\n"):
             self.counts.blank += 1
             return True

@@ -11,6 +11,7 @@ import hashlib
 import os
 import re
 import stat
+import sys
 import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -233,7 +234,8 @@ def _refusal(entry: _Entry, source: EventSource) -> str | None:
         is_old = time.time() - entry.status.st_mtime > _MAX_WRITING_S
         return "its name says that it is not finished, for more than a day" if is_old else ""
     if any("\ud800" <= letter <= "\udfff" for letter in entry.name):
-        return "its name is no UTF-8: rename it"
+        names = sys.getfilesystemencoding()
+        return f"its name is no UTF-8: rename it{'' if names == 'utf-8' else f', or set PYTHONUTF8=1 (names are {names} here)'}"
     if _UNSPEAKABLE.search(str(entry.path)):
         return "its path has a backslash and one of [ ] * ?: rename it"
     if not source.landing_place.takes(entry.name):

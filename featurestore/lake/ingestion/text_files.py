@@ -18,6 +18,10 @@ from featurestore.lake.ingestion.lines import newline_of
 
 _MAGIC = {".gz": b"\x1f\x8b", ".zst": b"\x28\xb5\x2f\xfd"}
 _WIDE = ("utf-16", "utf-32")
+_MARKS = {
+    "utf-16": (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE),
+    "utf-32": (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE),
+}
 # What stands for bytes that an encoding does not have: alone it is no UTF-8 either, so it is found wherever it goes.
 _NO_CHARACTER = "\udcff"
 _MARK_BAD = "featurestore_mark_bad_bytes"
@@ -35,8 +39,8 @@ codecs.register_error(_MARK_BAD, _mark_bad)
 
 
 def is_utf8(encoding: str) -> bool:
-    """Tell whether an encoding is UTF-8, with or without a byte order mark, or a part of it."""
-    return codecs.lookup(encoding).name in ("utf-8", "utf-8-sig", "ascii")
+    """Tell whether an encoding is UTF-8, with or without a byte order mark."""
+    return codecs.lookup(encoding).name in ("utf-8", "utf-8-sig")
 
 
 @contextmanager
@@ -44,8 +48,8 @@ def open_bytes(path: Path, kind: str, bounds: Bounds, *, encoding: str = "utf-8"
     """Open a text file, decompressed.
 
     Raises:
-        IngestError: its first bytes are not what its name says, or zeros of another encoding; or, while it is read, more comes out
-            of it than ``bounds`` allow.
+        IngestError: its first bytes are not what its name or its encoding says, or zeros of another encoding; or, while it is read,
+            more comes out of it than ``bounds`` allow.
     """
     with path.open("rb") as raw:
         start = raw.read(4)
@@ -57,8 +61,14 @@ def open_bytes(path: Path, kind: str, bounds: Bounds, *, encoding: str = "utf-8"
         raise IngestError(f"{path} is {content}, but its name says {kind}. Rename it, or deliver it again.")
     with _decompressed(path, found) as opened:
         start = opened.read(4)
-    if not codecs.lookup(encoding).name.startswith(_WIDE):
+    name = codecs.lookup(encoding).name
+    if not name.startswith(_WIDE):
         _refuse_wide(path, kind, start)
+    if name in _MARKS and not start.startswith(_MARKS[name]):
+        raise IngestError(
+            f"{path} does not begin with a byte order mark, as {name} does. Say csv=fs.Csv(encoding='{name}-le') or '{name}-be', "
+            "or leave encoding= out if it is UTF-8."
+        )
     with _decompressed(path, found) as opened:
         yield opened if found is None else cast(IO[bytes], io.BufferedReader(_Measured(opened, path, bounds), _BUFFER_BYTES))
 

@@ -155,6 +155,39 @@ def test_nan_and_infinity_become_null_and_are_counted(layout: Layout) -> None:
     assert [str(price) for price in committed(layout, "price")] == ["1.5", "1.5", "None", "None", "0.0"]
 
 
+def test_no_text_is_guessed_to_be_a_number(layout: Layout, tmp_path: Path) -> None:
+    """DuckDB's cast reads ``1_000``, ``0x10`` and ``+-1``, and rounds what has a long fraction."""
+    whole = {"1_000": None, "0.9999999999999999999999": None, "1.00000000000000000001": None, "0x10": None, "0b1": None}
+    whole |= {"+-1": None, "1 000": None, "\uff11\uff12": None, "1d": None, "1e400": None, "9007199254740993.0": None}
+    whole |= {"+1": 1, " 7 ": 7, "1e3": 1000, "25e-1": None, "1.000000000000000000000": 1, "5.": 5, "007": 7}
+    real = {"1_0.5": None, "0x1p3": None, "+-1": None, "1 000": None, "\u0663": None, "1d5": None, "nan(7)": None}
+    real |= {"1e400": None, "-1e400": None, ".5": 0.5, "5.": 5.0, "1e3": 1000.0, "4.9e-324": 5e-324, "+1": 1.0}
+    for column, texts in (("amount", whole), ("price", real)):
+        numbered = dict(enumerate(texts))
+        file = tmp_path / f"{column}.jsonl"
+        rows_of = [
+            {
+                "event_id": number + 1,
+                "event_time": "2024-05-01",
+                "kind": "buy",
+                "amount": "1",
+                "price": "1",
+                "day": "",
+                column: text,
+            }
+            for number, text in numbered.items()
+        ]
+        file.write_text("".join(f"{json.dumps(row)}\n" for row in rows_of))
+        fresh = create_or_open(tmp_path / column)
+        report = ingest(fresh, EVENTS, file)
+        assert dict(committed(fresh, f"event_id - 1, {column}")) == {
+            number: texts[text] for number, text in numbered.items() if texts[text] is not None
+        }
+        assert sum(report.quarantined.values()) == sum(value is None for value in texts.values())
+        assert report.non_finite == 0
+    assert report.quarantined["out of range price"] == 2
+
+
 def test_the_same_batch_twice_changes_nothing(layout: Layout) -> None:
     table = rows({"kind": "veiw"}, {"event_time": None})
     first = ingest(layout, EVENTS, table)

@@ -124,3 +124,12 @@ def test_an_address_is_refused_and_makes_no_folder(tmp_path: Path, monkeypatch: 
 def test_a_file_address_is_answered_with_its_path(tmp_path: Path) -> None:
     with pytest.raises(fs.IngestError, match=r"Give the path itself: '/data/x\.csv'"):
         store_in(tmp_path / "store").ingest("events", "file:" + "///data/x.csv")
+
+
+def test_a_pattern_passes_over_folders_that_are_set_aside_unless_it_names_them(tmp_path: Path) -> None:
+    for number, folder in enumerate(("", "sub", "_temporary/0", "sub/_temporary/0/part", ".hidden")):
+        write(tmp_path / "given" / folder / "part.csv", [number])
+    assert store_in(tmp_path / "a").ingest("events", tmp_path / "given" / "**" / "*.csv").rows_added == 2
+    assert store_in(tmp_path / "b").ingest("events", tmp_path / "given" / "_temporary" / "*" / "*.csv").rows_added == 1
+    with pytest.raises(fs.FeatureStoreError, match="The path is empty"):
+        store_in(tmp_path / "c").ingest("events", "")
