@@ -148,7 +148,7 @@ def spine(raw: duckdb.DuckDBPyConnection) -> pa.Table:
         f"CREATE TABLE spine AS SELECT row, CAST(household_id AS BIGINT) AS household_id, commodity, "
         f"CAST(as_of {LOCAL} AS DATE) AS day FROM spine_rows"
     )
-    return table
+    return table.set_column(2, "as_of", table["as_of"].cast(pa.timestamp("us", "UTC")))
 
 
 def days(length: int, condition: str = "true") -> str:
