@@ -141,7 +141,7 @@ def load_keys(path: Path, types: Sequence[str], *, table: Table | None = None) -
     files = (table or Table.open(_table_path(path, types))).files()
     if not files:
         return KeyDictionary(tuple(pa.array([], key_type(kind)) for kind in types))
-    rows = pa.concat_tables([read_parquet(file.path) for file in files]).sort_by("code").combine_chunks()
+    rows = pa.concat_tables([read_parquet(file) for file in files]).sort_by("code").combine_chunks()
     if not np.array_equal(rows["code"].to_numpy(), np.arange(rows.num_rows)):
         raise StoreError(f"The codes of the keys in {path} are not consecutive. Restore the folder from a backup.")
     return KeyDictionary(

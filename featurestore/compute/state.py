@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from featurestore.lake.arrow_parquet import read_parquet
+from featurestore.lake.digests import looks_damaged, sound
 from featurestore.lake.layout import Layout
 from featurestore.lake.source_scan import has_column, source_scan_sql
 from featurestore.lake.table import CommittedFile, Table
@@ -77,8 +78,8 @@ class ViewState:
         return self.layout.ledger(self.view.name) / self.fingerprint
 
     def scan_sql(self, files: Iterable[CommittedFile]) -> str:
-        """Render the FROM item that reads some event files."""
-        return source_scan_sql(self.view.source, files)
+        """Render the FROM item that reads some event files, each compared with its digest first."""
+        return source_scan_sql(self.view.source, sound(files))
 
     @cached_property
     def inputs(self) -> Mapping[Month, list[CommittedFile]]:
@@ -114,13 +115,14 @@ class ViewState:
         }
 
     def stale_tiles(self, before: Month | None = None, *, committed: Table | None = None) -> list[Month]:
-        """List the months whose tiles are missing or out of date, in order; only those before ``before``.
+        """List the months whose tiles are missing, damaged or out of date, in order; only those before ``before``.
 
         Args:
             before: A month; ``None`` means no end.
             committed: A snapshot of the tiles; the newest by default.
         """
-        names = {file.path.stem for file in (committed or Table.open(self.tiles_path)).files()}
+        files = (committed or Table.open(self.tiles_path)).files()
+        names = {file.path.stem for file in files if not looks_damaged(file)}
         return [month for month, name in self.tile_digests.items() if name not in names and (before is None or month < before)]
 
 

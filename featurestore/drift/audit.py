@@ -28,6 +28,7 @@ from featurestore.drift.sketches.feature_series import NOTHING_SPOILED, Spoiled
 from featurestore.drift.sketches.places import Places
 from featurestore.drift.year_files import YEAR, by_partition, commit_years
 from featurestore.lake.arrow_parquet import read_parquet, write_parquet
+from featurestore.lake.digests import is_sound
 from featurestore.lake.table import CommittedFile, Table, commit, describe, stage
 from featurestore.spec.document import digest
 from featurestore.timeline import Month
@@ -86,7 +87,7 @@ def take_snapshots(
     *,
     progress: Callable[[str, Month], None] | None = None,
 ) -> int:
-    """Compute and commit the snapshots of some months that are missing or out of date.
+    """Compute and commit the snapshots of some months that are missing, damaged or out of date.
 
     Returns:
         Rows written.
@@ -96,10 +97,13 @@ def take_snapshots(
     removed = []
     rows = 0
     committed = by_partition(table, MONTH)
+    damaged = {
+        committed[str(month)].name for month in months if str(month) in committed and not is_sound(committed[str(month)])
+    }
     for month in dict.fromkeys(months):
         name = source.name(month)
         old = committed.get(str(month))
-        if old is None or old.path.stem != name:
+        if old is None or old.path.stem != name or old.name in damaged:
             snapshot = source.snapshot(month)
             partition = {MONTH: str(month)}
             file = stage(audited.snapshots, partition, name)
@@ -111,7 +115,15 @@ def take_snapshots(
             progress(audited.view, month)
     if added:
         message = f"snapshots of {audited.view}, {months[0]} to {months[-1]}"
-        commit(audited.snapshots, add=added, remove=removed, partition_by=(MONTH,), read_version=table.version, message=message)
+        commit(
+            audited.snapshots,
+            add=added,
+            remove=removed,
+            partition_by=(MONTH,),
+            read_version=table.version,
+            message=message,
+            renewed=damaged,
+        )
     return rows
 
 
@@ -137,8 +149,10 @@ def audit_views(
         names[year] = chain = digest([chain, [own[year][0] for own in sketches.values() if year in own], recalibrated, faulty])
     committed = {view.view: by_partition(Table.open(view.scores), YEAR) for view in audited}
     files = {year: [committed[view].get(year) for view, own in sketches.items() if year in own] for year in years}
-    done = list(takewhile(lambda year: all(file and file.path.stem == names[year] for file in files[year]), years))
-    read = [read_parquet(file.path) for year in done for file in files[year] if file]
+    done = list(
+        takewhile(lambda year: all(file and file.path.stem == names[year] and is_sound(file) for file in files[year]), years)
+    )
+    read = [read_parquet(file) for year in done for file in files[year] if file]
     scored = pa.concat_tables([HISTORY_SCHEMA.empty_table(), *read])
     if len(done) < len(years):
         new = _score(sketches, policy=policy, resets=resets, scored=scored, spoiled=spoiled)
@@ -199,8 +213,8 @@ def _sketched(audited: AuditedView, last: Month, policy: DriftPolicy) -> _Sketch
         stems = [snapshots[month].path.stem for month in months]
         name = digest([FORMAT, stems, edges.version, policy.min_rows, audited.segments, places.values])
         old = committed.get(year)
-        if old is not None and old.path.stem == name:
-            table = read_parquet(old.path)
+        if old is not None and old.path.stem == name and is_sound(old):
+            table = read_parquet(old)
         else:
             table = _sketch_year(audited, {month: snapshots[month] for month in months}, edges, places, own)
             new[year] = (name, table)
@@ -218,7 +232,7 @@ def _sketch_year(
     tables = []
     segments = dict(audited.segments)
     for month, file in snapshots.items():
-        rows = read_parquet(file.path)
+        rows = read_parquet(file)
         if month.month == 1 or not places.values:
             places = places.filled(rows, segments, min_rows=SEGMENT_ROWS * policy.min_rows)
         columns = places.columns(rows, segments)

@@ -51,7 +51,7 @@ class AuditedView:
 def read_snapshot(audited: AuditedView, month: Month) -> pa.Table | None:
     """Return the committed snapshot of a month; ``None`` when there is none."""
     files = Table.open(audited.snapshots).files(**{MONTH: str(month)})
-    return read_parquet(files[0].path) if files else None
+    return read_parquet(files[0]) if files else None
 
 
 def last_snapshot(audited: Iterable[AuditedView]) -> Month | None:
@@ -63,7 +63,7 @@ def last_snapshot(audited: Iterable[AuditedView]) -> Month | None:
 def read_sketches(audited: AuditedView) -> dict[Month, pa.Table]:
     """Return the committed sketches of a view by month, in order of time (``SKETCH_SCHEMA``)."""
     files = [file for _, file in sorted(by_partition(Table.open(audited.sketches), YEAR).items())]
-    return {month: part for file in files for month, part in split_months(read_parquet(file.path)).items()}
+    return {month: part for file in files for month, part in split_months(read_parquet(file)).items()}
 
 
 def history(audited: AuditedView) -> pa.Table:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from featurestore.lake.arrow_parquet import read_parquet, write_parquet
+from featurestore.lake.digests import is_sound
 from featurestore.lake.table import CommittedFile, Table, commit, describe, stage
 
 YEAR = "audit_year"
@@ -15,11 +16,11 @@ YEAR = "audit_year"
 
 def read_years(path: Path) -> list[pa.Table]:
     """Read the files of a table that is partitioned by year, in order of time."""
-    return [read_parquet(file.path) for _, file in sorted(by_partition(Table.open(path), YEAR).items())]
+    return [read_parquet(file) for _, file in sorted(by_partition(Table.open(path), YEAR).items())]
 
 
 def commit_years(path: Path, years: Mapping[str, tuple[str, pa.Table]], message: str, *, removes_others: bool = False) -> None:
-    """Replace the files of some years by named tables, in one commit; those whose name is there already stay.
+    """Replace the files of some years by named tables, in one commit; sound ones of the same name stay.
 
     Args:
         path: Delta table, partitioned by year.
@@ -31,16 +32,25 @@ def commit_years(path: Path, years: Mapping[str, tuple[str, pa.Table]], message:
     committed = by_partition(table, YEAR)
     added = []
     removed = [file for year, file in committed.items() if removes_others and year not in years]
+    damaged = {file.name for year, file in committed.items() if year in years and not is_sound(file)}
     for year, (name, rows) in years.items():
         old = committed.get(year)
-        if old is not None and old.path.stem == name:
+        if old is not None and old.path.stem == name and old.name not in damaged:
             continue
         file = stage(path, {YEAR: year}, name)
         write_parquet(rows, file, metadata=rows.schema.metadata)
         added.append(describe(file, {YEAR: year}))
         removed += [old] if old else []
     if added or removed:
-        commit(path, add=added, remove=removed, partition_by=(YEAR,), read_version=table.version, message=message)
+        commit(
+            path,
+            add=added,
+            remove=removed,
+            partition_by=(YEAR,),
+            read_version=table.version,
+            message=message,
+            renewed=damaged,
+        )
 
 
 def by_partition(table: Table, column: str) -> dict[str, CommittedFile]:

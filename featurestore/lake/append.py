@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from featurestore.lake.digests import sound
 from featurestore.lake.query_parquet import absorbed, write_sorted
 from featurestore.lake.retry import retried
 from featurestore.lake.table import CommittedFile, Table, commit, parquet_scan_sql
@@ -49,7 +50,7 @@ def append_unseen(
     def step() -> None:
         table = Table.open(path)
         files = table.files()
-        known = f" ANTI JOIN {scan(files)} old ON {same}" if files else ""
+        known = f" ANTI JOIN {scan(sound(files))} old ON {same}" if files else ""
         session.execute(f"CREATE OR REPLACE TEMP TABLE unseen AS SELECT new.* FROM {rows} new{known}")
         count = _count(session, "unseen")
         if not count:

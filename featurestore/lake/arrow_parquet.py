@@ -11,7 +11,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from featurestore.errors import StoreError
+from featurestore.lake.digests import DamagedFileError, check_file, note_damaged
+from featurestore.lake.files import CommittedFile
 from featurestore.lake.whole_file import atomic_file
 
 
@@ -27,24 +28,30 @@ def write_parquet(table: pa.Table, file: Path, *, metadata: Mapping[str, str] | 
         StoreError: it cannot be written: the disk is full, or the folder is not ours.
     """
     with atomic_file(file) as aside:
-        pq.write_table(table.replace_schema_metadata(dict(metadata) if metadata else None), aside, compression="zstd")
+        plain = table.replace_schema_metadata(dict(metadata) if metadata else None)
+        pq.write_table(plain, aside, compression="zstd", write_page_checksum=True)
 
 
-def read_parquet(file: Path, *, columns: Sequence[str] | None = None) -> pa.Table:
+def read_parquet(file: CommittedFile | Path, *, columns: Sequence[str] | None = None) -> pa.Table:
     """Read one file, all columns or some; partition columns are not added.
 
+    Args:
+        file: A committed file is compared with the digest in its table's log, once in a process; checksums of pages, where there
+            are any, each time.
+        columns: Names; all by default.
+
     Raises:
-        StoreError: the file is missing or damaged.
+        DamagedFileError: the file is missing or damaged.
     """
+    path = file if isinstance(file, Path) else file.path
     try:
-        return pq.read_table(file, columns=None if columns is None else list(columns), partitioning=None)
+        if isinstance(file, CommittedFile):
+            check_file(file)
+        chosen = None if columns is None else list(columns)
+        return pq.read_table(path, columns=chosen, partitioning=None, page_checksum_verification=True)
     except FileNotFoundError as error:
-        raise StoreError(
-            f"{file} is missing, though a committed version of the store needs it: it was deleted, or an old version was vacuumed. "
-            "Restore it from a backup, or read a newer version."
-        ) from error
-    except (pa.ArrowInvalid, OSError) as error:
-        raise StoreError(
-            f"{file} is damaged ({error}). Restore it from a backup; what is computed (tiles, ledger) can "
-            "be deleted and materialized again."
-        ) from error
+        note_damaged(path, "is missing")
+        raise DamagedFileError(path, "is missing (deleted, or an old version was vacuumed)") from error
+    except (pa.ArrowException, OSError) as error:
+        note_damaged(path, "is damaged")
+        raise DamagedFileError(path, f"is damaged ({error})") from error

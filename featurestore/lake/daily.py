@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from featurestore.lake.arrow_parquet import read_parquet, write_parquet
+from featurestore.lake.digests import is_sound, sound
 from featurestore.lake.layout import Layout
 from featurestore.lake.session import connect, quote
 from featurestore.lake.source_scan import source_scan_sql
@@ -62,7 +63,12 @@ def daily_counts(layout: Layout, source: EventSource, last: Month) -> pa.Table:
         month: digest([_rule(Month.parse(month), layout.timezone), source.schema, sorted(file.path.stem for file in own)])
         for month, own in by_month.items()
     }
-    missing = [month for month in sorted(names) if month not in committed or committed[month].path.stem != names[month]]
+    damaged = {month: committed[month].name for month in names if month in committed and not is_sound(committed[month])}
+    missing = [
+        month
+        for month in sorted(names)
+        if month not in committed or committed[month].path.stem != names[month] or month in damaged
+    ]
     added = []
     removed = []
     for low in range(0, len(missing), MONTHS_AT_ONCE):
@@ -78,9 +84,17 @@ def daily_counts(layout: Layout, source: EventSource, last: Month) -> pa.Table:
             removed += [committed[month]] if month in committed else []
     if added:
         message = f"daily counts of {source.name}"
-        commit(table.path, add=added, remove=removed, partition_by=(_MONTH,), read_version=table.version, message=message)
+        commit(
+            table.path,
+            add=added,
+            remove=removed,
+            partition_by=(_MONTH,),
+            read_version=table.version,
+            message=message,
+            renewed=set(damaged.values()),
+        )
     kept = {file.partition[_MONTH]: file for file in Table.open(table.path).files()} if added else committed
-    return pa.concat_tables([DAY_SCHEMA.empty_table(), *(read_parquet(kept[month].path) for month in sorted(names))])
+    return pa.concat_tables([DAY_SCHEMA.empty_table(), *(read_parquet(kept[month]) for month in sorted(names))])
 
 
 def _count(layout: Layout, source: EventSource, months: Sequence[Month], files: Sequence[CommittedFile]) -> pa.Table:
@@ -102,7 +116,7 @@ def _count(layout: Layout, source: EventSource, months: Sequence[Month], files: 
     with connect(layout.events(source.name)) as session:
         session.register("days", _local_days(days, layout.timezone))
         wide = session.sql(
-            f"SELECT d.day, {kind} AS kind, {', '.join(parts)} FROM {source_scan_sql(source, files)} e "
+            f"SELECT d.day, {kind} AS kind, {', '.join(parts)} FROM {source_scan_sql(source, sound(files))} e "
             f"ASOF JOIN days d ON epoch_us({at}) >= d.start GROUP BY 1, 2 ORDER BY 1, 2"
         ).to_arrow_table()
     return _long(wide, columns, numeric)

@@ -6,13 +6,15 @@ bytes are on the disk, of two writers of one version one fails, and the name is 
 entry names are flushed before it. Checkpoints are made by deltalake in a copy of the log, and come into it by the same door.
 
 An entry is a line of JSON for each action (github.com/delta-io/delta, PROTOCOL.md, "Actions"). The first line says how many lines
-there are: deltalake itself takes an entry that was cut at the end of a line for a whole one.
+there are, since deltalake takes an entry that was cut at the end of a line for a whole one, and the CRC-32 of what it says itself and
+of the other lines: another digit in a minimum is as good JSON.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import zlib
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -20,7 +22,7 @@ from typing import Any
 
 from featurestore.errors import StoreError
 from featurestore.lake.delta_runtime import deltalake_at
-from featurestore.lake.files import LOG, CommittedFile, StagedFile
+from featurestore.lake.files import LOG, SHA256, CommittedFile, StagedFile
 from featurestore.lake.storage import STORAGE
 from featurestore.lake.whole_file import copied_files
 
@@ -71,6 +73,7 @@ def add_action(name: str, file: StagedFile, now_ms: int) -> _Action:
             "modificationTime": now_ms,
             "dataChange": True,
             "stats": file.stats_json(),
+            "tags": {SHA256: file.sha256},
         }
     }
 
@@ -116,8 +119,10 @@ def write_entry(table: Path, version: int, actions: Sequence[_Action], *, now_ms
     }
     if message:
         about["userMetadata"] = message
-    lines = [json.dumps(action, ensure_ascii=False) for action in ({"commitInfo": about}, *actions)]
-    STORAGE.create(entry_path(table, version), ("\n".join(lines) + "\n").encode())
+    rest = "".join(json.dumps(action, ensure_ascii=False) + "\n" for action in actions).encode()
+    about["crc32"] = zlib.crc32(rest, zlib.crc32(json.dumps(about, ensure_ascii=False).encode()))
+    first = json.dumps({"commitInfo": about}, ensure_ascii=False).encode()
+    STORAGE.create(entry_path(table, version), first + b"\n" + rest)
     if (version + 1) % COMMITS_A_CHECKPOINT == 0:
         with suppress(StoreError):  # what was to be committed is; a vacuum writes the checkpoint that is missing
             write_checkpoint(table)
@@ -206,7 +211,7 @@ def _size(entry: Path) -> int | None:
 
 
 def _is_whole(entry: Path) -> bool:
-    """Tell whether an entry has the lines that its first one promises; one of another program must begin with JSON."""
+    """Tell whether an entry has the lines and the sum that its first line promises; one of another program must begin with JSON."""
     try:
         content = entry.read_bytes()
     except FileNotFoundError:
@@ -217,8 +222,18 @@ def _is_whole(entry: Path) -> bool:
         return False
     if not isinstance(about, dict):
         return False
-    lines = (about.get("commitInfo") or {}).get("lines")  # those of other programs do not say it
-    return lines is None or content.count(b"\n") == lines
+    info = about.get("commitInfo") or {}
+    lines = info.get("lines")  # those of other programs do not say it
+    return (lines is None or content.count(b"\n") == lines) and _has_sum(info, content)
+
+
+def _has_sum(info: _Action, content: bytes) -> bool:
+    """Tell whether an entry has the checksum that its first line says; those of older releases say none."""
+    others = {name: value for name, value in info.items() if name != "crc32"}
+    if len(others) == len(info):
+        return True
+    seed = zlib.crc32(json.dumps(others, ensure_ascii=False).encode())
+    return bool(zlib.crc32(content.partition(b"\n")[2], seed) == info["crc32"])
 
 
 def _way_back(table: Path, version: int, what: str) -> str:

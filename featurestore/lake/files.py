@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import uuid
@@ -17,9 +18,12 @@ from featurestore.errors import StoreError
 from featurestore.lake.footer import read_footer
 from featurestore.lake.session import path_literal
 from featurestore.lake.storage import STORAGE
+from featurestore.lake.whole_file import translating
 
 LOG = "_delta_log"
 """The folder of a table's log, in the table's."""
+SHA256 = "sha256"
+"""The tag of a file's digest in the action that adds it."""
 _PARTITION_VALUE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
 
@@ -28,6 +32,7 @@ class StagedFile:
     """A written file that no version of its table knows yet.
 
     ``minimum``, ``maximum`` and ``null_count`` map columns to values; a column without usable statistics is absent.
+    ``sha256`` is the digest of its bytes.
     """
 
     path: Path
@@ -38,6 +43,7 @@ class StagedFile:
     maximum: Mapping[str, Any]
     null_count: Mapping[str, int]
     schema: pa.Schema
+    sha256: str
 
     def stats_json(self) -> str:
         """Render rows and statistics as the Delta log wants them."""
@@ -56,9 +62,10 @@ class StagedFile:
 class CommittedFile:
     """A file of one version of a table.
 
-    ``name`` is its path relative to the table's folder. ``minimum``, ``maximum`` and ``null_count`` map columns to
-    values (timestamps as aware datetimes); a column without statistics is absent: nothing may be concluded about it.
-    They are unpacked when asked for: most readers want the names alone, and a log has statistics for each column of each file.
+    ``name`` is its path relative to the table's folder, ``modified_ms`` when it was committed. ``minimum``, ``maximum`` and
+    ``null_count`` map columns to values (timestamps as aware datetimes); a column without statistics is absent: nothing may
+    be concluded about it. They are unpacked when asked for: most readers want the names alone, and a log has statistics for
+    each column of each file.
     """
 
     path: Path
@@ -66,6 +73,7 @@ class CommittedFile:
     partition: dict[str, str]
     rows: int
     size_bytes: int
+    modified_ms: int
     statistics: pa.Table = field(repr=False, compare=False)
 
     @cached_property
@@ -116,7 +124,7 @@ def stage(path: Path, partition: Mapping[str, str], name: str | None = None) -> 
 
 
 def describe(file_path: Path, partition: Mapping[str, str]) -> StagedFile:
-    """Read rows, size, schema and statistics from the footer of a written Parquet file.
+    """Read rows, size, schema and statistics from the footer of a written Parquet file, and all of it for its digest.
 
     Raises:
         StoreError: the file is not a whole Parquet file.
@@ -131,7 +139,14 @@ def describe(file_path: Path, partition: Mapping[str, str]) -> StagedFile:
         maximum=footer.maximum,
         null_count=footer.null_count,
         schema=footer.schema,
+        sha256=sha256_of(file_path),
     )
+
+
+def sha256_of(file_path: Path) -> str:
+    """Return the SHA-256 of a file's bytes, in hexadecimal digits as ``sha256sum`` writes it."""
+    with translating(file_path, "read"), file_path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def parquet_scan_sql(files: Iterable[CommittedFile | StagedFile | Path], *, options: str = "") -> str:
@@ -162,6 +177,7 @@ def committed_files(path: Path, actions: pa.Table) -> list[CommittedFile]:
             partition=_without_prefix(action, "partition."),
             rows=action["num_records"],
             size_bytes=action["size_bytes"],
+            modified_ms=action["modification_time"],
             statistics=actions.slice(i, 1),
         )
         for i, action in enumerate(actions.select(plain).to_pylist())

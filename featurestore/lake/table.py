@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -157,6 +157,7 @@ def commit(
     read_version: int | None = None,
     schema: pa.Schema | None = None,
     is_lasting: bool = False,
+    renewed: Collection[str] = (),
 ) -> int:
     """Add and remove files of a table in one atomic commit, durable when the call returns, creating the table if need be.
 
@@ -175,6 +176,7 @@ def commit(
         schema: Columns of the files; needed where the table may not have them: a commit without files creates it with them, and a
             table gains those that it lacks, or takes wider types, in the same commit.
         is_lasting: Whether the table cannot be made again from others: then its loss is told (``witness.py``).
+        renewed: Names, relative to the table's folder, of damaged files that ``add`` holds again: they are recorded as they are now.
 
     Returns:
         The version that holds the change; the current one when there was nothing to change.
@@ -188,7 +190,7 @@ def commit(
         table = Table._read(path, None)  # its own: committing moves it on
         _check_marks(table, marks or {})
         _check_partitions(table, read_version, [*(file.partition for file in add), *(file.partition for file in remove)])
-        new, gone = _difference(table, add, remove)
+        new, gone = _difference(table, add, remove, renewed)
         if not new and not gone and not marks:
             STORAGE.settle()
             return table.version
@@ -237,7 +239,7 @@ def _check_partitions(table: Table, read_version: int | None, partitions: Sequen
 
 
 def _difference(
-    table: Table, add: Sequence[StagedFile], remove: Sequence[CommittedFile]
+    table: Table, add: Sequence[StagedFile], remove: Sequence[CommittedFile], renewed: Collection[str]
 ) -> tuple[list[tuple[str, StagedFile]], list[CommittedFile]]:
     """Return what really changes: ``(name, file)`` pairs to add, and files to remove."""
     committed = {file.name for file in table.files()}
@@ -246,7 +248,7 @@ def _difference(
     missing = [file.name for file in gone if file.name not in committed]
     if missing:
         raise CommitConflictError(f"Another writer removed {missing[0]} of {table.path} before us. Read the table again.")
-    return [(name, file) for name, file in wanted.items() if name not in committed], gone
+    return [(name, file) for name, file in wanted.items() if name not in committed or name in renewed], gone
 
 
 def _commit_on(

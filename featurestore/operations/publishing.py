@@ -180,7 +180,7 @@ def _latest_us(file: CommittedFile, column: str) -> int:
     if column in file.maximum:
         return to_us(file.maximum[column] + STATISTICS_SLACK)
     # Delta keeps statistics of the first 32 columns alone.
-    times = read_parquet(file.path, columns=[column])[column].cast(pa.timestamp("us", "UTC"))
+    times = read_parquet(file, columns=[column])[column].cast(pa.timestamp("us", "UTC"))
     return int(pc.max(times.cast(pa.int64())).as_py())
 
 

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from featurestore.compute.as_known.knowledge import KNOWN_US, UNTIL_US, known_us_sql
 from featurestore.compute.state import ViewState
+from featurestore.lake.digests import sound
 from featurestore.lake.ingestion.contents import content_hash_sql, hash_column
 from featurestore.lake.session import quote
 from featurestore.lake.source_scan import source_scan_sql
@@ -35,7 +36,7 @@ def superseded_versions(state: ViewState, superseded: Table) -> pa.Table:
     source = state.view.source
     columns = ", ".join(quote(column) for column in source.types)
     event = quote(source.event_id)
-    old = source_scan_sql(source, superseded.files())
+    old = source_scan_sql(source, sound(superseded.files()))
     new = _near(state, superseded)
     id_scope = f"{event}, {_month_sql(state)}" if source.id_scope == "month" else event
     order = f"{quote(source.ingested_at or source.event_time)}, {_HASH}"
@@ -72,7 +73,7 @@ def _near(state: ViewState, superseded: Table) -> str:
         first = min(low for low, _ in bounds)
         last = max(high for _, high in bounds)
         files = [file for file in files if _may_hold(file, event, first, last)] or files[:1]
-    return source_scan_sql(state.view.source, files)
+    return source_scan_sql(state.view.source, sound(files))
 
 
 def _may_hold(file: CommittedFile, column: str, first: Any, last: Any) -> bool:

@@ -107,14 +107,14 @@ def _compare_events(proof: Proof, aside: SampledState, progress: Progress) -> It
         for month, _ in build_tiles(aside):
             progress(proof.state.view.name, "tiles", str(month))
     except (duckdb.Error, FeatureStoreError, *_UNREADABLE):
-        broken = {file.path: month for month, files in aside.inputs.items() for file in files}
-        errors = {path: error for path in broken if (error := _error(path))}
+        broken = {file.path: (month, file) for month, files in aside.inputs.items() for file in files}
+        errors = {path: error for path, (_, file) in broken.items() if (error := _error(file))}
         if not errors:
             raise
-        yield from (proof.damaged(EVENTS, str(broken[path]), path, error) for path, error in errors.items())
+        yield from (proof.damaged(EVENTS, str(broken[path][0]), path, error) for path, error in errors.items())
 
 
-def _error(file: Path) -> Exception | None:
+def _error(file: CommittedFile) -> Exception | None:
     """Return why a file cannot be read; ``None`` when it can."""
     try:
         read_parquet(file)

@@ -81,7 +81,7 @@ def portrait(
         ``None`` when one side has no sketch of the same bins, or no value.
     """
     wanted = {month, *reference[-MAX_REFERENCE_MONTHS:]}
-    tables = {file.partition[YEAR]: read_parquet(file.path) for file in Table.open(audited.sketches).files()}
+    tables = {file.partition[YEAR]: read_parquet(file) for file in Table.open(audited.sketches).files()}
     years = {str(each.year) for each in wanted} & set(tables)
     if str(month.year) not in years:
         return None

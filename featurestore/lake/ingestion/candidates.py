@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
+from featurestore.lake.digests import sound
 from featurestore.lake.ingestion.batch import VALID
 from featurestore.lake.months import Months
 from featurestore.lake.session import quote
@@ -54,7 +55,7 @@ def probe(session: DuckDBPyConnection, source: EventSource, near: Sequence[Commi
     if not near:
         session.execute(f"CREATE OR REPLACE TEMP TABLE known AS SELECT {event_id} FROM {VALID} LIMIT 0")
         return []
-    scan = source_scan_sql(source, near, options="filename = '$file'")
+    scan = source_scan_sql(source, sound(near), options="filename = '$file'")
     session.execute(
         f'CREATE OR REPLACE TEMP TABLE known AS SELECT {event_id}, "$file" FROM {scan} SEMI JOIN {VALID} USING ({event_id})'
     )

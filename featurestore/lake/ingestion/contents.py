@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from featurestore.lake.digests import sound
 from featurestore.lake.ingestion.batch import VALID
 from featurestore.lake.months import Months
 from featurestore.lake.session import literal, quote
@@ -29,7 +30,7 @@ def scans(source: EventSource, holders: Sequence[CommittedFile], superseded: Seq
     if holders:
         relations.append((source_scan_sql(source, holders, options="filename = '$file', file_row_number = true"), "committed"))
     if superseded:
-        relations.append((source_scan_sql(source, superseded), "superseded"))
+        relations.append((source_scan_sql(source, sound(superseded)), "superseded"))
     return relations
 
 

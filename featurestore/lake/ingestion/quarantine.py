@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from featurestore.lake.append import append_unseen
+from featurestore.lake.digests import sound
 from featurestore.lake.ingestion.batch import INVALID
 from featurestore.lake.ingestion.contents import CONFLICTS
 from featurestore.lake.layout import Layout
@@ -70,7 +71,7 @@ def read_quarantine(layout: Layout, source: EventSource, *, max_per_reason: int 
         else f"QUALIFY row_number() OVER (PARTITION BY reason ORDER BY {order}) <= {max_per_reason:d}"
     )
     with connect(path) as session:
-        rows: pa.Table = session.sql(f"FROM {parquet_scan_sql(files)} {most} ORDER BY reason, {order}").to_arrow_table()
+        rows: pa.Table = session.sql(f"FROM {parquet_scan_sql(sound(files))} {most} ORDER BY reason, {order}").to_arrow_table()
     return rows.cast(QUARANTINE_SCHEMA)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from featurestore.lake.digests import sound
 from featurestore.lake.ingestion.contents import REMOVED
 from featurestore.lake.ingestion.identity import Verdict
 from featurestore.lake.months import within_sql
@@ -77,7 +78,7 @@ def _arms(
     if interval is not None:
         arms.append(f"SELECT {columns} FROM ({fresh_sql}) WHERE {within_sql(source.event_time, interval)}")
     if old:
-        scan = source_scan_sql(source, old, options="filename = '$file', file_row_number = true")
+        scan = source_scan_sql(source, sound(old), options="filename = '$file', file_row_number = true")
         without = f' ANTI JOIN {REMOVED} r ON s."$file" = r.file AND s.file_row_number = r.row' if is_losing else ""
         arms.append(f"SELECT {columns} FROM {scan} s{without}")
     return " UNION ALL ".join(arms)

@@ -18,7 +18,7 @@ from featurestore.compute.state import BALANCES, KIND, LEDGER, MONTH, ViewState
 from featurestore.compute.verification.verify import verify
 from featurestore.errors import DefinitionError
 from featurestore.lake.layout import Layout, create_or_open
-from featurestore.lake.table import CommittedFile, Table
+from featurestore.lake.table import CommittedFile, Table, commit, describe
 from featurestore.spec import Count, FeatureView, Sum
 from tests.compute.windows.test_oracle import CATEGORY, PAIR, USER, make_view
 from tests.compute.world import SOURCE, at, commit_events, event, random_events
@@ -58,6 +58,12 @@ def change(file: CommittedFile, row: int | slice, *, column: str = "sum", by: in
     values[row] += by
     changed = table.set_column(table.column_names.index(name), name, pa.array(values))
     pq.write_table(changed.replace_schema_metadata(table.schema.metadata), file.path)
+
+
+def record(file: CommittedFile) -> None:
+    """Commit a file as it is now, as a program with a fault would."""
+    table = file.path.parents[file.name.count("/")]
+    commit(table, add=[describe(file.path, file.partition)], renewed={file.name})
 
 
 @pytest.mark.parametrize(
@@ -194,9 +200,13 @@ def test_keys_with_swapped_codes_or_damaged_keys_are_reported(layout) -> None:
     (file,) = Table.open(layout.keys("user") / "int64").files()
     table = pq.read_table(file.path, partitioning=None)
     pq.write_table(table.set_column(1, "key_0", pa.array([1, 3, 2])), file.path)
+    (comparison,) = verify(layout, [VIEW]).comparisons
+    assert (comparison.kind, comparison.state) == ("keys", "damaged")
+    record(file)
     first = verify(layout, [VIEW]).first_difference
     assert (first.kind, first.key, first.committed, first.recomputed) == ("tiles", (3,), 100, 101)
     pq.write_table(table.set_column(1, "key_0", pa.array([1, 1, 3])), file.path)
+    record(file)
     assert "more than one code" in str(verify(layout, [VIEW]))
     file.path.write_bytes(b"PAR1")
     report = verify(layout, [VIEW])
