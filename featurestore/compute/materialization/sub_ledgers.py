@@ -60,7 +60,8 @@ def build_sub_ledgers(
 
 def sub_ledger_lists(state: ViewState, name: str, file: CommittedFile | StagedFile) -> EntityLists:
     """Open a sub-ledger file by its name in the ledger table: its local copy where there is one."""
-    return EntityLists(ColumnFile(file.path, state.layout.hot(state.view.name) / f"{name}.arrow"))
+    committed = file if isinstance(file, CommittedFile) else file.path
+    return EntityLists(ColumnFile(committed, state.layout.hot(state.view.name) / f"{name}.arrow"))
 
 
 def _numbers(state: ViewState, items: Items) -> Numbers:

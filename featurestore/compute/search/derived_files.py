@@ -1,8 +1,7 @@
 """The door to local caches: files that are derived from what is committed, may be deleted at any time and are then made again.
 
 They are atomic and not durable: after a power cut one may be missing, which costs the time to make it again. Their content is flushed
-before their name appears all the same, since nobody compares a copy with what it was made from: a file of the right length with
-other bytes would be believed.
+before their name appears all the same: a file of the right length with other bytes would have to be made again, too.
 """
 
 from __future__ import annotations
@@ -24,6 +23,12 @@ def cache_file(path: Path) -> Iterator[Path]:
     """
     with atomic_file(path, syncs_content=True) as aside:
         yield aside
+
+
+def drop_copy(path: Path) -> None:
+    """Delete a damaged copy, if this user may; whoever still maps it keeps reading it."""
+    with suppress(OSError):
+        path.unlink(missing_ok=True)
 
 
 def drop_others(folder: Path, *, ending: str, keep: Collection[str]) -> None:

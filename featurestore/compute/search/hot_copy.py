@@ -1,7 +1,9 @@
 """The hot copy: a derived, memory-mapped Arrow file beside each ledger file.
 
 It is named after its Parquet file, holds the same columns with integers as narrow as their values allow, and can be
-deleted at any time: a missing or broken copy means reading the Parquet file.
+deleted at any time: a missing or broken copy means reading the Parquet file. At its end lie digests of its blocks
+(``block_digests.py``): those of a column are checked when a process first reads the column. A damaged copy is dropped and never
+answered from; the next ``materialize`` makes it anew, as it does with copies of before that rule, which are not read any more.
 """
 
 from __future__ import annotations
@@ -12,8 +14,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from featurestore.compute.search.derived_files import cache_file, drop_others
+from featurestore.compute.search.block_digests import CheckedFile, DamagedCopyError, append_digests
+from featurestore.compute.search.derived_files import cache_file, drop_copy, drop_others
 from featurestore.lake.arrow_parquet import read_parquet
+from featurestore.lake.files import CommittedFile
 
 ENDING = ".arrow"
 
@@ -21,9 +25,11 @@ ENDING = ".arrow"
 def write_hot(file: Path, table: pa.Table) -> None:
     """Write the hot copy of a ledger or balances table, atomically: no crash leaves half of one under its name."""
     narrow = pa.table({name: _narrowed(table[name].combine_chunks()) for name in table.column_names})
-    with cache_file(file) as aside, pa.ipc.new_file(str(aside), narrow.schema) as writer:
-        for batch in narrow.to_batches():
-            writer.write_batch(batch)
+    with cache_file(file) as aside:
+        with pa.ipc.new_file(str(aside), narrow.schema) as writer:
+            for batch in narrow.to_batches():
+                writer.write_batch(batch)
+        append_digests(aside, name=file.stem, data=_data_of(aside))
 
 
 def drop_hot(folder: Path, *, keep: Collection[str]) -> None:
@@ -46,23 +52,29 @@ def _narrowed(column: pa.Array) -> pa.Array:
 
 
 class ColumnFile:
-    """Columns of one ledger or balances file, read when asked for: from the hot copy if there is one, else from Parquet.
+    """Columns of one ledger or balances file, read when asked for: from the hot copy if there is a sound one, else from Parquet.
 
     Args:
-        parquet: The committed file.
+        parquet: The committed file, or one that is going to be.
         hot: Where its hot copy would be.
     """
 
-    def __init__(self, parquet: Path, hot: Path) -> None:
+    def __init__(self, parquet: CommittedFile | Path, hot: Path) -> None:
         self._parquet = parquet
         self._columns: dict[str, pa.Array] = {}
-        self._mapped = read_hot(hot)
+        self._hot = HotCopy.open(hot)
 
     def array(self, name: str) -> pa.Array:
-        """Return a column as one Arrow array."""
+        """Return a column as one Arrow array.
+
+        Raises:
+            DamagedFileError: there is no sound hot copy, and the Parquet file is missing or damaged.
+        """
         if name not in self._columns:
-            source = self._mapped if self._mapped is not None else read_parquet(self._parquet, columns=[name])
-            column = source[name]
+            column = self._hot.column(name) if self._hot is not None else None
+            if column is None:
+                self._hot = None
+                column = read_parquet(self._parquet, columns=[name])[name]
             self._columns[name] = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
         return self._columns[name]
 
@@ -71,9 +83,78 @@ class ColumnFile:
         return np.asarray(self.array(name).to_numpy())
 
 
-def read_hot(file: Path) -> pa.Table | None:
-    """Map a hot copy into memory; ``None`` where it is missing or broken."""
-    try:
-        return pa.ipc.open_file(pa.memory_map(str(file), "r")).read_all()
-    except (OSError, pa.ArrowException):
+class HotCopy:
+    """A hot copy, mapped into memory; its columns are checked one by one.
+
+    Args:
+        path: Where it lies.
+        checked: It, opened.
+        table: Its columns, not checked.
+    """
+
+    def __init__(self, path: Path, checked: CheckedFile, table: pa.Table) -> None:
+        self._path = path
+        self._checked = checked
+        self._table = table
+
+    @classmethod
+    def open(cls, path: Path) -> HotCopy | None:
+        """Map a hot copy; ``None`` where it is missing, broken (then it is dropped), or has no digests."""
+        try:
+            checked = CheckedFile(path)
+            return cls(path, checked, pa.ipc.open_file(pa.BufferReader(checked.content)).read_all())
+        except (DamagedCopyError, pa.ArrowException):
+            drop_copy(path)
+        except OSError:
+            pass
         return None
+
+    def column(self, name: str) -> pa.ChunkedArray | None:
+        """Return a column after checking its blocks; ``None`` if they are damaged: then the copy is dropped."""
+        column = self._table[name]
+        try:
+            self._checked.check(_ranges(column, self._checked.content))
+        except DamagedCopyError:
+            drop_copy(self._path)
+            return None
+        return column
+
+    def table(self) -> pa.Table | None:
+        """Return all columns, as ``column`` does."""
+        columns = {name: self.column(name) for name in self._table.column_names}
+        return None if any(column is None for column in columns.values()) else self._table
+
+
+def read_hot(file: Path) -> pa.Table | None:
+    """Map a hot copy into memory and check all of it; ``None`` where it is missing or broken."""
+    hot = HotCopy.open(file)
+    return hot.table() if hot is not None else None
+
+
+def copy_damage(file: Path) -> str | None:
+    """Read all of a hot copy and say what is wrong with it, such as ``"is damaged at byte 0"``; ``None`` if nothing is."""
+    try:
+        checked = CheckedFile(file, is_fresh=True)
+        checked.check([(0, checked.content.size)])
+        pa.ipc.open_file(pa.BufferReader(checked.content)).read_all()
+    except (DamagedCopyError, pa.ArrowException) as error:
+        return str(error)
+    except OSError as error:
+        return f"cannot be read ({error})"
+    return None
+
+
+def _ranges(column: pa.ChunkedArray, content: pa.Buffer) -> list[tuple[int, int]]:
+    """List the bytes of a file's content in which a column's buffers lie."""
+    buffers = [buffer for chunk in column.chunks for buffer in chunk.buffers() if buffer is not None and buffer.size]
+    return [(buffer.address - content.address, buffer.address - content.address + buffer.size) for buffer in buffers]
+
+
+def _data_of(file: Path) -> tuple[int, int]:
+    """Return where the columns of an Arrow file begin and end; of several batches nothing is read in parts."""
+    content = pa.memory_map(str(file), "r").read_buffer()
+    table = pa.ipc.open_file(pa.BufferReader(content)).read_all()
+    ranges = [each for column in table.columns for each in _ranges(column, content)]
+    if not ranges or any(column.num_chunks > 1 for column in table.columns):
+        return content.size, content.size
+    return min(begin for begin, _ in ranges), max(end for _, end in ranges)

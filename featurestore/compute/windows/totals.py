@@ -41,7 +41,7 @@ class LedgerReader:
         hot = state.layout.hot(state.view.name)
 
         def columns(file: CommittedFile) -> ColumnFile:
-            return ColumnFile(file.path, hot / f"{file.path.stem}.arrow")
+            return ColumnFile(file, hot / f"{file.path.stem}.arrow")
 
         self._partitions = tuple(
             Partition(state.start_step(start), columns(file), columns(balances[start]))
