@@ -15,7 +15,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import lru_cache, partial
 from itertools import pairwise
 from pathlib import Path
@@ -42,6 +42,7 @@ from featurestore.compute.search.hot_copy import drop_hot
 from featurestore.compute.state import BALANCES, KIND, LEDGER, MONTH, START, ViewState
 from featurestore.errors import NotMaterializedError
 from featurestore.lake.arrow_parquet import read_parquet
+from featurestore.lake.digests import DamagedFileError, looks_damaged, note_damaged
 from featurestore.lake.table import StagedFile, Table, commit
 from featurestore.timeline import Month
 
@@ -72,7 +73,8 @@ def fold_ledger(
     """
     committed = Table.open(state.ledger_path)
     tiles = Table.open(state.tiles_path)
-    there = {file.path.stem: file for file in committed.files()}
+    renewed = _damaged(committed)
+    there = {file.path.stem: file for file in committed.files() if file.name not in renewed}
     plan = plan or plan_ledger(_wanted(state, committed, tiles, before), sizes=tile_sizes(tiles), committed=_names(committed))
     parts = parts_of(plan.ledgers, plan.months, clock=state.clock)
     names = plan.names | set(sub_ledger_names(state, parts).values())
@@ -83,9 +85,10 @@ def fold_ledger(
     rows = 0
     finished: tuple[pa.Table, pa.Table] | None = None
     for previous, start in zip([None, *plan.months], plan.months, strict=False):
-        if plan.balances[start] in there:
+        if plan.balances[start] in there and plan.ledgers[start] in there:
+            finished = None
             continue
-        opening = _opening(state, committed, measures, previous, start, finished)
+        opening = _opening(state, committed, measures, previous, start, finished, renewed)
         if plan.ledgers[start] in there:
             ledger, balances = _moved(committed, measures, opening, start)
         else:
@@ -99,16 +102,24 @@ def fold_ledger(
         if progress:
             progress(start)
     staged += build_sub_ledgers(state, parts, there, tiles=partial(_tiles, state, tiles, plan))
+    _commit(state, committed, staged, names, renewed)
+    return rows
+
+
+def _commit(
+    state: ViewState, committed: Table, staged: Sequence[StagedFile], names: Collection[str], renewed: Collection[str]
+) -> None:
+    """Commit what was written in place of all that is needed no more; its hot copies go, too."""
     commit(
         state.ledger_path,
         add=staged,
-        remove=[file for name, file in there.items() if name not in names],
+        remove=[file for file in committed.files() if file.path.stem not in names],
         partition_by=(KIND, START),
         read_version=committed.version,
         message=f"ledger of {state.view.name}",
+        renewed=renewed,
     )
     drop_hot(state.layout.hot(state.view.name), keep=names)
-    return rows
 
 
 def _columns(measures: Sequence[Measure]) -> list[str]:
@@ -131,6 +142,18 @@ def _wanted(state: ViewState, committed: Table, tiles: Table, before: Month | No
     return wanted
 
 
+def _is_readable(committed: Table, start: str, damaged: Collection[str]) -> bool:
+    return not any(file.name in damaged for file in committed.files(**{START: start}))
+
+
+def _damaged(committed: Table) -> set[str]:
+    """Name the files that must be made anew: the damaged ones; of a ledger and its balances both, since each is read by the other."""
+    damaged = {file.name: file.partition for file in committed.files() if looks_damaged(file)}
+    pairs = {partition[START] for partition in damaged.values() if partition[KIND] in (LEDGER, BALANCES)}
+    twins = (file for kind in (LEDGER, BALANCES) for file in committed.files(**{KIND: kind}))
+    return {*damaged, *(file.name for file in twins if file.partition[START] in pairs)}
+
+
 def _names(committed: Table) -> dict[str, set[str]]:
     """Map the first month of each committed partition to the names of its files."""
     names: dict[str, set[str]] = {}
@@ -150,16 +173,18 @@ def _opening(
     previous: str | None,
     start: str,
     finished: tuple[pa.Table, pa.Table] | None,
+    damaged: Collection[str],
 ) -> pa.Table:
     """Return the running totals at the start of a partition.
 
-    ``finished`` is the ledger and the balances of the partition before it, unless that one stays as it is.
+    ``finished`` is the ledger and the balances of the partition before it, unless that one stays as it is; of damaged
+    files nothing is read.
     """
     if previous is None:
         return empty_balances(measures, 0)
     if finished is None:
         starts = sorted(file.partition[START] for file in committed.files(**{KIND: LEDGER}))
-        if (previous, start) in pairwise(starts):
+        if _is_readable(committed, start, damaged) and (previous, start) in pairwise(starts):
             return running_totals(read_ledger_file(committed, BALANCES, start), measures)
         finished = read_ledger_file(committed, LEDGER, previous), read_ledger_file(committed, BALANCES, previous)
     return close_partition(*finished, measures, span=Span(state.start_step(previous), state.start_step(start)))
@@ -175,7 +200,7 @@ def _moved(committed: Table, measures: Sequence[Measure], opening: pa.Table, sta
 def read_ledger_file(committed: Table, kind: str, start: str) -> pa.Table:
     """Read the committed file of one kind and partition."""
     (file,) = committed.files(**{KIND: kind, START: start})
-    return read_parquet(file.path)
+    return read_parquet(file)
 
 
 def _tiles(state: ViewState, tiles: Table, plan: LedgerPlan, start: str, columns: Sequence[str]) -> pa.Table:
@@ -187,13 +212,21 @@ def _tiles(state: ViewState, tiles: Table, plan: LedgerPlan, start: str, columns
             raise NotMaterializedError(
                 f"The tiles of view {state.view.name!r} for {month} are missing or out of date. Call materialize() to build them."
             )
-        tables.append(read_parquet(files[0].path, columns=columns))
+        tables.append(read_parquet(files[0], columns=columns))
     return pa.concat_tables(tables)
 
 
 @lru_cache(maxsize=4096)
 def months_of(file: Path) -> dict[str, str]:
-    """Read which tiles a ledger file was folded from: month to digest. Files never change, so the answer is kept."""
-    metadata = pq.read_metadata(file).metadata or {}
-    months: dict[str, str] = json.loads(metadata[_METADATA.encode()])["months"]
+    """Read which tiles a ledger file was folded from: month to digest. Files never change, so the answer is kept.
+
+    Raises:
+        DamagedFileError: the file is missing or damaged.
+    """
+    try:
+        metadata = pq.read_metadata(file).metadata or {}
+        months: dict[str, str] = json.loads(metadata[_METADATA.encode()])["months"]
+    except (pa.ArrowException, OSError, KeyError, ValueError) as error:
+        note_damaged(file, "is damaged")
+        raise DamagedFileError(file, f"is damaged ({error})") from error
     return months

@@ -7,13 +7,16 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from featurestore.compute.materialization.bulk_load import bulk_load_notes
+from featurestore.compute.materialization.healing import broken_files, renew_copies
 from featurestore.compute.materialization.ledger import fold_ledger
 from featurestore.compute.materialization.tiles import build_tiles
 from featurestore.compute.state import ViewState
 from featurestore.concurrency import each_of, one_at_a_time
 from featurestore.errors import CommitConflictError, DefinitionError, NotMaterializedError
+from featurestore.lake.digests import DamagedFileError
 from featurestore.lake.layout import Layout
 from featurestore.lake.retry import retried
 from featurestore.lake.table import Table
@@ -21,17 +24,19 @@ from featurestore.spec.view import FeatureView
 from featurestore.timeline import Month
 
 STAGES = ("tiles", "ledger")
+_SHOWN = 5
 Progress = Callable[[str, str, str], None]
 
 
 @dataclass(frozen=True)
 class ViewReport:
-    """What was computed for one view."""
+    """What was computed for one view; ``healed`` are the damaged or missing files that were made again, relative to the store."""
 
     view: str
     months: tuple[Month, ...]
     tile_rows: int
     ledger_rows: int
+    healed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -58,15 +63,21 @@ class MaterializeReport:
         """Ledger rows written, over all views."""
         return sum(report.ledger_rows for report in self.views)
 
+    @property
+    def healed(self) -> tuple[str, ...]:
+        """Damaged or missing files that were made again, relative to the store."""
+        return tuple(name for report in self.views for name in report.healed)
+
     def __str__(self) -> str:
         months = sum(len(report.months) for report in self.views)
-        if not months and not self.ledger_rows:
+        if not months and not self.ledger_rows and not self.healed:
             return "everything is up to date"
         done = (
             f"{len(self.views)} views, {months} view-months, {self.tile_rows:,} tile rows, {self.ledger_rows:,} ledger rows "
             f"in {self.elapsed_s:.1f} s"
         )
-        return "\n".join([done, *self.notes])
+        healed = [f"healed {len(self.healed)} damaged or missing files: {_listed(self.healed)}"] if self.healed else []
+        return "\n".join([done, *healed, *self.notes])
 
 
 def materialize(
@@ -108,11 +119,13 @@ def _bring_up_to_date(
 ) -> ViewReport:
     tile_rows = dict[Month, int]()
     ledger_rows = 0
+    broken = set[Path]()
     tell = partial(progress, view.name, "ledger")
 
     def step() -> None:
         nonlocal ledger_rows
         state = ViewState(layout, view, Table.open(layout.events(view.source.name)))
+        broken.update(broken_files(state))
         for month, rows in build_tiles(state, before=before) if "tiles" in stages else ():
             tile_rows[month] = rows
             progress(view.name, "tiles", str(month))
@@ -128,8 +141,19 @@ def _bring_up_to_date(
             raise _NewerEventsError(f"Events of {view.name!r} were committed meanwhile. Make the call again.")
 
     with suppress(_NewerEventsError):  # even after the last attempt: what was computed is right for the events of its time
-        retried(step)
-    return ViewReport(view.name, tuple(sorted(tile_rows)), sum(tile_rows.values()), ledger_rows)
+        try:
+            retried(step)
+        except DamagedFileError:  # seen when it was read; now that it is known, it is made again if it is computed
+            retried(step)
+    state = ViewState(layout, view, Table.open(layout.events(view.source.name)))
+    mended = sorted(broken - broken_files(state)) + (renew_copies(state) if "ledger" in stages else [])
+    healed = tuple(path.relative_to(layout.root).as_posix() for path in mended)
+    return ViewReport(view.name, tuple(sorted(tile_rows)), sum(tile_rows.values()), ledger_rows, healed)
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more
 
 
 class _NewerEventsError(CommitConflictError):

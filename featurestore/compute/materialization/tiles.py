@@ -16,6 +16,7 @@ from featurestore.compute.keys import check_codes, extend_keys, key_type
 from featurestore.compute.state import BALANCES, KIND, MONTH, ViewState
 from featurestore.errors import ExpressionError, FeatureStoreError, OverflowingResultError
 from featurestore.lake.arrow_parquet import write_parquet
+from featurestore.lake.digests import looks_damaged
 from featurestore.lake.session import quote
 from featurestore.lake.spill import spilling_session
 from featurestore.lake.table import CommittedFile, StagedFile, Table, commit, describe, stage
@@ -129,6 +130,7 @@ def build_tiles(state: ViewState, *, before: Month | None = None) -> Iterator[tu
     committed = Table.open(state.tiles_path)
     balances = Table.open(state.ledger_path).files(**{KIND: BALANCES})
     check_codes(state.layout.keys(state.view.entity.name), state.view.key_types, balances)
+    damaged = {file.name for file in committed.files() if looks_damaged(file)}
     for run in _runs(state.stale_tiles(before, committed=committed)):
         staged = list(_stage(state, run))
         commit(
@@ -138,6 +140,7 @@ def build_tiles(state: ViewState, *, before: Month | None = None) -> Iterator[tu
             partition_by=(MONTH,),
             read_version=committed.version,
             message=f"tiles of {state.view.name}, {run[0]} to {run[-1]}",
+            renewed=damaged,
         )
         yield from ((month, file.rows) for month, file in staged)
     # A correction may have moved the last event out of a month.
