@@ -49,6 +49,7 @@ from featurestore.operations.definitions import (
     remove_definition,
     source_named,
 )
+from featurestore.operations.doctoring import DoctorReport, examine
 from featurestore.operations.pins import pin, unpin
 from featurestore.operations.publishing import KEPT_PUBLICATIONS, last_good, publish_service
 from featurestore.operations.queries import batch_query, training_query
@@ -634,6 +635,20 @@ class FeatureStore:
             kinds: Kinds of tables (``events``, ``ledger``, ...); all by default.
         """
         return vacuum_store(self.layout, self.registry, retention_hours=retention_hours, kinds=kinds)
+
+    def doctor(self, *, dry_run: bool = False, progress: Callable[[str, str, str], None] | None = None) -> DoctorReport:
+        """Read all of the store, name every damage, and make again what can be made again from the rest; idempotent.
+
+        Every file of a table is compared with its digest in the log, in the newest version and in those that pins and publications
+        name; logs, hot copies, publications, pins, calibrations and messages are looked at by what vouches for each. What is
+        computed (tiles, ledgers, hot copies, snapshots, sketches, scores, daily counts) is materialized or audited again; for
+        events, keys and records the report says the way out. Other processes may use the store meanwhile.
+
+        Args:
+            dry_run: Whether only to tell what is damaged.
+            progress: Called with the table, ``"files"`` and the file that has been read, then as by ``materialize``.
+        """
+        return examine(self.layout, self.registry, dry_run=dry_run, progress=progress)
 
     def upgrade(self, *, dry_run: bool = False) -> UpgradeReport:
         """Bring the store to the newest version of the format that this featurestore writes; idempotent.

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 import featurestore
-from featurestore.cli import definitions, demo, drift, quarantine, screen, store, upgrade
+from featurestore.cli import definitions, demo, doctor, drift, quarantine, screen, store, upgrade
 from featurestore.errors import FeatureStoreError
 
 app = typer.Typer(
@@ -40,6 +40,7 @@ for command in (
     drift.rollback,
     store.status,
     store.vacuum,
+    doctor.doctor,
     upgrade.upgrade,
 ):
     app.command(options_metavar=REQUIRED.get(command.__name__, "[OPTIONS]"))(command)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from featurestore.compute.retrieval.publication import Publication, publications
 from featurestore.compute.state import view_fingerprint
 from featurestore.compute.windows.versions import ReadVersions
+from featurestore.errors import FeatureStoreError
+from featurestore.lake.json_files import read_json
 from featurestore.lake.layout import Layout
 from featurestore.lake.storage import STORAGE
 from featurestore.lake.vacuum import RETENTION_HOURS, check_retention, discard, shorten_log, vacuum
@@ -86,6 +89,18 @@ def vacuum_store(
             size += sum(sizes[name] for name in deleted)
     sweep(layout.root, older_than_s=retention_hours * 3600)
     return VacuumReport(files, size, entries, tuple(pins(layout)), tuple(published))
+
+
+def kept_versions(layout: Layout, registry: Registry) -> dict[Path, set[int]]:
+    """Map each table to the versions that pins and publications name; those that cannot be read name none."""
+    read = list[ReadVersions]()
+    for file in STORAGE.list_files(layout.pins, ending=".json"):
+        with suppress(FeatureStoreError):
+            read.append(ReadVersions.parse(read_json(file.path)))
+    for folder in {file.path.parent for file in STORAGE.list_files(layout.root / "publications")}:
+        with suppress(FeatureStoreError):
+            read += [each.versions for each in publications(folder)]
+    return _kept(layout, registry, read)
 
 
 def _published(layout: Layout, registry: Registry) -> dict[str, list[Publication]]:

@@ -77,6 +77,7 @@ NEEDS_A_STORE = {
     "upgrade": [],
     "status": [],
     "vacuum": [],
+    "doctor": [],
 }
 
 

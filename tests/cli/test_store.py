@@ -103,3 +103,19 @@ def test_a_bound_is_raised_by_its_name(filled: Run, tmp_path: Path) -> None:
     assert filled("ingest", "events", "long.csv", "--bound", "line_bytes=8000", "--bound", "rows=7")[0] == 0
     assert filled("materialize", "--bound", "spill_bytes=1")[0] == 1
     assert filled("materialize", "--bound", "spill_bytes=9000000")[0] == 0
+
+
+def test_doctor_names_what_is_damaged_heals_it_and_leaves_with_1_while_something_is_left(filled: Run, tmp_path: Path) -> None:
+    code, out, err = filled("doctor")
+    assert (code, "nothing is damaged" in out, "doctor" in err) == (0, True, True)
+    root = next(path.parent for path in tmp_path.rglob("store.json"))
+    tiles = next(root.glob("lake/tiles/*/*/*/*.parquet"))
+    tiles.write_bytes(tiles.read_bytes()[:100])
+    code, out, _ = filled("doctor", "--dry-run", "--json")
+    found = json.loads(out)
+    assert (code, found["is_sound"], [each["kind"] for each in found["damages"]]) == (1, False, ["tiles"])
+    code, out, _ = filled("doctor")
+    assert (code, f"healed: {tiles.relative_to(root).as_posix()}" in out) == (0, True)
+    next(root.glob("lake/events/*/*/*.parquet")).unlink()
+    code, out, _ = filled("doctor")
+    assert (code, "LEFT: lake/events/" in out) == (1, True)

@@ -88,6 +88,7 @@ RUNS = (
     Run("featurestore get {spine} --features routing_v1 --out {out}/rows.parquet " + SHOP, prints=(r"2 rows x \d\d features",)),
     Run("featurestore publish routing_v1 " + SHOP, prints=("routing_v1 is published as of 2017-06-30",)),
     Run("featurestore vacuum " + SHOP, prints=(r"\d+ files, .* deleted",)),
+    Run("featurestore doctor --dry-run " + SHOP, prints=("nothing is damaged",)),
     Run("featurestore upgrade --dry-run " + SHOP, prints=("Nothing to upgrade",)),
     Run("featurestore status --json " + SHOP, prints=(r'"timezone": "Asia/Shanghai"',)),
     Run("featurestore ingest events " + REFUNDS, prints=("2018-04",)),
