@@ -120,7 +120,12 @@ def as_known(store: fs.FeatureStore) -> pa.Table:
 
 
 def files(root: Path, kind: str) -> list[Path]:
-    return sorted(root.glob(KINDS[kind]))
+    """List the files of a kind; of events those that the newest version names."""
+    found = sorted(root.glob(KINDS[kind]))
+    if kind != "events":
+        return found
+    committed = {file.path for file in table.Table.open(root / "lake/events/events").files()}
+    return [path for path in found if path in committed]
 
 
 def flip(path: Path, at: float = 0.5) -> None:

@@ -52,7 +52,7 @@ def test_a_sound_store_has_no_damage(root: Path) -> None:
     assert not report.damages
     assert not report.unchecked
     assert not report.unknown
-    assert report.files + report.unneeded == sum(len(files(root, kind)) for kind in KINDS if not kind.startswith("log"))
+    assert report.files == sum(len(files(root, kind)) for kind in KINDS if not kind.startswith("log"))
     assert "nothing is damaged" in str(report)
 
 
@@ -162,6 +162,7 @@ def test_files_of_before_digests_are_told_as_unchecked(root: Path) -> None:
         lines = [json.loads(line) for line in entry.read_text().splitlines()]
         for line in lines:
             line.get("add", {}).pop("tags", None)
+            line.get("commitInfo", {}).pop("crc32", None)
         entry.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
     store = fs.FeatureStore(root)
     report = store.doctor()
