@@ -15,7 +15,7 @@ from featurestore.lake.source_scan import has_column, is_empty_in
 from featurestore.lake.table import CommittedFile, Table, parquet_scan_sql
 from featurestore.lake.table_schema import schema_type_of
 from featurestore.spec.evolution import WIDENS, first_types
-from featurestore.spec.source import EventSource
+from featurestore.spec.source import HIDDEN_ID, EventSource
 
 _MONTH = "month"
 _EXACT_IN_DOUBLE = 2**53
@@ -33,7 +33,7 @@ def check_columns(table: Table, source: EventSource) -> None:
         return
     may_differ = dict(source.earlier)
     new = {column: kind for column, kind in source.schema if known.get(column) != kind and column not in may_differ}
-    gone = {column: kind for column, kind in known.items() if column not in source.types}
+    gone = {column: kind for column, kind in known.items() if column not in source.stored}
     gone = {column: kind for column, kind in gone.items() if not is_empty_in(table.files(), column)}
     if new or gone:
         raise StoreError(
@@ -81,6 +81,7 @@ def check_evolution(layout: Layout, before: EventSource | None, after: EventSour
 def _types(table: Table) -> dict[str, str]:
     types = {column: schema_type_of(kind) or kind for column, kind in table.column_types().items()}
     types.pop(_MONTH, None)
+    types.pop(HIDDEN_ID, None)
     return types
 
 
@@ -112,6 +113,11 @@ def _check_roles(before: EventSource, after: EventSource, files: list[CommittedF
 
 def _check_gone(after: EventSource, column: str, files: list[CommittedFile], added: list[str]) -> None:
     if is_empty_in(files, column):
+        if after.event_id is None:
+            raise DefinitionError(
+                f"Source {after.name!r} no longer declares {column!r}, and has no event_id: what identifies its events was made of "
+                f"that column too, though it is empty. Keep it declared, with optional=({column!r},) if files no longer have it."
+            )
         return
     renamed = f" A column cannot be renamed, {added[0]!r} would be another one." if len(added) == 1 else ""
     raise DefinitionError(

@@ -28,9 +28,9 @@ from featurestore.errors import CommitConflictError, StoreError
 from featurestore.lake.bounds import Bounds
 from featurestore.lake.delta_runtime import check_table_path
 from featurestore.lake.file_names import local_path
-from featurestore.lake.json_files import json_bytes, read_json
+from featurestore.lake.json_files import json_bytes, parse_json, read_json
 from featurestore.lake.scratch import scratch_folder
-from featurestore.lake.storage import STORAGE
+from featurestore.lake.storage import STORAGE, Stored
 from featurestore.lake.store_format import NEW, StoreRecord
 from featurestore.spec.names import checked_name
 from featurestore.spec.source import EventSource
@@ -239,3 +239,22 @@ def _check_free(folder: Path) -> None:
             f"{folder} is not a store: it has no {STORE_FILE} but holds {', '.join(foreign[:5])}. "
             "Give the store an empty directory, or one that does not exist."
         )
+
+
+def raise_versions(layout: Layout, version: int) -> None:
+    """Let only programs in that know a version of the format, before what it brought is written; settings stay as they are.
+
+    Raises:
+        CommitConflictError: another writer did so meanwhile.
+    """
+    stored, record = read_record(layout)
+    if record.read_version < version:
+        raised = record.raised(read_version=version, write_version=version)
+        STORAGE.update(layout.root / STORE_FILE, json_bytes(raised.document()), version=stored.version)
+
+
+def read_record(layout: Layout) -> tuple[Stored, StoreRecord]:
+    """Read what a store's file says, with what tells whether another writer has changed it since."""
+    path = layout.root / STORE_FILE
+    stored = STORAGE.get(path)
+    return stored, StoreRecord.parse(path, parse_json(path, stored.content))

@@ -10,7 +10,9 @@ store has: only ``upgrade`` raises them, as its last step.
     2         0.2.0      times and dates without a zone are in the store's: ``naive_times`` is ``store``. New stores only: in one of
                          version 1 they are in UTC, as every program reads it, so ``upgrade`` records that and leaves the version.
                          And sources say in registry.json what they gained (``earlier``, ``optional``), and files of one table
-                         differ in their columns: a store of version 1 becomes one of version 2 when that is first recorded
+                         differ in their columns; they may have no event_id (``$event_id`` in the files), ``order_by`` and
+                         ``unstamped``; and superseded versions have a place (``$place``), every delivery of one its row: a store of
+                         version 1 becomes one of version 2 when any of that is first recorded
 
 To change the bytes of a store, in this order (docs/formats.md says more): add a line here and to ``RELEASES``, raise
 ``READ_VERSION`` or ``WRITE_VERSION``; add a migration to ``operations/upgrading.py``; keep a store that the release before wrote
@@ -35,6 +37,8 @@ RELEASES = {1: "0.1.0", 2: "0.2.0"}
 
 EVOLUTION = 2
 """The version from which on sources may gain columns."""
+PLACES = 2
+"""The version from which on superseded versions have a place."""
 
 _FORMAT_OF_OLD = "format"
 _VERSIONS = ("read_version", "write_version")

@@ -11,17 +11,16 @@ from featurestore.drift.recalibration.fitters import check_definition
 from featurestore.errors import UnknownNameError, did_you_mean
 from featurestore.lake.evolution import check_evolution, first_types_of
 from featurestore.lake.json_files import read_json, write_json
-from featurestore.lake.layout import Layout
+from featurestore.lake.layout import Layout, raise_versions
 from featurestore.lake.lock import exclusive
 from featurestore.lake.store_format import EVOLUTION
 from featurestore.operations.earlier_definitions import keep_definitions
-from featurestore.operations.upgrading import raise_versions
 from featurestore.spec.document import Definition, document, source_from
 from featurestore.spec.plan import Plan
 from featurestore.spec.references import with_parents
 from featurestore.spec.registry import Registry
 from featurestore.spec.resolution import Features
-from featurestore.spec.source import EventSource
+from featurestore.spec.source import QUARANTINE, EventSource
 from featurestore.spec.view import FeatureView
 from featurestore.timeline import UTC, zone_of
 
@@ -45,10 +44,16 @@ def apply_definitions(layout: Layout, objects: Iterable[Definition], *, prune: b
         plan = _plan(layout, before, after)
         if plan.changes:
             keep_definitions(layout, before, plan)
-            if any(source.earlier or source.optional for source in after.sources.values()):
+            if any(map(_is_new, after.sources.values())):
                 raise_versions(layout, EVOLUTION)
             write_json(layout.registry, after.document())
     return plan
+
+
+def _is_new(source: EventSource) -> bool:
+    """Tell whether a source says what no program of before version 2 can read."""
+    declared = source.earlier or source.optional or source.order_by or source.event_id is None
+    return bool(declared) or source.unstamped != QUARANTINE
 
 
 def _placed(layout: Layout, after: Registry) -> Registry:

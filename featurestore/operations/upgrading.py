@@ -13,10 +13,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from featurestore.lake.json_files import json_bytes, parse_json
-from featurestore.lake.layout import STORE_FILE, Layout
+from featurestore.lake.json_files import json_bytes
+from featurestore.lake.layout import STORE_FILE, Layout, read_record
 from featurestore.lake.lock import exclusive
-from featurestore.lake.storage import STORAGE, Stored
+from featurestore.lake.storage import STORAGE
 from featurestore.lake.store_format import StoreRecord
 
 
@@ -137,7 +137,7 @@ def upgrade(layout: Layout, *, dry_run: bool = False, migrations: Sequence[Migra
 
 
 def _upgraded(layout: Layout, migrations: Sequence[Migration], *, is_dry_run: bool) -> UpgradeReport:
-    stored, record = _read(layout)
+    stored, record = read_record(layout)
     steps = []
     for migration in migrations:
         reason = migration.reason(layout, record)
@@ -148,20 +148,6 @@ def _upgraded(layout: Layout, migrations: Sequence[Migration], *, is_dry_run: bo
         if not is_dry_run:
             # Last: until here the store is one of the old version.
             STORAGE.update(layout.root / STORE_FILE, json_bytes(record.document()), version=stored.version)
-            stored, record = _read(layout)
+            stored, record = read_record(layout)
         steps.append(UpgradeStep(migration.name, migration.description, reason))
     return UpgradeReport(tuple(steps), record.read_version, record.write_version, is_dry_run)
-
-
-def raise_versions(layout: Layout, version: int) -> None:
-    """Let only programs in that know a version of the format, before what it brought is written; settings stay as they are."""
-    stored, record = _read(layout)
-    if record.read_version < version:
-        raised = record.raised(read_version=version, write_version=version)
-        STORAGE.update(layout.root / STORE_FILE, json_bytes(raised.document()), version=stored.version)
-
-
-def _read(layout: Layout) -> tuple[Stored, StoreRecord]:
-    path = layout.root / STORE_FILE
-    stored = STORAGE.get(path)
-    return stored, StoreRecord.parse(path, parse_json(path, stored.content))

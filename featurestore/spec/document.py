@@ -17,13 +17,13 @@ from featurestore.spec.expression import parse
 from featurestore.spec.joined import JoinedView
 from featurestore.spec.outcome import Outcome
 from featurestore.spec.service import FeatureService
-from featurestore.spec.source import EventSource
+from featurestore.spec.source import QUARANTINE, EventSource
 from featurestore.spec.view import Derived, FeatureView
 
 Definition = Entity | EventSource | FeatureView | JoinedView | FeatureService | Calibration
 Document = dict[str, Any]
 # What no value of a feature depends on.
-_NO_MEANING = ("owner", "description", "tags", "segments", "csv", "optional", "earlier")
+_NO_MEANING = ("owner", "description", "tags", "segments", "csv", "optional", "earlier", "order_by", "unstamped")
 KIND_OF = {
     Entity: "entity",
     EventSource: "source",
@@ -78,6 +78,8 @@ def _source_document(source: EventSource) -> Document:
     }
     value |= {} if source.csv is None else {"csv": source.csv.document()}
     value |= {"optional": list(source.optional)} if source.optional else {}
+    value |= {"order_by": list(source.order_by)} if source.order_by else {}
+    value |= {"unstamped": source.unstamped} if source.unstamped != QUARANTINE else {}
     return value | ({"earlier": dict(source.earlier)} if source.earlier else {})
 
 
@@ -204,7 +206,7 @@ def _types_read(view: FeatureView) -> dict[str, str]:
     source = view.source
     if not source.earlier:
         return source.types
-    read = {source.event_id, source.event_time, view.event_time, *(column for _, column in view.key_columns)}
+    read = {source.id_column, source.event_time, view.event_time, *(column for _, column in view.key_columns)}
     for aggregation in view.aggregations:
         read |= {aggregation.input_column} if aggregation.input_column else set()
         read |= parse(aggregation.where, source.types).columns if aggregation.where else set()

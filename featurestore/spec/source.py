@@ -15,6 +15,9 @@ from featurestore.spec.types import hint_of, schema_type
 from featurestore.timeline import UTC, zone_of
 
 ID_SCOPES = ("source", "month")
+QUARANTINE, AT_INGEST = "quarantine", "at_ingest"
+HIDDEN_ID = "$event_id"
+"""Column of committed events that identifies those of a source without an event_id."""
 # Columns that the lake adds when it writes and reads events.
 RESERVED_COLUMNS = ("month", "filename", "file_row_number")
 
@@ -28,9 +31,17 @@ class EventSource:
         schema: Column to type: ``int64``, ``int32``, ``double``, ``string``, ``bool``, ``timestamp`` (microseconds UTC) or ``date``;
             or the Python or Arrow type that is the same (``int``, ``float``, ``datetime``, ``pa.int64()``).
         event_time: Column that says when it happened; never NULL.
-        event_id: Column that identifies an event in its source; int64 or string, never NULL.
+        event_id: Column that identifies an event in its source; int64 or string, never NULL. ``None``: there is none. Then an
+            event is identified by the columns of the source's first declaration, but ingested_at, and its number among
+            equal rows of one file, or of one load of rows that come from no file. What is delivered again is
+            recognised, equal rows of one file stay; nothing can be corrected.
         ingested_at: Column that says when we learned of it. Without one, event_time serves, and a second content of an
             event_id is a conflict.
+        order_by: Columns whose greatest values count, in this order, among versions of an event with one ingested_at; NULL is the
+            smallest. Without any, or where these are equal too, it is the place in the load: file in name order, row in the file. A
+            source without ingested_at can then be ingested with ``replace=True`` only.
+        unstamped: What becomes of rows whose ingested_at is NULL: ``"quarantine"``, or ``"at_ingest"``: they are known from their
+            ingest on.
         initial_load_until: A date or time, in ``timezone`` where it names no zone; rows with an earlier ingested_at are of a
             history that was loaded in bulk. In as-known mode they count as known when they happened, since their ingested_at says
             only when they were loaded.
@@ -57,7 +68,7 @@ class EventSource:
     name: str
     schema: tuple[tuple[str, str], ...]
     event_time: str
-    event_id: str
+    event_id: str | None
     ingested_at: str | None
     initial_load_until: str | None
     timezone: str | None
@@ -67,6 +78,8 @@ class EventSource:
     description: str
     csv: Csv | None
     optional: tuple[str, ...]
+    order_by: tuple[str, ...]
+    unstamped: str
     earlier: tuple[tuple[str, str | None], ...] = field(default=(), compare=False)
 
     def __init__(
@@ -75,7 +88,7 @@ class EventSource:
         *,
         schema: Mapping[str, object],
         event_time: str,
-        event_id: str,
+        event_id: str | None,
         ingested_at: str | None = None,
         initial_load_until: str | date | None = None,
         timezone: str | None = None,
@@ -85,13 +98,16 @@ class EventSource:
         description: str = "",
         csv: Csv | None = None,
         optional: Sequence[str] = (),
+        order_by: Sequence[str] = (),
+        unstamped: str = QUARANTINE,
     ) -> None:
         checked_name(name, "an event source")
         if csv is not None and not isinstance(csv, Csv):
             raise DefinitionError(f"Source {name!r} has csv={csv!r}; write fs.Csv(...).")
         schema = _checked_schema(name, schema)
         _check_role(name, schema, "event_time", event_time, ("timestamp",))
-        _check_role(name, schema, "event_id", event_id, ("int64", "string"))
+        if event_id is not None:
+            _check_role(name, schema, "event_id", event_id, ("int64", "string"))
         if ingested_at is not None:
             _check_role(name, schema, "ingested_at", ingested_at, ("timestamp",))
         if not isinstance(values, Mapping | None):
@@ -117,11 +133,13 @@ class EventSource:
             "initial_load_until": _load_end(name, initial_load_until, ingested_at, timezone),
             "timezone": timezone,
             "landing": checked_landing(landing, name),
-            "id_scope": id_scope,
+            "id_scope": "month" if event_id is None else id_scope,  # its time is part of what identifies an event
             "values": tuple((column, tuple(allowed)) for column, allowed in (values or {}).items()),
             "description": description,
             "csv": csv,
             "optional": _checked_optional(name, schema, optional, never=(event_id, event_time)),
+            "order_by": _checked_order(name, schema, order_by, event_id, ingested_at),
+            "unstamped": _checked_unstamped(name, unstamped, ingested_at),
         }.items():
             object.__setattr__(self, attribute, value)
 
@@ -134,6 +152,22 @@ class EventSource:
     def types(self) -> dict[str, str]:
         """Column to declared type, in schema order."""
         return dict(self.schema)
+
+    @property
+    def id_column(self) -> str:
+        """Column of committed events that identifies them."""
+        return self.event_id or HIDDEN_ID
+
+    @property
+    def stored(self) -> dict[str, str]:
+        """Column to type of what is kept of an event: those of the schema, and the hidden one that identifies it."""
+        return self.types if self.event_id is not None else {**self.types, HIDDEN_ID: "string"}
+
+    @property
+    def first_columns(self) -> tuple[str, ...]:
+        """Columns of the source's first declaration."""
+        earlier = dict(self.earlier)
+        return tuple(column for column in self.types if earlier.get(column, "") is not None)
 
     def may_lack(self, column: str) -> bool:
         """Tell whether a file without a column is accepted."""
@@ -190,12 +224,49 @@ def _check_columns(name: str, schema: Mapping[str, object]) -> None:
             raise DefinitionError(f"Columns {other!r} and {column!r} of source {name!r} differ only in their case; rename one.")
 
 
-def _checked_optional(name: str, schema: Mapping[str, str], optional: Sequence[str], never: Sequence[str]) -> tuple[str, ...]:
-    if isinstance(optional, str) or not isinstance(optional, Iterable):
-        raise DefinitionError(f"Source {name!r} has optional={optional!r}; give a list of columns: optional=('coupon',).")
-    columns = tuple(dict.fromkeys(optional))
+def _columns_of(name: str, schema: Mapping[str, str], role: str, given: Sequence[str], example: str) -> tuple[str, ...]:
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        raise DefinitionError(f"Source {name!r} has {role}={given!r}; give a list of columns: {role}=({example!r},).")
+    columns = tuple(dict.fromkeys(given))
     for column in columns:
-        _check_role(name, schema, "optional", column, tuple(schema.values()))
+        _check_role(name, schema, role, column, tuple(schema.values()))
+    return columns
+
+
+def _checked_order(
+    name: str, schema: Mapping[str, str], order_by: Sequence[str], event_id: str | None, ingested_at: str | None
+) -> tuple[str, ...]:
+    columns = _columns_of(name, schema, "order_by", order_by, "updated_at")
+    if columns and event_id is None:
+        raise DefinitionError(
+            f"Source {name!r} has order_by={columns!r} but no event_id: without one no row is another version of an event. "
+            "Leave it out, or name the event_id."
+        )
+    for column in columns:
+        if column in (event_id, ingested_at):
+            role = "event_id" if column == event_id else "ingested_at"
+            raise DefinitionError(
+                f"Source {name!r} has its {role} {column!r} in order_by, which tells apart versions of which it is the same. "
+                "Name another column."
+            )
+    return columns
+
+
+def _checked_unstamped(name: str, unstamped: str, ingested_at: str | None) -> str:
+    if unstamped not in (QUARANTINE, AT_INGEST):
+        raise DefinitionError(f"Source {name!r} has unstamped={unstamped!r}; use {QUARANTINE!r} or {AT_INGEST!r}.")
+    if unstamped != QUARANTINE and ingested_at is None:
+        raise DefinitionError(
+            f"Source {name!r} has unstamped={unstamped!r} but no ingested_at, which alone can be unstamped. Leave it out."
+        )
+    return unstamped
+
+
+def _checked_optional(
+    name: str, schema: Mapping[str, str], optional: Sequence[str], never: Sequence[str | None]
+) -> tuple[str, ...]:
+    columns = _columns_of(name, schema, "optional", optional, "coupon")
+    for column in columns:
         if column in never:
             raise DefinitionError(f"Column {column!r} of source {name!r} cannot be optional: no event is without it.")
     return columns

@@ -16,7 +16,7 @@ SCHEMA, LINEAGE = "dagster/column_schema", "dagster/column_lineage"
 
 def source_columns(source: EventSource) -> Metadata:
     """Describe a source's declared columns."""
-    roles = {source.event_time: "when it happened", source.event_id: "identifies the event"}
+    roles = {source.event_time: "when it happened", source.id_column: "identifies the event"}
     roles |= {source.ingested_at: "when we learned of it"} if source.ingested_at else {}
     return {SCHEMA: _schema([(column, kind, roles.get(column, "")) for column, kind in source.schema])}
 

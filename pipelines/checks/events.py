@@ -99,7 +99,7 @@ def uniqueness(store: FeatureStore, source: EventSource) -> Verdict:
     if not files:
         return True, plot(rows=0, repeated=0)
     with connect(path) as session:
-        column = quote(source.event_id)
+        column = quote(source.id_column)
         counted = session.sql(f"SELECT count(*), count(*) - count(DISTINCT {column}) FROM {parquet_scan_sql(files)}").fetchall()
     ((rows, repeated),) = counted
     return repeated == 0, plot(rows=rows, repeated=repeated)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from datetime import datetime, timedelta, timezone
 
 import numpy as np
@@ -32,10 +31,14 @@ def random_versions(seed: int, rows: int = 220, *, years: float = 1.2) -> list[d
     for event in random_events(seed, rows, years=years):
         event["weight"] = None if event["weight"] is None else round(event["weight"]) % 4096 / 4
         version = {**event, "ingested_at": event["event_time"] + _lateness(rng)}
+        first = version
         found.append(version)
         for _ in range(int(rng.choice([0, 1, 2, 3], p=[0.65, 0.2, 0.1, 0.05]))):
             version = {**version, **_change(rng, version), "ingested_at": version["ingested_at"] + _lateness(rng)}
             found.append(version)
+            if rng.random() < 0.3:  # back to what was said first
+                version = {**first, "ingested_at": version["ingested_at"] + _lateness(rng)}
+                found.append(version)
         if rng.random() < 0.15:
             found.append({**version, "ingested_at": version["ingested_at"] + _lateness(rng)})
     return [found[i] for i in rng.permutation(len(found))]
@@ -69,31 +72,17 @@ def known_events(
 ) -> list[dict]:
     """The version that counts of each event, among those that were known before floor(as_of)."""
     floor = first_instant(floor_step(as_of, grain, zone), grain, zone)
-    counts: dict[int, tuple] = {}
-    for version in distinct_contents(versions):
+    counts: dict[int, dict] = {}
+    for version in in_order(versions):
         is_loaded = load_until is not None and version["ingested_at"] < load_until
         if (version["event_time"] if is_loaded else version["ingested_at"]) < floor:
-            place = (version["ingested_at"], content_hash(version), version)
-            if version["event_id"] not in counts or counts[version["event_id"]][:2] < place[:2]:
-                counts[version["event_id"]] = place
-    return [version for *_, version in counts.values()]
+            counts[version["event_id"]] = version
+    return list(counts.values())
 
 
-def distinct_contents(versions: list[dict]) -> list[dict]:
-    """Each content of each event once, with the earliest time at which it was delivered."""
+def in_order(versions: list[dict]) -> list[dict]:
+    """Each content of each event once for its ``ingested_at``, by that and the place among the deliveries."""
     first: dict[tuple, dict] = {}
     for version in versions:
-        key = (version["event_id"], content_hash(version))
-        if key not in first or version["ingested_at"] < first[key]["ingested_at"]:
-            first[key] = version
-    return list(first.values())
-
-
-def content_hash(version: dict) -> str:
-    texts = []
-    for column in sorted(set(SCHEMA)):
-        value = version[column]
-        if isinstance(value, datetime):
-            value = (value - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
-        texts.append("-" if value is None else f"{len(str(value))}:{value}")
-    return hashlib.md5("".join(texts).encode()).hexdigest()
+        first.setdefault(tuple(version.values()), version)
+    return sorted(first.values(), key=lambda version: version["ingested_at"])

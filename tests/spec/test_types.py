@@ -111,7 +111,7 @@ def test_what_is_no_type_is_refused_with_those_that_are(kind: object) -> None:
 @pytest.mark.parametrize(
     ("changed", "says"),
     [
-        ({"event_id": None}, "has event_id=None; give the name of a column: i, t, x"),
+        ({"event_time": None}, "has event_time=None; give the name of a column: i, t, x"),
         ({"event_id": 1.5}, "has event_id=1.5"),
         ({"event_time": ["t"]}, r"has event_time=\['t'\]"),
         ({"ingested_at": 5}, "has ingested_at=5"),

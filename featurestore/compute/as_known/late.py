@@ -67,7 +67,7 @@ def _rule(state: ViewState) -> list[str | None]:
     source = state.view.source
     path = state.layout.keys(state.view.entity.name) / "-".join(state.view.key_types)
     first = min((file.minimum["code"], file.name) for file in files)[1] if (files := Table.open(path).files()) else None
-    return [source.ingested_at, source.initial_load_until, first]
+    return [source.ingested_at, source.initial_load_until, first, *source.order_by]
 
 
 def _parts(state: ViewState) -> dict[str, list[Month]]:

@@ -57,7 +57,7 @@ class KnownQuery(ViewQuery):
         if self.superseded.files():
             return superseded_versions(self.state, self.superseded)
         number = [pa.field(name.strip('"'), pa.int64()) for name in (KNOWN_US, UNTIL_US)]
-        return pa.schema([*arrow_schema(self.view.source.schema), *number]).empty_table()
+        return pa.schema([*arrow_schema(self.view.source.stored.items()), *number]).empty_table()
 
     @cached_property
     def _dictionary(self) -> KeyDictionary:

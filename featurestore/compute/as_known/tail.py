@@ -94,7 +94,7 @@ class Tails:
         files: dict[str, CommittedFile] = {
             file.name: file for month, inputs in state.inputs.items() if first <= month <= last for file in inputs
         }
-        columns = ", ".join(quote(column) for column in view.source.types)
+        columns = ", ".join(quote(column) for column in view.source.stored)
         arms = [f"SELECT {columns}, {KNOWN_US}, {UNTIL_US} FROM versions"]
         if files:
             known_us = known_us_sql(view.source)

@@ -1,7 +1,8 @@
 """Superseded versions with the time in which each counted.
 
-A version counts from when it is known until a version after it, in the order of (ingested_at, content hash), is known. Of
-equal contents the earliest counts. So which version counts at t depends on the versions known at t alone.
+A version counts from when it is known until a version after it is known, in the order in which ingest takes them: by ingested_at, the
+columns of order_by, the place in the load. The one that counts now is the last. So which version counts at t depends on the
+versions known at t alone.
 """
 
 from __future__ import annotations
@@ -13,14 +14,14 @@ import pyarrow as pa
 from featurestore.compute.as_known.knowledge import KNOWN_US, UNTIL_US, known_us_sql
 from featurestore.compute.state import ViewState
 from featurestore.lake.digests import sound
-from featurestore.lake.ingestion.contents import content_hash_sql, hash_column
+from featurestore.lake.ingestion.listed import PLACE, hash_column, listed_sql
 from featurestore.lake.session import quote
 from featurestore.lake.source_scan import source_scan_sql
 from featurestore.lake.spill import spilling_session
 from featurestore.lake.table import CommittedFile, Table
 from featurestore.timeline import utc_offsets
 
-_HASH = '"content hash"'
+_IS_CURRENT = '"is current"'
 
 
 def superseded_versions(state: ViewState, superseded: Table) -> pa.Table:
@@ -34,31 +35,28 @@ def superseded_versions(state: ViewState, superseded: Table) -> pa.Table:
         The source's columns, ``known us`` and ``until us`` (int64 microseconds UTC), the first before the second.
     """
     source = state.view.source
-    columns = ", ".join(quote(column) for column in source.types)
-    event = quote(source.event_id)
-    old = source_scan_sql(source, sound(superseded.files()))
+    columns = ", ".join(quote(column) for column in source.stored)
+    event = quote(source.id_column)
+    old = listed_sql(source, sound(superseded.files()))
+    place, content = quote(PLACE), quote(hash_column(source))
     new = _near(state, superseded)
     id_scope = f"{event}, {_month_sql(state)}" if source.id_scope == "month" else event
-    order = f"{quote(source.ingested_at or source.event_time)}, {_HASH}"
+    declared = "".join(f"{quote(column)} NULLS FIRST, " for column in source.order_by)
+    order = f"{_IS_CURRENT}, {quote(source.ingested_at or source.event_time)}, {declared}{place}, {content}"
     sql = f"""
         WITH versions AS (
-            SELECT {columns}, {quote(hash_column(source))} AS {_HASH}, FALSE AS "is current" FROM {old}
+            SELECT {columns}, {place}, {content}, FALSE AS {_IS_CURRENT} FROM {old}
             UNION ALL
-            SELECT {columns}, {content_hash_sql(source)}, TRUE FROM {new} new SEMI JOIN {old} old USING ({event})
+            SELECT {columns}, NULL, NULL, TRUE FROM {new} new SEMI JOIN {old} old USING ({event})
         ),
-        contents AS (
-            SELECT *, {known_us_sql(source)} AS {KNOWN_US},
-                bool_or("is current") OVER (PARTITION BY {id_scope}, {_HASH}) AS "$counts"
-            FROM versions
-            QUALIFY row_number() OVER (PARTITION BY {id_scope}, {_HASH} ORDER BY {order}) = 1
-        ),
+        known AS (SELECT *, {known_us_sql(source)} AS {KNOWN_US} FROM versions),
         chain AS (
             SELECT *, min({KNOWN_US}) OVER (
                 PARTITION BY {id_scope} ORDER BY {order} ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING
             ) AS {UNTIL_US}
-            FROM contents
+            FROM known
         )
-        SELECT {columns}, {KNOWN_US}, {UNTIL_US} FROM chain WHERE NOT "$counts" AND {KNOWN_US} < {UNTIL_US}"""
+        SELECT {columns}, {KNOWN_US}, {UNTIL_US} FROM chain WHERE NOT {_IS_CURRENT} AND {KNOWN_US} < {UNTIL_US}"""
     with spilling_session(state.layout) as session:
         versions: pa.Table = session.sql(sql).to_arrow_table()
     return versions
@@ -66,7 +64,7 @@ def superseded_versions(state: ViewState, superseded: Table) -> pa.Table:
 
 def _near(state: ViewState, superseded: Table) -> str:
     """Render a scan of the committed files that may hold an id of the superseded versions."""
-    event = state.view.source.event_id
+    event = state.view.source.id_column
     bounds: list[tuple[Any, Any]] = [(file.minimum.get(event), file.maximum.get(event)) for file in superseded.files()]
     files = state.events.files()
     if all(low is not None and high is not None for low, high in bounds):

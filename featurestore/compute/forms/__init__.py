@@ -65,7 +65,7 @@ def measures_of(view: FeatureView, aggregation: Aggregation, timezone: str) -> t
 
 @lru_cache(maxsize=4096)
 def _measures(aggregation: Aggregation, source: EventSource, grain: str, timezone: str) -> tuple[Measure, ...]:
-    return FORMS[type(aggregation)].measures(aggregation, RowSql(source.types, source.event_id, grain, timezone))
+    return FORMS[type(aggregation)].measures(aggregation, RowSql(source.types, source.id_column, grain, timezone))
 
 
 def view_measures(view: FeatureView, timezone: str) -> tuple[Measure, ...]:

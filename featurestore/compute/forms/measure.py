@@ -72,7 +72,7 @@ def counting(value: str, condition: str) -> str:
 
 def rows_of(view: FeatureView, timezone: str) -> RowSql:
     """Return what the forms need to know about a view's rows."""
-    return RowSql(view.source.types, view.source.event_id, view.grain, timezone)
+    return RowSql(view.source.types, view.source.id_column, view.grain, timezone)
 
 
 def sum_measure(what: str, sql: str, *, prepared: tuple[tuple[str, str], ...] = (), exponent: int = 0) -> Measure:

@@ -7,10 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+import pyarrow as pa
+
 from featurestore.errors import IngestError
 from featurestore.lake.ingestion.extra_columns import without_odd_columns
 from featurestore.lake.ingestion.ingest_report import FileLines
 from featurestore.lake.ingestion.intake import ROWS, Portion
+from featurestore.lake.ingestion.lines import POSITION
 from featurestore.lake.ingestion.time_functions import WallClocks
 from featurestore.lake.ingestion.validate import validation_of
 from featurestore.lake.session import quote
@@ -21,7 +25,10 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 VALID = "batch"
-"""Session table of the valid rows: the schema's columns."""
+"""Session table of the valid rows: the schema's columns, and which row of the batch each is."""
+INPUT = "$input"
+"""Column of the valid rows of a source without event_id: the number of the file that they come from."""
+_POSITION = quote(POSITION)
 INVALID = "invalid"
 """Session table of the invalid rows: row (JSON), reason, source_file."""
 
@@ -47,7 +54,8 @@ class Gap:
 class Batch:
     """Rows read but not yet committed, their size as they were read, and what was noticed while reading them.
 
-    ``naive_timezone`` is the zone of times that name none, in a source that says nothing about them.
+    ``naive_timezone`` is the zone of times that name none, in a source that says nothing about them. ``inputs`` counts the files that
+    were read to their end, ``input_rows`` the rows read of the next; ``is_continued`` tells whether the batch before began it.
     """
 
     session: DuckDBPyConnection
@@ -63,6 +71,9 @@ class Batch:
     files: list[Path] = field(default_factory=list)
     lines: list[FileLines] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
+    inputs: int = 0
+    input_rows: int = 0
+    is_continued: bool = False
     clocks: WallClocks = field(init=False)
 
     def __post_init__(self) -> None:
@@ -72,8 +83,10 @@ class Batch:
 
     def clear(self) -> None:
         """Forget the rows and their counts, after their commit."""
-        columns = ", ".join(f"{quote(column)} {SQL_TYPES[kind]}" for column, kind in self.source.schema)
-        self.session.execute(f"CREATE OR REPLACE TEMP TABLE {VALID} ({columns})")
+        columns = ", ".join(f"{quote(column)} {SQL_TYPES[kind]}" for column, kind in self.source.stored.items())
+        columns += f", {quote(INPUT)} INTEGER" if self.source.event_id is None else ""
+        self.is_continued = self.input_rows > 0
+        self.session.execute(f"CREATE OR REPLACE TEMP TABLE {VALID} ({columns}, {_POSITION} BIGINT)")
         self.session.execute(f"CREATE OR REPLACE TEMP TABLE {INVALID} (row VARCHAR, reason VARCHAR, source_file VARCHAR)")
         self.rows_read = self.rows_valid = self.size_bytes = self.non_finite = 0
         self.files = []
@@ -91,12 +104,14 @@ class Batch:
 
         if portion.ends_file:
             self.files.append(Path(portion.label))
+            self.inputs += 1
+            self.input_rows = 0
             if portion.lines is not None:
                 self.lines.append(portion.lines)
             return
         if portion.table is not None:
             table = portion.table if portion.is_text else without_odd_columns(portion.table, self.source.types, portion.label)
-            self.session.register("portion", table)
+            self.session.register("portion", table.append_column(POSITION, pa.array(np.arange(table.num_rows))))
         try:
             self._insert(portion)
         except duckdb.OutOfMemoryException:
@@ -113,7 +128,9 @@ class Batch:
         types = dict(zip(described.columns, map(str, described.types), strict=True))
         plan = validation_of(self.source, relation, types, now_us=self.now_us, ids=self.ids, csv=portion.csv)
         self.clocks.is_counting = True
-        valid = self._count(f"INSERT INTO {VALID} {plan.valid_sql}")
+        position = f"* REPLACE ({_POSITION} + {self.rows_read} AS {_POSITION})"
+        position += f", {self.inputs} AS {quote(INPUT)}" if self.source.event_id is None else ""
+        valid = self._count(f"INSERT INTO {VALID} BY NAME SELECT {position} FROM ({plan.valid_sql})")
         if valid < portion.rows:
             file = Path(portion.label).name if portion.label != ROWS else None
             self.clocks.is_counting = False
@@ -124,6 +141,7 @@ class Batch:
         if missing:
             self.gaps.append(Gap(portion.label, missing, self.rows_valid, self.rows_valid + valid))
         self.rows_read += portion.rows
+        self.input_rows += portion.rows
         self.rows_valid += valid
         self.size_bytes += portion.size_bytes
         self.extra_columns.update(dict.fromkeys((*portion.extra_columns, *plan.extra_columns)))

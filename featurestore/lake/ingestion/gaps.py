@@ -69,7 +69,7 @@ def fill_gaps(
 
 def _mark(session: DuckDBPyConnection, source: EventSource, rows: str, superseded: Sequence[CommittedFile]) -> int:
     """Fill the table ``lacking`` with the rows whose event has other versions: usually few, or none."""
-    event_id = quote(source.event_id)
+    event_id = quote(source.id_column)
     ids = [f"SELECT {event_id} FROM known", f"SELECT {event_id} FROM {VALID} WHERE NOT ({rows})"]
     ids += [f"SELECT {event_id} FROM {source_scan_sql(source, superseded)}"] if superseded else []
     (count,) = session.execute(
@@ -86,8 +86,8 @@ def _fill(
     files: Sequence[tuple[Sequence[CommittedFile], int]],
     months: Months,
 ) -> None:
-    every = ", ".join(quote(column) for column in source.types)
-    event_id = quote(source.event_id)
+    every = ", ".join(quote(column) for column in source.stored)
+    event_id = quote(source.id_column)
     arms = [f'SELECT {every}, {rank} AS "known rank" FROM {source_scan_sql(source, own)}' for own, rank in files]
     arms.append(f'SELECT {every}, {_DELIVERED} AS "known rank" FROM {VALID} WHERE rowid NOT IN (SELECT {_ROW} FROM lacking)')
     known = " UNION ALL ".join(f"(SELECT * FROM ({arm}) SEMI JOIN lacking USING ({event_id}))" for arm in arms)

@@ -53,9 +53,9 @@ def ingest(
 ) -> IngestReport:
     """Validate, de-duplicate, sort and commit rows of a source.
 
-    Identical redeliveries are dropped. Other content of a known event is a correction: the greatest ingested_at counts,
-    and the versions that it beats are kept as superseded. The result does not depend on the order of delivery. Invalid
-    rows go to the quarantine with a reason; late rows of any month are welcome.
+    Identical redeliveries are dropped. Other content of a known event is a correction: the greatest ingested_at counts, then the
+    source's order_by, then the place in the load; the versions that it beats are kept as superseded. The result does not depend on
+    the order of delivery. Invalid rows go to the quarantine with a reason; late rows of any month are welcome.
 
     Args:
         layout: The store, with the bounds of the call.
@@ -79,7 +79,7 @@ def ingest(
         CommitConflictError: other writers kept committing to the source.
     """
     started = time.monotonic()
-    _check_replace(source, replace)
+    _check_order(source, replace)
     landing = landing_of(layout, source) if rows is None else Landing((), ())
     marks = {file.path: file.mark for file in waiting_files(layout, source, landing.files)}
     checked = (
@@ -106,7 +106,18 @@ def _now_us() -> int:
     return time.time_ns() // 1000
 
 
-def _check_replace(source: EventSource, replace: bool) -> None:
+def _check_order(source: EventSource, replace: bool) -> None:
+    """Refuse a call that contradicts what its source says about versions."""
+    if replace and source.event_id is None:
+        raise IngestError(
+            f"Source {source.name!r} has no event_id: its rows are told apart by what they say, so none replaces another, and "
+            "replace=True would change nothing. Declare a source with an event_id to correct events."
+        )
+    if source.order_by and source.ingested_at is None and not replace:
+        raise IngestError(
+            f"Source {source.name!r} has order_by={list(source.order_by)} and no ingested_at: a second content of an event would be "
+            "a conflict, whatever its order. Ingest with replace=True, or declare ingested_at."
+        )
     if replace and source.ingested_at is not None:
         raise IngestError(
             f"Source {source.name!r} has {source.ingested_at!r}: the greatest one counts, and replace=True would contradict "
@@ -185,7 +196,7 @@ def _commit_events(source: EventSource, table: Table, rewrite: Rewrite, marks: M
             partition_by=("month",),
             marks={_MARK: (table.mark(_MARK) or 0) + 1, **marks},
             message=f"ingest {source.name}",
-            schema=arrow_schema(source.schema),
+            schema=arrow_schema(source.stored.items()),
             is_lasting=True,
         )
     except CommitConflictError:
@@ -199,6 +210,7 @@ def _count_batch(tally: Tally, batch: Batch, verdict: Verdict, rewrite: Rewrite,
     tally.rows_added += verdict.added
     tally.duplicates += verdict.duplicates
     tally.corrections += verdict.corrections
+    tally.by_place += verdict.by_place
     invalid = batch.count_invalid()
     tally.quarantined.update(invalid)
     if sum(invalid.values()) + verdict.conflicts > batch.rows_read / 2:

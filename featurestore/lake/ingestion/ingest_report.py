@@ -79,6 +79,8 @@ class IngestReport:
         assumed_timezone: Zone in which times that name none were read: the source's, else the store's. ``None``: all named one.
         repeated_hours: Times that the clocks of their zone show twice, as they were put back: the first was taken.
         skipped_hours: Times that the clocks of their zone skip, as they were put forward: moved forward by what was skipped.
+        by_place: Events of which a batch held several contents that neither ingested_at nor order_by tells apart: the last by place
+            counts (in a source without ingested_at the first, unless it replaces).
         missing_columns: Column of the schema to the number of files, or other inputs, that lack it.
     """
 
@@ -102,6 +104,7 @@ class IngestReport:
     repeated_hours: int = 0
     skipped_hours: int = 0
     missing_columns: Mapping[str, int] = field(default_factory=dict)
+    by_place: int = 0
 
     def __str__(self) -> str:
         facts = [f"{self.rows_read:,} rows read", f"{self.rows_added:,} added"]
@@ -113,6 +116,8 @@ class IngestReport:
             facts.append(f"{self.non_finite:,} NaN or infinite values became NULL")
         if self.extra_columns:
             facts.append(f"columns ignored: {', '.join(self.extra_columns)}")
+        if self.by_place:
+            facts.append(f"{self.by_place:,} events with several contents, decided by their place")
         facts += [f"{_inputs(count)} without {column}" for column, count in self.missing_columns.items()]
         if self.months:
             span = str(self.months[0]) if len(self.months) == 1 else f"{self.months[0]} .. {self.months[-1]}"
@@ -150,6 +155,7 @@ class Tally:
     rows_added: int = 0
     duplicates: int = 0
     corrections: int = 0
+    by_place: int = 0
     quarantined: Counter[str] = field(default_factory=Counter)
     non_finite: int = 0
     extra_columns: dict[str, None] = field(default_factory=dict)
@@ -184,6 +190,7 @@ class Tally:
             assumed_timezone=self.clocks.timezone if self.clocks and self.clocks.naive else None,
             repeated_hours=self.clocks.repeated_hours if self.clocks else 0,
             skipped_hours=self.clocks.skipped_hours if self.clocks else 0,
+            by_place=self.by_place,
             missing_columns={column: len(labels) for column, labels in sorted(self.lacking.items())},
         )
 

@@ -68,7 +68,8 @@ class InputFile:
 def find_files(rows: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> list[Path]:
     """List the files, and folders that are Delta tables, that a path, a glob, a directory (and all below it) or a list stands for.
 
-    Hidden files, names with a leading underscore and unfinished downloads in directories are left alone.
+    They are in the order of their names. Hidden files, names with a leading underscore and unfinished downloads in directories
+    are left alone.
 
     Raises:
         IngestError: nothing matches, a format is unknown, or files of a Delta table are named one by one.
@@ -78,7 +79,7 @@ def find_files(rows: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) 
     for path in paths:
         if not path.is_dir():
             ending_of(path, IngestError)
-    return list(dict.fromkeys(paths))
+    return sorted(dict.fromkeys(paths))
 
 
 def check_files(paths: Iterable[Path], source: EventSource, *, csv: Csv | None = None, bounds: Bounds) -> list[InputFile]:

@@ -28,7 +28,8 @@ from featurestore.lake.ingestion.extra_columns import is_plain
 from featurestore.lake.ingestion.ingest_report import FileLines
 from featurestore.lake.ingestion.inputs import InputFile, check_columns, check_files, find_files
 from featurestore.lake.ingestion.json_lines import JsonFile, JsonReading
-from featurestore.lake.ingestion.lines import LINE
+from featurestore.lake.ingestion.lines import LINE, POSITION
+from featurestore.lake.session import quote
 from featurestore.lake.table import parquet_scan_sql
 from featurestore.spec.csv_format import Csv
 from featurestore.spec.source import EventSource
@@ -39,6 +40,7 @@ ROWS = "rows"
 _TEXT_ROWS = 500_000
 _READER_ROWS = 1_000_000
 _FEWEST_ROWS = 256
+_FILE_ROW = "file_row_number"
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class Portion:
         label: File that it comes from, or what the caller passed.
         rows: Row count.
         table: The rows, or ``None`` when ``scan`` says where they are.
-        scan: A DuckDB table function.
+        scan: A FROM item of DuckDB's, with the position of each row.
         csv: How the texts of its numbers are written.
         ends_file: Whether the file has been read to its end: an empty portion after all others.
         lines: What became of its lines, of a file of CSV or JSON lines that ends.
@@ -128,8 +130,8 @@ def _column_portions(file: InputFile, limit: int, bounds: Bounds) -> Iterator[Po
     """Scan a Parquet file where it lies; read a large one, one of a Delta table, or Arrow IPC batch by batch."""
     label, size = str(file.path), file.size
     fits = size is not None and size.rows <= limit and size.decoded_bytes <= bounds.batch_bytes
-    if size is not None and fits and file.format == PARQUET and is_plain(pq.read_schema(file.path)):
-        yield Portion(label, size.rows, scan=parquet_scan_sql([file.path]), size_bytes=size.decoded_bytes)
+    if size is not None and fits and file.format == PARQUET and _is_scannable(file.path):
+        yield Portion(label, size.rows, scan=_numbered_scan(file.path), size_bytes=size.decoded_bytes)
     else:
         rows = BATCH_ROWS
         if size is not None:
@@ -139,6 +141,17 @@ def _column_portions(file: InputFile, limit: int, bounds: Bounds) -> Iterator[Po
         except (pa.ArrowException, OSError) as error:
             raise IngestError(f"{file.path} is damaged: {error}. Deliver it again.") from error
     yield Portion(label, 0, ends_file=True)
+
+
+def _is_scannable(file: Path) -> bool:
+    schema = pq.read_schema(file)
+    return is_plain(schema) and _FILE_ROW not in map(str.lower, schema.names)
+
+
+def _numbered_scan(file: Path) -> str:
+    """Render a scan of a Parquet file with the position of each row; its rows come in any order."""
+    scan = parquet_scan_sql([file], options=f"{_FILE_ROW} = true")
+    return f"(SELECT * EXCLUDE ({_FILE_ROW}), {_FILE_ROW} AS {quote(POSITION)} FROM {scan})"
 
 
 def _tables(label: str, batches: Iterable[pa.RecordBatch], limit: int, bounds: Bounds) -> Iterator[Portion]:

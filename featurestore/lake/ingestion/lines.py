@@ -10,6 +10,8 @@ from featurestore.lake.bounds import Bounds
 
 LINE, IS_ROW, REASON = "$line", "$is_row", "$reason"
 """The line itself, where it matters; whether it could be split into columns; and if not, where there are several reasons, why."""
+POSITION = "$position"
+"""Which row of its portion a row is, from 0: what the place in a load decides is decided by it, in whatever order rows are read."""
 
 UNREADABLE, UNCLOSED, INSIDE = "unreadable line", "unclosed quote", "inside an unclosed quote"
 BAD_BYTES, TOO_LONG, TOO_DEEP = "bytes of another encoding", "line too long", "nested too deeply"

@@ -53,7 +53,7 @@ def rewrite_months(
         others = [file for file in table.files(**partition) if file not in losing]
         old = [*losing, *absorbed(others, rows)]
         arms = _arms(source, verdict.fresh_sql, interval if rows else None, old, is_losing=bool(losing))
-        order_by = (quote(source.event_time), quote(source.event_id))
+        order_by = (quote(source.event_time), quote(source.id_column))
         staged = write_sorted(session, f"FROM ({arms})", table=table.path, partition=partition, order_by=order_by)
         add += [staged] if staged else []
         remove += old
@@ -73,7 +73,7 @@ def _changed_months(verdict: Verdict, timezone: str) -> Iterator[tuple[Month, In
 def _arms(
     source: EventSource, fresh_sql: str, interval: Interval | None, old: Sequence[CommittedFile], *, is_losing: bool
 ) -> str:
-    columns = ", ".join(quote(column) for column in source.types)
+    columns = ", ".join(quote(column) for column in source.stored)
     arms = []
     if interval is not None:
         arms.append(f"SELECT {columns} FROM ({fresh_sql}) WHERE {within_sql(source.event_time, interval)}")

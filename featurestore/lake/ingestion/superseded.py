@@ -1,7 +1,7 @@
 """Superseded versions: what corrections replaced stays readable from the first day.
 
-A version that was later delivered with an earlier ingested_at is listed with both, and one that counts again (because the version
-that beat it turned out to be the earlier one) stays listed: as knowledge, both are true.
+Every delivery of a content that does not count is listed, once for each ``ingested_at``, with its place (``listed.py``): what counts
+is a function of all deliveries, in whatever order they came. One that counts again stays listed.
 """
 
 from __future__ import annotations
@@ -10,10 +10,11 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from featurestore.lake.append import append_unseen
-from featurestore.lake.ingestion.contents import BEATEN, hash_column
-from featurestore.lake.layout import Layout
+from featurestore.lake.ingestion.contents import BEATEN
+from featurestore.lake.ingestion.listed import PLACE, hash_column, listed_scan_sql
+from featurestore.lake.layout import Layout, raise_versions
 from featurestore.lake.session import quote
-from featurestore.lake.source_scan import source_scan_sql
+from featurestore.lake.store_format import PLACES
 from featurestore.spec.source import EventSource
 from featurestore.spec.types import arrow_schema
 
@@ -22,17 +23,19 @@ if TYPE_CHECKING:
 
 
 def keep_superseded(session: DuckDBPyConnection, layout: Layout, source: EventSource) -> None:
-    """Append the beaten versions of the session's batch, but for those that are listed as known at least as early."""
+    """Append the beaten versions of the session's batch, but for those that are listed."""
+    if session.execute(f"SELECT 1 FROM {BEATEN} LIMIT 1").fetchall():
+        raise_versions(layout, PLACES)
     known_at = quote(source.ingested_at or source.event_time)
-    event_id = quote(source.event_id)
+    event_id = quote(source.id_column)
     content = quote(hash_column(source))
-    same = f"old.{event_id} = new.{event_id} AND old.{content} = new.{content} AND old.{known_at} <= new.{known_at}"
+    same = f"old.{event_id} = new.{event_id} AND old.{content} = new.{content} AND old.{known_at} = new.{known_at}"
     append_unseen(
         session,
         BEATEN,
         path=layout.superseded(source.name),
         same=same,
         order_by=(event_id, content),
-        scan=partial(source_scan_sql, source),
-        schema=arrow_schema((*source.schema, (hash_column(source), "string"))),
+        scan=partial(listed_scan_sql, source),
+        schema=arrow_schema((*source.stored.items(), (hash_column(source), "string"), (PLACE, "int64"))),
     )

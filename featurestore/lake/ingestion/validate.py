@@ -6,15 +6,16 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from featurestore.lake.ingestion.columns import MISSING, READ, Conversion, convert
-from featurestore.lake.ingestion.lines import IS_ROW, LINE, REASON, REASONS, UNREADABLE
+from featurestore.lake.ingestion.lines import IS_ROW, LINE, POSITION, REASON, REASONS, UNREADABLE
 from featurestore.lake.session import literal, literals, quote
 from featurestore.spec.csv_format import Csv
-from featurestore.spec.source import EventSource
+from featurestore.spec.source import QUARANTINE, EventSource
 from featurestore.timeline import DAY_US
 
 _EARLIEST_EVENT = "1990-01-01"
 # A timestamp outside can only be a defect, and Python's datetime could not hold every one of them.
 _FIRST_DATE, _END_DATE = "1800-01-01", "2300-01-01"
+_OURS = (LINE, IS_ROW, REASON, POSITION)
 _FIRST_WRITABLE_US = -9_223_372_022_400_000_000
 
 
@@ -23,7 +24,7 @@ class Validation:
     """How to read one input as rows of a source.
 
     Args:
-        valid_sql: The valid rows, converted, in the schema's columns and order.
+        valid_sql: The valid rows, converted, in the schema's columns and order, and the position of each, where there is one.
         invalid_sql: ``row`` (the raw row as JSON) and ``reason`` of the others.
         non_finite_sql: How many NaN and infinities become NULL; ``None`` when there can be none.
         extra_columns: Columns of the input that the schema does not name.
@@ -57,7 +58,7 @@ def validation_of(
         ids: Columns besides the event_id that name an entity.
         csv: How the texts of numbers are written, if they come from CSV.
     """
-    named_ids = {source.event_id, *ids}
+    named_ids = {source.id_column, *ids}
     chosen = {
         column: convert(column, kind, sql_type=types.get(column, MISSING), is_id=column in named_ids, csv=csv)
         for column, kind in source.schema
@@ -66,14 +67,15 @@ def validation_of(
     relation, conversions = _read_first(relation, chosen)
     values = ", ".join(f"{conversion.value} AS {_converted(column)}" for column, conversion in conversions.items())
     named = ", ".join(f"{_converted(column)} AS {quote(column)}" for column in conversions)
-    extra = tuple(column for column in types if column not in source.types and column not in (LINE, IS_ROW, REASON))
+    extra = tuple(column for column in types if column not in source.types and column not in _OURS)
     reasons = _Reasons()
     broken = _broken_sql(conversions, reasons, types=types)
-    reason = _case([('"$broken" <> 0', '"$broken"'), *_wrong_values(source, reasons, now_us)])
+    reason = _case([('"$broken" <> 0', '"$broken"'), *_wrong_values(source, reasons, types, now_us)])
     raw = _raw_json(source, types, extra)
-    converted = f'{named}, {broken} AS "$broken", {raw} AS "$raw" FROM (SELECT *, {values} FROM {relation})'
+    position = f", {quote(POSITION)}" if POSITION in types else ""
+    converted = f'{named}{position}, {broken} AS "$broken", {raw} AS "$raw" FROM (SELECT *, {values} FROM {relation})'
     return Validation(
-        valid_sql=f"SELECT {_final_columns(source)} FROM (SELECT {converted}) WHERE {reason} = 0",
+        valid_sql=f"SELECT {_final_columns(source, now_us)}{position} FROM (SELECT {converted}) WHERE {reason} = 0",
         invalid_sql=f'SELECT "$raw" AS row, {literals(reasons.texts)}[{reason}] AS reason '
         f"FROM (SELECT {converted}) WHERE {reason} <> 0",
         non_finite_sql=_non_finite_sql(relation, conversions),
@@ -129,17 +131,22 @@ def _read_first(relation: str, conversions: Mapping[str, Conversion]) -> tuple[s
     return (f"(SELECT *, {', '.join(reads)} FROM {relation})" if reads else relation), named
 
 
-def _wrong_values(source: EventSource, reasons: _Reasons, now_us: int) -> list[tuple[str, str]]:
+def _wrong_values(source: EventSource, reasons: _Reasons, types: Collection[str], now_us: int) -> list[tuple[str, str]]:
     """List what may be wrong with converted values, as ``(condition, number of the reason)``."""
-    event_id = quote(source.event_id)
-    event_time = quote(source.event_time)
-    empty = f" OR {event_id} = ''" if source.types[source.event_id] == "string" else ""
-    faults = [("missing event_id", f"{event_id} IS NULL{empty}"), ("missing event_time", f"{event_time} IS NULL")]
+    faults = []
+    if source.event_id is not None:
+        event_id = quote(source.event_id)
+        empty = f" OR {event_id} = ''" if source.types[source.event_id] == "string" else ""
+        faults.append(("missing event_id", f"{event_id} IS NULL{empty}"))
+    faults.append(("missing event_time", f"{quote(source.event_time)} IS NULL"))
     roles = {"event_time": source.event_time, "ingested_at": source.ingested_at}
     for role, column in roles.items():
         if column is not None:
             faults.append((f"absurd {role}", f"{quote(column)} < TIMESTAMPTZ {literal(_EARLIEST_EVENT)}"))
             faults.append((f"future {role}", f"{quote(column)} > make_timestamptz({now_us + DAY_US})"))
+    # No row of a file without the column can say it: gaps.py looks what is known of them, and the others are known from now on.
+    if source.ingested_at is not None and source.ingested_at in types and source.unstamped == QUARANTINE:
+        faults.append(("missing ingested_at", f"{quote(source.ingested_at)} IS NULL"))
     for column, kind in source.schema:
         if kind in ("timestamp", "date") and column not in roles.values():
             name = quote(column)
@@ -151,10 +158,10 @@ def _wrong_values(source: EventSource, reasons: _Reasons, now_us: int) -> list[t
     return [(condition, reasons.number(reason)) for reason, condition in faults]
 
 
-def _final_columns(source: EventSource) -> str:
-    """Name the schema's columns; a missing ingested_at is the event_time."""
+def _final_columns(source: EventSource, now_us: int) -> str:
+    """Name the schema's columns; what says not when we learned of it is known from now on, where it is taken at all."""
     return ", ".join(
-        f"coalesce({quote(column)}, {quote(source.event_time)}) AS {quote(column)}"
+        f"coalesce({quote(column)}, make_timestamptz({now_us})) AS {quote(column)}"
         if column == source.ingested_at
         else quote(column)
         for column in source.types

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import tempfile
 from datetime import datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -50,8 +51,9 @@ def spine_around(seed: int, versions: list[dict], rows: int = 60) -> list[dict]:
 
 def fill(root: Path, view: FeatureView, versions: list[dict], zone: str, *, batches: int = 2) -> Layout:
     layout = create_or_open(root, timezone=zone)
-    for batch in range(batches):
-        deliver(layout, versions[batch::batches], source=view.source)
+    cuts = [len(versions) * batch // batches for batch in range(batches + 1)]
+    for low, high in pairwise(cuts):
+        deliver(layout, versions[low:high], source=view.source)
         materialize(layout, [view])
     return layout
 

@@ -12,10 +12,10 @@ from featurestore.spec.types import arrow_schema
 
 
 def read_superseded(layout: Layout, source: EventSource) -> pa.Table:
-    """Return the schema's columns and ``content_hash``, sorted by event_id and hash."""
+    """Return the schema's columns, ``content_hash`` and ``$place``, sorted by event_id and hash."""
     path = layout.superseded(source.name)
     files = Table.open(path).files()
-    schema = arrow_schema(source.schema).append(pa.field("content_hash", pa.string()))
+    schema = arrow_schema((*source.schema, ("content_hash", "string"), ("$place", "int64")))
     if not files:
         return schema.empty_table()
     with connect(path) as session:

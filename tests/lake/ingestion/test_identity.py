@@ -90,20 +90,21 @@ def content_of(row: dict[str, Any]) -> str:
     return hashlib.md5("".join(texts).encode()).hexdigest()
 
 
-def oracle(deliveries: list[dict[str, Any]], scope: str) -> tuple[list[dict[str, Any]], dict[tuple[Any, str], datetime]]:
-    """Return what must be committed, and every beaten content with its earliest ingested_at."""
-    contents: dict[Any, dict[str, dict[str, Any]]] = defaultdict(dict)
+def oracle(deliveries: list[dict[str, Any]], scope: str) -> tuple[list[dict[str, Any]], dict[tuple[Any, str, datetime], int]]:
+    """Return what must be committed, and all other deliveries of known events with their order, each once for its ingested_at."""
+    versions: dict[Any, dict[tuple[datetime, str], dict[str, Any]]] = defaultdict(dict)
     for row in deliveries:
         month = str(Month.of(to_us(row["event_time"]), ZONE)) if scope == "month" else ""
-        versions, key = contents[row["event_id"], month], content_of(row)
-        if key not in versions or row["ingested_at"] < versions[key]["ingested_at"]:
-            versions[key] = row
-    rows, beaten = [], {}
-    for (event_id, _), versions in contents.items():
-        winner = max(versions, key=lambda key: (versions[key]["ingested_at"], key))
-        rows.append(versions[winner])
-        beaten |= {(event_id, key): row["ingested_at"] for key, row in versions.items() if key != winner}
-    return sorted(rows, key=lambda row: (str(row["event_id"]), row["event_time"])), beaten
+        versions[row["event_id"], month].setdefault((row["ingested_at"], content_of(row)), row)
+    rows, others = [], {}
+    for (event_id, _), found in versions.items():
+        in_order = sorted(found, key=lambda version: version[0])  # versions of one ingested_at stay in the order of delivery
+        counting = len(in_order) - 1
+        while counting and in_order[counting - 1][1] == in_order[counting][1]:
+            counting -= 1
+        rows.append(found[in_order[counting]])
+        others |= {(event_id, content, at): i for i, (at, content) in enumerate(in_order) if i != counting}
+    return sorted(rows, key=lambda row: (str(row["event_id"]), row["event_time"])), others
 
 
 def random_deliveries(rng: random.Random, *, events: int, id_type: str) -> list[dict[str, Any]]:
@@ -146,12 +147,15 @@ def test_any_order_of_delivery_in_any_batches_commits_what_the_oracle_says(tmp_p
         assert report.rows_read == report.rows_added + report.duplicates + report.corrections == high - low
     expected, beaten = oracle(deliveries, scope)
     assert committed(layout, events) == expected
-    superseded = read_superseded(layout, events).to_pylist()
-    known = {(row["event_id"], row["content_hash"]): row["ingested_at"] for row in superseded}
-    for row in superseded:
-        known[row["event_id"], row["content_hash"]] = min(known[row["event_id"], row["content_hash"]], row["ingested_at"])
+    listed: dict[tuple[Any, datetime], list[tuple[int, int]]] = defaultdict(list)
+    for row in read_superseded(layout, events).to_pylist():
         assert content_of({column: row[column] for column in TYPES}) == row["content_hash"]
-    assert {key: known.get(key) for key in beaten} == beaten
+        key = row["event_id"], row["content_hash"], row["ingested_at"]
+        if key in beaten:
+            listed[row["event_id"], row["ingested_at"]].append((row["$place"], beaten.pop(key)))
+    assert not beaten
+    for places in listed.values():
+        assert [number for _, number in sorted(places)] == sorted(number for _, number in places)
     again = ingest(layout, events, table(deliveries, events))
     assert (again.rows_added, again.files, again.months) == (0, 0, ())
     assert committed(layout, events) == expected
@@ -189,11 +193,14 @@ def test_the_last_row_of_a_month_moving_away_leaves_no_file(tmp_path: Path) -> N
     assert [file.partition["month"] for file in Table.open(layout.events("events")).files()] == ["2024-07"]
 
 
-def test_an_old_content_does_not_come_back_by_being_delivered_again(tmp_path: Path) -> None:
+def test_an_old_content_does_not_come_back_by_being_delivered_again_but_by_a_later_correction(tmp_path: Path) -> None:
     layout, events = create_or_open(tmp_path, timezone=ZONE), source()
-    for row in (event(known=1), event(known=2, user_id=2), event(known=3)):
+    for row in (event(known=1), event(known=2, user_id=2), event(known=1)):
         ingest(layout, events, table([row], events))
     assert committed(layout, events) == [event(known=2, user_id=2)]
+    report = ingest(layout, events, table([event(known=3)], events))
+    assert (report.corrections, report.duplicates) == (1, 0)
+    assert committed(layout, events) == [event(known=3)]
 
 
 def test_a_second_content_without_ingested_at_is_a_conflict_unless_it_replaces(tmp_path: Path) -> None:
@@ -212,16 +219,14 @@ def test_a_second_content_without_ingested_at_is_a_conflict_unless_it_replaces(t
     assert count_quarantined(layout, events) == {"conflict": 1}
 
 
-def test_two_contents_in_one_batch_without_ingested_at_keep_the_same_one_in_any_order(tmp_path: Path) -> None:
+def test_of_several_contents_in_one_load_without_ingested_at_the_first_by_place_stays(tmp_path: Path) -> None:
     events = source(has_ingested_at=False)
     rows = [event(day=2), event(day=1), event(day=1, user_id=3)]
-    kept = []
     for number, order in enumerate((rows, rows[::-1])):
         layout = create_or_open(tmp_path / str(number), timezone=ZONE)
-        assert ingest(layout, events, table(order, events)).quarantined == {"conflict": 2}
-        kept.append(committed(layout, events))
-    assert kept[0] == kept[1]
-    assert kept[0][0]["event_time"].day == 1
+        report = ingest(layout, events, table(order, events))
+        assert (report.quarantined, report.by_place) == ({"conflict": 2}, 1)
+        assert committed(layout, events) == table(order[:1], events).to_pylist()
 
 
 def test_replacing_is_refused_where_ingested_at_decides(tmp_path: Path) -> None:
@@ -262,14 +267,16 @@ class _Keeping:
 
 DRAWN = {
     "known": "id, $file",
-    "repeated": "id",
-    "remaining": "*",
+    "repeated": "id, $is_later",
+    "later": "*, $position",
+    "remaining": "*, $position",
     "candidates": "id",
-    "versions": "*, $origin, $file, $row, $known_at, $hash, $month",
-    "contents": "id, $month, $hash, $since, $in_table_since, $in_table, $is_known, $in_batch, $place, $is_known_event",
+    "versions": "*, $origin, $file, $row, $place, $known_at, $hash, $month",
+    "contents": "id, $month, $hash, $known_at, $place, $is_current, $in_table, $is_known, $in_batch, $number, $last_hash, "
+    "$counts, $is_known_event",
     "winners": "*",
     "removed": "file, row",
-    "beaten": "*, content_hash",
+    "beaten": "*, content_hash, $place",
     "conflicts": "*",
 }
 
@@ -286,7 +293,7 @@ def test_the_tables_of_a_verdict_are_those_that_its_docstring_draws_and_so_is_it
     with connect(layout.root) as session:
         batch = Batch(session, events, now_us=to_us(datetime(2026, 1, 1, tzinfo=UTC)))
         for portion in portions_of(
-            check_input(table([row(7, "A", 10), row(7, "B", 11), row(8, "C", 11)], events), events), limit=10
+            check_input(table([row(7, "A", 9), row(7, "A", 12), row(7, "B", 11), row(8, "C", 11)], events), events), limit=10
         ):
             batch.add(portion)
         files = Table.open(layout.events("events")).files()
@@ -298,8 +305,10 @@ def test_the_tables_of_a_verdict_are_those_that_its_docstring_draws_and_so_is_it
             assert f"{name} {columns}" in drawn
         assert set(DRAWN) | {"batch", "twice"} <= set(re.findall(r"[a-z]+", drawn))
         told = {
-            name: session.sql(f"SELECT event_id, kind FROM {name}").fetchall() for name in ("remaining", "winners", "beaten")
+            name: session.sql(f"SELECT event_id, kind, hour(ingested_at) FROM {name} ORDER BY ALL").fetchall()
+            for name in ("remaining", "winners", "beaten")
         }
-        assert told == {"remaining": [(7, "B"), (8, "C")], "winners": [(7, "B")], "beaten": [(7, "A")]}
+        assert told["remaining"] == [(7, "A", 12), (7, "B", 11), (8, "C", 11)]
+        assert (told["winners"], told["beaten"]) == ([(7, "A", 12)], [(7, "A", 9), (7, "B", 11)])
         assert session.sql("SELECT event_id FROM candidates").fetchall() == [(7,)]
-    assert (verdict.added, verdict.duplicates, verdict.corrections, verdict.conflicts) == (1, 1, 1, 0)
+    assert (verdict.added, verdict.duplicates, verdict.corrections, verdict.conflicts) == (1, 1, 2, 0)
