@@ -17,6 +17,7 @@ import pyarrow as pa
 from featurestore.errors import CommitConflictError, IngestError, StoreError
 from featurestore.lake.evolution import check_columns
 from featurestore.lake.ingestion.batch import Batch
+from featurestore.lake.ingestion.equals import number_equals
 from featurestore.lake.ingestion.gaps import fill_gaps
 from featurestore.lake.ingestion.identity import Verdict, judge
 from featurestore.lake.ingestion.ingest_report import IngestReport, Tally
@@ -135,6 +136,7 @@ def _commit_batch(layout: Layout, batch: Batch, tally: Tally, *, marks: Mapping[
     import duckdb
 
     try:
+        number_equals(batch)
         _commit_or_retry(layout, batch, tally, marks=marks, replace=replace)
     except duckdb.OutOfMemoryException:
         raise
