@@ -209,3 +209,10 @@ def test_an_entry_of_a_log_with_another_digit_is_refused_by_whoever_opens_the_ta
     first.write_bytes(content[: at + 14] + content[at + 14 :].replace(b"1", b"2", 1))
     with pytest.raises(StoreError, match="is not whole"):
         plain(fs.FeatureStore(root))
+
+
+def test_a_pin_with_another_letter_in_a_name_is_told(root: Path) -> None:
+    path = files(root, "pins")[0]
+    path.write_text(path.read_text().replace("fingerprint", "fingerpzint"))
+    (damage,) = fs.FeatureStore(root).doctor().left
+    assert (damage.kind, damage.way_out) == ("pins", "Restore it from a backup, or pin again")
