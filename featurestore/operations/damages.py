@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from featurestore.compute.retrieval.publication import publications
 from featurestore.compute.search.hot_copy import copy_damage
+from featurestore.compute.windows.versions import ReadVersions
 from featurestore.drift.recalibration.calibration_versions import parameters, versions
 from featurestore.errors import FeatureStoreError, StoreError
 from featurestore.lake.delta_log import damage
@@ -31,8 +32,8 @@ COMPUTED = ("tiles", "ledger", "snapshots", "sketches", "scores", "days", "fault
 """Kinds of tables that are made of others."""
 COPIES = ("hot", "known")
 TABLE = "table"
-_RECORDS = ("pins", "publications", "calibrations", "acknowledged", "alerts")
-_PLACES = {"lake", "landing", "reports", "spill", *COPIES, *_RECORDS}
+_RECORDS = ("publications", "calibrations", "acknowledged", "alerts")
+_PLACES = {"lake", "landing", "reports", "spill", *COPIES, *_RECORDS, "pins"}
 _TOP_FILES = {"store.json", "registry.json", "registry.lock", "README.md"}
 Progress = Callable[[str, str, str], None]
 
@@ -189,10 +190,17 @@ def _of_records(layout: Layout, examined: Examined) -> Iterator[Damage]:
         for file in STORAGE.list_files(folder, ending=".json"):
             examined.count(file.path)
             yield from _refused(layout, file.path, kind, partial(read_json, file.path))
+    for file in STORAGE.list_files(layout.pins, ending=".json"):
+        examined.count(file.path)
+        yield from _refused(layout, file.path, "pins", partial(_pinned, file.path))
     for folder in sorted({file.path.parent for file in STORAGE.list_files(layout.root / "publications")}):
         yield from _refused(layout, folder, "publications", partial(publications, folder))
     for folder in sorted({file.path.parents[1] for file in STORAGE.list_files(layout.root / "calibrations", ending=".json")}):
         yield from _refused(layout, folder, "calibrations", partial(_all_parameters, folder))
+
+
+def _pinned(path: Path) -> ReadVersions:
+    return ReadVersions.parse(read_json(path))
 
 
 def _all_parameters(folder: Path) -> list[pa.Table]:
@@ -202,7 +210,7 @@ def _all_parameters(folder: Path) -> list[pa.Table]:
 def _refused(layout: Layout, path: Path, kind: str, read: Callable[[], object]) -> Iterator[Damage]:
     try:
         read()
-    except StoreError as error:
+    except FeatureStoreError as error:
         yield Damage(_name(layout, path), kind, f"cannot be read: {error}", _way_out(kind))
 
 

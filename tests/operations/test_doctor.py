@@ -200,3 +200,19 @@ def test_the_doctor_names_what_is_no_part_of_a_store(root: Path) -> None:
     report = fs.FeatureStore(root).doctor()
     assert report.is_sound
     assert report.unknown == ("notes.txt",)
+
+
+def test_an_entry_of_a_log_with_another_digit_is_refused_by_whoever_opens_the_table(root: Path) -> None:
+    first = files(root, "log of events")[0]
+    content = first.read_bytes()
+    at = content.index(b'"numRecords') if b'"numRecords' in content else content.index(b"numRecords")
+    first.write_bytes(content[: at + 14] + content[at + 14 :].replace(b"1", b"2", 1))
+    with pytest.raises(StoreError, match="is not whole"):
+        plain(fs.FeatureStore(root))
+
+
+def test_a_pin_with_another_letter_in_a_name_is_told(root: Path) -> None:
+    path = files(root, "pins")[0]
+    path.write_text(path.read_text().replace("fingerprint", "fingerpzint"))
+    (damage,) = fs.FeatureStore(root).doctor().left
+    assert (damage.kind, damage.way_out) == ("pins", "Restore it from a backup, or pin again")

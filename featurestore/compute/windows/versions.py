@@ -58,7 +58,7 @@ class ReadVersions:
         """Read the versions from an answer, its schema, its metadata, or the JSON value that ``document`` gives.
 
         Raises:
-            VersionError: there are none in it.
+            VersionError: there are none in it, or they are damaged.
         """
         if isinstance(value, ReadVersions):
             return value
@@ -73,8 +73,13 @@ class ReadVersions:
                 f"versions={type(value).__name__} holds no versions. Give a table that get_historical_features() returned, its "
                 "schema, or the JSON value in its metadata."
             )
-        views = {name: ViewVersions(**read) for name, read in value["views"].items()}
-        calibrations = {name: tuple(versions) for name, versions in value["calibrations"].items()}
+        try:
+            views = {name: ViewVersions(**read) for name, read in value["views"].items()}
+            calibrations = {name: tuple(versions) for name, versions in value["calibrations"].items()}
+        except (TypeError, AttributeError) as error:
+            raise VersionError(
+                f"These versions are damaged ({error}). Restore what they were read from, or read anew."
+            ) from error
         return cls(views, calibrations, value["features"], value.get("entities", {}))
 
     def document(self) -> dict[str, Any]:
