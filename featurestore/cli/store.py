@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,6 +17,8 @@ from featurestore.cli.training_files import read_rows, writable, write_rows
 from featurestore.lake.vacuum import RETENTION_HOURS
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from featurestore.operations.status import StoreStatus
 
 
@@ -106,19 +109,22 @@ def verify(
         raise typer.Exit(1)
 
 
+Spine = Annotated[
+    Path,
+    typer.Argument(
+        metavar="SPINE", help="Rows to enrich, with entity keys and an as_of column: Parquet, CSV, JSON lines or Arrow."
+    ),
+]
+Features = Annotated[list[str], typer.Option("--features", help="A service; or views and view:feature references, repeated.")]
+Out = Annotated[
+    Path, typer.Option("--out", help="File to write: .parquet, .csv, .tsv, .jsonl or .arrow; texts also .gz, .zst.")
+]
+
+
 def get(
-    spine: Annotated[
-        Path,
-        typer.Argument(
-            metavar="SPINE", help="Rows to enrich, with entity keys and an as_of column: Parquet, CSV, JSON lines or Arrow."
-        ),
-    ],
-    features: Annotated[
-        list[str], typer.Option("--features", help="A service; or views and view:feature references, repeated.")
-    ],
-    out: Annotated[
-        Path, typer.Option("--out", help="File to write: .parquet, .csv, .tsv, .jsonl or .arrow; texts also .gz, .zst.")
-    ],
+    spine: Spine,
+    features: Features,
+    out: Out,
     as_of: Annotated[str, typer.Option("--as-of", help="Name of the spine's as_of column.")] = "as_of",
     is_as_known: Annotated[
         bool, typer.Option("--as-known", help="Leave out what was ingested at floor(as_of) or later: late events, corrections.")
@@ -129,6 +135,17 @@ def get(
             "--max-lag", help="Read the last complete state where newer events are not in a view yet, such as 6h old."
         ),
     ] = None,
+    delimiter: csv_options.Delimiter = None,
+    quote: csv_options.Quote = None,
+    escape: csv_options.Escape = None,
+    null: csv_options.Null = None,
+    comment: csv_options.Comment = None,
+    names: csv_options.Names = None,
+    has_no_header: csv_options.NoHeader = False,
+    encoding: csv_options.Encoding = None,
+    is_empty_null: csv_options.EmptyAsNull = False,
+    max_record_lines: csv_options.MaxRecordLines = None,
+    max_record_bytes: csv_options.MaxRecordBytes = None,
     root: Root = DEFAULT_ROOT,
     as_json: Json = False,
 ) -> None:
@@ -138,18 +155,33 @@ def get(
     store = open_store(root)
     writable(out, spine=spine)
     wanted = features[0] if len(features) == 1 else features
-    rows = read_rows(spine, key_types=key_types(store.registry, wanted), as_of=as_of)
+    csv = csv_options.csv_from(
+        None,
+        delimiter=delimiter,
+        quote=quote,
+        escape=escape,
+        null=null or None,
+        comment=comment,
+        names=names,
+        header=False if has_no_header else None,
+        encoding=encoding,
+        empty_as_null=is_empty_null,
+        max_record_lines=max_record_lines,
+        max_record_bytes=max_record_bytes,
+    )
+    rows = read_rows(spine, key_types=key_types(store.registry, wanted), as_of=as_of, csv=csv)
     started = time.perf_counter()
     table = store.get_historical_features(rows, wanted, as_of=as_of, as_known=is_as_known, max_lag=max_lag)
     elapsed_s = time.perf_counter() - started
     write_rows(table, out)
-    added = table.num_columns - rows.num_columns
+    _show_written(out, table, table.column_names[rows.num_columns :], elapsed_s, as_json=as_json)
+
+
+def _show_written(out: Path, table: pa.Table, features: Sequence[str], elapsed_s: float, *, as_json: bool) -> None:
     if as_json:
-        screen.show_json(
-            {"out": out, "rows": table.num_rows, "features": table.column_names[rows.num_columns :], "elapsed_s": elapsed_s}
-        )
+        screen.show_json({"out": out, "rows": table.num_rows, "features": features, "elapsed_s": elapsed_s})
     else:
-        screen.say(f"{out}: {table.num_rows:,} rows x {added} features in {elapsed_s:.2f} s")
+        screen.say(f"{out}: {table.num_rows:,} rows x {len(features)} features in {elapsed_s:.2f} s")
 
 
 def publish(

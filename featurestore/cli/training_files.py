@@ -14,9 +14,12 @@ from featurestore.lake.endings import Ending, ending_of
 from featurestore.lake.file_names import files_named, local_path
 from featurestore.lake.table_writers import check_writable, table_writer
 from featurestore.lake.whole_file import atomic_file, check_replaceable
+from featurestore.spec.csv_format import Csv
 
 
-def read_rows(path: Path, *, key_types: Mapping[str, str] = MappingProxyType({}), as_of: str = "as_of") -> pa.Table:
+def read_rows(
+    path: Path, *, key_types: Mapping[str, str] = MappingProxyType({}), as_of: str = "as_of", csv: Csv | None = None
+) -> pa.Table:
     """Read a spine from a file by its ending, from a folder of files, or from a Delta table.
 
     What a CSV passes on stays text as it is written: only keys and the as_of become what they are declared as. An empty field
@@ -26,11 +29,12 @@ def read_rows(path: Path, *, key_types: Mapping[str, str] = MappingProxyType({})
         path: The file, folder, or pattern.
         key_types: Key column to its declared type, ``int64`` or ``string``.
         as_of: Name of the as_of column.
+        csv: How CSV files are written, if that is said.
 
     Raises:
         SpineError: there is no such file, its ending is unknown, its content is not what the ending says, or a text is no key.
     """
-    schema, batches = read_spine_files([path], SpineTexts(as_of, key_types))
+    schema, batches = read_spine_files([path], SpineTexts(as_of, key_types, csv))
     return pa.Table.from_batches(batches, schema)
 
 

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from featurestore.lake.arrow_parquet import read_parquet, write_parquet
 from featurestore.lake.digests import is_sound, sound
 from featurestore.lake.layout import Layout
-from featurestore.lake.session import connect, quote
+from featurestore.lake.session import quote, store_session
 from featurestore.lake.source_scan import source_scan_sql
 from featurestore.lake.table import CommittedFile, Table, commit, describe, stage
 from featurestore.spec.document import digest
@@ -113,7 +113,7 @@ def _count(layout: Layout, source: EventSource, months: Sequence[Month], files: 
         if column in numeric:
             size = f"log10(abs(nullif({_of_event(column)}, 0)::DOUBLE))"
             parts += [f"avg({size}) AS mean_{i}, stddev_samp({size}) AS sd_{i}"]
-    with connect(layout.events(source.name)) as session:
+    with store_session(layout.events(source.name)) as session:
         session.register("days", _local_days(days, layout.timezone))
         wide = session.sql(
             f"SELECT d.day, {kind} AS kind, {', '.join(parts)} FROM {source_scan_sql(source, sound(files))} e "

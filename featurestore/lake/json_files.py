@@ -37,5 +37,5 @@ def parse_json(path: Path, content: bytes) -> Any:
     """
     try:
         return json.loads(content)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise StoreError(f"{path} cannot be read as JSON ({error}). Restore it from a backup.") from error

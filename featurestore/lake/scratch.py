@@ -6,7 +6,9 @@ whose lock can be taken belongs to nobody, and whoever comes next deletes it.
 
 from __future__ import annotations
 
+import os
 import shutil
+import tempfile
 import time
 import uuid
 from collections.abc import Iterator
@@ -26,20 +28,26 @@ def scratch_folder(parent: Path) -> Iterator[Path]:
     """Make a folder for what one call lays aside, remove it afterwards, and those that killed calls have left before.
 
     Args:
-        parent: Where; made when missing. Nothing else may lie there.
+        parent: Where; made when missing. Nothing else may lie there. Where this user may not write, a temporary folder of the system
+            takes its place: who may only read a store lays aside as much as others.
 
     Raises:
         StoreError: it cannot be written, or its file system keeps no locks.
     """
-    with translating(parent, "written"):
-        make_folder(parent)
-        _sweep(parent)
     with ExitStack() as held:
-        folder = _locked_folder(parent, held)
+        with translating(parent, "written"):
+            if not _may_write(parent):
+                parent = Path(
+                    held.enter_context(tempfile.TemporaryDirectory(prefix="featurestore-", ignore_cleanup_errors=True))
+                )
+            make_folder(parent)
+            _sweep(parent)
+        locked = held.enter_context(ExitStack())
+        folder = _locked_folder(parent, locked)
         try:
             yield folder
         finally:
-            held.close()  # first, as Windows deletes no file that is open
+            locked.close()  # first, as Windows deletes no file that is open
             shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -47,6 +55,12 @@ def free_bytes(folder: Path) -> int:
     """Return how many bytes are free on the disk of a folder."""
     with translating(folder, "read"):
         return shutil.disk_usage(folder).free
+
+
+def _may_write(folder: Path) -> bool:
+    """Tell whether this user may write in a folder, or make it."""
+    place = next(each for each in (folder, *folder.parents) if each.exists())
+    return os.access(place, os.W_OK | os.X_OK)
 
 
 def _locked_folder(parent: Path, held: ExitStack) -> Path:

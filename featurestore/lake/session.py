@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,6 +59,31 @@ def connect(
     session.execute("SET enable_external_access = false")
     session.execute("SET lock_configuration = true")
     return session
+
+
+@contextmanager
+def store_session(folder: Path) -> Iterator[DuckDBPyConnection]:
+    """Open a session for a folder of a store.
+
+    Raises:
+        StoreError: DuckDB refuses what the block asks of it, mostly since a file is damaged or missing.
+    """
+    import duckdb
+
+    with connect(folder) as session:
+        try:
+            yield session
+        except duckdb.Error as error:
+            raise refusal(folder, error) from error
+
+
+def refusal(folder: Path, error: Exception) -> StoreError:
+    """Say what DuckDB could not do below a folder of a store."""
+    first = str(error).splitlines()[0].rstrip(".")
+    return StoreError(
+        f"What lies below {folder} cannot be read or written: {first}. Restore a damaged or missing file from a backup; what is "
+        "computed (tiles, ledger) can be deleted by its folder and materialized again."
+    )
 
 
 def quote(identifier: str) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from featurestore.errors import StoreError
 from featurestore.lake.layout import Layout, spill_folder
 from featurestore.lake.scratch import free_bytes
-from featurestore.lake.session import connect
+from featurestore.lake.session import connect, refusal
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -23,7 +23,7 @@ def spilling_session(
     """Open a session that can touch a store and the given folders, and may lay aside what ``layout.bounds`` allows.
 
     Raises:
-        StoreError: the block ran out of memory and quota.
+        StoreError: the block ran out of memory and quota, or DuckDB refuses what it asks, mostly since a file is damaged.
     """
     import duckdb
 
@@ -39,3 +39,5 @@ def spilling_session(
                     f"({str(error).splitlines()[0]}). What was committed before stays. Give it less at a time, make room on the "
                     "disk, or raise the quota: fs.FeatureStore(..., bounds=fs.Bounds(spill_bytes=...))."
                 ) from error
+            except duckdb.Error as error:
+                raise refusal(layout.root, error) from error

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from featurestore.compute.materialization.estimate import rebuilds
 from featurestore.drift.recalibration.fitters import check_definition
-from featurestore.errors import UnknownNameError, did_you_mean
+from featurestore.errors import StoreError, UnknownNameError, did_you_mean
 from featurestore.lake.evolution import check_evolution, first_types_of
 from featurestore.lake.json_files import read_json, write_json
 from featurestore.lake.layout import Layout, raise_versions
@@ -26,8 +26,20 @@ from featurestore.timeline import UTC, zone_of
 
 
 def recorded(layout: Layout) -> Registry:
-    """Read all recorded definitions; an empty registry before the first."""
-    return Registry.from_document(read_json(layout.registry)) if layout.registry.exists() else Registry()
+    """Read all recorded definitions; an empty registry before the first.
+
+    Raises:
+        StoreError: what is recorded is no registry.
+    """
+    if not layout.registry.exists():
+        return Registry()
+    document = read_json(layout.registry)
+    try:
+        return Registry.from_document(document)
+    except (ArithmeticError, AssertionError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+        raise StoreError(
+            f"{layout.registry} does not hold definitions ({type(error).__name__}: {error}). Restore it from a backup."
+        ) from error
 
 
 def plan_definitions(layout: Layout, objects: Iterable[Definition], *, prune: bool = False) -> Plan:

@@ -45,6 +45,8 @@ class LandingPlace:
         >>> LandingPlace.parse("dt={date}/*.parquet")
         LandingPlace(folder=None, pattern='dt={date}/*.parquet')
         """
+        if landing is not None and not isinstance(landing, str):  # in a damaged registry
+            raise DefinitionError(f"landing is {landing!r}; expected a text. Restore the registry from a backup.")
         if landing is None or not (DATE in landing or MONTH in landing):
             return cls(landing)
         parts = landing.split("/")

@@ -89,7 +89,9 @@ def _parsed(text: str) -> date | Month:
     for kind in (date, datetime):
         with suppress(ValueError):
             return kind.fromisoformat(text)
-    raise DefinitionError(f"{text!r} is not a moment. Write '2024-08', '2024-08-31' or an ISO timestamp.")
+    raise DefinitionError(
+        f"{text!r} is not a moment. Write '2024-08', '2024-08-31' or an ISO timestamp such as '2024-08-31T12:00:00+08:00'."
+    )
 
 
 def month_after(interval: Interval | tuple[Any, Any], timezone: str, *, naive_timezone: str) -> Month:

@@ -158,3 +158,37 @@ def test_an_as_of_without_a_zone_is_in_the_store_s_and_one_with_a_zone_in_that(f
     code, _, err = filled("get", "spine.jsonl", "--features", "activity:buys_30d", "--out", "out.parquet")
     assert code == 1
     assert "holds 'tomorrow': 'tomorrow' is not a moment" in err
+
+
+@pytest.mark.parametrize(("content", "options"), [
+    ("user_id;as_of;label\n7;2025-11-11 00:00:00;中\n", ()),
+    ("sep=|\nuser_id|as_of|label\n7|2025-11-11 00:00:00|中\n", ()),
+    ("7~2025-11-11 00:00:00~'中'\n", ("--delimiter", "~", "--no-header", "--names", "user_id,as_of,label", "--quote", "'")),
+    ("# made by hand\nuser_id,as_of,label\n7,2025-11-11 00:00:00,中\n", ("--comment", "#", "--encoding", "gb18030")),
+])  # fmt: skip
+def test_a_spine_is_read_as_it_is_written(filled: Run, tmp_path: Path, content: str, options: tuple[str, ...]) -> None:
+    (tmp_path / "spine.csv").write_bytes(content.encode("gb18030" if "gb18030" in options else "utf-8"))
+    code, _, err = filled("get", "spine.csv", "--features", "activity", "--out", "out.parquet", *options)
+    assert code == 0, err
+    (row,) = pq.read_table(tmp_path / "out.parquet").to_pylist()
+    assert (row["user_id"], row["label"], row["activity__buys_10y"]) == (7, "中", 2)
+
+
+def test_a_spine_with_lines_that_are_no_records_is_refused(filled: Run, tmp_path: Path) -> None:
+    (tmp_path / "spine.csv").write_text("user_id;as_of\n7;2025-11-11\n9\n")
+    code, _, err = filled("get", "spine.csv", "--features", "activity", "--out", "out.parquet")
+    assert code == 1
+    assert "1 lines that are no records (the first: 3)" in err
+
+
+def test_long_records_of_spines_are_read_or_their_bound_is_named(filled: Run, tmp_path: Path) -> None:
+    moment = "2025-11-11T00:00:00"
+    (tmp_path / "long.csv").write_text(f"user_id,as_of,label\n7,{moment},{'x' * (3 << 20)}\n")
+    (tmp_path / "long.jsonl").write_text(f'{{"user_id": 7, "as_of": "{moment}", "label": "{"x" * (17 << 20)}"}}\n')
+    (tmp_path / "longer.jsonl").write_text(f'{{"user_id": 7, "as_of": "{moment}", "label": "{"x" * (65 << 20)}"}}\n')
+    for spine in ("long.csv", "long.jsonl"):
+        code, _, err = filled("get", spine, "--features", "activity", "--out", "out.parquet")
+        assert code == 0, err
+    code, _, err = filled("get", "longer.jsonl", "--features", "activity", "--out", "out.parquet")
+    assert code == 1
+    assert "record of more than 32 MiB" in err

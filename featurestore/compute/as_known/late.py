@@ -8,6 +8,7 @@ it is there, no part is looked at.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 
 import numpy as np
@@ -24,6 +25,7 @@ from featurestore.compute.materialization.tiles import tile_sql
 from featurestore.compute.search.hot_copy import drop_hot, read_hot, write_hot
 from featurestore.compute.state import ViewState
 from featurestore.compute.windows.in_flight import CLASS, CODE, KNOWN, SIGN, STEP, LateRows
+from featurestore.errors import StoreError
 from featurestore.lake.session import quote
 from featurestore.lake.spill import spilling_session
 from featurestore.lake.table import CommittedFile, Table
@@ -50,8 +52,9 @@ def late_rows(state: ViewState, superseded: Table) -> LateRows:
         tables = [_kept(state, name, partial(_late, state, months)) for name, months in parts.items()]
         tables.append(_kept(state, replaced, partial(_replaced, state, superseded)))
         table = _merged(state, pa.concat_tables(tables))
-        write_hot(folder / f"{merged}.arrow", table)
-        drop_hot(folder, keep={*parts, replaced, merged})
+        with suppress(StoreError):  # as in ``_kept``
+            write_hot(folder / f"{merged}.arrow", table)
+            drop_hot(folder, keep={*parts, replaced, merged})
     return LateRows(table)
 
 
@@ -95,7 +98,8 @@ def _kept(state: ViewState, name: str, make: Callable[[], pa.Table]) -> pa.Table
     table = read_hot(file)
     if table is None:
         table = make()
-        write_hot(file, table)
+        with suppress(StoreError):  # who may only read the store, or has no room, makes it again the next time
+            write_hot(file, table)
     return table.cast(_schema(state))
 
 

@@ -20,8 +20,14 @@ from featurestore.lake.column_files import arrow_batches, arrow_shape, parquet_b
 from featurestore.lake.delta_files import delta_files
 from featurestore.lake.endings import ARROW, CSV, PARQUET, Ending, ending_of
 from featurestore.lake.file_names import files_named
+from featurestore.lake.ingestion.csv_header import CsvFile, read_header
+from featurestore.lake.ingestion.csv_portions import CsvReading
+from featurestore.lake.ingestion.lines import LINE
 from featurestore.lake.ingestion.text_files import open_bytes
+from featurestore.spec.csv_format import Csv
 
+# A record of texts may have so many bytes: Arrow reads block by block, and no record may reach over three.
+_BLOCK_BYTES = 32 << 20
 _NAMES_A_ZONE = r"\d(Z|[+-]\d\d:?\d\d)$"
 
 Batches = Callable[[], Iterator[pa.RecordBatch]]
@@ -34,10 +40,12 @@ class SpineTexts:
     Args:
         as_of: Name of the as_of column.
         key_types: Key column to its declared type, ``int64`` or ``string``.
+        csv: How CSV files are written, if that is said; then the as_of stays text too.
     """
 
     as_of: str = "as_of"
     key_types: Mapping[str, str] = field(default_factory=dict)
+    csv: Csv | None = None
 
 
 @dataclass(frozen=True)
@@ -101,7 +109,11 @@ def _translating(path: Path) -> Iterator[None]:
         raise SpineError(f"There is no spine {path}.") from error
     except IngestError as error:  # of the one place that opens texts
         raise SpineError(str(error)) from error
-    except (pa.ArrowException, OSError, EOFError, zlib.error) as error:
+    except (pa.ArrowException, OSError, EOFError, zlib.error, UnicodeError) as error:
+        if "straddling" in str(error):
+            raise SpineError(
+                f"{path} has a record of more than {_BLOCK_BYTES >> 20} MiB. Write it as Parquet, or leave what is so long out."
+            ) from error
         raise SpineError(f"{path} cannot be read as {path.suffix}: {str(error).rstrip('.')}.") from error
 
 
@@ -115,25 +127,48 @@ def _read_csv(path: Path, opened: IO[bytes], ending: Ending, texts: SpineTexts) 
     """Read a CSV: an empty field is NULL, ``""`` an empty text."""
     from pyarrow import csv
 
+    wanted = {texts.as_of, *texts.key_types}
+    found = read_header(path, texts.csv or Csv(), wanted, Bounds())
+    if texts.csv is not None or (found.delimiter != ending.delimiter and wanted & set(found.columns)):
+        return _read_records(found)
     parsed = csv.ParseOptions(delimiter=ending.delimiter, newlines_in_values=True)
-    with open_bytes(path, ending.format, Bounds()) as again, csv.open_csv(again, parse_options=parsed) as header:
+    blocks = csv.ReadOptions(block_size=_BLOCK_BYTES)
+    with (
+        open_bytes(path, ending.format, Bounds()) as again,
+        csv.open_csv(again, read_options=blocks, parse_options=parsed) as header,
+    ):
         kinds = {name: pa.string() for name in header.schema.names if name != texts.as_of}
     options = csv.ConvertOptions(
         column_types=kinds, null_values=[""], strings_can_be_null=True, quoted_strings_can_be_null=False
     )
-    return csv.read_csv(opened, parse_options=parsed, convert_options=options)
+    return csv.read_csv(opened, read_options=blocks, parse_options=parsed, convert_options=options)
+
+
+def _read_records(file: CsvFile) -> pa.Table:
+    """Read a CSV that is written in another way than Arrow expects; a spine has no quarantine, so each line must be a record."""
+    reading = CsvReading(file)
+    tables = [table for table in reading.tables() if LINE not in table.column_names]
+    if reading.counted is not None and reading.counted.quarantined_lines:
+        numbers = ", ".join(map(str, reading.counted.quarantined_at))
+        raise SpineError(
+            f"{file.path} has {reading.counted.quarantined_lines:,} lines that are no records (the first: {numbers}). Correct them, "
+            f"or say how the file is written.{f' {reading.counted.hint}' if reading.counted.hint else ''}"
+        )
+    nothing = pa.table({name: pa.nulls(0, pa.string()) for name in file.columns})
+    return pa.concat_tables(tables) if tables else nothing
 
 
 def _read_json(path: Path, opened: IO[bytes], ending: Ending, texts: SpineTexts) -> pa.Table:
     """Read JSON lines; an as_of that names its zone stays text: Arrow would make a time without one of it."""
     from pyarrow import json
 
-    rows = json.read_json(opened)
+    blocks = json.ReadOptions(block_size=_BLOCK_BYTES)
+    rows = json.read_json(opened, read_options=blocks)
     if texts.as_of not in rows.column_names or not pa.types.is_timestamp(rows[texts.as_of].type):
         return rows
     alone = json.ParseOptions(explicit_schema=pa.schema([(texts.as_of, pa.string())]), unexpected_field_behavior="ignore")
     with open_bytes(path, ending.format, Bounds()) as again:
-        written = json.read_json(again, parse_options=alone)[texts.as_of]
+        written = json.read_json(again, read_options=blocks, parse_options=alone)[texts.as_of]
     if not pc.any(pc.match_substring_regex(written, _NAMES_A_ZONE)).as_py():
         return rows
     return rows.set_column(rows.column_names.index(texts.as_of), texts.as_of, written)

@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,14 +25,16 @@ from featurestore.lake.ingestion.lines import (
     BAD_BYTES,
     FIRST_REFUSED,
     IS_ROW,
+    KEY_TWICE,
     LINE,
     REASON,
     TOO_DEEP,
     TOO_LONG,
+    is_deep,
     newline_of,
 )
 from featurestore.lake.ingestion.text_files import open_bytes, shown
-from featurestore.lake.session import connect, literal, quote
+from featurestore.lake.session import connect, literal, literals, quote
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -44,8 +45,6 @@ _SAMPLED_LINES = 10_000
 # Of a line that is too long the quarantine keeps the beginning.
 _KEPT_BYTES = 1000
 _MEMORY = "1GB"
-_TEXT = re.compile(rb'"(?:[^"\\]|\\.)*"')
-_BRACKET = re.compile(rb"[\[{\]}]")
 
 
 @dataclass(frozen=True)
@@ -145,6 +144,7 @@ def check_json_lines(path: Path, wanted: Collection[str], bounds: Bounds) -> Jso
     keys: dict[str, None] = {}
     cutter = LineCutter(path, bounds, needs_first=True)
     looked = size = 0
+    ends_in_comma = False
     with open_bytes(path, JSON_LINES, bounds) as opened:
         for lines in cutter.pieces(opened):
             sampled = 0 if size > bounds.portion_bytes else max(_SAMPLED_LINES - looked, 0)
@@ -155,6 +155,7 @@ def check_json_lines(path: Path, wanted: Collection[str], bounds: Bounds) -> Jso
                         f"jq -c '.[]' {path.name!r}. Nothing of it was committed."
                     )
                 value = parsed(line)
+                ends_in_comma = ends_in_comma or (value is None and isinstance(parsed(line.rstrip()[:-1]), dict))
                 if isinstance(value, dict):
                     keys.update((key, None) for key in value if len(keys) < bounds.columns or key in wanted)
             keys.update(dict.fromkeys(keys_among(lines[sampled:], [column for column in wanted if column not in keys])))
@@ -164,6 +165,11 @@ def check_json_lines(path: Path, wanted: Collection[str], bounds: Bounds) -> Jso
                 break
     if not keys and cutter.too_long:
         raise bounds.long_line(path, min(cutter.too_long))
+    if not keys and ends_in_comma:
+        raise IngestError(
+            f"{path} has lines that end in a comma, as in an array; JSON lines have one object per line alone. Remove them: "
+            f"sed 's/,$//' {path.name!r}. Nothing of it was committed."
+        )
     if not keys:
         raise IngestError(f"{path} holds no JSON object in its first lines. JSON lines have one object per line, not an array.")
     return JsonFile(path, tuple(map(shown, keys)), tuple(column for column in wanted if column in keys), bounds)
@@ -212,15 +218,18 @@ class JsonReading:
     def _taken_apart(self, session: DuckDBPyConnection, numbers: list[int], texts: pa.Table) -> pa.Table:
         """Let DuckDB say which lines are objects, and take their values out of them, in the order of the lines."""
         line = quote(LINE)
-        values = "".join(
-            f", CASE WHEN {quote(IS_ROW)} THEN json_extract_string({line}, {literal(_pointer(column))}) END AS {quote(column)}"
-            for column in self.file.wanted
-        )
+        values = "".join(f', "$values"[{i}] AS {quote(column)}' for i, column in enumerate(self.file.wanted, 1))
         session.register("lines", texts.append_column("$number", pa.array(numbers)))
+        kind = f"CASE WHEN {quote(REASON)} IS NULL AND json_valid({line}) THEN json_type({line}) = 'OBJECT' ELSE false END"
+        keys = f"CASE WHEN {quote(IS_ROW)} THEN json_keys({line}) END"
+        reason = f"CASE WHEN list_unique({keys}) < len({keys}) THEN {literal(KEY_TWICE)} ELSE {quote(REASON)} END"
+        # All values of a line at once: one look for each would hold the texts of all lines once for each column.
+        pointers = literals([_pointer(column) for column in self.file.wanted])
+        taken = f"CASE WHEN {quote(IS_ROW)} AND {quote(REASON)} IS NULL THEN json_extract_string({line}, {pointers}) END"
         table: pa.Table = session.sql(
-            f"SELECT {line}, {quote(IS_ROW)}, {quote(REASON)}{values} FROM (SELECT *, CASE WHEN {quote(REASON)} IS NULL "
-            f"AND json_valid({line}) THEN json_type({line}) = 'OBJECT' ELSE false END AS {quote(IS_ROW)} FROM lines) "
-            'ORDER BY "$number"'
+            f"SELECT {line}, {quote(IS_ROW)} AND {quote(REASON)} IS NULL AS {quote(IS_ROW)}, {quote(REASON)}{values} FROM ("
+            f'SELECT *, {taken} AS "$values" FROM (SELECT * REPLACE ({reason} AS {quote(REASON)}) FROM ('
+            f'SELECT *, {kind} AS {quote(IS_ROW)} FROM lines))) ORDER BY "$number"'
         ).to_arrow_table()
         session.unregister("lines")
         return table
@@ -265,7 +274,7 @@ def _texts(numbered: list[tuple[int, bytes]], cutter: LineCutter, bounds: Bounds
         texts = pa.array(lines, pa.large_binary()).cast(pa.large_string())
     brackets = pc.add(pc.count_substring(texts, "["), pc.count_substring(texts, "{"))
     for index in pc.indices_nonzero(pc.greater(brackets, bounds.nesting)).to_pylist():
-        if _is_deep(lines[index], bounds.nesting):
+        if is_deep(lines[index], bounds.nesting):
             reasons.setdefault(index, TOO_DEEP)
     why = (
         pa.array([reasons.get(index) for index in range(len(lines))], pa.string())
@@ -273,15 +282,6 @@ def _texts(numbered: list[tuple[int, bytes]], cutter: LineCutter, bounds: Bounds
         else pa.nulls(len(lines), pa.string())
     )
     return pa.table({LINE: texts, REASON: why})
-
-
-def _is_deep(line: bytes, most: int) -> bool:
-    depth = 0
-    for found in _BRACKET.finditer(_TEXT.sub(b"", line)):
-        depth += 1 if found[0] in b"[{" else -1
-        if depth > most:
-            return True
-    return False
 
 
 def _pointer(column: str) -> str:

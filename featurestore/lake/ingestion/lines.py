@@ -15,7 +15,8 @@ POSITION = "$position"
 
 UNREADABLE, UNCLOSED, INSIDE = "unreadable line", "unclosed quote", "inside an unclosed quote"
 BAD_BYTES, TOO_LONG, TOO_DEEP = "bytes of another encoding", "line too long", "nested too deeply"
-REASONS = (UNREADABLE, UNCLOSED, INSIDE, BAD_BYTES, TOO_LONG, TOO_DEEP)
+KEY_TWICE = "a key twice"
+REASONS = (UNREADABLE, UNCLOSED, INSIDE, BAD_BYTES, TOO_LONG, TOO_DEEP, KEY_TWICE)
 """Why a line is no row."""
 
 FIRST_REFUSED = 10
@@ -23,6 +24,8 @@ FIRST_REFUSED = 10
 
 _BLANK = re.compile(rb"(?<=\n)\r?\n")
 _SEEN_BEFORE = 2
+_TEXT = re.compile(rb'"(?:[^"\\]|\\.)*"')
+_BRACKET = re.compile(rb"[\[{\]}]")
 
 
 @dataclass
@@ -86,3 +89,13 @@ class LineMeter:
 def newline_of(sample: bytes) -> bytes:
     """Return what ends the lines of a sample: a line feed, maybe behind a carriage return; or a carriage return alone."""
     return b"\r" if b"\r" in sample and b"\n" not in sample else b"\n"
+
+
+def is_deep(line: bytes, most: int) -> bool:
+    """Tell whether the brackets of a line of JSON lie deeper in each other than allowed."""
+    depth = 0
+    for found in _BRACKET.finditer(_TEXT.sub(b"", line)):
+        depth += 1 if found[0] in b"[{" else -1
+        if depth > most:
+            return True
+    return False

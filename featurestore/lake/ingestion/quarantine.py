@@ -11,7 +11,7 @@ from featurestore.lake.digests import sound
 from featurestore.lake.ingestion.batch import INVALID
 from featurestore.lake.ingestion.contents import CONFLICTS
 from featurestore.lake.layout import Layout
-from featurestore.lake.session import connect, literal, quote
+from featurestore.lake.session import literal, quote, store_session
 from featurestore.lake.table import Table, parquet_scan_sql
 from featurestore.spec.source import EventSource
 
@@ -70,7 +70,7 @@ def read_quarantine(layout: Layout, source: EventSource, *, max_per_reason: int 
         if max_per_reason is None
         else f"QUALIFY row_number() OVER (PARTITION BY reason ORDER BY {order}) <= {max_per_reason:d}"
     )
-    with connect(path) as session:
+    with store_session(path) as session:
         rows: pa.Table = session.sql(f"FROM {parquet_scan_sql(sound(files))} {most} ORDER BY reason, {order}").to_arrow_table()
     return rows.cast(QUARANTINE_SCHEMA)
 
@@ -81,6 +81,6 @@ def count_quarantined(layout: Layout, source: EventSource) -> dict[str, int]:
     files = Table.open(path).files()
     if not files:
         return {}
-    with connect(path) as session:
+    with store_session(path) as session:
         scan = parquet_scan_sql(files)
         return dict(session.sql(f"SELECT reason, count(*) FROM {scan} GROUP BY reason ORDER BY reason").fetchall())

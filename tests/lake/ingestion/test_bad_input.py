@@ -271,3 +271,25 @@ def test_something_that_holds_no_rows_is_refused(layout: Layout) -> None:
     with pytest.raises(IngestError, match="dict"):
         ingest(layout, EVENTS, {"event_id": [1]})
     assert ingest(layout, EVENTS, []).rows_read == 0
+
+
+def test_a_line_that_has_a_key_twice_is_quarantined(layout: Layout, tmp_path: Path) -> None:
+    row = '"event_time": "2024-05-01", "kind": "buy", "price": 1, "day": null'
+    lines = [
+        f'{{"event_id": 1, "amount": 1, {row}, "amount": 2}}',
+        f'{{"event_id": 2, "amount": 1, {row}, "\\u0061mount": 1}}',
+        f'{{"event_id": 3, "amount": 1, {row}, "more": {{"a": 1, "a": 2}}}}',
+    ]
+    file = tmp_path / "a.jsonl"
+    file.write_text("\n".join(lines))
+    report = ingest(layout, EVENTS, file)
+    assert (report.rows_added, report.quarantined) == (1, {"a key twice": 2})
+    assert report.lines[0].quarantined_at == (1, 2)
+    assert {row["row"] for row in read_quarantine(layout, EVENTS).to_pylist()} == {json.dumps(line) for line in lines[:2]}
+
+
+def test_commas_behind_lines_are_named(layout: Layout, tmp_path: Path) -> None:
+    file = tmp_path / "a.jsonl"
+    file.write_text('{"event_id": 1},\n{"event_id": 2},\n')
+    with pytest.raises(IngestError, match="lines that end in a comma"):
+        ingest(layout, EVENTS, file)
