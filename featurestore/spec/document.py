@@ -23,7 +23,7 @@ from featurestore.spec.view import Derived, FeatureView
 Definition = Entity | EventSource | FeatureView | JoinedView | FeatureService | Calibration
 Document = dict[str, Any]
 # What no value of a feature depends on.
-_NO_MEANING = ("owner", "description", "tags", "segments", "csv", "optional", "earlier")
+_NO_MEANING = ("owner", "description", "tags", "segments", "csv", "optional", "earlier", "wide")
 KIND_OF = {
     Entity: "entity",
     EventSource: "source",
@@ -78,6 +78,7 @@ def _source_document(source: EventSource) -> Document:
     }
     value |= {} if source.csv is None else {"csv": source.csv.document()}
     value |= {"optional": list(source.optional)} if source.optional else {}
+    value |= {"wide": list(source.wide)} if source.wide else {}
     return value | ({"earlier": dict(source.earlier)} if source.earlier else {})
 
 

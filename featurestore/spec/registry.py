@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from featurestore.errors import DefinitionError, UnknownNameError, did_you_mean
+from featurestore.spec.as_recorded import continued
 from featurestore.spec.calibration import Calibration
 from featurestore.spec.document import (
     KIND_OF,
@@ -50,8 +51,12 @@ class Registry:
         of = (self.entities, self.sources, self.views, self.joined_views, self.services, self.calibrations)
         return dict(zip(KINDS, of, strict=True))[kind]  # type: ignore[return-value]
 
-    def merged(self, definitions: Iterable[Definition], *, first: FirstTypes | None = None) -> Registry:
+    def merged(
+        self, definitions: Iterable[Definition], *, first: FirstTypes | None = None, recorded: Registry | None = None
+    ) -> Registry:
         """Return a registry in which these definitions replace those of the same kind and name.
+
+        Defaults that nobody has asked for stay what they are in the view of that name in ``recorded``, by default this registry.
 
         A view brings its entity and its source along, a joined view its views. What refers to a replaced definition is checked
         against it again. A source notes what it has gained since rows were committed (``EventSource.earlier``).
@@ -71,7 +76,7 @@ class Registry:
             before = seen.setdefault((kind, definition.name), definition)
             if before != definition:
                 raise DefinitionError(f"Two different definitions of {kind} {definition.name!r} were given; keep one.")
-            merged[kind][definition.name] = _evolved(definition, first)
+            merged[kind][definition.name] = _evolved(continued(definition, (recorded or self).views), first)
         for name, view in list(merged["view"].items()):
             assert isinstance(view, FeatureView)
             entity, source = merged["entity"][view.entity.name], merged["source"][view.source.name]
@@ -108,7 +113,7 @@ class Registry:
         kept = list(definitions)
         first = {name: first_types(source) for name, source in self.sources.items()} if first is None else first
         try:
-            return Registry().merged(kept, first=first)
+            return Registry().merged(kept, first=first, recorded=self)
         except DefinitionError as error:
             whole = self.merged(kept)  # what is wrong in itself says so
             named = {(KIND_OF[type(definition)], definition.name) for definition in with_parents(kept)}

@@ -209,7 +209,7 @@ def test_a_key_with_more_than_20_000_rows_in_a_partition_has_the_extremes_that_n
 def test_a_double_too_large_for_its_resolution_is_refused_with_what_to_change(tmp_path) -> None:
     events, spine = of_one_user(pa.float64(), [1.0, 4e16]), [{"user_id": 1, "as_of": START + timedelta(days=9)}]
     with pytest.raises(OverflowingResultError, match="resolution_bits"):
-        ask(tmp_path / "fine", events, fs.Std("std", "x"), schema=schema("double"), spine=spine)
+        ask(tmp_path / "fine", events, fs.Std("std", "x", resolution_bits=40), schema=schema("double"), spine=spine)
     (row,) = ask(tmp_path / "coarse", events, fs.Std("std", "x", resolution_bits=30), schema=schema("double"), spine=spine)
     assert row["std"] == pytest.approx(np.std([1.0, 4e16], ddof=1), rel=1e-15)
     (row,) = ask(tmp_path / "few", events, fs.Std("std", "x", where="x < 10"), schema=schema("double"), spine=spine)
