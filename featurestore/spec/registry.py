@@ -56,14 +56,13 @@ class Registry:
     ) -> Registry:
         """Return a registry in which these definitions replace those of the same kind and name.
 
-        Defaults that nobody has asked for stay what they are in the view of that name in ``recorded``, by default this registry.
-
         A view brings its entity and its source along, a joined view its views. What refers to a replaced definition is checked
         against it again. A source notes what it has gained since rows were committed (``EventSource.earlier``).
 
         Args:
             definitions: The definitions.
             first: Source to the types that its columns had first; by default those that the recorded sources say.
+            recorded: Whose views' defaults stay where nobody has asked for others; by default this registry.
 
         Raises:
             DefinitionError: two of these share kind and name but differ, or a reference leads nowhere.

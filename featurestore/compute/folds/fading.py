@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from featurestore.compute.folds.fold import ScopedFold, Segments
-from featurestore.compute.search.decayed_ranges import DecayingRows, left_of
+from featurestore.compute.search.decayed_ranges import BLOCK, DecayingRows, left_of
 from featurestore.compute.search.probes import Stretch
 
 
@@ -47,12 +47,17 @@ class FadingFold(ScopedFold):
             values = partition.ledger.numbers(name)
             if not len(values):
                 continue
-            # An entity without rows in the partition has a summary of 0.0, whichever row is looked at.
-            last = partition.steps.take(partition.ends.take(stretch.whole_codes) - 1, mode="clip").astype(np.int64)
-            whole = partition.balances.numbers(name).take(stretch.whole_codes)
-            sums[stretch.whole] += whole * left_of(stretch.until[stretch.whole] - last, self.half_life_steps)
-            entities = np.searchsorted(partition.ends, stretch.low, side="right")
             rows = DecayingRows(values, partition.steps, self.half_life_steps)
+            low, high = partition.starts_of(stretch.whole_codes), partition.ends.take(stretch.whole_codes)
+            until = stretch.until[stretch.whole]
+            # Few rows are taken one by one: where partitions are cut then changes no term of the sum.
+            is_few = high - low <= 2 * BLOCK
+            few, many = np.flatnonzero(is_few), np.flatnonzero(~is_few)
+            sums[stretch.whole[few]] += rows.over(low[few], high[few], until[few], low[few])
+            last = partition.steps.take(high[many] - 1).astype(np.int64)
+            summaries = partition.balances.numbers(name).take(stretch.whole_codes[many])
+            sums[stretch.whole[many]] += summaries * left_of(until[many] - last, self.half_life_steps)
+            entities = np.searchsorted(partition.ends, stretch.low, side="right")
             until = stretch.until[stretch.partial]
             sums[stretch.partial] += rows.over(stretch.low, stretch.high, until, partition.starts_of(entities))
         return pa.array(sums)
