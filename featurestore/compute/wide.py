@@ -73,6 +73,32 @@ class Wide:
             total += np.ldexp(digit.astype(float), DIGIT_BITS * i)
         return np.where(self.is_negative, -total, total)
 
+    def nearest(self) -> np.ndarray:
+        """Return the nearest doubles, of two equally near ones the even: rounded once.
+
+        1. The 64 bits of each row from its highest one on make one integer: they lie in its highest three digits.
+        2. It rounds as the whole number does, if its lowest bit, far below a double's last, says whether anything lies below.
+        """
+        zero = np.zeros(len(self.is_negative), np.uint64)
+        digits = [zero, zero, *self.digits]
+        first, second, third, place = zero, zero, zero, np.zeros(len(zero), np.int64)
+        is_more = lower = np.zeros(len(zero), bool)
+        for i, digit in enumerate(self.digits):
+            is_first = digit != 0
+            first, second, third = (
+                np.where(is_first, *each) for each in ((digit, first), (digits[i + 1], second), (digits[i], third))
+            )
+            place[is_first] = i
+            is_more = np.where(is_first, lower, is_more)
+            lower = lower | (digits[i] != 0)
+        size = np.frexp(first.astype(float))[1]
+        shift = (DIGIT_BITS - size).astype(np.uint64)
+        bits = ((first << _SHIFT | second) << shift) | (third >> (_SHIFT - shift))
+        is_more = is_more | (((third << shift) & _MASK) != 0)
+        magnitude = np.ldexp((bits | is_more).astype(float), DIGIT_BITS * (place - 2) + size)
+        nearest: np.ndarray = np.where(self.is_negative, -magnitude, magnitude)
+        return nearest
+
     def _complement(self, size: int) -> Sequence[np.ndarray]:
         """Return the numbers in two's complement of ``size`` digits."""
         zero = np.zeros(len(self.is_negative), np.uint64)

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from featurestore.errors import DefinitionError
+from featurestore.spec.as_recorded import as_recorded
 from featurestore.spec.document import document
 from featurestore.spec.joined import JoinedView
 from featurestore.spec.view import FeatureView
@@ -31,7 +32,7 @@ def check_recorded(recorded: FeatureView | JoinedView | None, given: FeatureView
     """
     if recorded is None or recorded is given:
         return
-    differences = list(_differences("", _meaning(recorded), _meaning(given)))
+    differences = list(_differences("", _meaning(recorded), _meaning(as_recorded(given, recorded))))
     if differences:
         more = len(differences) - _MAX_SHOWN
         raise DefinitionError(

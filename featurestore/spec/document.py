@@ -23,7 +23,7 @@ from featurestore.spec.view import Derived, FeatureView
 Definition = Entity | EventSource | FeatureView | JoinedView | FeatureService | Calibration
 Document = dict[str, Any]
 # What no value of a feature depends on.
-_NO_MEANING = ("owner", "description", "tags", "segments", "csv", "optional", "earlier", "order_by", "unstamped")
+_NO_MEANING = ("owner", "description", "tags", "segments", "csv", "optional", "earlier", "order_by", "unstamped", "wide")
 KIND_OF = {
     Entity: "entity",
     EventSource: "source",
@@ -80,6 +80,7 @@ def _source_document(source: EventSource) -> Document:
     value |= {"optional": list(source.optional)} if source.optional else {}
     value |= {"order_by": list(source.order_by)} if source.order_by else {}
     value |= {"unstamped": source.unstamped} if source.unstamped != QUARANTINE else {}
+    value |= {"wide": list(source.wide)} if source.wide else {}
     return value | ({"earlier": dict(source.earlier)} if source.earlier else {})
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from featurestore.errors import DefinitionError, UnknownNameError, did_you_mean
+from featurestore.spec.as_recorded import continued
 from featurestore.spec.calibration import Calibration
 from featurestore.spec.document import (
     KIND_OF,
@@ -50,7 +51,9 @@ class Registry:
         of = (self.entities, self.sources, self.views, self.joined_views, self.services, self.calibrations)
         return dict(zip(KINDS, of, strict=True))[kind]  # type: ignore[return-value]
 
-    def merged(self, definitions: Iterable[Definition], *, first: FirstTypes | None = None) -> Registry:
+    def merged(
+        self, definitions: Iterable[Definition], *, first: FirstTypes | None = None, recorded: Registry | None = None
+    ) -> Registry:
         """Return a registry in which these definitions replace those of the same kind and name.
 
         A view brings its entity and its source along, a joined view its views. What refers to a replaced definition is checked
@@ -59,6 +62,7 @@ class Registry:
         Args:
             definitions: The definitions.
             first: Source to the types that its columns had first; by default those that the recorded sources say.
+            recorded: Whose views' defaults stay where nobody has asked for others; by default this registry.
 
         Raises:
             DefinitionError: two of these share kind and name but differ, or a reference leads nowhere.
@@ -71,7 +75,7 @@ class Registry:
             before = seen.setdefault((kind, definition.name), definition)
             if before != definition:
                 raise DefinitionError(f"Two different definitions of {kind} {definition.name!r} were given; keep one.")
-            merged[kind][definition.name] = _evolved(definition, first)
+            merged[kind][definition.name] = _evolved(continued(definition, (recorded or self).views), first)
         for name, view in list(merged["view"].items()):
             assert isinstance(view, FeatureView)
             entity, source = merged["entity"][view.entity.name], merged["source"][view.source.name]
@@ -108,7 +112,7 @@ class Registry:
         kept = list(definitions)
         first = {name: first_types(source) for name, source in self.sources.items()} if first is None else first
         try:
-            return Registry().merged(kept, first=first)
+            return Registry().merged(kept, first=first, recorded=self)
         except DefinitionError as error:
             whole = self.merged(kept)  # what is wrong in itself says so
             named = {(KIND_OF[type(definition)], definition.name) for definition in with_parents(kept)}

@@ -18,6 +18,8 @@ ID_SCOPES = ("source", "month")
 QUARANTINE, AT_INGEST = "quarantine", "at_ingest"
 HIDDEN_ID = "$event_id"
 """Column of committed events that identifies those of a source without an event_id."""
+LARGEST_DOUBLE = 2.0**62
+"""A double beyond is no measurement, and sums of such would have no bound; it is quarantined unless its column is ``wide``."""
 # Columns that the lake adds when it writes and reads events.
 RESERVED_COLUMNS = ("month", "filename", "file_row_number")
 
@@ -55,6 +57,8 @@ class EventSource:
         csv: How its CSV files are written; ``None``: as usual.
         optional: Columns that files may lack: their rows have NULL there. Not event_id and event_time. A column that is declared
             after rows were committed is optional by itself, since older files cannot have it.
+        wide: Double columns in which values beyond 2^62 are meant; in other columns such a value sends its row to quarantine, so
+            that one row cannot stop a view. No aggregate that adds up takes them.
 
     Attributes:
         earlier: Columns that are not what the rows that were committed first had, with the type that they had then; ``None``:
@@ -80,6 +84,7 @@ class EventSource:
     optional: tuple[str, ...]
     order_by: tuple[str, ...]
     unstamped: str
+    wide: tuple[str, ...]
     earlier: tuple[tuple[str, str | None], ...] = field(default=(), compare=False)
 
     def __init__(
@@ -100,6 +105,7 @@ class EventSource:
         optional: Sequence[str] = (),
         order_by: Sequence[str] = (),
         unstamped: str = QUARANTINE,
+        wide: Sequence[str] = (),
     ) -> None:
         checked_name(name, "an event source")
         if csv is not None and not isinstance(csv, Csv):
@@ -120,6 +126,8 @@ class EventSource:
                 raise DefinitionError(f"values of {column!r} in source {name!r} is {allowed!r}; give a list of texts.")
             if isinstance(allowed, str):
                 raise DefinitionError(f"values of {column!r} in source {name!r} is the text {allowed!r}; write [{allowed!r}].")
+        for column in _names(wide, "wide", name):
+            _check_role(name, schema, "wide", column, ("double",))
         if timezone is not None:
             zone_of(timezone)
         if id_scope not in ID_SCOPES:
@@ -140,6 +148,7 @@ class EventSource:
             "optional": _checked_optional(name, schema, optional, never=(event_id, event_time)),
             "order_by": _checked_order(name, schema, order_by, event_id, ingested_at),
             "unstamped": _checked_unstamped(name, unstamped, ingested_at),
+            "wide": tuple(wide),
         }.items():
             object.__setattr__(self, attribute, value)
 
@@ -198,6 +207,12 @@ def _load_end(name: str, until: str | date | None, ingested_at: str | None, time
             return moment.replace(tzinfo=None, fold=0).isoformat()
         moment = moment.replace(tzinfo=zone_of(timezone), fold=0)
     return moment.astimezone(UTC).isoformat()
+
+
+def _names(columns: Sequence[str], role: str, name: str) -> Sequence[str]:
+    if isinstance(columns, str) or not isinstance(columns, Iterable):
+        raise DefinitionError(f"Source {name!r} has {role}={columns!r}; give a list of columns: [{columns!r}].")
+    return columns
 
 
 def _checked_schema(name: str, schema: Mapping[str, object]) -> dict[str, str]:

@@ -165,7 +165,7 @@ class FeatureView:
             raise DefinitionError(f"{what}: delay cannot be 'lifetime'.")
         _ = self.delay_steps
         for aggregation in self.aggregations:
-            aggregation.check(types, owner=what)
+            aggregation.check(types, owner=what, wide=self.source.wide)
             aggregation.check_grain(self.grain)
             for _, window in aggregation.outputs():
                 window.check(self.grain)

@@ -154,7 +154,7 @@ def count(events):
 def total(events, column):
     values = [event[column] for event in events if event[column] is not None]
     if any(isinstance(value, float) for value in values):
-        return float(sum(Fraction(round(Fraction(value) * 2**40), 2**40) for value in values))
+        return float(sum(Fraction(round(Fraction(value) * 2**64), 2**64) for value in values))
     return sum(values)
 
 
@@ -164,9 +164,9 @@ def mean(events, column):
 
 
 def values_of(events, column):
-    """The values that are not NULL, exact: doubles as multiples of 2^-40."""
+    """The values that are not NULL, exact: doubles as multiples of 2^-64."""
     found = [event[column] for event in events if event[column] is not None]
-    return [Fraction(round(Fraction(value) * 2**40), 2**40) if isinstance(value, float) else Fraction(value) for value in found]
+    return [Fraction(round(Fraction(value) * 2**64), 2**64) if isinstance(value, float) else Fraction(value) for value in found]
 
 
 def variance(events, column):

@@ -40,3 +40,26 @@ def test_zero_and_nothing_are_numbers() -> None:
     zero = wide([[0, 0, 0]])
     assert (zero * zero - zero).to_float().tolist() == [0.0]
     assert len(Wide.of([np.zeros(0, np.int64)]).to_float()) == 0
+
+
+@settings(max_examples=200, derandomize=True, deadline=None, database=None)
+@given(st.lists(st.integers(-(2**200), 2**200) | st.integers(-(2**70), 2**70), min_size=1, max_size=6))
+def test_the_nearest_double_is_that_of_python(chosen: list[int]) -> None:
+    columns = [np.array([value >> 32 * i & 0xFFFF_FFFF for value in chosen], np.int64) for i in range(7)]
+    columns.append(np.array([value >> 32 * 7 for value in chosen], np.int64))
+    assert Wide.of(columns).nearest().tolist() == [float(value) for value in chosen]
+
+
+def test_a_tie_goes_to_the_even_double_and_the_least_bit_below_decides_it() -> None:
+    halves = [
+        2**53 + 1,
+        2**53 + 3,
+        (2**53 + 1) << 60,
+        ((2**53 + 1) << 60) + 1,
+        ((2**53 + 3) << 60) - 1,
+        -((2**53 + 1) << 90) - 1,
+        0,
+    ]
+    columns = [np.array([value >> 32 * i & 0xFFFF_FFFF for value in halves], np.int64) for i in range(5)]
+    columns.append(np.array([value >> 160 for value in halves], np.int64))
+    assert Wide.of(columns).nearest().tolist() == [float(value) for value in halves]

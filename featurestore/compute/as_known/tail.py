@@ -185,7 +185,7 @@ class _TailTotals(EdgeTotals):
     def since(self, left: EdgeTotals | None) -> tuple[Stretch, ...]:
         assert left is None or isinstance(left, _TailTotals)
         return (
-            *stretches(left.before if left else None, self.before),
+            *stretches(left.before if left else None, self.before, until=self.probes.bounds),
             *stretches(left.inside if left else None, self.inside),
         )
 

@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from featurestore.compute.as_known.knowledge import KNOWN_US, UNTIL_US, known_us_sql
+from featurestore.compute.materialization.largest import summable
 from featurestore.compute.state import ViewState
 from featurestore.lake.digests import sound
 from featurestore.lake.ingestion.listed import PLACE, hash_column, listed_sql
@@ -56,10 +57,19 @@ def superseded_versions(state: ViewState, superseded: Table) -> pa.Table:
             ) AS {UNTIL_US}
             FROM known
         )
-        SELECT {columns}, {KNOWN_US}, {UNTIL_US} FROM chain WHERE NOT {_IS_CURRENT} AND {KNOWN_US} < {UNTIL_US}"""
+        SELECT {_summable_sql(state)}, {KNOWN_US}, {UNTIL_US} FROM chain WHERE NOT {_IS_CURRENT} AND {KNOWN_US} < {UNTIL_US}"""
     with spilling_session(state.layout) as session:
         versions: pa.Table = session.sql(sql).to_arrow_table()
     return versions
+
+
+def _summable_sql(state: ViewState) -> str:
+    """Render a source's columns; a double that no sum of the view can take is NULL, so that correcting it is a way out."""
+    limits = summable(state.view)
+    return ", ".join(
+        f"CASE WHEN abs({name}) < {limits[column]!r} THEN {name} END AS {name}" if column in limits else name
+        for column, name in ((column, quote(column)) for column in state.view.source.stored)
+    )
 
 
 def _near(state: ViewState, superseded: Table) -> str:

@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from featurestore.compute.folds.fold import InvertibleFold, Segments, Span
+from featurestore.compute.search.decayed_ranges import left_of
 from featurestore.compute.search.probes import Probes
 
 
@@ -78,5 +79,4 @@ class DecayedFold(InvertibleFold):
 
     def _left_of(self, steps: np.ndarray) -> np.ndarray:
         """Return what is left of one after so many steps, 0.0 where it is too small for a double."""
-        left: np.ndarray = np.exp2(np.maximum(steps, 0) / -self.half_life_steps)
-        return left
+        return left_of(steps, self.half_life_steps)

@@ -1,4 +1,4 @@
-"""Decayed: one running value, brought forward from the row that the search finds."""
+"""Decayed: the window's own steps, added up; or one running value, brought forward from the row that the search finds."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import cast
 import numpy as np
 import pyarrow as pa
 
-from featurestore.compute.folds import DecayedFold
+from featurestore.compute.folds import DecayedFold, FadingFold
 from featurestore.compute.forms.form import WindowTotals
 from featurestore.compute.forms.limbs import number_of
 from featurestore.compute.forms.measure import Measure, RowSql, sum_measure
@@ -20,15 +20,19 @@ class DecayedForm:
     """Sum in which events fade with time."""
 
     def measures(self, aggregation: Aggregation, rows: RowSql) -> tuple[Measure, ...]:
-        """List the decayed sum, and the count of events that it is made of."""
+        """List the steps' own values; or the running sum, and the count of events that it is made of."""
         aggregation = cast(Decayed, aggregation)
         named, sql, count, prepared = _value(aggregation, rows)
         half_life = aggregation.half_life_steps(rows.grain)
         name = f"decayed_{digest([named, half_life])[:12]}"
+        if aggregation.relative_to == "window":
+            return (Measure(f"own_{name}", f"coalesce({sql}, 0)", FadingFold(half_life), prepared),)
         return Measure(name, f"coalesce({sql}, 0)", DecayedFold(half_life), prepared), sum_measure("count", count)
 
     def finalize(self, aggregation: Aggregation, measures: tuple[Measure, ...], window: WindowTotals) -> pa.Array:
         """Return double; exactly 0.0 without events."""
+        if len(measures) == 1:
+            return window.between(measures[0])
         decayed, count = measures
         return pa.array(np.where(window.difference(count) == 0, 0.0, window.difference(decayed)))
 

@@ -1,8 +1,9 @@
 """Exact sums of numbers that leave 64 bits: a number is several int64 sums, the weight of each 2^32 times that of the one before.
 
-Integers are taken as they are. A double x is first rounded to k = round(x * 2^bits), which must fit 95 bits. Integer sums
-are exact and independent of order and batch, and the difference of two running totals cannot lose a small window beside a
-large history, as a running double would.
+Integers are taken as they are. A double x is first rounded to k = round(x * 2^bits), which must fit 95 bits, or 159 where bits
+are more than 60: with 64, the usual, every double up to 2^62 fits, and no total of such leaves its limbs. Integer sums are
+exact and independent of order and batch, and the difference of two running totals cannot lose a small window beside a large
+history, as a running double would.
 
 The sums of one tile are split so that every limb but the highest stays below 2^34; so totals of 2^29 tile rows fit.
 """
@@ -21,6 +22,8 @@ from featurestore.spec.aggregations import Aggregation
 from featurestore.spec.document import digest
 
 _MASK = 2**DIGIT_BITS - 1
+# Stores have recorded resolutions up to this one, whose totals lie in two columns.
+TWO_DIGITS_UP_TO = 60
 
 
 @dataclass(frozen=True)
@@ -48,26 +51,32 @@ class Number:
     def prepared(self) -> tuple[tuple[str, str], ...]:
         """Columns computed first, NULL where a row does not count.
 
-        Of a double its whole number of units, and this in two parts; of an integer itself, unless every value of it counts.
-        Every step is exact: a double times a power of two, its whole part, and what is left of it. A number of more than 95
-        bits raises in the first cast.
+        Of a double its whole number of units, and this in two or four parts, each of its sign; of an integer itself, unless
+        every value of it counts. Every step is exact: a double times a power of two, its whole part, and what is left of it. A
+        number of too many bits raises in the cast of its highest part.
         """
         if self.kind != "double":
             counted = counting(quote(self.name), self.condition)
             return () if counted == quote(self.name) else ((self._counted, counted),)
-        whole, high = (quote(name) for name in self._parts[:2])
         scaled = f"round({quote(self.name)} * {2.0**self.resolution_bits!r})"
-        sql = (
-            f"CASE WHEN {self.condition} THEN {scaled} END",
-            f"CAST(trunc({whole} / {2.0**DIGIT_BITS!r}) AS BIGINT)",
-            f"CAST({whole} - {high} * {2.0**DIGIT_BITS!r} AS BIGINT)",
-        )
-        return tuple(zip(self._parts, sql, strict=True))
+        units = (self._part("whole"), f"CASE WHEN {self.condition} THEN {scaled} END")
+        whole, high = quote(self._part("whole")), quote(self._part("high"))
+        if not self._has_four_digits:
+            return (
+                units,
+                (self._part("high"), f"CAST(trunc({whole} / {2.0**DIGIT_BITS!r}) AS BIGINT)"),
+                (self._part("low"), f"CAST({whole} - {high} * {2.0**DIGIT_BITS!r} AS BIGINT)"),
+            )
+        above = [f"trunc({whole} / {2.0 ** (DIGIT_BITS * digit)!r})" if digit else whole for digit in range(4)]
+        digits = [f"{low} - {high} * {2.0**DIGIT_BITS!r}" for low, high in pairwise(above)] + above[-1:]
+        return units, *((self._part(f"digit {i}"), f"CAST({sql} AS BIGINT)") for i, sql in enumerate(digits))
 
     @property
-    def _parts(self) -> tuple[str, str, str]:
-        ending = digest([self.name, self.condition, self.resolution_bits])[:12]
-        return f"whole {ending}", f"high {ending}", f"low {ending}"
+    def _has_four_digits(self) -> bool:
+        return self.resolution_bits > TWO_DIGITS_UP_TO
+
+    def _part(self, which: str) -> str:
+        return f"{which} {digest([self.name, self.condition, self.resolution_bits])[:12]}"
 
     @property
     def _counted(self) -> str:
@@ -77,14 +86,15 @@ class Number:
     def halves(self) -> tuple[str, ...]:
         """The number per row in signed limbs, the lowest first; the highest is as wide as an int64."""
         if self.kind == "double":
-            return quote(self._parts[2]), quote(self._parts[1])
+            names = [f"digit {i}" for i in range(4)] if self._has_four_digits else ["low", "high"]
+            return tuple(quote(self._part(name)) for name in names)
         column = quote(self.name)
         return (f"({column} & {_MASK})", f"({column} >> {DIGIT_BITS})") if self.kind == "int64" else (f"{column}::BIGINT",)
 
     @property
     def limbs(self) -> tuple[str, ...]:
         """The number per row in signed limbs of 32 bits, the lowest first."""
-        if self.kind != "double":
+        if self.kind != "double" or self._has_four_digits:
             return self.halves
         low, high = self.halves
         return low, f"({high} & {_MASK})", f"({high} >> {DIGIT_BITS})"

@@ -1,4 +1,4 @@
-"""Count, Sum and Mean: differences of running sums. Sums of integers are kept as they are, those of doubles in two limbs."""
+"""Count, Sum and Mean: differences of running sums. Sums of integers are kept as they are, those of doubles in limbs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pyarrow as pa
 from featurestore.compute.forms.form import WindowTotals
 from featurestore.compute.forms.limbs import number_of
 from featurestore.compute.forms.measure import Measure, RowSql, sum_measure
-from featurestore.compute.wide import DIGIT_BITS
+from featurestore.compute.wide import Wide
 from featurestore.lake.session import quote
 from featurestore.spec.aggregations import Aggregation, Sum
 
@@ -31,7 +31,7 @@ class SumForm:
     """Sum of a column, exact."""
 
     def measures(self, aggregation: Aggregation, rows: RowSql) -> tuple[Measure, ...]:
-        """List one sum for integers; the sums of two limbs for doubles."""
+        """List one sum for integers; the sums of the limbs for doubles."""
         aggregation = cast(Sum, aggregation)
         number = number_of(aggregation.column, aggregation, rows, aggregation.resolution_bits)
         return number.totals() if number.kind == "double" else (number.total(),)
@@ -59,11 +59,6 @@ class MeanForm(SumForm):
 
 
 def _total(measures: tuple[Measure, ...], window: WindowTotals) -> np.ndarray:
-    if len(measures) == 1:
-        return window.difference(measures[0])
-    low, high = (window.difference(measure) for measure in measures)
-    carry = low >> DIGIT_BITS
-    total: np.ndarray = np.ldexp((high + carry).astype(float), measures[1].exponent) + np.ldexp(
-        (low - (carry << DIGIT_BITS)).astype(float), measures[0].exponent
-    )
-    return total
+    """Return the sums, those of doubles rounded once."""
+    limbs = [window.difference(measure) for measure in measures]
+    return limbs[0] if len(limbs) == 1 else np.ldexp(Wide.of(limbs).nearest(), measures[0].exponent)

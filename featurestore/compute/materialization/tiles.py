@@ -13,6 +13,7 @@ import pyarrow as pa
 from featurestore.compute.forms import view_measures
 from featurestore.compute.forms.measure import LOCAL_US, ORIGIN_DAY, STEP, TIME_US, Measure, rows_of
 from featurestore.compute.keys import check_codes, extend_keys, key_type
+from featurestore.compute.materialization.largest import largest_event
 from featurestore.compute.state import BALANCES, KIND, MONTH, ViewState
 from featurestore.errors import ExpressionError, FeatureStoreError, OverflowingResultError
 from featurestore.lake.arrow_parquet import write_parquet
@@ -217,17 +218,20 @@ def aggregate(state: ViewState, months: Sequence[Month], *, end_us: int | None =
         try:
             table = session.sql(sql).to_arrow_table()
         except (duckdb.ConversionException, duckdb.OutOfRangeException, duckdb.InvalidInputException) as error:
-            raise _failure(state.view, interval, error) from error
+            culprit = largest_event(state, session, files.values(), interval)
+            raise _failure(state.view, interval, error, culprit) from error
     for i, kind in enumerate(state.view.key_types):
         table = table.set_column(i, f"key_{i}", table[f"key_{i}"].cast(key_type(kind)))
     return table
 
 
-def _failure(view: FeatureView, interval: Interval, error: Exception) -> FeatureStoreError:
+def _failure(view: FeatureView, interval: Interval, error: Exception, culprit: str | None) -> FeatureStoreError:
     first = str(error).splitlines()[0]
     where = (
         f"view {view.name!r} between {from_us(interval.start_us):%Y-%m-%d} and {from_us(interval.end_us):%Y-%m-%d}: {first}."
     )
+    if "out of range" in first.lower() and culprit:
+        return OverflowingResultError(f"A double is too large to be summed in {where} {culprit}")
     if "out of range" in first.lower():
         return OverflowingResultError(
             f"A sum or product does not fit its type in {where} Declare the column in a larger unit, or lower the "

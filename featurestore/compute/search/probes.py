@@ -87,6 +87,7 @@ class Stretch:
     """The rows of one partition that lie between two bounds: all rows of some entities, a part of those of others.
 
     ``whole`` and ``partial`` are positions of probes (int64), each at most once; a part is the rows ``[low, high)``, never empty.
+    ``until`` is the step that each probe looks back from, counted as the partition's steps are.
     """
 
     partition: Partition
@@ -95,6 +96,7 @@ class Stretch:
     partial: np.ndarray
     low: np.ndarray
     high: np.ndarray
+    until: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,12 +135,13 @@ class Probes:
         return rows
 
 
-def stretches(left: Probes | None, right: Probes) -> tuple[Stretch, ...]:
+def stretches(left: Probes | None, right: Probes, *, until: np.ndarray | None = None) -> tuple[Stretch, ...]:
     """List the rows of each entity with ``left <= step < right``, partition by partition, ascending.
 
     Args:
         left: Probes at the windows' first steps; ``None`` for the beginning of time.
         right: Probes of the same entities at the steps after the windows.
+        until: Steps that are looked back from; by default the right bounds.
 
     One entity with two rows in each of three partitions, and a window from step 15 to step 33::
 
@@ -157,6 +160,7 @@ def stretches(left: Probes | None, right: Probes) -> tuple[Stretch, ...]:
     begins = {landing.index: landing for landing in left.landings} if left else {}
     ends = {landing.index: landing for landing in right.landings}
     last = right._of
+    looked_from = right.bounds if until is None else until
     between = []
     for i in range(max(int(first.min(initial=0)), 0), int(last.max(initial=-1)) + 1):
         partition = right.partitions[i]
@@ -174,7 +178,7 @@ def stretches(left: Probes | None, right: Probes) -> tuple[Stretch, ...]:
             parts.append((begins[i].positions[goes_on], begins[i].next_row[goes_on], partition.ends.take(codes)))
         partial, low, high = (np.concatenate(column) for column in zip(*parts, strict=True)) if parts else [_NO_ROWS] * 3
         some = np.flatnonzero(low < high)
-        between.append(Stretch(partition, whole, right.codes[whole], partial[some], low[some], high[some]))
+        between.append(Stretch(partition, whole, right.codes[whole], partial[some], low[some], high[some], looked_from))
     return tuple(between)
 
 

@@ -9,7 +9,7 @@ from featurestore.lake.ingestion.columns import MISSING, READ, Conversion, conve
 from featurestore.lake.ingestion.lines import IS_ROW, LINE, POSITION, REASON, REASONS, UNREADABLE
 from featurestore.lake.session import literal, literals, quote
 from featurestore.spec.csv_format import Csv
-from featurestore.spec.source import QUARANTINE, EventSource
+from featurestore.spec.source import LARGEST_DOUBLE, QUARANTINE, EventSource
 from featurestore.timeline import DAY_US
 
 _EARLIEST_EVENT = "1990-01-01"
@@ -48,7 +48,7 @@ def validation_of(
     """Plan how to read a relation, in a session that has the functions of ``time_functions``.
 
     A row's reason is the first that holds: a line that could not be split, a value that is not of its type, a missing
-    event_id or event_time, an absurd (before 1990) or future (later than a day from now) time, an unknown value.
+    event_id or event_time, an absurd (before 1990) or future (later than a day from now) time, an absurd double, an unknown value.
 
     Args:
         source: Whose schema the rows must have.
@@ -153,6 +153,8 @@ def _wrong_values(source: EventSource, reasons: _Reasons, types: Collection[str]
             sql_type = "DATE" if kind == "date" else "TIMESTAMPTZ"
             outside = f"{name} < {sql_type} {literal(_FIRST_DATE)} OR {name} >= {sql_type} {literal(_END_DATE)}"
             faults.append((f"absurd {column}", outside))
+        if kind == "double" and column not in source.wide:
+            faults.append((f"absurd {column}", f"abs({quote(column)}) > {LARGEST_DOUBLE!r}"))
     for column, allowed in source.values:
         faults.append((f"unknown value of {column}", f"NOT list_contains({literals(allowed)}, {quote(column)})"))
     return [(condition, reasons.number(reason)) for reason, condition in faults]

@@ -60,11 +60,12 @@ __all__ = [
 
 
 def aggregation_document(aggregation: Aggregation) -> dict[str, object]:
-    """Write an aggregation as a JSON value; defaults are left out."""
+    """Write an aggregation as a JSON value; defaults are left out, as they were when stores first recorded them."""
     document: dict[str, object] = {"kind": type(aggregation).__name__}
     for item in fields(aggregation):
         value = getattr(aggregation, item.name)
-        if value != item.default:
+        changed = aggregation.CHANGED_DEFAULTS.get(item.name)
+        if value != (changed.recorded if changed else item.default):
             document[item.name] = list(map(window_document, value)) if item.name == "windows" else value
     return document
 
@@ -78,7 +79,8 @@ def aggregation_from(document: Mapping[str, object]) -> Aggregation:
     kind = str(document["kind"])
     if kind not in KINDS:
         raise DefinitionError(f"{kind!r} is not an aggregation.{did_you_mean(kind, KINDS)}")
-    arguments = {name: value for name, value in document.items() if name != "kind"}
+    arguments: dict[str, object] = {name: changed.recorded for name, changed in KINDS[kind].CHANGED_DEFAULTS.items()}
+    arguments |= {name: value for name, value in document.items() if name != "kind"}
     windows = arguments.pop("windows", [])
     assert isinstance(windows, list)
     arguments["windows"] = tuple(map(window_from, windows))

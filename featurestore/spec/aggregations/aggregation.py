@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from featurestore.errors import DefinitionError, did_you_mean
+from featurestore.spec.defaults import ChangedDefault, UndeclaredInt
 from featurestore.spec.expression import parse
 from featurestore.spec.names import checked_name
 from featurestore.spec.season_windows import DeclaredWindow, SeasonWindow, YearBefore, read_window
@@ -27,6 +28,9 @@ class Aggregation:
     ACCEPTED_WINDOWS: ClassVar[tuple[type, ...]] = (Window, ToDate, Offset, SeasonWindow, YearBefore)
     # Fields that only reading depends on: the running totals stay when they change.
     FIELDS_READ_LATER: ClassVar[frozenset[str]] = frozenset({"name", "windows"})
+    CHANGED_DEFAULTS: ClassVar[Mapping[str, ChangedDefault[Any]]] = {}
+    # Whether it adds values up: not those of a column whose magnitude knows no bound.
+    ADDS_UP: ClassVar[bool] = False
 
     name: str
     windows: tuple[DeclaredWindow, ...] = field(default=(), kw_only=True)
@@ -69,8 +73,8 @@ class Aggregation:
             return ((self.name, Window.parse("lifetime")),)
         return tuple((f"{self.name}_{window.text}", window) for window in map(read_window, self.windows))
 
-    def check(self, types: Mapping[str, str], *, owner: str) -> None:
-        """Check the column and the condition against a source's types.
+    def check(self, types: Mapping[str, str], *, owner: str, wide: Collection[str] = ()) -> None:
+        """Check the column and the condition against a source's types, and its columns without bound.
 
         Raises:
             DefinitionError: an unknown column, one that this aggregation cannot take, or a bad condition.
@@ -86,6 +90,12 @@ class Aggregation:
                 raise DefinitionError(
                     f"{owner}: {type(self).__name__} of {self.input_column!r} is not possible: it is "
                     f"{types[self.input_column]}, expected {' or '.join(accepted)}."
+                )
+            if self.ADDS_UP and self.input_column in wide:
+                raise DefinitionError(
+                    f"{owner}: {type(self).__name__} of {self.input_column!r} is not possible: its source declares wide values "
+                    "in it, whose sum has no bound. Take Min, Max, Last, First or Quantile of it, or take the column out of wide=, "
+                    "which quarantines what lies beyond 2^62."
                 )
         if self.where is not None:
             parse(self.where, types, expected="bool")
@@ -127,11 +137,17 @@ class ColumnAggregation(Aggregation):
         return self.column
 
 
+RESOLUTION = ChangedDefault(recorded=40, today=UndeclaredInt(64))
+
+
 @dataclass(frozen=True)
 class FixedPointAggregation(ColumnAggregation):
     """An aggregation of numbers whose sums are exact: doubles are rounded to a declared resolution first."""
 
-    resolution_bits: int = field(default=40, kw_only=True)
+    CHANGED_DEFAULTS: ClassVar[Mapping[str, ChangedDefault[Any]]] = {"resolution_bits": RESOLUTION}
+    ADDS_UP: ClassVar[bool] = True
+
+    resolution_bits: int = field(default=RESOLUTION.today, kw_only=True)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -142,7 +158,7 @@ def checked_resolution(bits: int, name: str) -> None:
     """Check the number of bits after the binary point.
 
     Raises:
-        DefinitionError: it is not from 0 to 60.
+        DefinitionError: it is not from 0 to 64.
     """
-    if not 0 <= bits <= 60:
-        raise DefinitionError(f"resolution_bits of {name!r} is {bits}; it must be from 0 to 60.")
+    if not 0 <= bits <= 64:
+        raise DefinitionError(f"resolution_bits of {name!r} is {bits}; it must be from 0 to 64.")

@@ -17,8 +17,7 @@ class Var(FixedPointAggregation):
 
     Args:
         column: An integer or double column.
-        resolution_bits: Doubles are rounded to multiples of ``2 ** -resolution_bits`` (9e-13 by default). Their magnitude must
-            stay below ``2 ** (95 - resolution_bits)`` (3.6e16); one beyond is refused when it is materialized.
+        resolution_bits: As of ``Sum``.
     """
 
     def result_type(self, types: Mapping[str, str]) -> str:
@@ -39,7 +38,7 @@ class Trend(FixedPointAggregation):
 
     Args:
         column: An integer or double column.
-        resolution_bits: As of ``Var``.
+        resolution_bits: As of ``Sum``.
     """
 
     def result_type(self, types: Mapping[str, str]) -> str:

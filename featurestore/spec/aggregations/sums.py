@@ -19,11 +19,14 @@ class Count(Aggregation):
 
 @dataclass(frozen=True)
 class Sum(FixedPointAggregation):
-    """Sum of a column; 0 without events. Integers are exact; doubles are summed in fixed point.
+    """Sum of a column; 0 without events. Integers are exact; doubles are summed in fixed point and rounded once: 0.1 gives 0.1.
 
     Args:
         column: An integer or double column.
-        resolution_bits: Doubles are rounded to multiples of ``2 ** -resolution_bits``, so totals do not depend on order.
+        resolution_bits: Doubles are rounded to multiples of ``2 ** -resolution_bits``, so totals do not depend on order. With 64,
+            every double that ingest takes fits. Up to 60, totals take half the columns, and a magnitude of
+            ``2 ** (95 - resolution_bits)`` or more is refused when it is materialized. An aggregation that a store recorded
+            with another default (40 in 0.1) keeps it until this says otherwise.
     """
 
     def result_type(self, types: Mapping[str, str]) -> str:

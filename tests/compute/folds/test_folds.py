@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from featurestore.compute.folds import DecayedFold, ExtremeFold, FirstFold, LastFold, ScopedFold, Span, SumFold
+from featurestore.compute.folds import DecayedFold, ExtremeFold, FadingFold, FirstFold, LastFold, ScopedFold, Span, SumFold
 from featurestore.compute.folds.fold import Fold
 from featurestore.compute.forms.measure import Measure
 from featurestore.compute.materialization.folding import close_partition, empty_balances, fold_partition
@@ -26,6 +26,7 @@ FOLDS: dict[str, Fold] = {
     "minimum": ExtremeFold(pa.int64(), is_largest=False),
     "maximum": ExtremeFold(pa.int64(), is_largest=True),
     "decayed": DecayedFold(3),
+    "fading": FadingFold(3),
 }
 MEASURES = [Measure(name, "", fold) for name, fold in FOLDS.items()]
 END, ENTITIES = 30, 3
@@ -58,6 +59,7 @@ def tiles(rows: list[tuple]) -> pa.Table:
     small = [0 if value is None else value % 1000 for value in found]
     columns = {name: pa.array(found, pa.int64()) for name in FOLDS}
     columns |= {"sum": pa.array(small, pa.int64()), "decayed": pa.array(small, pa.float64())}
+    columns["fading"] = columns["decayed"]
     return pa.table({"code": pa.array(codes, pa.int64()), "step": pa.array(steps, pa.int64()), **columns})
 
 
@@ -91,7 +93,7 @@ def plain(name: str, steps: list[tuple], left: int, right: int):
     found = [value for _, value in inside]
     if name == "sum":
         return sum(value % 1000 for value in found)
-    if name == "decayed":
+    if name in ("decayed", "fading"):
         return math.fsum(value % 1000 * 2 ** ((step - right) / 3) for step, value in inside)
     if name == "last":
         return next((value for _, value in reversed(before) if value is not None), None)
@@ -111,7 +113,10 @@ def test_windows_over_partitions_cut_anywhere_equal_a_loop(name: str, rows: list
     for (code, start, hours), value, other in zip(windows, ours, uncut, strict=True):
         steps = sorted((row[1], row[2]) for row in rows if row[0] == code)
         expected = plain(name, steps, start, start + hours)
-        if name == "decayed":
+        if name == "fading":
+            assert value == pytest.approx(expected, rel=1e-14, abs=0)
+            assert other == pytest.approx(expected, rel=1e-14, abs=0)
+        elif name == "decayed":
             assert value == pytest.approx(expected, rel=1e-12, abs=1e-9)
             assert other == pytest.approx(expected, rel=1e-12, abs=1e-9)
         else:
@@ -125,8 +130,13 @@ def test_two_halves_of_a_window_merge_to_the_whole(name: str, rows: list, middle
     fold, codes = FOLDS[name], np.arange(ENTITIES)
     start, between, end = (reader(rows, [0, 10, 20]).probe(codes, np.full(ENTITIES, edge)) for edge in (0, middle, END))
     assert isinstance(fold, ScopedFold)
-    halves = (fold.between(name, stretches(*edges), ENTITIES) for edges in ((start, between), (between, end)))
-    assert fold.merge(*halves).equals(fold.between(name, stretches(start, end), ENTITIES))
+    edges = (start, between), (between, end)
+    halves = (fold.between(name, stretches(*each, until=end.bounds), ENTITIES) for each in edges)
+    merged, whole = fold.merge(*halves), fold.between(name, stretches(start, end), ENTITIES)
+    if name == "fading":
+        np.testing.assert_allclose(merged.to_numpy(), whole.to_numpy(), rtol=1e-15)
+    else:
+        assert merged.equals(whole)
 
 
 def test_a_decayed_sum_keeps_a_small_entity_beside_a_large_one_and_a_long_silence() -> None:

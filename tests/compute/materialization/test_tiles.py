@@ -194,7 +194,7 @@ def test_a_double_beyond_its_resolution_is_refused_and_a_coarser_one_takes_it(tm
     layout = create_or_open(tmp_path / "store")
     commit_events(layout, [event(1, at(2024), weight=1e18), event(2, at(2024), weight=-3.0)])
     with pytest.raises(OverflowingResultError, match="resolution_bits"):
-        materialize(layout, [view(Sum("load", "weight"))])
+        materialize(layout, [view(Sum("load", "weight", resolution_bits=40))])
     coarse = view(Sum("load", "weight", resolution_bits=10))
     materialize(layout, [coarse])
     assert answers(layout, coarse, (1, at(2025)), feature="load") == [1e18 - 3.0]

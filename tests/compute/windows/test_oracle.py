@@ -176,9 +176,7 @@ def check(root, view: FeatureView, events: list[dict], zone: str, *, batches: in
         for name, value in expected(view, stepped, row, zone).items():
             found = answer[f"activity__{name}"]
             if isinstance(value, float) and found is not None:
-                # A decayed window is a difference of two doubles, as large as its history.
-                near = 1e-8 if name.startswith("heat") else 1e-12
-                assert math.isclose(found, value, rel_tol=1e-12, abs_tol=near), (row, name, found, value)
+                assert math.isclose(found, value, rel_tol=1e-12, abs_tol=1e-12), (row, name, found, value)
             else:
                 assert found == value, (row, name, found, value)
 

@@ -55,9 +55,8 @@ def source(*, scope: str = "source", has_ingested_at: bool = True, id_type: str 
     if not has_ingested_at:
         del types["ingested_at"]
     known_at = "ingested_at" if has_ingested_at else None
-    return EventSource(
-        "events", schema=types, event_time="event_time", event_id="event_id", ingested_at=known_at, id_scope=scope
-    )
+    roles = {"event_time": "event_time", "event_id": "event_id", "ingested_at": known_at}
+    return EventSource("events", schema=types, **roles, id_scope=scope, wide=("price",))
 
 
 def table(rows: list[dict[str, Any]], events: EventSource) -> pa.Table:
