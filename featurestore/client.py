@@ -32,6 +32,7 @@ from featurestore.lake.ingestion.ingest_report import IngestReport
 from featurestore.lake.ingestion.quarantine import read_quarantine
 from featurestore.lake.layout import create_or_open
 from featurestore.lake.vacuum import RETENTION_HOURS
+from featurestore.last_door import last_door
 from featurestore.operations.auditing import (
     acknowledge_drift,
     audit_store,
@@ -69,6 +70,7 @@ from featurestore.timeline import Interval, Month
 from featurestore.timeline.arguments import Moment, Months, instant_us, length_us, month_after, month_list, month_of
 
 
+@last_door
 class FeatureStore:
     """A feature store in one directory.
 

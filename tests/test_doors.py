@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import copy
+import errno
 import json
+import os
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import featurestore as fs
@@ -110,3 +115,90 @@ def test_a_panic_of_rust_becomes_an_error(tmp_path: Path) -> None:
         raise panic("no")
     with pytest.raises(KeyboardInterrupt), delta_runtime.deltalake_at(tmp_path):
         raise KeyboardInterrupt
+
+
+SPINE = pa.table({"user": ["a"], "as_of": [datetime(2024, 2, 1)]})
+LATER = pa.table(
+    {
+        "id": range(100, 105),
+        "at": [datetime(2024, 1, 5)] * 5,
+        "user": ["c"] * 5,
+        "known": [datetime(2024, 3, 1)] * 5,
+        "price": [1.5] * 5,
+    }
+)
+VERBS: dict[str, Callable[[fs.FeatureStore], object]] = {
+    "open": lambda store: fs.FeatureStore(store.layout.root).registry,
+    "apply": lambda store: store.apply(
+        [fs.FeatureView("other", entity=VIEW.entity, source=EVENTS, aggregations=[fs.Count("n")])]
+    ),
+    "get": lambda store: store.get_historical_features(SPINE, ["activity"]),
+    "known": lambda store: store.get_historical_features(SPINE, ["activity"], as_known=True),
+    "write": lambda store: store.write_historical_features(SPINE, ["activity"], store.layout.root / "rows.parquet"),
+    "publish": lambda store: store.publish("ranking"),
+    "pin": lambda store: store.pin("rows", store.get_historical_features(SPINE, ["activity"])),
+    "ingest": lambda store: store.ingest("events", LATER),
+    "materialize": lambda store: store.materialize(),
+    "audit": lambda store: store.audit("2024-01"),
+    "page": lambda store: store.write_page("2024-01", store.layout.root / "page.html"),
+    "status": lambda store: store.status(),
+    "verify": lambda store: store.verify(),
+    "vacuum": lambda store: store.vacuum(),
+    "doctor": lambda store: store.doctor(),
+}
+
+
+class Fault:
+    """Fails the n-th call of a function of the system or of a library that concerns a store."""
+
+    def __init__(self, real: Callable[..., Any], error: Exception, nth: int, root: Path | None) -> None:
+        self.real, self.error, self.left, self.root = real, error, nth, root
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Callable[..., Any]:
+        return self if instance is None else partial(self, instance)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if self.root is None or any(str(each).startswith(str(self.root)) for each in args):
+            self.left -= 1
+            if self.left == 0:
+                raise self.error
+        return self.real(*args, **kwargs)
+
+
+def error_of(call: Callable[[fs.FeatureStore], object], store: fs.FeatureStore) -> fs.FeatureStoreError | None:
+    """Make a call; return the error of ours that it raises, and let any other out."""
+    try:
+        call(store)
+    except fs.FeatureStoreError as error:
+        return error
+    return None
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "nth", "error"),
+    [
+        (os, "fsync", 2, OSError(errno.ENOSPC, "No space left on device")),
+        (os, "link", 1, OSError(errno.EDQUOT, "Disk quota exceeded")),
+        (os, "stat", 3, OSError(errno.EIO, "Input/output error")),
+        (os, "scandir", 1, PermissionError(errno.EACCES, "Permission denied")),
+        (Path, "open", 2, PermissionError(errno.EACCES, "Permission denied")),
+        (pq, "ParquetFile", 1, pa.ArrowInvalid("a page is damaged")),
+        (pq, "ParquetWriter", 1, OSError(errno.ENOSPC, "No space left on device")),
+        (duckdb, "connect", 1, duckdb.IOException("IO Error: no")),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_fails_at_any_door_is_an_error_of_ours_and_the_call_can_be_made_again(
+    store: fs.FeatureStore, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, nth: int, error: Exception
+) -> None:
+    store.materialize()
+    failed = 0
+    for verb, call in VERBS.items():
+        with monkeypatch.context() as broken:
+            root = store.layout.root if owner in (os, Path) and name not in ("fsync", "link") else None
+            broken.setattr(owner, name, Fault(getattr(owner, name), error, nth, root))
+            told = error_of(call, store)
+        failed += told is not None
+        assert told is None or len(str(told)) > len(str(error)), verb
+        call(store)
+    assert failed
