@@ -116,18 +116,6 @@ class EventSource:
             _check_role(name, schema, "event_id", event_id, ("int64", "string"))
         if ingested_at is not None:
             _check_role(name, schema, "ingested_at", ingested_at, ("timestamp",))
-        if not isinstance(values, Mapping | None):
-            raise DefinitionError(
-                f"Source {name!r} has values={values!r}; give columns and what they may hold: {{'kind': ['a']}}."
-            )
-        for column, allowed in (values or {}).items():
-            _check_role(name, schema, "values", column, ("string",))
-            if not isinstance(allowed, Iterable):
-                raise DefinitionError(f"values of {column!r} in source {name!r} is {allowed!r}; give a list of texts.")
-            if isinstance(allowed, str):
-                raise DefinitionError(f"values of {column!r} in source {name!r} is the text {allowed!r}; write [{allowed!r}].")
-        for column in _names(wide, "wide", name):
-            _check_role(name, schema, "wide", column, ("double",))
         if timezone is not None:
             zone_of(timezone)
         if id_scope not in ID_SCOPES:
@@ -142,13 +130,13 @@ class EventSource:
             "timezone": timezone,
             "landing": checked_landing(landing, name),
             "id_scope": "month" if event_id is None else id_scope,  # its time is part of what identifies an event
-            "values": tuple((column, tuple(allowed)) for column, allowed in (values or {}).items()),
+            "values": _checked_values(name, schema, values),
             "description": description,
             "csv": csv,
             "optional": _checked_optional(name, schema, optional, never=(event_id, event_time)),
             "order_by": _checked_order(name, schema, order_by, event_id, ingested_at),
             "unstamped": _checked_unstamped(name, unstamped, ingested_at),
-            "wide": tuple(wide),
+            "wide": _columns_of(name, schema, "wide", wide, "price", ("double",)),
         }.items():
             object.__setattr__(self, attribute, value)
 
@@ -209,10 +197,18 @@ def _load_end(name: str, until: str | date | None, ingested_at: str | None, time
     return moment.astimezone(UTC).isoformat()
 
 
-def _names(columns: Sequence[str], role: str, name: str) -> Sequence[str]:
-    if isinstance(columns, str) or not isinstance(columns, Iterable):
-        raise DefinitionError(f"Source {name!r} has {role}={columns!r}; give a list of columns: [{columns!r}].")
-    return columns
+def _checked_values(
+    name: str, schema: Mapping[str, str], values: Mapping[str, Sequence[str]] | None
+) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    if not isinstance(values, Mapping | None):
+        raise DefinitionError(f"Source {name!r} has values={values!r}; give columns and what they may hold: {{'kind': ['a']}}.")
+    for column, allowed in (values or {}).items():
+        _check_role(name, schema, "values", column, ("string",))
+        if not isinstance(allowed, Iterable):
+            raise DefinitionError(f"values of {column!r} in source {name!r} is {allowed!r}; give a list of texts.")
+        if isinstance(allowed, str):
+            raise DefinitionError(f"values of {column!r} in source {name!r} is the text {allowed!r}; write [{allowed!r}].")
+    return tuple((column, tuple(allowed)) for column, allowed in (values or {}).items())
 
 
 def _checked_schema(name: str, schema: Mapping[str, object]) -> dict[str, str]:
@@ -239,12 +235,14 @@ def _check_columns(name: str, schema: Mapping[str, object]) -> None:
             raise DefinitionError(f"Columns {other!r} and {column!r} of source {name!r} differ only in their case; rename one.")
 
 
-def _columns_of(name: str, schema: Mapping[str, str], role: str, given: Sequence[str], example: str) -> tuple[str, ...]:
+def _columns_of(
+    name: str, schema: Mapping[str, str], role: str, given: Sequence[str], example: str, kinds: tuple[str, ...] = ()
+) -> tuple[str, ...]:
     if isinstance(given, str) or not isinstance(given, Iterable):
         raise DefinitionError(f"Source {name!r} has {role}={given!r}; give a list of columns: {role}=({example!r},).")
     columns = tuple(dict.fromkeys(given))
     for column in columns:
-        _check_role(name, schema, role, column, tuple(schema.values()))
+        _check_role(name, schema, role, column, kinds or tuple(schema.values()))
     return columns
 
 
