@@ -75,6 +75,7 @@ def vacuum_all(store: fs.FeatureStore) -> int:
         for line in lines:
             if "remove" in line:
                 line["remove"]["deletionTimestamp"] = int(then * 1000)
+            line.get("commitInfo", {}).pop("crc32", None)
         log.write_text("\n".join(map(json.dumps, lines)) + "\n")
     for path in (store.layout.root / "lake").rglob("*"):
         if path.is_file():
