@@ -60,7 +60,7 @@ def test_removing_shows_the_plan_and_names_all_that_read_the_object(run: Run) ->
     assert run("remove", "recommendation_v1", "--dry-run")[:2] == (0, plan)
     assert run("remove", "recommendation_v1")[:2] == (0, plan)
     assert json.loads(run("remove", "activity", "--json")[1])["changes"] == [
-        {"action": "remove", "kind": "view", "name": "activity", "rebuilds": False}
+        {"action": "remove", "kind": "view", "name": "activity", "rebuilds": False, "notes": []}
     ]
     assert "Did you mean 'events'?" in run("remove", "evnts")[2]
     assert run("remove", "events")[1] == "remove source events (its events stay)\n"
