@@ -37,8 +37,9 @@ def _translating(verb: Callable[..., Any]) -> Callable[..., Any]:
             return verb(*args, **kwargs)
         except _foreign() as error:
             said = f"{type(error).__name__}: {error}".rstrip(".")
+            name = verb.__qualname__.removesuffix(".__init__")
             raise StoreError(
-                f"{verb.__name__} stopped at an error of the disk or of a library: {said}. What was committed before is whole. Look "
+                f"{name} stopped at an error of the disk or of a library: {said}. What was committed before is whole. Look "
                 "at the disk, its room and your rights to the store, call store.doctor(), and make the call again."
             ) from error
 

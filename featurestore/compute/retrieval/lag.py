@@ -83,21 +83,34 @@ def _of_source(
     layout: Layout, views: Sequence[FeatureView], *, since_us: int
 ) -> tuple[Mapping[str, ViewVersions] | None, int | None]:
     """Return what is read of each view of one source, and until when that was the newest state (``None``: it still is)."""
-    readers = dict[tuple[str, int], LedgerReader]()
+    ledgers = dict[str, _Ledgers]()
     for events, until_us in _versions(layout.events(views[0].source.name), since_us):
         found = dict[str, ViewVersions]()
         for view in views:
             state = ViewState(layout, view, events)
-            for ledger, _ in _versions(state.ledger_path, since_us):
-                reader = readers.setdefault((view.name, ledger.version), LedgerReader(state, table=ledger))
-                if not stale_months(state, reader):
-                    found[view.name] = ViewVersions(state.fingerprint, ledger.version, events.version, source=view.source.name)
-                    break
-            else:
+            mine = ledgers.setdefault(view.name, _Ledgers(state, since_us))
+            reader = next((each for each in mine if not stale_months(state, each)), None)
+            if reader is None:
                 break
+            ledger = reader.table.version
+            found[view.name] = ViewVersions(state.fingerprint, ledger, events.version, source=view.source.name)
         else:
             return found, until_us
     return None, None
+
+
+class _Ledgers:
+    """The ledgers of a view that were the newest at some instant since, the newest first; each is opened once."""
+
+    def __init__(self, state: ViewState, since_us: int) -> None:
+        self._opened: list[LedgerReader] = []
+        self._others = (LedgerReader(state, table=table) for table, _ in _versions(state.ledger_path, since_us))
+
+    def __iter__(self) -> Iterator[LedgerReader]:
+        yield from self._opened
+        for reader in self._others:
+            self._opened.append(reader)
+            yield reader
 
 
 def _versions(path: Path, since_us: int) -> Iterator[tuple[Table, int | None]]:
