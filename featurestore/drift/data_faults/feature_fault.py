@@ -13,7 +13,9 @@ and is over when the record is right again.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
+from statistics import median
 
 import numpy as np
 
@@ -68,19 +70,20 @@ def feature_faults(
     faults: dict[int, tuple[str, str]] = {}
     sound = [int(t) for t in np.flatnonzero(is_sound)]
     with np.errstate(divide="ignore", invalid="ignore"):
-        share = empty / rows
-        logs = np.log10([np.abs(mean), sd])
-    for t in sound:
+        share = (empty / rows).tolist()
+        logs: _Logs = np.log10([np.abs(mean), sd]).tolist()
+    for k, t in enumerate(sound):
         start = max([t - REFERENCE_MONTHS, *(baseline for baseline in baselines if baseline <= t)])
-        past = np.array([s for s in sound if start <= s < t and s not in faults])
+        past = [s for s in sound[max(0, k - REFERENCE_MONTHS) : k] if s >= start and s not in faults]
         if len(past) < MIN_MONTHS:
             continue
-        usual = float(share[past].max())
-        noise = np.sqrt(max(usual * (1 - usual), 1 / rows[t]) / rows[t])
+        usual = max(share[s] for s in past)
+        noise = math.sqrt(max(usual * (1 - usual), 1 / rows[t]) / rows[t])
         if share[t] > usual + max(BURST_SHARE, BURST_Z * noise):
-            faults[t] = NULLS, f"missing values {np.median(share[past]):.1%} -> {share[t]:.1%} ({empty[t]:,} rows)"
+            before = median([share[s] for s in past])
+            faults[t] = NULLS, f"missing values {before:.1%} -> {share[t]:.1%} ({empty[t]:,} rows)"
             continue
-        same = [s for s in sound if s < t - REFERENCE_MONTHS // 2 and seasons[s] == seasons[t]]
+        same = [s for s in sound[:k] if s < t - REFERENCE_MONTHS // 2 and seasons[s] == seasons[t]]
         shift = _shift(logs, t, past, (_since_before(logs, s, sound, faults) for s in same if s not in faults))
         if shift is not None and is_unit_change(*shift) and not any(faults.get(s, ("",))[0] == UNIT for s in same):
             faults[t] = (
@@ -90,35 +93,50 @@ def feature_faults(
     return faults
 
 
-def _shift(logs: np.ndarray, t: int, past: np.ndarray, seasonal: Iterable[np.ndarray]) -> tuple[float, float] | None:
+# Plain lists of a dozen numbers: their medians cost a fortieth of what an array's do.
+_Logs = list[list[float]]  # of the mean and of the spread, month by month
+
+
+def _shift(logs: _Logs, t: int, past: list[int], seasonal: Iterable[list[float] | None]) -> tuple[float, float] | None:
     """Return how far the logarithms of a month's mean and spread are from what was to be expected; ``None`` if that is unknown.
 
     Args:
-        logs: [2, M] of the mean and of the spread.
+        logs: Of the mean and of the spread.
         t: The month.
         past: Months before it.
-        seasonal: Per earlier month of its season, [2] how far that was from the median of the months before it; asked for only
+        seasonal: Per earlier month of its season, how far that was from the median of the months before it; asked for only
             where the months before differ.
     """
-    if not np.isfinite(logs[:, [*past, t]]).all():
+    if not _are_finite(logs, [*past, t]):
         return None
-    usual = np.median(logs[:, past], axis=1)
-    if (np.abs(logs[0, past] - usual[0]) < STEADY).all():
-        shift = logs[:, t] - np.median(logs[:, past[-MIN_MONTHS:]], axis=1)
+    usual = _usual(logs, past)
+    if all(abs(logs[0][s] - usual[0]) < STEADY for s in past):
+        expected = _usual(logs, past[-MIN_MONTHS:])
     else:
-        own = np.array([each for each in seasonal if np.isfinite(each).all()][-POOL_YEARS:])
-        if len(own) < MIN_YEARS or (np.abs(own - np.median(own, axis=0))[:, 0] >= STEADY).any():
+        own = [each for each in seasonal if each is not None][-POOL_YEARS:]
+        if len(own) < MIN_YEARS:
             return None
-        shift = logs[:, t] - usual - np.median(own, axis=0)
-    return float(shift[0]), float(shift[1])
+        middle = [median(values) for values in zip(*own, strict=True)]
+        if any(abs(each[0] - middle[0]) >= STEADY for each in own):
+            return None
+        expected = [sum(pair) for pair in zip(usual, middle, strict=True)]
+    return logs[0][t] - expected[0], logs[1][t] - expected[1]
 
 
-def _since_before(logs: np.ndarray, t: int, sound: list[int], faults: dict[int, tuple[str, str]]) -> np.ndarray:
-    """Return how far a month was from the median of the twelve before it -> [2]; NaN without enough of them."""
+def _since_before(logs: _Logs, t: int, sound: list[int], faults: dict[int, tuple[str, str]]) -> list[float] | None:
+    """Return how far a month was from the median of the twelve before it; ``None`` without enough of them."""
     past = [s for s in sound if t - REFERENCE_MONTHS <= s < t and s not in faults]
-    if len(past) < REFERENCE_MONTHS // 2 or not np.isfinite(logs[:, [*past, t]]).all():
-        return np.full(2, np.nan)
-    return np.asarray(logs[:, t] - np.median(logs[:, past], axis=1))
+    if len(past) < REFERENCE_MONTHS // 2 or not _are_finite(logs, [*past, t]):
+        return None
+    return [log[t] - usual for log, usual in zip(logs, _usual(logs, past), strict=True)]
+
+
+def _usual(logs: _Logs, past: list[int]) -> list[float]:
+    return [median([log[s] for s in past]) for log in logs]
+
+
+def _are_finite(logs: _Logs, months: list[int]) -> bool:
+    return all(math.isfinite(log[s]) for log in logs for s in months)
 
 
 def lasting(kinds: dict[int, tuple[str, str]], t: int) -> int:

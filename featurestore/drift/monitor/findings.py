@@ -6,14 +6,15 @@ The change-point test decides. The pool of the same season explains, and keeps a
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from featurestore.concurrency import each_of
 from featurestore.drift.data_faults.feature_fault import lasting
 from featurestore.drift.monitor.changes.change import ChangeTest
-from featurestore.drift.monitor.changes.fit import Eigenbases
+from featurestore.drift.monitor.changes.fit import FIT_MONTHS, Eigenbases
 from featurestore.drift.monitor.changes.noise import MonthRelations
 from featurestore.drift.monitor.changes.statistic import LOCATION, MISSING, SPREAD, SeriesSet, collect_series
 from featurestore.drift.monitor.changes.year import fit_year
@@ -53,14 +54,13 @@ class Findings:
         self._series = collect_series(features, min_rows=policy.min_rows)
         self._relations = MonthRelations.of(months, season)
         self._labels = season_labels(months, season)
-        self._pools = [self._compare(feature, baseline=0) for feature in features]
+        self._pools = dict[int, PoolComparison]()
         self._segments = np.zeros(len(features))
         self._baselines = np.full(len(features), -np.inf)
         self._seen_months = [np.cumsum(~np.isnan(series.values), axis=1) for series in self._series]
         self._forgotten = _followed(self._series)
         self._rescaled: list[list[tuple[int, np.ndarray]]] = [[] for _ in self._series]
-        self._seasons: list[np.ndarray] = []
-        self._tests: list[ChangeTest] = []
+        self._tests: list[_YearTest] = []
         self._alarms: list[Alarms] = []
         self._strongest = [(0.0, -1, -1)] * len(features)
 
@@ -68,16 +68,22 @@ class Findings:
         """Fit the noise on the months before ``first`` and get ready for ``[first, end)``."""
         self._segments = _segment_counts(self._features, until=first)
         bases = Eigenbases(self._relations)
+        is_alive = np.array([feature.first < end and first < feature.end for feature in self._features])
 
-        def begin(k: int) -> tuple[np.ndarray, ChangeTest]:
-            year = fit_year(self._series[k], bases, first=first, end=end, courses=tuple(self._forgotten[k]))
-            return SEASON_KEPT * year.fit.season, year.test(np.arange(len(year.series.values)))
+        def begin(k: int) -> _YearTest:
+            series = self._series[k]
+            recent = ~np.isnan(series.values[:, max(0, first - FIT_MONTHS) : first])
+            # What has ended says nothing of the year, and what ended long ago nothing of its noise.
+            rows = np.flatnonzero(is_alive[series.features] | recent.any(axis=1))
+            courses = tuple(_placed(self._forgotten[k], rows))
+            year = fit_year(series.of(rows), bases, first=first, end=end, courses=courses)
+            alive = np.flatnonzero(is_alive[year.series.features])
+            return _YearTest(year.series.of(alive), rows[alive], year.test(alive), SEASON_KEPT * year.fit.season[alive])
 
-        begun = each_of(begin, range(len(self._series)))
-        self._seasons, self._tests = [season for season, _ in begun], [test for _, test in begun]
-        for test, seasons, rescaled in zip(self._tests, self._seasons, self._rescaled, strict=True):
-            for row, step in rescaled:
-                test.forget(row, step * seasons[row])
+        self._tests = each_of(begin, range(len(self._series)))
+        for k, year in enumerate(self._tests):
+            for row, step in _placed(self._rescaled[k], year.rows):
+                year.test.forget(row, step * year.seasons[row])
 
     @property
     def has_year(self) -> bool:
@@ -86,20 +92,19 @@ class Findings:
 
     def step(self, t: int) -> None:
         """Test the next month of the year."""
-        self._alarms = [
-            raise_alarms(
-                test.step(),
+        self._alarms = []
+        self._strongest = [(0.0, -1, -1)] * len(self._features)
+        for k, year in enumerate(self._tests):
+            series, seen = year.series, self._seen_months[k][year.rows, t]
+            alarms = raise_alarms(
+                year.test.step(),
                 series.kind,
                 segments=self._segments[series.features],
-                months=seen[:, t],
+                months=seen,
                 oldest=t - self._baselines[series.features],
             )
-            for test, series, seen in zip(self._tests, self._series, self._seen_months, strict=True)
-        ]
-        self._strongest = [(0.0, -1, -1)] * len(self._features)
-        for k, (series, alarms) in enumerate(zip(self._series, self._alarms, strict=True)):
-            is_known = ~np.isnan(series.values[:, t]) & (self._seen_months[k][:, t] > self._policy.min_months)
-            for row in np.flatnonzero(is_known):
+            self._alarms.append(alarms)
+            for row in np.flatnonzero(~np.isnan(series.values[:, t]) & (seen > self._policy.min_months)):
                 i = int(series.features[row])
                 self._strongest[i] = max(self._strongest[i], (float(alarms.score[row]), k, int(row)))
 
@@ -114,9 +119,9 @@ class Findings:
         if k < 0:
             return Finding(0.0, LOCATION, f"no statistic has history enough yet{compared}", onset=t)
         alarms = self._alarms[k]
-        series = self._series[k]
+        series = self._tests[k].series
         age = int(alarms.age[row])
-        is_slow = bool((self._pools[i].score[max(0, t - SLOW_MONTHS + 1) : t + 1] >= 1).all())
+        is_slow = bool((self._pool(i).score[max(0, t - SLOW_MONTHS + 1) : t + 1] >= 1).all())
         is_told = score >= 1 or is_slow or feature.kind == CALIBRATION
         what = _described(feature, series, alarms, row, t) if is_told else "no change"
         shape = "growing" if alarms.is_ramp[row] else "all at once"
@@ -139,7 +144,7 @@ class Findings:
         A change of the segment alone moves all rows by the segment's share of them at most, since they scatter at least as much.
         """
         _, k, row = self._strongest[i]
-        series = self._series[k]
+        series = self._tests[k].series
         sizes = self._alarms[k].size
         same = [j for j in np.flatnonzero(series.features == whole) if series.labels[j] == series.labels[row]]
         share = self._features[i].rows[t] / max(self._features[whole].rows[t], 1)
@@ -158,20 +163,26 @@ class Findings:
             for row in np.flatnonzero(series.features == i):
                 self._forgotten[k] += [(int(row), course) for course in steps]
                 self._rescaled[k].append((int(row), steps[0]))
-                if self._tests:
-                    for course in (*steps, steps[0] * self._seasons[k][row]):
-                        self._tests[k].forget(int(row), course)
+            for place in np.flatnonzero(self._tests[k].series.features == i) if self._tests else ():
+                for course in (*steps, steps[0] * self._tests[k].seasons[place]):
+                    self._tests[k].test.forget(int(place), course)
         self._pools[i] = self._compare(self._features[i], baseline=baseline)
 
     def reference(self, i: int, t: int) -> list[str]:
         """List the months of the same season that a month is compared with."""
-        return [str(self._months[int(j)]) for j in np.flatnonzero(self._pools[i].members[t])]
+        return [str(self._months[int(j)]) for j in np.flatnonzero(self._pool(i).members[t])]
 
     def _compared_text(self, i: int, t: int) -> str:
-        pool = self._pools[i]
+        pool = self._pool(i)
         if np.isnan(pool.psi[t]):
             return ""
         return f"; against {', '.join(self.reference(i, t))}: PSI {pool.psi[t]:.2f}, JS {pool.js[t]:.2f}, KS {pool.ks[t]:.2f}"
+
+    def _pool(self, i: int) -> PoolComparison:
+        """Return the comparison of a feature's months with their seasons; made when it is first asked for."""
+        if i not in self._pools:
+            self._pools[i] = self._compare(self._features[i], baseline=0)
+        return self._pools[i]
 
     def _compare(self, feature: FeatureSeries, *, baseline: int) -> PoolComparison:
         is_sufficient = feature.is_sufficient(self._policy.min_rows)
@@ -179,6 +190,29 @@ class Findings:
         if feature.kind == CALIBRATION:
             return no_comparison(members, is_sufficient=is_sufficient)
         return compare_with_pool(feature.counts, members, is_sufficient=is_sufficient, psi=self._policy.psi)
+
+
+@dataclass(frozen=True, eq=False)
+class _YearTest:
+    """A year of one kind of statistic: the series that may be judged in it.
+
+    Attributes:
+        series: These ``S``.
+        rows: [S] their places among all series of the kind.
+        test: Their tests.
+        seasons: [S, M] their seasons, as far as a new baseline keeps them.
+    """
+
+    series: SeriesSet
+    rows: np.ndarray
+    test: ChangeTest
+    seasons: np.ndarray
+
+
+def _placed(courses: Sequence[tuple[int, np.ndarray]], rows: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    """Name the series of each course by its place among some, and leave out those of others."""
+    places = {int(row): place for place, row in enumerate(rows)}
+    return ((places[row], course) for row, course in courses if row in places)
 
 
 def _followed(kinds: Sequence[SeriesSet]) -> list[list[tuple[int, np.ndarray]]]:

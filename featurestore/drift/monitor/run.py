@@ -50,10 +50,10 @@ class MonitorRun:
         resets: Resets,
     ) -> None:
         self._features, self._months, self._is_given, self._policy = features, months, is_given, policy
-        self._recalibrated = {name: {Month.parse(day) for day in days} for name, days in resets.items()}
+        self._baselines = _baselines_of(features, resets)
         seasons = season_labels(months, season)
-        for feature in features:
-            _find_faults(feature, months, seasons, self._baselines(feature), policy)
+        for feature, baselines in zip(features, self._baselines, strict=True):
+            _find_faults(feature, months, seasons, baselines, policy)
         self._findings = Findings(features, months, season, policy)
         self._segments = _segments_of(features)
         self._standings = [Standing()] * len(features)
@@ -61,10 +61,11 @@ class MonitorRun:
 
     def begin(self, t: int) -> None:
         """Give new baselines to the features that take one in month ``t``."""
-        for i, feature in enumerate(self._features):
-            own = self._standings[i]
+        for i, (own, baselines) in enumerate(zip(self._standings, self._baselines, strict=True)):
+            if own.entered is None and not baselines:
+                continue
             is_released = own.is_over(t, self._policy.release_months) and bool(self._is_given[t])
-            is_reset = self._months[t] in self._baselines(feature)
+            is_reset = self._months[t] in baselines
             if is_reset or _has_settled(own, self._scores[i], t, self._policy, is_released=is_released):
                 # What all rows take for their level, their segments do: but for those with an episode of their own.
                 followers = [j for j in self._segments.get(i, ()) if not self._standings[j].is_latched]
@@ -113,10 +114,13 @@ class MonitorRun:
         is_settling = standing.is_latched and not standing.is_settled(finding.onset, self._policy.settle_months)
         return (is_settling or (score is not None and score >= 1)) and self._findings.is_shared(i, whole, t)
 
-    def _baselines(self, feature: FeatureSeries) -> set[Month]:
-        """Return the months from which a feature has a new baseline."""
-        resets = (self._recalibrated.get(key, set()) for key in (feature.name, (feature.name, feature.segment)))
-        return set[Month]().union(*resets)
+
+def _baselines_of(features: Sequence[FeatureSeries], resets: Resets) -> list[set[Month]]:
+    """List the months from which each feature has a new baseline."""
+    recalibrated = {name: {Month.parse(day) for day in days} for name, days in resets.items()}
+    return [
+        recalibrated.get(feature.name, set()) | recalibrated.get((feature.name, feature.segment), set()) for feature in features
+    ]
 
 
 def _segments_of(features: Sequence[FeatureSeries]) -> dict[int, list[int]]:

@@ -52,6 +52,13 @@ class SeriesSet:
     variances: np.ndarray
     is_segment: np.ndarray
 
+    def of(self, rows: np.ndarray) -> SeriesSet:
+        """Return some of the series."""
+        labels = tuple(self.labels[row] for row in rows)
+        return SeriesSet(
+            self.kind, self.features[rows], labels, self.values[rows], self.variances[rows], is_segment=self.is_segment[rows]
+        )
+
 
 def collect_series(features: Sequence[FeatureSeries], *, min_rows: int) -> list[SeriesSet]:
     """Compute the statistics of all features, kind by kind; kinds without any series and features without any month are left out."""
