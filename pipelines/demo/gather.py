@@ -3,13 +3,18 @@
 import json
 import resource
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+
+import pyarrow as pa
 
 from featurestore.client import FeatureStore
 from featurestore.compute.keys import load_keys
 from featurestore.drift.audit import AuditReport
+from featurestore.drift.data_faults.data_fault import data_faults
+from featurestore.drift.episode import episodes
 from featurestore.drift.recalibration.calibration_versions import audit_log
+from featurestore.drift.reporting.dependence import calibrations_of
 from featurestore.lake.storage import STORAGE
 from featurestore.timeline import Month
 from featurestore_pipelines.demo.data import DemoData
@@ -60,6 +65,17 @@ def gather_result(
         peak_memory_bytes=_peak_memory_bytes(),
         environment=environment,
     )
+
+
+def recorded_audit(store: FeatureStore, months: Sequence[Month]) -> AuditReport:
+    """Read what the audits of some months told; nothing is computed."""
+    history = store.drift_history()
+    days = {month.first_day for month in months}
+    scored = pa.array([day in days for day in history["month"].to_pylist()], pa.bool_())
+    table = history.filter(scored)
+    faults = (fault for fault in data_faults(store.data_faults()) if fault.month in months)
+    entered = episodes(table, lambda feature: calibrations_of(store.registry, feature))
+    return AuditReport(tuple(months), table, entered, tuple(faults))
 
 
 def _committed_bytes(store: FeatureStore) -> int:

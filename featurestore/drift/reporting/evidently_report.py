@@ -222,18 +222,20 @@ def _keep(snapshot: Any, folder: Path, *, project: str, month: Month) -> None:
         warnings.simplefilter("ignore", DeprecationWarning)
         from evidently.sdk.models import PanelMetric, ProjectModel
         from evidently.sdk.panels import line_plot_panel
+        from evidently.ui.storage.local.base import LocalState
         from evidently.ui.workspace import Workspace
 
     make_folder(folder)
-    workspace = Workspace.create(str(folder))
+    state = LocalState(str(folder))
     own = uuid5(NAMESPACE_URL, f"featurestore:{project}")
-    if workspace.get_project(own) is None:
+    if str(own) not in map(str, state.list_projects()):
         model = ProjectModel(id=own, name=project, description=f"Monthly drift reports of {escape(project)}")
-        dashboard = workspace.add_project(model).dashboard
+        dashboard = Workspace.create(str(folder)).add_project(model).dashboard
         for title, description, metric, labels in PANELS:
             of_each = PanelMetric(metric=metric, metric_labels=labels, legend="{{column}}")
             dashboard.add_panel(line_plot_panel(title, [of_each], description), tab=DASHBOARD)
-    workspace.state.write_snapshot(own, uuid5(own, str(month)), snapshot.to_snapshot_model())
+    # Not through the workspace: it reads all reports that it keeps whenever it is opened.
+    state.write_snapshot(own, uuid5(own, str(month)), snapshot.to_snapshot_model())
 
 
 def _register_scores(shown: list[_Shown]) -> None:
