@@ -138,23 +138,36 @@ def load_keys(path: Path, types: Sequence[str], *, table: Table | None = None) -
     Raises:
         StoreError: its codes are not 0, 1, 2 and so on: it was damaged.
     """
-    files = (table or Table.open(_table_path(path, types))).files()
+    return KeyDictionary(read_keys((table or Table.open(keys_table(path, types))).files(), types))
+
+
+def read_keys(files: Sequence[CommittedFile], types: Sequence[str], *, first: int = 0) -> tuple[pa.Array, ...]:
+    """Read the key columns of some files of a dictionary, in order of their codes.
+
+    Args:
+        files: The files, in any order.
+        types: Schema types of the key columns.
+        first: Their first code.
+
+    Raises:
+        StoreError: their codes are not ``first`` and what follows: the dictionary was damaged.
+    """
     if not files:
-        return KeyDictionary(tuple(pa.array([], key_type(kind)) for kind in types))
+        return tuple(pa.array([], key_type(kind)) for kind in types)
     rows = pa.concat_tables([read_parquet(file) for file in files]).sort_by("code").combine_chunks()
-    if not np.array_equal(rows["code"].to_numpy(), np.arange(rows.num_rows)):
-        raise StoreError(f"The codes of the keys in {path} are not consecutive. Restore the folder from a backup.")
-    return KeyDictionary(
-        tuple(
-            pa.concat_arrays([pa.array([], key_type(kind)), *rows[f"key_{i}"].cast(key_type(kind)).chunks])
-            for i, kind in enumerate(types)
+    if not np.array_equal(rows["code"].to_numpy(), np.arange(first, first + rows.num_rows)):
+        raise StoreError(
+            f"The codes of the keys in {files[0].path.parent} are not consecutive. Restore the folder from a backup."
         )
+    return tuple(
+        pa.concat_arrays([pa.array([], key_type(kind)), *rows[f"key_{i}"].cast(key_type(kind)).chunks])
+        for i, kind in enumerate(types)
     )
 
 
 def count_keys(path: Path, types: Sequence[str]) -> int:
     """Return the number of keys that have a code now; these codes never change."""
-    return sum(file.rows for file in Table.open(_table_path(path, types)).files())
+    return sum(file.rows for file in Table.open(keys_table(path, types)).files())
 
 
 def check_codes(path: Path, types: Sequence[str], balances: Iterable[CommittedFile]) -> None:
@@ -172,7 +185,7 @@ def check_codes(path: Path, types: Sequence[str], balances: Iterable[CommittedFi
     known = count_keys(path, types) if used else 0
     if known < used:
         raise StoreError(
-            f"The dictionary {_table_path(path, types)} knows {known:,} keys, and totals were made with {used:,}: it was lost in "
+            f"The dictionary {keys_table(path, types)} knows {known:,} keys, and totals were made with {used:,}: it was lost in "
             "part, or is another store's. Restore it from a backup that is as new as the ledgers. Without one, delete the store's "
             "folders lake/keys, lake/tiles, lake/ledger, hot and known, and materialize: they are made again from the events."
         )
@@ -186,7 +199,7 @@ def extend_keys(path: Path, types: Sequence[str], keys: Sequence[pa.Array]) -> K
     Raises:
         CommitConflictError: other writers were faster again and again.
     """
-    place = _table_path(path, types)
+    place = keys_table(path, types)
 
     def step() -> KeyDictionary:
         table = Table.open(place)
@@ -210,5 +223,6 @@ def extend_keys(path: Path, types: Sequence[str], keys: Sequence[pa.Array]) -> K
     return retried(step, gave_up=f"Other writers kept extending the keys in {path}. Make the call again.")
 
 
-def _table_path(path: Path, types: Sequence[str]) -> Path:
+def keys_table(path: Path, types: Sequence[str]) -> Path:
+    """Return the table of the dictionary of keys of some types, below the folder of an entity's dictionaries."""
     return path / "-".join(types)

@@ -109,6 +109,10 @@ class Layout:
         """Return the folder of a view's copies for fast reads; derived, deletable at any time."""
         return self.root / "hot" / checked_name(view, "a view")
 
+    def hot_keys(self, entity: str) -> Path:
+        """Return the folder of the index of an entity's keys; derived, deletable at any time. No view is named so."""
+        return self.root / "hot" / "$keys" / checked_name(entity, "an entity")
+
     def known(self, view: str) -> Path:
         """Return the folder of a view's late rows, for as-known answers; derived, deletable at any time."""
         return self.root / "known" / checked_name(view, "a view")

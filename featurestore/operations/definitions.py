@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import lru_cache
+from pathlib import Path
 
 from featurestore.compute.materialization.estimate import rebuilds
 from featurestore.drift.recalibration.fitters import check_definition
 from featurestore.errors import StoreError, UnknownNameError, did_you_mean
 from featurestore.lake.evolution import check_evolution, first_types_of
-from featurestore.lake.json_files import read_json, write_json
+from featurestore.lake.json_files import parse_json, write_json
 from featurestore.lake.layout import Layout, raise_versions
 from featurestore.lake.lock import exclusive
+from featurestore.lake.storage import STORAGE
 from featurestore.lake.store_format import EVOLUTION
 from featurestore.operations.earlier_definitions import keep_definitions
 from featurestore.spec.document import Definition, document, source_from
@@ -33,12 +36,18 @@ def recorded(layout: Layout) -> Registry:
     """
     if not layout.registry.exists():
         return Registry()
-    document = read_json(layout.registry)
+    return _registry(layout.registry, STORAGE.get(layout.registry).content)
+
+
+@lru_cache(maxsize=16)
+def _registry(path: Path, content: bytes) -> Registry:
+    """Read definitions. The same bytes give the same objects, so that what is opened for a view can be kept with it."""
+    document = parse_json(path, content)
     try:
         return Registry.from_document(document)
     except (ArithmeticError, AssertionError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
         raise StoreError(
-            f"{layout.registry} does not hold definitions ({type(error).__name__}: {error}). Restore it from a backup."
+            f"{path} does not hold definitions ({type(error).__name__}: {error}). Restore it from a backup."
         ) from error
 
 

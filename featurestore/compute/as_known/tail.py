@@ -62,7 +62,7 @@ class Tails:
         for stretch in stretches(reader.probe(self.codes, self.starts), reader.probe(self.codes, self.ends)):
             counts[stretch.partial] += stretch.high - stretch.low
             partition, codes = stretch.partition, stretch.whole_codes
-            counts[stretch.whole] += partition.ends.take(codes) - partition.starts_of(codes)
+            counts[stretch.whole] += partition.ends_of(codes) - partition.starts_of(codes)
         return counts
 
     def partition(

@@ -48,7 +48,7 @@ class FadingFold(ScopedFold):
             if not len(values):
                 continue
             rows = DecayingRows(values, partition.steps, self.half_life_steps)
-            low, high = partition.starts_of(stretch.whole_codes), partition.ends.take(stretch.whole_codes)
+            low, high = partition.starts_of(stretch.whole_codes), partition.ends_of(stretch.whole_codes)
             until = stretch.until[stretch.whole]
             # Few rows are taken one by one: where partitions are cut then changes no term of the sum.
             is_few = high - low <= 2 * BLOCK

@@ -14,7 +14,6 @@ import pyarrow.compute as pc
 
 from featurestore.compute.forms import view_measures
 from featurestore.compute.keys import load_keys
-from featurestore.compute.materialization.ledger import months_of
 from featurestore.compute.materialization.tiles import aggregate, with_codes
 from featurestore.compute.state import ViewState
 from featurestore.compute.windows.totals import LedgerReader
@@ -51,19 +50,14 @@ def check_fresh(state: ViewState, reader: LedgerReader, *, as_of_us: int) -> Non
 
 def stale_months(state: ViewState, reader: LedgerReader) -> list[Month]:
     """List the months whose committed events are not those that the ledger was folded from, in order."""
-    folded = _folded(reader)
+    folded = reader.folded
     wanted = state.tile_digests
     return sorted(month for month in {*folded, *wanted} if folded.get(month) != wanted.get(month))
 
 
-def _folded(reader: LedgerReader) -> dict[Month, str]:
-    months = (months_of(file.path) for file in reader.ledgers.values())
-    return {Month.parse(month): name for names in months for month, name in names.items()}
-
-
 def _is_equal(state: ViewState, reader: LedgerReader, month: Month, floor: int) -> bool:
     """Whether a stale month's events before a step give the very tiles that were folded."""
-    name = _folded(reader).get(month)
+    name = reader.folded.get(month)
     # By name: an answer that is read again may need tiles that have been replaced since.
     files = [file.path for file in STORAGE.list_files(state.tiles_path, ending=f"{name}.parquet")]
     if name is not None and not files:

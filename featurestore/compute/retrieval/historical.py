@@ -17,7 +17,6 @@ import numpy as np
 import pyarrow as pa
 
 from featurestore.compute.as_known.query import KnownOpener
-from featurestore.compute.keys import KeyDictionary, load_keys
 from featurestore.compute.retrieval.freshness import check_fresh
 from featurestore.compute.retrieval.joined import JoinedQuery, joined_queries
 from featurestore.compute.retrieval.lag import Lag, last_complete
@@ -25,6 +24,7 @@ from featurestore.compute.retrieval.moments import NAIVE_TIMES, is_naive
 from featurestore.compute.retrieval.publication import Publication
 from featurestore.compute.retrieval.spine import Spine, one_piece, read_spine, spine_batches, spine_keys
 from featurestore.compute.retrieval.spine_files import SpineTexts
+from featurestore.compute.search.key_index import KeyIndex
 from featurestore.compute.windows.derive import Parameters, derive
 from featurestore.compute.windows.totals import sorted_order
 from featurestore.compute.windows.versions import ReadVersions, ViewVersions, features_digest
@@ -73,7 +73,7 @@ class HistoricalQuery:
     publication: Publication | None = None
     lag: Lag | None = None
     _fresh_until_us: int | None = None
-    _dictionaries: dict[str, KeyDictionary] = field(default_factory=dict)
+    _indexes: dict[str, KeyIndex] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         known = [key for query in self.queries for key in query.view.entity.keys]
@@ -170,10 +170,9 @@ class HistoricalQuery:
         for key, column in computed.items():
             table = table.drop_columns([key] if key in table.column_names else []).append_column(key, column)
         keys, has_key = spine_keys(table, names, view.key_types, entity=view.entity.name)
-        if view.entity.name not in self._dictionaries:
-            path = query.state.layout.keys(view.entity.name)
-            self._dictionaries[view.entity.name] = load_keys(path, view.key_types)
-        return self._dictionaries[view.entity.name].codes(keys), has_key
+        if view.entity.name not in self._indexes:
+            self._indexes[view.entity.name] = KeyIndex.open(query.state.layout, view.entity.name, view.key_types)
+        return self._indexes[view.entity.name].codes(keys), has_key
 
     def _chunk(
         self, query: ViewQuery, codes: np.ndarray, as_of_us: np.ndarray, is_answered: np.ndarray

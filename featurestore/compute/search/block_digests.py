@@ -65,7 +65,7 @@ class CheckedFile:
         self._name = file.stem
         with file.open("rb") as opened:
             status = os.fstat(opened.fileno())  # of what is mapped: another process may put a new file there
-            signature = status.st_ino, status.st_size, status.st_mtime_ns
+            signature = _signature(status)
             if not status.st_size:
                 raise DamagedCopyError("is empty")
             mapped = pa.py_buffer(mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ))
@@ -74,8 +74,15 @@ class CheckedFile:
         if known is None or known[0] != signature or is_fresh:
             known = signature, np.zeros(len(self._digests), bool)
             _CHECKED[file] = known
-        self._is_checked = known[1]
+        self._signature, self._is_checked = known
         self.check([(0, self.data[0]), (self.data[1], self.content.size)])
+
+    def is_current(self, file: Path) -> bool:
+        """Whether a path still leads to the file that is mapped, as it was then."""
+        try:
+            return _signature(file.stat()) == self._signature
+        except OSError:
+            return False
 
     def check(self, ranges: Iterable[tuple[int, int]]) -> None:
         """Check the blocks that hold some bytes, unless this process has done so.
@@ -93,6 +100,20 @@ class CheckedFile:
                 if _digest(self.content, self._name, int(block)) != self._digests[block]:
                     raise DamagedCopyError(f"is damaged at byte {block * BLOCK_BYTES:,}, or up to 256 KiB after it")
                 self._is_checked[block] = True
+
+
+    def check_at(self, begins: np.ndarray, ends: np.ndarray) -> None:
+        """Check the blocks that hold some bytes, as ``check``, for any number of short ranges [n]."""
+        if not len(begins):
+            return
+        first, last = begins // BLOCK_BYTES, np.maximum(ends - 1, begins) // BLOCK_BYTES
+        touched = np.unique(np.concatenate([first, last]))
+        self.check((block * BLOCK_BYTES, block * BLOCK_BYTES + 1) for block in touched[~self._is_checked[touched]].tolist())
+        self.check((begin, end) for begin, end in zip(begins[last > first + 1], ends[last > first + 1], strict=True))
+
+
+def _signature(status: os.stat_result) -> tuple[int, int, int]:
+    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 class DamagedCopyError(Exception):

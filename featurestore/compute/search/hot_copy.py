@@ -9,6 +9,7 @@ answered from; the next ``materialize`` makes it anew, as it does with copies of
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -16,15 +17,18 @@ import pyarrow as pa
 
 from featurestore.compute.search.block_digests import CheckedFile, DamagedCopyError, append_digests
 from featurestore.compute.search.derived_files import cache_file, drop_copy, drop_others
+from featurestore.errors import StoreError
 from featurestore.lake.arrow_parquet import read_parquet
 from featurestore.lake.files import CommittedFile
 
 ENDING = ".arrow"
+_OFFSET_BYTES = 8
 
 
 def write_hot(file: Path, table: pa.Table) -> None:
     """Write the hot copy of a ledger or balances table, atomically: no crash leaves half of one under its name."""
     narrow = pa.table({name: _narrowed(table[name].combine_chunks()) for name in table.column_names})
+    narrow = narrow.replace_schema_metadata(table.schema.metadata)
     with cache_file(file) as aside:
         with pa.ipc.new_file(str(aside), narrow.schema) as writer:
             for batch in narrow.to_batches():
@@ -64,6 +68,11 @@ class ColumnFile:
         self._columns: dict[str, pa.Array] = {}
         self._hot = HotCopy.open(hot)
 
+    @property
+    def is_mapped(self) -> bool:
+        """Whether it is read from its hot copy, and that is still the file that was mapped."""
+        return self._hot is not None and self._hot.is_current
+
     def array(self, name: str) -> pa.Array:
         """Return a column as one Arrow array.
 
@@ -84,18 +93,25 @@ class ColumnFile:
 
 
 class HotCopy:
-    """A hot copy, mapped into memory; its columns are checked one by one.
+    """A hot copy, mapped into memory; its columns are checked one by one, or the rows that are looked at.
 
     Args:
         path: Where it lies.
-        checked: It, opened.
+        checked: It, opened; ``None`` for columns that lie in memory alone.
         table: Its columns, not checked.
     """
 
-    def __init__(self, path: Path, checked: CheckedFile, table: pa.Table) -> None:
-        self._path = path
+    def __init__(self, path: Path, checked: CheckedFile | None, table: pa.Table) -> None:
+        self.path = path
         self._checked = checked
-        self._table = table
+        self.unchecked = table
+
+    @classmethod
+    def made(cls, path: Path, table: pa.Table) -> HotCopy:
+        """Write a copy and map it; where this user cannot write, the columns are read from memory."""
+        with suppress(StoreError):
+            write_hot(path, table)
+        return cls.open(path) or cls(path, None, table)
 
     @classmethod
     def open(cls, path: Path) -> HotCopy | None:
@@ -109,20 +125,56 @@ class HotCopy:
             pass
         return None
 
+    @property
+    def is_current(self) -> bool:
+        """Whether the file that is mapped is still there, as it was; true of what lies in memory alone."""
+        return self._checked is None or self._checked.is_current(self.path)
+
     def column(self, name: str) -> pa.ChunkedArray | None:
         """Return a column after checking its blocks; ``None`` if they are damaged: then the copy is dropped."""
-        column = self._table[name]
+        column = self.unchecked[name]
         try:
-            self._checked.check(_ranges(column, self._checked.content))
+            if self._checked is not None:
+                self._checked.check(_ranges(column, self._checked.content))
         except DamagedCopyError:
-            drop_copy(self._path)
+            self.drop()
             return None
         return column
 
+    def check_rows(self, name: str, rows: np.ndarray, *, until: np.ndarray | None = None) -> None:
+        """Check the blocks of some rows of a column of numbers or texts without NULLs.
+
+        Args:
+            name: The column; it lies in one chunk.
+            rows: The rows [n], or where each of ``n`` ranges begins.
+            until: Where each range ends; by default each is one row.
+
+        Raises:
+            DamagedCopyError: one is not what was written.
+        """
+        if self._checked is None or not len(rows):
+            return
+        until = rows + 1 if until is None else until
+        column = self.unchecked[name].chunk(0)
+        numbers = column.buffers()[1]
+        is_text = pa.types.is_large_string(column.type)
+        width = _OFFSET_BYTES if is_text else column.type.bit_width // 8
+        base = numbers.address - self._checked.content.address
+        self._checked.check_at(base + rows * width, base + (until + is_text) * width)
+        if is_text and (texts := column.buffers()[2]) is not None:
+            offsets = np.frombuffer(numbers, np.int64)
+            base = texts.address - self._checked.content.address
+            begins, ends = base + offsets[rows], base + offsets[until]
+            self._checked.check_at(begins[begins < ends], ends[begins < ends])
+
+    def drop(self) -> None:
+        """Delete a damaged copy, if this user may; what is mapped stays readable."""
+        drop_copy(self.path)
+
     def table(self) -> pa.Table | None:
         """Return all columns, as ``column`` does."""
-        columns = {name: self.column(name) for name in self._table.column_names}
-        return None if any(column is None for column in columns.values()) else self._table
+        columns = {name: self.column(name) for name in self.unchecked.column_names}
+        return None if any(column is None for column in columns.values()) else self.unchecked
 
 
 def read_hot(file: Path) -> pa.Table | None:

@@ -35,10 +35,15 @@ class Partition:
     balances: LedgerColumns
     _kept: dict[object, object] = field(default_factory=dict, repr=False)
 
-    @cached_property
+    @property
     def ends(self) -> np.ndarray:
-        """The row after each entity's last one (int64)."""
-        return self.balances.numbers("ends").astype(np.int64)
+        """The row after each entity's last one, as wide as they are stored."""
+        return self.balances.numbers("ends")
+
+    @property
+    def entities(self) -> int:
+        """Number of entities that have a balance here."""
+        return len(self.ends)
 
     @property
     def steps(self) -> np.ndarray:
@@ -47,7 +52,11 @@ class Partition:
 
     def starts_of(self, codes: np.ndarray) -> np.ndarray:
         """Return the first row of each entity (int64)."""
-        return np.where(codes > 0, self.ends.take(codes - 1, mode="clip"), 0)
+        return np.where(codes > 0, self.ends.take(codes - 1, mode="clip").astype(np.int64), 0)
+
+    def ends_of(self, codes: np.ndarray) -> np.ndarray:
+        """Return the row after the last one of each entity (int64)."""
+        return self.ends.take(codes).astype(np.int64)
 
     def keep(self, key: object, make: Callable[[], _Kept]) -> _Kept:
         """Return what ``make`` returns; it is called once per key as long as this snapshot is read."""
@@ -164,7 +173,7 @@ def stretches(left: Probes | None, right: Probes, *, until: np.ndarray | None = 
     between = []
     for i in range(max(int(first.min(initial=0)), 0), int(last.max(initial=-1)) + 1):
         partition = right.partitions[i]
-        whole = np.flatnonzero((first < i) & (last > i) & (right.codes < len(partition.ends)))
+        whole = np.flatnonzero((first < i) & (last > i) & (right.codes < partition.entities))
         parts = []
         if i in ends:
             at = ends[i].positions
@@ -175,7 +184,7 @@ def stretches(left: Probes | None, right: Probes, *, until: np.ndarray | None = 
         if i in begins:
             goes_on = last[begins[i].positions] > i
             codes = begins[i].codes[goes_on]
-            parts.append((begins[i].positions[goes_on], begins[i].next_row[goes_on], partition.ends.take(codes)))
+            parts.append((begins[i].positions[goes_on], begins[i].next_row[goes_on], partition.ends_of(codes)))
         partial, low, high = (np.concatenate(column) for column in zip(*parts, strict=True)) if parts else [_NO_ROWS] * 3
         some = np.flatnonzero(low < high)
         between.append(Stretch(partition, whole, right.codes[whole], partial[some], low[some], high[some], looked_from))

@@ -22,7 +22,7 @@ def stable_hash(columns: Sequence[pa.Array]) -> np.ndarray:
     """Hash rows of one or more columns to uint64, by position of the column."""
     hashes = np.zeros(len(columns[0]), np.uint64)
     for column in columns:
-        hashes = _mixed(hashes ^ _column_hash(column))
+        hashes = mixed(hashes ^ _column_hash(column))
     return hashes
 
 
@@ -34,7 +34,7 @@ def named_hash(table: pa.Table) -> np.ndarray:
     hashes = np.zeros(table.num_rows, np.uint64)
     for name in sorted(table.column_names):
         salt = np.uint64(_text_hash(name))
-        hashes = _mixed(hashes ^ _mixed(_column_hash(table[name].combine_chunks()) ^ salt))
+        hashes = mixed(hashes ^ mixed(_column_hash(table[name].combine_chunks()) ^ salt))
     return hashes
 
 
@@ -53,9 +53,9 @@ def _column_hash(column: pa.Array) -> np.ndarray:
         hashes = texts.take(np.asarray(pc.fill_null(encoded.indices, 0)))
     elif pa.types.is_floating(kind):
         numbers = np.asarray(pc.fill_null(column, 0.0)).astype(np.float64) + 0.0
-        hashes = _mixed(np.where(np.isnan(numbers), np.nan, numbers).view(np.uint64))
+        hashes = mixed(np.where(np.isnan(numbers), np.nan, numbers).view(np.uint64))
     else:
-        hashes = _mixed(_whole_numbers(column).astype(np.uint64))
+        hashes = mixed(_whole_numbers(column).astype(np.uint64))
     if column.null_count:
         hashes = np.where(np.asarray(column.is_null()), _NULL, hashes)
     return hashes
@@ -77,16 +77,17 @@ def _list_hash(column: pa.Array) -> np.ndarray:
     position = np.arange(int(lengths.sum())) - np.repeat(ends - lengths, lengths)
     elements = _column_hash(pc.list_flatten(column))
     running = np.concatenate(
-        [[np.uint64(0)], np.cumsum(_mixed(elements ^ _mixed(position.astype(np.uint64))), dtype=np.uint64)]
+        [[np.uint64(0)], np.cumsum(mixed(elements ^ mixed(position.astype(np.uint64))), dtype=np.uint64)]
     )
-    return _mixed(running[ends] - running[ends - lengths] + lengths.astype(np.uint64) + _LIST)
+    return mixed(running[ends] - running[ends - lengths] + lengths.astype(np.uint64) + _LIST)
 
 
 def _text_hash(text: str | None) -> int:
     return int.from_bytes(hashlib.sha256((text or "").encode()).digest()[:8], "big")
 
 
-def _mixed(values: np.ndarray) -> np.ndarray:
+def mixed(values: np.ndarray) -> np.ndarray:
+    """Mix the bits of uint64 numbers: the finalizer of splitmix64, which no two numbers share."""
     z = values + np.uint64(0x9E3779B97F4A7C15)
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

@@ -13,6 +13,7 @@ from featurestore.compute.items.histogram_reader import Edges, HistogramReader
 from featurestore.compute.items.parts import Part
 from featurestore.compute.items.runs import RunsReader
 from featurestore.compute.materialization.sub_ledgers import sub_ledger_lists
+from featurestore.compute.search.hot_copy import ColumnFile
 from featurestore.compute.state import KIND, START, ViewState
 from featurestore.lake.table import Table
 
@@ -43,6 +44,11 @@ class SubLedgerReader:
             for file in self.table.files()
             if file.partition[KIND].startswith(kinds)
         }
+
+    @property
+    def is_mapped(self) -> bool:
+        """Whether all files that have been opened are mapped copies, each still the file that it was."""
+        return all(isinstance(each.file, ColumnFile) and each.file.is_mapped for each in vars(self).get("_files", {}).values())
 
     def distinct(self, name: str, window: int | None, codes: np.ndarray, bounds: np.ndarray) -> np.ndarray:
         """Count distinct items; see ``RunsReader.distinct``. ``name`` is the list column."""

@@ -19,6 +19,7 @@ from featurestore.compute.search.probes import Landing, Partition, Probes
 from featurestore.compute.state import BALANCES, KIND, LEDGER, START, ViewState
 from featurestore.compute.windows.sub_ledgers import SubLedgerReader
 from featurestore.lake.table import CommittedFile, Table
+from featurestore.timeline import Month
 
 
 class LedgerReader:
@@ -47,7 +48,22 @@ class LedgerReader:
             Partition(state.start_step(start), columns(file), columns(balances[start]))
             for start, file in sorted(self.ledgers.items())
         )
+        self._column_files = [each for pair in ((p.ledger, p.balances) for p in self._partitions) for each in pair]
         self._starts = np.array([partition.start_step for partition in self._partitions], np.int64)
+
+    @property
+    def is_mapped(self) -> bool:
+        """Whether all that has been opened are mapped copies, each still the file that it was."""
+        opened = vars(self).get("sub_ledgers")
+        return all(isinstance(each, ColumnFile) and each.is_mapped for each in self._column_files) and (
+            opened is None or opened.is_mapped
+        )
+
+    @cached_property
+    def folded(self) -> dict[Month, str]:
+        """The tiles that the ledger was folded from: month to name."""
+        months = (months_of(file.path) for file in self.ledgers.values())
+        return {Month.parse(month): name for names in months for month, name in names.items()}
 
     def probe(self, codes: np.ndarray, bounds: np.ndarray) -> Probes:
         """Search the last row of each entity before each bound.
@@ -60,7 +76,7 @@ class LedgerReader:
         landings = []
         for i in np.flatnonzero(np.bincount(of[of >= 0], minlength=len(self._partitions))):
             partition = self._partitions[i]
-            positions = np.flatnonzero((of == i) & (codes >= 0) & (codes < len(partition.ends)))
+            positions = np.flatnonzero((of == i) & (codes >= 0) & (codes < partition.entities))
             mine = codes.take(positions)
             row, found = last_row_before(partition.steps, partition.ends, mine, bounds.take(positions))
             landings.append(Landing(partition, int(i), positions, mine, row, found))
@@ -76,7 +92,7 @@ class LedgerReader:
     @property
     def entities(self) -> int:
         """Number of entities that the newest balances know."""
-        return len(self._partitions[-1].ends) if self._partitions else 0
+        return self._partitions[-1].entities if self._partitions else 0
 
     def active_codes(self, left: int, right: int) -> np.ndarray:
         """List the entities that have a row with ``left <= step < right``, ascending (int64)."""

@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from featurestore.compute.forms import FORMS, measures_of
 from featurestore.compute.state import ViewState
+from featurestore.compute.windows.opened_views import open_view
 from featurestore.compute.windows.pieces import PieceReader
 from featurestore.compute.windows.totals import LedgerReader
 from featurestore.compute.windows.versions import ReadVersions
@@ -111,13 +112,15 @@ class LedgerOpener:
         source, version = view.source.name, pinned.events if pinned else None
         if (source, version) not in self._events:
             self._events[source, version] = Table.open(self.layout.events(source), version)
+        if pinned is None:
+            return open_view(self.layout, view, self._events[source, version])
         state = ViewState(self.layout, view, self._events[source, version])
-        if pinned and pinned.fingerprint != state.fingerprint:
+        if  pinned.fingerprint != state.fingerprint:
             raise VersionError(
                 f"View {view.name!r} is no longer defined as it was when these versions were read (fingerprint "
                 f"{pinned.fingerprint}, now {state.fingerprint}). Apply the old definition again, or leave versions= out."
             )
-        return state, LedgerReader(state, table=Table.open(state.ledger_path, pinned.ledger) if pinned else None)
+        return state, LedgerReader(state, table=Table.open(state.ledger_path, pinned.ledger))
 
 
 def view_queries(layout: Layout, registry: Registry, features: Features) -> list[ViewQuery]:

@@ -18,6 +18,7 @@ import json
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ import pyarrow.parquet as pq
 from featurestore.drift.recalibration.recalibrate import Decision
 from featurestore.errors import CalibrationError, CommitConflictError, StoreError
 from featurestore.lake.json_files import read_json
-from featurestore.lake.storage import STORAGE
+from featurestore.lake.storage import STORAGE, Listed
 
 PROMOTED, REJECTED, ROLLED_BACK = "promoted", "rejected", "rolled_back"
 MAX_LOGGED_ROWS = 1_000
@@ -130,12 +131,18 @@ def parameters(folder: Path, version: CalibrationVersion) -> pa.Table:
     """
     path = folder / "versions" / f"{version.name}.parquet"
     try:
-        content = path.read_bytes()
+        status = path.stat()
+        return _parameters(path, version.name, (status.st_ino, status.st_size, status.st_mtime_ns))
     except OSError as error:
         raise StoreError(
             f"{path}, the parameters of {version.name}, cannot be read ({error}). Restore it from a backup."
         ) from error
-    if _digest(content) != version.name.partition("-")[2]:
+
+
+@lru_cache(maxsize=256)
+def _parameters(path: Path, name: str, signature: tuple[int, int, int]) -> pa.Table:
+    content = path.read_bytes()
+    if _digest(content) != name.partition("-")[2]:
         raise StoreError(f"{path} is not what was promoted: its content does not fit its name. Restore it from a backup.")
     return pq.read_table(io.BytesIO(content))
 
@@ -207,10 +214,17 @@ def _log(folder: Path) -> list[dict[str, Any]]:
     entries = []
     for file in STORAGE.list_files(folder / "log", ending=".json"):
         try:
-            entries.append(read_json(file.path))
+            entries.append(_entry(file.path, file))
         except StoreError as error:
             raise StoreError(f"The audit log of calibration {folder.name!r} cannot be read. {error}") from error
     return entries
+
+
+@lru_cache(maxsize=4096)
+def _entry(path: Path, file: Listed) -> dict[str, Any]:
+    """Read an entry of a log: a file that is created and never changed, so that what was read of one as it is listed is kept."""
+    entry: dict[str, Any] = read_json(path)
+    return entry
 
 
 def _write_version(folder: Path, challenger: Challenger, number: int) -> CalibrationVersion:
