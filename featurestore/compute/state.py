@@ -94,10 +94,11 @@ class ViewState:
         column = self.view.event_time
         if column == self.view.source.event_time:
             return [Month.parse(file.partition[MONTH])]
-        if file.null_count.get(column) == file.rows or not has_column(file, column):
+        if file.nulls(column) == file.rows or not has_column(file, column):
             return []
-        if column in file.minimum:
-            bounds = file.minimum[column], file.maximum[column] + STATISTICS_SLACK
+        smallest, largest = file.smallest(column), file.largest(column)
+        if smallest is not None and largest is not None:
+            bounds = smallest, largest + STATISTICS_SLACK
             first, last = (Month.of(to_us(bound), self.layout.timezone) for bound in bounds)
             months = months_between(first, last)
             if len(months) <= _TRUSTED_SPAN_MONTHS:

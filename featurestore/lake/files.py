@@ -86,9 +86,20 @@ class CommittedFile:
         """Largest value by column."""
         return self._known("max.")
 
+    def smallest(self, column: str) -> Any:
+        """Return the smallest value of one column, without unpacking the others; ``None`` where it is not known."""
+        return self._one(f"min.{column}")
+
     def largest(self, column: str) -> Any:
-        """Return the largest value of one column, without unpacking the others; ``None`` where it is not known."""
-        name = f"max.{column}"
+        """Return the largest value of one column, as ``smallest``."""
+        return self._one(f"max.{column}")
+
+    def nulls(self, column: str) -> int | None:
+        """Return the number of NULLs of one column, as ``smallest``."""
+        nulls: int | None = self._one(f"null_count.{column}")
+        return nulls
+
+    def _one(self, name: str) -> Any:
         return self.statistics[name][0].as_py() if name in self.statistics.column_names else None
 
     @cached_property

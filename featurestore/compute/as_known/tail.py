@@ -21,7 +21,6 @@ from featurestore.compute.forms.measure import Measure
 from featurestore.compute.keys import KeyDictionary
 from featurestore.compute.materialization.folding import fold_partition
 from featurestore.compute.materialization.tiles import tile_sql, with_codes
-from featurestore.compute.search.as_of_search import last_row_before
 from featurestore.compute.search.probes import Column, Landing, Partition, Probes, Stretch, stretches
 from featurestore.compute.state import ViewState
 from featurestore.compute.windows.pieces import EdgeTotals, PieceReader
@@ -155,7 +154,7 @@ class TailReader(PieceReader):
             rows = np.arange(len(edge.steps))
             bounds = edge.steps - tails.starts
             reached = np.flatnonzero(bounds > 0)
-            row, found = last_row_before(partition.steps, partition.ends, reached, bounds[reached])
+            row, found = partition.last_row_before(reached, bounds[reached])
             landing = Landing(partition, 0, reached, reached, row, found)
             inside = Probes(rows, bounds, (partition,), (landing,))
             at = Probes(tails.codes, edge.steps, (), ())
@@ -196,10 +195,14 @@ class _Table:
 
     table: pa.Table
 
-    def array(self, name: str) -> pa.Array:
+    @property
+    def rows(self) -> int:
+        return int(self.table.num_rows)
+
+    def array(self, name: str, rows: np.ndarray | None = None, until: np.ndarray | None = None) -> pa.Array:
         return self.table[name].combine_chunks()
 
-    def numbers(self, name: str) -> np.ndarray:
+    def numbers(self, name: str, rows: np.ndarray | None = None, until: np.ndarray | None = None) -> np.ndarray:
         return np.asarray(self.array(name).to_numpy())
 
 

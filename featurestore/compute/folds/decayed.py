@@ -59,10 +59,11 @@ class DecayedFold(InvertibleFold):
         for landing in probes.landings:
             partition = landing.partition
             bounds = probes.bounds[landing.positions]
-            total = partition.balances.numbers(name).take(landing.codes) * self._left_of(bounds - partition.start_step)
-            values = partition.ledger.numbers(name)
+            carried = partition.balances.numbers(name, landing.codes).take(landing.codes)
+            total = carried * self._left_of(bounds - partition.start_step)
+            values = partition.ledger.numbers(name, landing.row)
             if len(values):
-                steps = partition.steps.take(landing.row).astype(np.int64)
+                steps = partition.ledger.numbers("step", landing.row).take(landing.row).astype(np.int64)
                 total += np.where(landing.found, values.take(landing.row) * self._left_of(bounds - steps), 0.0)
             out[landing.positions] = total
         return out

@@ -57,7 +57,7 @@ class FadingFold(ScopedFold):
             last = partition.steps.take(high[many] - 1).astype(np.int64)
             summaries = partition.balances.numbers(name).take(stretch.whole_codes[many])
             sums[stretch.whole[many]] += summaries * left_of(until[many] - last, self.half_life_steps)
-            entities = np.searchsorted(partition.ends, stretch.low, side="right")
+            entities = partition.entities_of(stretch.low)
             until = stretch.until[stretch.partial]
             sums[stretch.partial] += rows.over(stretch.low, stretch.high, until, partition.starts_of(entities))
         return pa.array(sums)

@@ -49,8 +49,8 @@ class LastFold(RunningFold):
         pieces = []
         offset = 0
         for landing in probes.landings:
-            inside = landing.partition.ledger.array(name).take(pa.array(landing.row, mask=~landing.found))
-            before = landing.partition.balances.array(name).take(pa.array(landing.codes))
+            inside = landing.partition.ledger.array(name, landing.row).take(pa.array(landing.row, mask=~landing.found))
+            before = landing.partition.balances.array(name, landing.codes).take(pa.array(landing.codes))
             pieces.append(pc.coalesce(inside, before).cast(self.values))
             source[landing.positions] = offset + np.arange(len(landing.positions))
             offset += len(landing.positions)

@@ -69,8 +69,8 @@ class SumFold(AdditiveFold):
         """Return the sum before each bound (int64), 0 without history."""
         out = np.zeros(len(probes), np.int64)
         for landing in probes.landings:
-            total = self.numpy(landing.partition.balances.array(name)).take(landing.codes).astype(np.int64)
-            values = self.numpy(landing.partition.ledger.array(name))
+            total = self.numpy(landing.partition.balances.array(name, landing.codes)).take(landing.codes).astype(np.int64)
+            values = self.numpy(landing.partition.ledger.array(name, landing.row))
             if len(values):
                 total += values.take(landing.row) * landing.found
             out[landing.positions] = total

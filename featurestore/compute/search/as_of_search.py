@@ -29,17 +29,22 @@ def last_row_before(
     >>> last_row_before(np.array([3, 5, 4]), np.array([2, 3]), np.array([0, 0, 1]), np.array([5, 3, 9]))
     (array([0, 0, 2]), array([ True, False,  True]))
     """
-    row = np.empty(len(codes), np.int64)
-    found = np.empty(len(codes), bool)
-    for start in range(0, len(codes), BLOCK):
+    high = ends.take(codes).astype(np.int64, copy=False)
+    low = np.where(codes > 0, ends.take(codes - 1, mode="clip"), 0).astype(np.int64, copy=False)
+    return last_row_within(steps, low, high, bounds)
+
+
+def last_row_within(steps: np.ndarray, low: np.ndarray, high: np.ndarray, bounds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Find, per probe, the last of the rows ``[low, high)`` (int64) whose step is < bound, as ``last_row_before``."""
+    row = np.empty(len(bounds), np.int64)
+    found = np.empty(len(bounds), bool)
+    for start in range(0, len(bounds), BLOCK):
         block = slice(start, start + BLOCK)
-        row[block], found[block] = _bisect(steps, ends, codes[block], bounds[block])
+        row[block], found[block] = _bisect(steps, low[block], high[block], bounds[block])
     return row, found
 
 
-def _bisect(steps: np.ndarray, ends: np.ndarray, codes: np.ndarray, bounds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    high = ends.take(codes).astype(np.int64, copy=False)
-    low = np.where(codes > 0, ends.take(codes - 1, mode="clip"), 0).astype(np.int64, copy=False)
+def _bisect(steps: np.ndarray, low: np.ndarray, high: np.ndarray, bounds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     row = low - 1
     longest = int((high - low).max(initial=0))
     stride = 1 << (longest.bit_length() - 1) if longest else 0

@@ -101,7 +101,6 @@ class CheckedFile:
                     raise DamagedCopyError(f"is damaged at byte {block * BLOCK_BYTES:,}, or up to 256 KiB after it")
                 self._is_checked[block] = True
 
-
     def check_at(self, begins: np.ndarray, ends: np.ndarray) -> None:
         """Check the blocks that hold some bytes, as ``check``, for any number of short ranges [n]."""
         if not len(begins):

@@ -20,9 +20,13 @@ from featurestore.compute.search.derived_files import cache_file, drop_copy, dro
 from featurestore.errors import StoreError
 from featurestore.lake.arrow_parquet import read_parquet
 from featurestore.lake.files import CommittedFile
+from featurestore.lake.footer import read_footer
 
 ENDING = ".arrow"
+FEW_ROWS = 4_096
+"""Up to so many rows are looked at one by one; for more, whole columns are checked."""
 _OFFSET_BYTES = 8
+_BITS_A_BYTE = 8
 
 
 def write_hot(file: Path, table: pa.Table) -> None:
@@ -65,6 +69,7 @@ class ColumnFile:
 
     def __init__(self, parquet: CommittedFile | Path, hot: Path) -> None:
         self._parquet = parquet
+        self._path = parquet if isinstance(parquet, Path) else parquet.path
         self._columns: dict[str, pa.Array] = {}
         self._hot = HotCopy.open(hot)
 
@@ -73,12 +78,27 @@ class ColumnFile:
         """Whether it is read from its hot copy, and that is still the file that was mapped."""
         return self._hot is not None and self._hot.is_current
 
-    def array(self, name: str) -> pa.Array:
+    @property
+    def rows(self) -> int:
+        """Number of rows."""
+        return self._hot.rows if self._hot is not None else read_footer(self._path).rows
+
+    def array(self, name: str, rows: np.ndarray | None = None, until: np.ndarray | None = None) -> pa.Array:
         """Return a column as one Arrow array.
+
+        Args:
+            name: The column.
+            rows: The rows that are looked at, or where each of some ranges begins: of a hot copy nothing else need be read; all
+                rows by default.
+            until: Where each range ends; by default each is one row.
 
         Raises:
             DamagedFileError: there is no sound hot copy, and the Parquet file is missing or damaged.
         """
+        if name not in self._columns and rows is not None and len(rows) <= FEW_ROWS and self._hot is not None:
+            part = self._hot.some(name, rows, until)
+            if part is not None:
+                return part
         if name not in self._columns:
             column = self._hot.column(name) if self._hot is not None else None
             if column is None:
@@ -87,9 +107,9 @@ class ColumnFile:
             self._columns[name] = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
         return self._columns[name]
 
-    def numbers(self, name: str) -> np.ndarray:
-        """Return a column without NULLs as numpy numbers, as wide as they are stored."""
-        return np.asarray(self.array(name).to_numpy())
+    def numbers(self, name: str, rows: np.ndarray | None = None, until: np.ndarray | None = None) -> np.ndarray:
+        """Return a column without NULLs as numpy numbers, as wide as they are stored; see ``array``."""
+        return np.asarray(self.array(name, rows, until).to_numpy())
 
 
 class HotCopy:
@@ -141,8 +161,25 @@ class HotCopy:
             return None
         return column
 
+    @property
+    def rows(self) -> int:
+        """Number of rows."""
+        return int(self.unchecked.num_rows)
+
+    def some(self, name: str, rows: np.ndarray, until: np.ndarray | None) -> pa.Array | None:
+        """Return a column of which only some rows are checked; ``None`` where that cannot be done, or they are damaged."""
+        column = self.unchecked[name]
+        if column.num_chunks != 1 or not (pa.types.is_primitive(column.type) and column.type.bit_width >= _BITS_A_BYTE):
+            return None
+        last = max(self.rows - 1, 0)
+        try:
+            self.check_rows(name, np.clip(rows, 0, last), until=None if until is None else np.clip(until, 0, last + 1))
+        except DamagedCopyError:
+            return None  # whoever reads the whole column drops the copy
+        return column.chunk(0)
+
     def check_rows(self, name: str, rows: np.ndarray, *, until: np.ndarray | None = None) -> None:
-        """Check the blocks of some rows of a column of numbers or texts without NULLs.
+        """Check the blocks of some rows of a column of numbers, or of texts without NULLs.
 
         Args:
             name: The column; it lies in one chunk.
@@ -156,9 +193,12 @@ class HotCopy:
             return
         until = rows + 1 if until is None else until
         column = self.unchecked[name].chunk(0)
-        numbers = column.buffers()[1]
+        validity, numbers = column.buffers()[:2]
+        if validity is not None:
+            base = validity.address - self._checked.content.address
+            self._checked.check_at(base + rows // _BITS_A_BYTE, base + (until - 1) // _BITS_A_BYTE + 1)
         is_text = pa.types.is_large_string(column.type)
-        width = _OFFSET_BYTES if is_text else column.type.bit_width // 8
+        width = _OFFSET_BYTES if is_text else column.type.bit_width // _BITS_A_BYTE
         base = numbers.address - self._checked.content.address
         self._checked.check_at(base + rows * width, base + (until + is_text) * width)
         if is_text and (texts := column.buffers()[2]) is not None:

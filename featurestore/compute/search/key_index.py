@@ -4,8 +4,8 @@
         hash    uint64, ascending: of a key of any type, so that one search serves numbers, texts and pairs
         code    of the key with that hash
         key_i   the key columns, row c for the code first + c: a hash proposes, the key itself decides
-    fences      the first hash of each ``FENCE_ROWS`` rows, in the file's metadata: a look-up reads one stretch of hashes, one code and
-                one key, and checks the digests of these blocks alone
+    fences      the first hash of each ``FENCE_ROWS`` rows, in the file's metadata: a look-up reads one stretch of hashes, one code
+                and one key, and checks the digests of these blocks alone
 
 A dictionary has two segments at most: all but what came last, and that. The last one is merged into the first when it has grown to a
 quarter of it, so a day's new keys sort the keys of the days before it and not of ten years. Which files make a segment follows from
@@ -24,9 +24,8 @@ import pyarrow.compute as pc
 
 from featurestore.compute.keys import UNKNOWN, keys_table, read_keys
 from featurestore.compute.search.block_digests import DamagedCopyError
-from featurestore.compute.search.hot_copy import ENDING, HotCopy, drop_hot, write_hot
+from featurestore.compute.search.hot_copy import ENDING, HotCopy, drop_hot
 from featurestore.compute.search.key_hash import key_hash
-from featurestore.errors import StoreError
 from featurestore.lake.layout import Layout
 from featurestore.lake.newest import NewestVersions
 from featurestore.lake.table import CommittedFile, Table
@@ -110,7 +109,7 @@ def _planned(files: Sequence[CommittedFile]) -> list[list[CommittedFile]]:
     """Divide the files of a dictionary between its segments, in order of their codes."""
     plan: list[list[CommittedFile]] = [[], []]
     rows = [0, 0]
-    for file in sorted(files, key=lambda file: int(file.minimum["code"])):
+    for file in sorted(files, key=lambda file: int(file.smallest("code"))):
         plan[1].append(file)
         rows[1] += file.rows
         if MERGED_AT * rows[1] > rows[0]:

@@ -10,6 +10,8 @@ from typing import Protocol, TypeAlias, TypeVar
 import numpy as np
 import pyarrow as pa
 
+from featurestore.compute.search.as_of_search import last_row_within
+
 Column: TypeAlias = np.ndarray | pa.Array
 _Kept = TypeVar("_Kept")
 
@@ -17,12 +19,17 @@ _Kept = TypeVar("_Kept")
 class LedgerColumns(Protocol):
     """Columns of a ledger or of balances."""
 
-    def array(self, name: str) -> pa.Array:
-        """Return a column as one Arrow array."""
+    @property
+    def rows(self) -> int:
+        """Number of rows."""
         ...
 
-    def numbers(self, name: str) -> np.ndarray:
-        """Return a column without NULLs as numpy numbers, as wide as they are stored."""
+    def array(self, name: str, rows: np.ndarray | None = None, until: np.ndarray | None = None) -> pa.Array:
+        """Return a column as one Arrow array, of which the given rows or ranges are looked at; all by default."""
+        ...
+
+    def numbers(self, name: str, rows: np.ndarray | None = None, until: np.ndarray | None = None) -> np.ndarray:
+        """Return a column without NULLs as numpy numbers, as wide as they are stored; see ``array``."""
         ...
 
 
@@ -43,7 +50,12 @@ class Partition:
     @property
     def entities(self) -> int:
         """Number of entities that have a balance here."""
-        return len(self.ends)
+        return self.balances.rows
+
+    def entities_of(self, rows: np.ndarray) -> np.ndarray:
+        """Return the entity of each row (int64)."""
+        ends = self.ends
+        return np.searchsorted(ends, rows.astype(ends.dtype, copy=False), side="right")  # of two widths, all would be widened
 
     @property
     def steps(self) -> np.ndarray:
@@ -52,11 +64,16 @@ class Partition:
 
     def starts_of(self, codes: np.ndarray) -> np.ndarray:
         """Return the first row of each entity (int64)."""
-        return np.where(codes > 0, self.ends.take(codes - 1, mode="clip").astype(np.int64), 0)
+        return np.where(codes > 0, self.balances.numbers("ends", codes - 1).take(codes - 1, mode="clip").astype(np.int64), 0)
 
     def ends_of(self, codes: np.ndarray) -> np.ndarray:
         """Return the row after the last one of each entity (int64)."""
-        return self.ends.take(codes).astype(np.int64)
+        return self.balances.numbers("ends", codes).take(codes).astype(np.int64)
+
+    def last_row_before(self, codes: np.ndarray, bounds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Find the last row of each known entity before a step; see ``as_of_search.last_row_before``."""
+        low, high = self.starts_of(codes), self.ends_of(codes)
+        return last_row_within(self.ledger.numbers("step", low, high), low, high, bounds)
 
     def keep(self, key: object, make: Callable[[], _Kept]) -> _Kept:
         """Return what ``make`` returns; it is called once per key as long as this snapshot is read."""

@@ -76,9 +76,7 @@ def _list_hash(column: pa.Array) -> np.ndarray:
     ends = np.cumsum(lengths)
     position = np.arange(int(lengths.sum())) - np.repeat(ends - lengths, lengths)
     elements = _column_hash(pc.list_flatten(column))
-    running = np.concatenate(
-        [[np.uint64(0)], np.cumsum(mixed(elements ^ mixed(position.astype(np.uint64))), dtype=np.uint64)]
-    )
+    running = np.concatenate([[np.uint64(0)], np.cumsum(mixed(elements ^ mixed(position.astype(np.uint64))), dtype=np.uint64)])
     return mixed(running[ends] - running[ends - lengths] + lengths.astype(np.uint64) + _LIST)
 
 

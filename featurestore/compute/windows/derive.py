@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from featurestore.errors import ExpressionError, FeatureStoreError, OverflowingResultError
-from featurestore.lake.session import connect
+from featurestore.lake.session import connect, quote
 from featurestore.spec.calibration import ANY_GROUP
 from featurestore.spec.expression import CalibratedUse
 from featurestore.spec.types import arrow_type
@@ -41,6 +41,7 @@ class ParameterVersion:
 
 
 Parameters = Callable[[str], Sequence[ParameterVersion]]
+_VECTOR_ROWS = 2_048
 
 
 def derive(
@@ -116,9 +117,11 @@ def _failure(feature: Feature, error: Exception) -> FeatureStoreError:
 def _run(table: pa.Table, expressions: Sequence[str]) -> list[pa.Array]:
     """Evaluate expressions over a table with a ``row number``, in its order."""
     outputs = ", ".join(f"{sql} AS value_{i}" for i, sql in enumerate(expressions))
+    # One vector of rows goes through a projection in its order.
+    order = 'ORDER BY "row number"' if table.num_rows > _VECTOR_ROWS else ""
     with _sandbox().cursor() as session:
         session.register("features", table)
-        answer = session.sql(f'SELECT {outputs} FROM features ORDER BY "row number"').to_arrow_table()
+        answer = session.execute(f"SELECT {outputs} FROM features {order}").to_arrow_table()
     return [answer[f"value_{i}"].combine_chunks() for i in range(len(expressions))]
 
 
@@ -131,16 +134,22 @@ def _sandbox() -> DuckDBPyConnection:
     return session
 
 
+def _groups(by_sql: str, columns: Mapping[str, pa.Array], rows: int) -> pa.Array:
+    """Return the text of what a parameter is looked up by, per row."""
+    column = next((column for name, column in columns.items() if quote(name) == by_sql), None)
+    if column is not None and (pa.types.is_string(column.type) or pa.types.is_integer(column.type)):
+        return column.cast(pa.string())
+    table = pa.table({**columns, "row number": np.arange(rows)})
+    (groups,) = _run(table, [f"CAST({by_sql} AS VARCHAR)"])
+    return groups
+
+
 def _calibrated(
     use: CalibratedUse, columns: Mapping[str, pa.Array], versions: Sequence[ParameterVersion], as_of_us: np.ndarray
 ) -> pa.Array:
     """Look one parameter up per row: by the version that its as_of may read, then by its group."""
     rows = len(as_of_us)
-    if use.by_sql is None:
-        groups = pa.nulls(rows, pa.string())
-    else:
-        table = pa.table({**columns, "row number": np.arange(rows)})
-        (groups,) = _run(table, [f"CAST({use.by_sql} AS VARCHAR)"])
+    groups = pa.nulls(rows, pa.string()) if use.by_sql is None else _groups(use.by_sql, columns, rows)
     out = np.full(rows, np.nan)
     for version in versions:
         mine = (as_of_us >= version.start_us) & (as_of_us < version.end_us)

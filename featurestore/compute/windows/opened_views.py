@@ -1,8 +1,8 @@
 """Opened views, kept from call to call: what a small call costs is then the look-up, not the opening of a hundred files.
 
-Kept is what was opened of the newest state of a view, by its definition: the very object, since the same bytes of a registry give the same
-objects. It is used again as long as the newest version of its source's events and of its ledger are the same snapshots, and every
-copy that it has mapped is the file that it was. A reader without copies holds columns in memory, and is not kept.
+Kept is what was opened of the newest state of a view, by its definition: the very object, since the same bytes of a registry give
+the same objects. It is used again as long as the newest version of its source's events and of its ledger are the same snapshots,
+and every copy that it has mapped is the file that it was. A reader without copies holds columns in memory, and is not kept.
 """
 
 from __future__ import annotations

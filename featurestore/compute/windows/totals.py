@@ -13,7 +13,6 @@ import numpy as np
 from featurestore.compute.items.parts import parts_of
 from featurestore.compute.keys import check_codes
 from featurestore.compute.materialization.ledger import months_of
-from featurestore.compute.search.as_of_search import last_row_before
 from featurestore.compute.search.hot_copy import ColumnFile
 from featurestore.compute.search.probes import Landing, Partition, Probes
 from featurestore.compute.state import BALANCES, KIND, LEDGER, START, ViewState
@@ -78,7 +77,7 @@ class LedgerReader:
             partition = self._partitions[i]
             positions = np.flatnonzero((of == i) & (codes >= 0) & (codes < partition.entities))
             mine = codes.take(positions)
-            row, found = last_row_before(partition.steps, partition.ends, mine, bounds.take(positions))
+            row, found = partition.last_row_before(mine, bounds.take(positions))
             landings.append(Landing(partition, int(i), positions, mine, row, found))
         return Probes(codes, bounds, self._partitions, tuple(landings))
 
@@ -102,7 +101,7 @@ class LedgerReader:
             if partition.start_step >= right or ends_before:
                 continue
             rows = np.flatnonzero((partition.steps >= left) & (partition.steps < right))
-            is_active[np.searchsorted(partition.ends, rows, side="right")] = True
+            is_active[partition.entities_of(rows)] = True
         return np.flatnonzero(is_active)
 
 

@@ -115,7 +115,7 @@ class LedgerOpener:
         if pinned is None:
             return open_view(self.layout, view, self._events[source, version])
         state = ViewState(self.layout, view, self._events[source, version])
-        if  pinned.fingerprint != state.fingerprint:
+        if pinned.fingerprint != state.fingerprint:
             raise VersionError(
                 f"View {view.name!r} is no longer defined as it was when these versions were read (fingerprint "
                 f"{pinned.fingerprint}, now {state.fingerprint}). Apply the old definition again, or leave versions= out."
