@@ -6,6 +6,7 @@ import dataclasses
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,7 @@ from featurestore.operations.auditing import (
     drift_history,
     fault_history,
     forecast_scores,
+    last_audit,
     snapshot_views,
 )
 from featurestore.operations.definitions import (
@@ -51,6 +53,7 @@ from featurestore.operations.definitions import (
     source_named,
 )
 from featurestore.operations.doctoring import DoctorReport, examine
+from featurestore.operations.earlier_definitions import earlier_views
 from featurestore.operations.pins import pin, unpin
 from featurestore.operations.publishing import KEPT_PUBLICATIONS, last_good, publish_service
 from featurestore.operations.queries import batch_query, training_query
@@ -187,7 +190,8 @@ class FeatureStore:
         before = (
             None if interval is None else month_after(interval, self.layout.timezone, naive_timezone=self.layout.naive_timezone)
         )
-        return materialize(self.layout, wanted, before=before, stages=stages, progress=progress)
+        earlier = partial(earlier_views, self.layout)
+        return materialize(self.layout, wanted, before=before, stages=stages, earlier=earlier, progress=progress)
 
     def verify(
         self,
@@ -670,7 +674,9 @@ class FeatureStore:
 
     def status(self) -> StoreStatus:
         """Describe what is in the store, what is missing, which drifts are open and which calibrations are in force."""
-        return store_status(self.layout, self.registry, self.drift_history(), data_faults(self.data_faults()))
+        registry = self.registry
+        scores, faults = last_audit(self.layout, registry)
+        return store_status(self.layout, registry, scores, data_faults(faults))
 
     def _instant_us(self, moment: Moment) -> int:
         return instant_us(moment, self.layout.naive_timezone)

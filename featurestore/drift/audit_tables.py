@@ -66,9 +66,9 @@ def read_sketches(audited: AuditedView) -> dict[Month, pa.Table]:
     return {month: part for file in files for month, part in split_months(read_parquet(file)).items()}
 
 
-def history(audited: AuditedView) -> pa.Table:
-    """Return all committed scores of a view, in order of time (``HISTORY_SCHEMA``)."""
-    return pa.concat_tables([HISTORY_SCHEMA.empty_table(), *read_years(audited.scores)])
+def history(audited: AuditedView, *, since: str = "") -> pa.Table:
+    """Return all committed scores of a view, or those since a year, in order of time (``HISTORY_SCHEMA``)."""
+    return pa.concat_tables([HISTORY_SCHEMA.empty_table(), *read_years(audited.scores, since=since)])
 
 
 def rows_of(table: pa.Table, feature: str, segment: str | None) -> pa.Table:

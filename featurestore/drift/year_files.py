@@ -14,9 +14,14 @@ from featurestore.lake.table import CommittedFile, Table, commit, describe, stag
 YEAR = "audit_year"
 
 
-def read_years(path: Path) -> list[pa.Table]:
-    """Read the files of a table that is partitioned by year, in order of time."""
-    return [read_parquet(file) for _, file in sorted(by_partition(Table.open(path), YEAR).items())]
+def read_years(path: Path, *, since: str = "") -> list[pa.Table]:
+    """Read the files of a table that is partitioned by year, in order of time; those of earlier years than ``since`` are left out."""
+    return [read_parquet(file) for year, file in sorted(by_partition(Table.open(path), YEAR).items()) if year >= since]
+
+
+def last_year(path: Path) -> str:
+    """Return the last year that a table has a file of; an empty text before the first."""
+    return max(by_partition(Table.open(path), YEAR), default="")
 
 
 def commit_years(path: Path, years: Mapping[str, tuple[str, pa.Table]], message: str, *, removes_others: bool = False) -> None:

@@ -19,6 +19,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from featurestore.errors import StoreError
 from featurestore.lake.delta_runtime import deltalake_at
 from featurestore.lake.files import LOG, SHA256, CommittedFile, StagedFile
@@ -135,6 +137,30 @@ def committed_us(table: Path, version: int) -> int | None:
     actions = [json.loads(line) for line in STORAGE.get(entry).content.splitlines() if line]
     times = [action["commitInfo"].get("timestamp") for action in actions if "commitInfo" in action]
     return times[0] * 1_000 if times and times[0] is not None else None
+
+
+def read_marks(table: Path, version: int) -> dict[str, int] | None:
+    """Read all numbers that were recorded by name up to a version, in one pass over the log: deltalake takes one for each name.
+
+    Returns:
+        Name to the last number; ``None`` where the log has another shape than ours: then deltalake is to be asked.
+    """
+    import pyarrow.parquet as pq
+
+    log = table / LOG
+    checkpoints = (int(path.name[:20]) for path in log.glob("*.checkpoint.parquet") if path.name[:20].isdecimal())
+    newest = max((each for each in checkpoints if each <= version), default=-1)
+    marks: dict[str, int] = {}
+    try:
+        if newest >= 0:
+            rows = pq.read_table(log / f"{newest:020}.checkpoint.parquet", columns=["txn"])["txn"].drop_null().to_pylist()
+            marks |= {row["appId"]: int(row["version"]) for row in rows}
+        for each in range(newest + 1, version + 1):
+            actions = (json.loads(line) for line in entry_path(table, each).read_bytes().splitlines() if b'"txn"' in line)
+            marks |= {own["txn"]["appId"]: int(own["txn"]["version"]) for own in actions if "txn" in own}
+    except (OSError, pa.ArrowException, LookupError, TypeError, ValueError):
+        return None
+    return marks
 
 
 def write_checkpoint(table: Path) -> None:

@@ -44,12 +44,12 @@ def source_scan_sql(source: EventSource, files: Iterable[CommittedFile], *, opti
 
 def has_column(file: CommittedFile, column: str) -> bool:
     """Tell whether a committed file has a column."""
-    return column in file.null_count or column in _columns(file.path)
+    return file.nulls(column) is not None or column in _columns(file.path)
 
 
 def is_empty_in(files: Sequence[CommittedFile], column: str) -> bool:
     """Tell whether no row of some committed files has a value of a column; without statistics it may have one."""
-    return all(file.null_count.get(column) == file.rows or not has_column(file, column) for file in files)
+    return all(file.nulls(column) == file.rows or not has_column(file, column) for file in files)
 
 
 def _arm(source: EventSource, changes: tuple[str, ...], scan: str) -> str:

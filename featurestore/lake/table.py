@@ -26,6 +26,7 @@ from featurestore.lake.delta_log import (
     damage,
     entry_path,
     mark_action,
+    read_marks,
     remove_action,
     write_entry,
 )
@@ -55,6 +56,7 @@ class Table:
         self.version = version
         self._delta = delta
         self._files: list[CommittedFile] | None = None
+        self._marks: dict[str, int] | None = None
 
     @classmethod
     def open(cls, path: Path, version: int | None = None) -> Table:
@@ -120,6 +122,10 @@ class Table:
         """Return the number that the last commit with this mark recorded; ``None`` without one."""
         if self._delta is None:
             return None
+        if self._marks is None:
+            self._marks = read_marks(self.path, self.version)
+        if self._marks is not None:
+            return self._marks.get(app_id)
         with deltalake_at(self.path):
             number = self._delta.transaction_version(app_id)
         return None if number is None else int(number)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from featurestore.concurrency import each_of, one_at_a_time
 from featurestore.drift.audit import AuditReport, audit_views, take_snapshots
@@ -17,6 +18,7 @@ from featurestore.drift.monitor.policy import DriftPolicy
 from featurestore.drift.reliability import RELIABILITY_SCHEMA, reliability_table, series_of
 from featurestore.drift.reporting.acknowledge import Acknowledgement, acknowledge
 from featurestore.drift.reporting.dependence import calibrations_of
+from featurestore.drift.year_files import last_year
 from featurestore.errors import DefinitionError, UnknownNameError, did_you_mean
 from featurestore.lake.layout import Layout
 from featurestore.lake.table import Table
@@ -105,6 +107,18 @@ def drift_history(layout: Layout, registry: Registry, view: str | None = None) -
     views = chosen_views(registry, view)
     tables = [history(audited_view(layout, each)) for each in views.values()]
     return pa.concat_tables([HISTORY_SCHEMA.empty_table(), *tables])
+
+
+def last_audit(layout: Layout, registry: Registry) -> tuple[pa.Table, pa.Table]:
+    """Read the scores and the sources' faults of the last audited month alone; no rows before the first."""
+    audited = [audited_view(layout, view) for view in registry.views.values()]
+    year = max((last_year(each.scores) for each in audited), default="")
+    scores = pa.concat_tables([HISTORY_SCHEMA.empty_table(), *(history(each, since=year) for each in audited)])
+    faults = pa.concat_tables(
+        [FAULT_SCHEMA.empty_table(), *(read_faults(layout.faults(name), since=year) for name in registry.sources)]
+    )
+    last = pc.max(scores["month"])
+    return scores.filter(pc.equal(scores["month"], last)), faults.filter(pc.equal(faults["month"], last))
 
 
 def fault_history(layout: Layout, registry: Registry, source: str | None = None) -> pa.Table:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
@@ -17,7 +17,7 @@ from featurestore.lake.layout import Layout, raise_versions
 from featurestore.lake.lock import exclusive
 from featurestore.lake.storage import STORAGE
 from featurestore.lake.store_format import EVOLUTION
-from featurestore.operations.earlier_definitions import keep_definitions
+from featurestore.operations.earlier_definitions import earlier_views, keep_definitions
 from featurestore.spec.document import Definition, document, source_from
 from featurestore.spec.plan import Plan
 from featurestore.spec.references import with_parents
@@ -157,4 +157,9 @@ def _changed(layout: Layout, before: Registry, objects: Iterable[Definition], *,
 
 def _plan(layout: Layout, before: Registry, after: Registry) -> Plan:
     plan = before.plan(after, timezone=layout.naive_timezone)
-    return replace(plan, rebuilds=rebuilds(layout, [after.views[name] for name in plan.rebuilt_views]))
+
+    def earlier(view: FeatureView) -> Iterator[FeatureView]:
+        yield from ([before.views[view.name]] if view.name in before.views else [])
+        yield from earlier_views(layout, view)
+
+    return replace(plan, rebuilds=rebuilds(layout, [after.views[name] for name in plan.rebuilt_views], earlier))

@@ -55,6 +55,11 @@ def registry_of_versions(layout: Layout, registry: Registry, features: Features,
     return registry
 
 
+def earlier_views(layout: Layout, view: FeatureView) -> Iterator[FeatureView]:
+    """Return the definitions that a view had before, the newest first."""
+    return (then.views[view.name] for then in _earlier(layout) if view.name in then.views)
+
+
 def _earlier(layout: Layout) -> Iterator[Registry]:
     """Read the definitions that were kept, the newest first."""
     for file in sorted(STORAGE.list_files(layout.definitions, ending=".json"), key=lambda file: -file.modified_s):

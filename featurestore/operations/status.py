@@ -126,17 +126,16 @@ class StoreStatus:
         return asdict(self)
 
 
-def store_status(layout: Layout, registry: Registry, history: pa.Table, faults: Sequence[DataFault]) -> StoreStatus:
+def store_status(layout: Layout, registry: Registry, scores: pa.Table, faults: Sequence[DataFault]) -> StoreStatus:
     """Read the status of a store.
 
     Args:
         layout: Its directories.
         registry: Its definitions.
-        history: All committed drift scores.
-        faults: All committed faults in the sources' records.
+        scores: The drift scores of the last audited month.
+        faults: The faults in the sources' records of that month.
     """
-    months = [day for day in history["month"].to_pylist() if day]
-    last = max(months, default=None)
+    last = scores["month"][0].as_py() if scores.num_rows else None
     views = {v.name: _view(ViewState(layout, v, Table.open(layout.events(v.source.name)))) for v in registry.views.values()}
     return StoreStatus(
         root=str(layout.root),
@@ -147,14 +146,8 @@ def store_status(layout: Layout, registry: Registry, history: pa.Table, faults: 
         services=tuple(_service(layout, registry, name) for name in registry.services),
         calibrations=tuple(_calibration(layout, name) for name in registry.calibrations),
         last_audit=None if last is None else str(Month.parse(last)),
-        open_drifts=tuple(
-            _open(row) for row in history.to_pylist() if row["month"] == last and row["state"] in (DRIFT, LATCHED)
-        ),
-        open_faults=tuple(
-            OpenFault(fault.source, fault.column, str(fault.since), fault.reason)
-            for fault in faults
-            if fault.month.first_day == last
-        ),
+        open_drifts=tuple(_open(row) for row in scores.to_pylist() if row["state"] in (DRIFT, LATCHED)),
+        open_faults=tuple(OpenFault(fault.source, fault.column, str(fault.since), fault.reason) for fault in faults),
     )
 
 

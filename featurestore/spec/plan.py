@@ -43,15 +43,29 @@ class Change:
 
 @dataclass(frozen=True)
 class Rebuild:
-    """How much is read to compute one view's ledger anew, and about how long that takes on two cores."""
+    """How much is read to compute one view's ledger anew, and about how long that takes on two cores.
+
+    Args:
+        view: Its name.
+        months: Months of tiles that are made.
+        events: Events that are read.
+        estimated_s: Seconds.
+        columns: The source columns that are read, where the totals of before serve for the rest; ``None``: all of the view's.
+    """
 
     view: str
     months: int
     events: int
     estimated_s: float
+    columns: tuple[str, ...] | None = None
 
     def __str__(self) -> str:
-        return f"materialize {self.view}: {self.months} months, {self.events:,} events, about {max(self.estimated_s, 1):.0f} s"
+        kept = ""
+        if self.columns is not None:
+            kept = f" of {', '.join(self.columns)} alone" if self.columns else " not read"
+            kept += "; the other totals are kept"
+        read = f"{self.months} months, {self.events:,} events{kept}"
+        return f"materialize {self.view}: {read}, about {max(self.estimated_s, 1):.0f} s"
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from featurestore.compute.materialization.bulk_load import bulk_load_notes
+from featurestore.compute.materialization.donors import Earlier, no_earlier
 from featurestore.compute.materialization.healing import broken_files, renew_copies
 from featurestore.compute.materialization.ledger import fold_ledger
 from featurestore.compute.materialization.tiles import build_tiles
@@ -86,6 +87,7 @@ def materialize(
     *,
     before: Month | None = None,
     stages: Sequence[str] = STAGES,
+    earlier: Earlier = no_earlier,
     progress: Progress | None = None,
 ) -> MaterializeReport:
     """Bring views up to date with the committed events.
@@ -97,6 +99,7 @@ def materialize(
         views: Which views.
         before: Leave this month and later ones; ``None`` takes all.
         stages: ``"tiles"``, ``"ledger"`` or both.
+        earlier: A view's definitions of before, whose tiles are used where they hold what is needed.
         progress: Called, never twice at once, with view, stage and the month, or the first month of the partition, that is done.
 
     Raises:
@@ -109,13 +112,13 @@ def materialize(
         raise DefinitionError(f"stages is {stages!r}; give a tuple with 'tiles', 'ledger' or both.")
     started = time.perf_counter()
     tell = one_at_a_time(progress or silent)
-    reports = each_of(lambda view: _bring_up_to_date(layout, view, before, stages, tell), views)
+    reports = each_of(lambda view: _bring_up_to_date(layout, view, before, stages, earlier, tell), views)
     notes = bulk_load_notes(layout, [view.source for view in views])
     return MaterializeReport(tuple(reports), time.perf_counter() - started, notes)
 
 
 def _bring_up_to_date(
-    layout: Layout, view: FeatureView, before: Month | None, stages: Sequence[str], progress: Progress
+    layout: Layout, view: FeatureView, before: Month | None, stages: Sequence[str], earlier: Earlier, progress: Progress
 ) -> ViewReport:
     tile_rows = dict[Month, int]()
     ledger_rows = 0
@@ -126,7 +129,7 @@ def _bring_up_to_date(
         nonlocal ledger_rows
         state = ViewState(layout, view, Table.open(layout.events(view.source.name)))
         broken.update(broken_files(state))
-        for month, rows in build_tiles(state, before=before) if "tiles" in stages else ():
+        for month, rows in build_tiles(state, before=before, earlier=earlier) if "tiles" in stages else ():
             tile_rows[month] = rows
             progress(view.name, "tiles", str(month))
         try:

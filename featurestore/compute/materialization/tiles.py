@@ -6,6 +6,7 @@ Row shape of a file: ``code`` int64, ``step`` int64, one column per measure.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +14,7 @@ import pyarrow as pa
 from featurestore.compute.forms import view_measures
 from featurestore.compute.forms.measure import LOCAL_US, ORIGIN_DAY, STEP, TIME_US, Measure, rows_of
 from featurestore.compute.keys import check_codes, extend_keys, key_type
+from featurestore.compute.materialization.donors import Donor, Earlier, find_donor, no_earlier
 from featurestore.compute.materialization.largest import largest_event
 from featurestore.compute.state import BALANCES, KIND, MONTH, ViewState
 from featurestore.errors import ExpressionError, FeatureStoreError, OverflowingResultError
@@ -112,12 +114,13 @@ def _shift_sql(interval: Interval, timezone: str) -> str:
     return f"CASE{whens} ELSE {before} END"
 
 
-def build_tiles(state: ViewState, *, before: Month | None = None) -> Iterator[tuple[Month, int]]:
+def build_tiles(state: ViewState, *, before: Month | None = None, earlier: Earlier = no_earlier) -> Iterator[tuple[Month, int]]:
     """Compute and commit the tiles that are missing or out of date, up to twelve consecutive months a commit.
 
     Args:
         state: The view.
         before: Leave this month and later ones; ``None`` takes all.
+        earlier: The view's definitions of before, whose tiles are used where they hold what this one needs.
 
     Yields:
         Month and number of tile rows, after their commit.
@@ -132,8 +135,10 @@ def build_tiles(state: ViewState, *, before: Month | None = None) -> Iterator[tu
     balances = Table.open(state.ledger_path).files(**{KIND: BALANCES})
     check_codes(state.layout.keys(state.view.entity.name), state.view.key_types, balances)
     damaged = {file.name for file in committed.files() if looks_damaged(file)}
-    for run in _runs(state.stale_tiles(before, committed=committed)):
-        staged = list(_stage(state, run))
+    stale = state.stale_tiles(before, committed=committed)
+    donor = find_donor(state, stale, earlier)
+    for run in _runs(stale):
+        staged = list(_stage(state, run, donor))
         commit(
             state.tiles_path,
             add=[file for _, file in staged],
@@ -166,18 +171,42 @@ def _runs(months: Sequence[Month]) -> Iterator[list[Month]]:
         yield run
 
 
-def _stage(state: ViewState, run: Sequence[Month]) -> Iterator[tuple[Month, StagedFile]]:
+def _stage(state: ViewState, run: Sequence[Month], donor: Donor | None) -> Iterator[tuple[Month, StagedFile]]:
     """Write the tiles of consecutive months, one file a month."""
-    parts = _without_shared_steps(state, run)
-    tables = [aggregate(state, part) for part in parts]
+    computed = _without_shared_steps(state, run)
+    if donor is not None:
+        parts = [(is_given, list(months)) for part in computed for is_given, months in groupby(part, key=donor.has)]
+        given, computed = ([months for is_given, months in parts if is_given is wanted] for wanted in (True, False))
+        for part, tiles in _given(state, given, donor):
+            if tiles is None:
+                computed.append(part)
+            else:
+                yield from ((month, _write(state, month, tiles)) for month in part)
+    for part, tiles in _aggregated(state, computed, view_measures(state.view, state.layout.naive_timezone)):
+        yield from ((month, _write(state, month, tiles)) for month in part)
+
+
+def _given(state: ViewState, parts: Sequence[list[Month]], donor: Donor) -> Iterator[tuple[list[Month], pa.Table | None]]:
+    """Take tiles from a donor and compute what it has not; ``None`` where it has other rows."""
+    if donor.has_same_rows and not donor.missing:
+        yield from ((part, donor.tiles(part)) for part in parts)
+        return
+    for part, new in _aggregated(state, parts, donor.missing):
+        yield part, donor.with_missing(part, new)
+
+
+def _aggregated(
+    state: ViewState, parts: Sequence[list[Month]], measures: Sequence[Measure]
+) -> Iterator[tuple[list[Month], pa.Table]]:
+    """Compute tiles of parts of a run, with codes for their keys."""
+    tables = [aggregate(state, part, measures=measures) for part in parts]
     keys = [[table[f"key_{i}"].combine_chunks() for i in range(len(state.view.key_types))] for table in tables]
-    measures = view_measures(state.view, state.layout.naive_timezone)
+    if not tables:
+        return
     every = [pa.concat_arrays(columns) for columns in zip(*keys, strict=True)]
     dictionary = extend_keys(state.layout.keys(state.view.entity.name), state.view.key_types, every)
     for part, table, columns in zip(parts, tables, keys, strict=True):
-        tiles = with_codes(table, dictionary.codes(columns), measures=measures)
-        for month in part:
-            yield month, _write(state, month, tiles)
+        yield part, with_codes(table, dictionary.codes(columns), measures=measures)
 
 
 def _without_shared_steps(state: ViewState, run: Sequence[Month]) -> list[list[Month]]:
@@ -193,8 +222,10 @@ def _without_shared_steps(state: ViewState, run: Sequence[Month]) -> list[list[M
     return parts
 
 
-def aggregate(state: ViewState, months: Sequence[Month], *, end_us: int | None = None) -> pa.Table:
-    """Aggregate the events of consecutive months, up to ``end_us`` if given.
+def aggregate(
+    state: ViewState, months: Sequence[Month], *, end_us: int | None = None, measures: Sequence[Measure] | None = None
+) -> pa.Table:
+    """Aggregate the events of consecutive months, up to ``end_us`` if given, to some of the view's measures or to all.
 
     Returns:
         ``key_0``, ``key_1`` and so on in the dictionary's types, ``step``, one column per measure; in no order.
@@ -212,7 +243,12 @@ def aggregate(state: ViewState, months: Sequence[Month], *, end_us: int | None =
     files: dict[str, CommittedFile] = {file.name: file for month in months for file in state.inputs[month]}
     naive_timezone = state.layout.naive_timezone
     sql = tile_sql(
-        state.view, state.scan_sql(files.values()), interval=interval, timezone=timezone, naive_timezone=naive_timezone
+        state.view,
+        state.scan_sql(files.values()),
+        interval=interval,
+        timezone=timezone,
+        naive_timezone=naive_timezone,
+        measures=measures,
     )
     with spilling_session(state.layout) as session:
         try:

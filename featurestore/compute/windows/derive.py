@@ -121,7 +121,7 @@ def _run(table: pa.Table, expressions: Sequence[str]) -> list[pa.Array]:
     order = 'ORDER BY "row number"' if table.num_rows > _VECTOR_ROWS else ""
     with _sandbox().cursor() as session:
         session.register("features", table)
-        answer = session.execute(f"SELECT {outputs} FROM features {order}").to_arrow_table()
+        answer = session.sql(f"SELECT {outputs} FROM features {order}").to_arrow_table()
     return [answer[f"value_{i}"].combine_chunks() for i in range(len(expressions))]
 
 

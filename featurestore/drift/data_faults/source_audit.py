@@ -37,9 +37,9 @@ def audit_source(path: Path, faults: Sequence[SourceFault], last: Month) -> pa.T
     return pa.Table.from_pylist(rows, schema=FAULT_SCHEMA)
 
 
-def read_faults(path: Path) -> pa.Table:
-    """Return a source's committed faults, in order of time (``FAULT_SCHEMA``); no rows before the first audit."""
-    return pa.concat_tables([FAULT_SCHEMA.empty_table(), *map(_as_faults, read_years(path))])
+def read_faults(path: Path, *, since: str = "") -> pa.Table:
+    """Return a source's committed faults, all or since a year, in order of time (``FAULT_SCHEMA``); none before the first audit."""
+    return pa.concat_tables([FAULT_SCHEMA.empty_table(), *map(_as_faults, read_years(path, since=since))])
 
 
 def fault_rows(faults: Sequence[SourceFault]) -> list[dict[str, Any]]:
