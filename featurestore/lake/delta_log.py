@@ -148,10 +148,10 @@ def read_marks(table: Path, version: int) -> dict[str, int] | None:
     import pyarrow.parquet as pq
 
     log = table / LOG
-    checkpoints = (int(path.name[:20]) for path in log.glob("*.checkpoint.parquet") if path.name[:20].isdecimal())
-    newest = max((each for each in checkpoints if each <= version), default=-1)
     marks: dict[str, int] = {}
     try:
+        names = [file.path.name for file in STORAGE.list_files(log, ending=".checkpoint.parquet")]
+        newest = max((int(name[:20]) for name in names if int(name[:20]) <= version), default=-1)
         if newest >= 0:
             rows = pq.read_table(log / f"{newest:020}.checkpoint.parquet", columns=["txn"])["txn"].drop_null().to_pylist()
             marks |= {row["appId"]: int(row["version"]) for row in rows}

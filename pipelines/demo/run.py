@@ -93,11 +93,7 @@ def run_demo(
     watch = Stopwatch(_totals(store, demo), progress, on_end)
     all_of_it = _in_words(demo.months)
     draws_last_month = most_reports >= len(store.registry.views)
-    _run_chunks(store, setting, demo, watch, chunk_years=chunk_years, draws_last_month=draws_last_month)
-    last = [month for month in demo.months if month.year // chunk_years == demo.months[-1].year // chunk_years]
-    with watch.timing(DRIFT_REPORT, _in_words(last)):
-        store.audit(last)
-    audit = recorded_audit(store, demo.months)
+    audit = _run_chunks(store, setting, demo, watch, chunk_years=chunk_years, draws_last_month=draws_last_month)
     watch.finish(*ASSETS)
     with watch.timing(TRAINING_SET, all_of_it):
         training_set = _retrieve(store, next(iter(Registry().merged(setting.objects).services)), rows=spine_rows, seed=seed)
@@ -162,13 +158,12 @@ def _totals(store: FeatureStore, demo: DemoData) -> dict[str, int]:
 
 def _run_chunks(
     store: FeatureStore, setting: StoreResource, demo: DemoData, watch: Stopwatch, *, chunk_years: int, draws_last_month: bool
-) -> None:
-    """Let the files of some years land and run all assets over their months, chunk by chunk."""
+) -> AuditReport:
+    """Let the files of some years land and run all assets over their months, chunk by chunk; audit the last one's again."""
     partitions = monthly_partitions(setting.timezone, first=demo.months[0], last=demo.months[-1])
     built = build_definitions(setting.objects, setting, partitions=partitions, progress=watch)
     with open_instance(store.layout.root / INSTANCE) as instance:
-        for _, years in groupby(demo.months, key=lambda month: month.year // chunk_years):
-            months = list(years)
+        for months in _chunks(demo.months, chunk_years):
             with watch.timing(LANDING, _in_words(months)):
                 for source in store.registry.sources.values():
                     demo.land(store.layout.landing(source), months)
@@ -180,6 +175,9 @@ def _run_chunks(
             run_id = make_new_run_id()
             instance.add_event_listener(run_id, watch.hearing(_in_words(months)))
             _run(job, instance, months, {"most_reports": 0, **drawn}, run_id=run_id)
+        with watch.timing(DRIFT_REPORT, _in_words(months)):
+            store.audit(months)
+    return recorded_audit(store, demo.months)
 
 
 def _run(
@@ -202,6 +200,11 @@ def _run(
         raise
     except DagsterExecutionInterruptedError as stopped:  # what Dagster makes of Ctrl-C
         raise KeyboardInterrupt from stopped
+
+
+def _chunks(months: Sequence[Month], chunk_years: int) -> list[list[Month]]:
+    """Divide months between runs, some calendar years each."""
+    return [list(years) for _, years in groupby(months, key=lambda month: month.year // chunk_years)]
 
 
 def _in_words(months: Sequence[Month]) -> str:

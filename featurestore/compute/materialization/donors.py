@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from featurestore.compute.forms import view_measures
 from featurestore.compute.forms.measure import Measure, rows_of
-from featurestore.compute.state import ViewState
+from featurestore.compute.state import MONTH, ViewState
 from featurestore.lake.arrow_parquet import read_parquet
 from featurestore.lake.digests import looks_damaged
 from featurestore.lake.table import CommittedFile, Table
@@ -87,10 +87,10 @@ def find_donor(state: ViewState, months: Sequence[Month], earlier: Earlier) -> D
     Args:
         state: The view.
         months: Months that must be computed.
-        earlier: Its definitions of before.
+        earlier: Its definitions of before; asked for where the view has no tiles of some month yet.
     """
-    folder = state.tiles_path.parent
-    if not months or not folder.is_dir() or all(each.name == state.fingerprint for each in folder.iterdir()):
+    there = {Month.parse(file.partition[MONTH]) for file in Table.open(state.tiles_path).files()}
+    if there.issuperset(months):
         return None
     found = list[Donor]()
     for view in earlier(state.view):

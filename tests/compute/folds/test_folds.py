@@ -45,11 +45,15 @@ class Columns:
     def __init__(self, table: pa.Table) -> None:
         self._table = table.combine_chunks()
 
-    def array(self, name: str) -> pa.Array:
+    @property
+    def rows(self) -> int:
+        return self._table.num_rows
+
+    def array(self, name: str, rows: np.ndarray | None = None, until: np.ndarray | None = None) -> pa.Array:
         column = self._table[name]
         return column.chunk(0) if column.num_chunks else pa.array([], column.type)
 
-    def numbers(self, name: str) -> np.ndarray:
+    def numbers(self, name: str, rows: np.ndarray | None = None, until: np.ndarray | None = None) -> np.ndarray:
         return self.array(name).to_numpy()
 
 

@@ -203,7 +203,7 @@ def test_events_that_arrive_in_any_order_give_the_same_answer(tmp_path, seed: in
 
 
 def test_without_hot_copies_the_answer_is_the_same(tmp_path, monkeypatch) -> None:
-    for writer in ("staging", "healing"):
-        monkeypatch.setattr(f"featurestore.compute.materialization.{writer}.write_hot", lambda *args: None)
+    for writer in ("materialization.staging", "materialization.healing", "search.hot_copy"):
+        monkeypatch.setattr(f"featurestore.compute.{writer}.write_hot", lambda *args: None)
     check(tmp_path / "store", make_view(PAIR, "1d"), random_events(seed=4), "Asia/Shanghai", batches=2)
     assert not list((tmp_path / "store").glob("hot/**/*.arrow"))
