@@ -217,9 +217,9 @@ class Run:
     delivered: set[int] = field(default_factory=set)
 
     @classmethod
-    def made(cls, folder: Path, *, rounds: int) -> Run:
+    def made(cls, folder: Path, *, rounds: int, disk: Disk | None = None) -> Run:
         """Let a store live in a folder: landing files, tables, refreshes, publications, pins, parameters, a vacuum."""
-        run = cls(Disk(folder))
+        run = cls(disk or Disk(folder))
         landing = folder / "store" / "landing" / "events"
         landing.mkdir(parents=True)
         for i in range(rounds):
