@@ -9,7 +9,6 @@ answered from; the next ``materialize`` makes it anew, as it does with copies of
 from __future__ import annotations
 
 from collections.abc import Collection
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -129,8 +128,10 @@ class HotCopy:
     @classmethod
     def made(cls, path: Path, table: pa.Table) -> HotCopy:
         """Write a copy and map it; where this user cannot write, the columns are read from memory."""
-        with suppress(StoreError):
+        try:
             write_hot(path, table)
+        except StoreError:  # what lies there may be the very copy that is damaged
+            return cls(path, None, table)
         return cls.open(path) or cls(path, None, table)
 
     @classmethod

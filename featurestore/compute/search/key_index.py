@@ -46,7 +46,7 @@ class KeyIndex:
     """
 
     def __init__(self, segments: Sequence[_Segment], files: Sequence[str]) -> None:
-        self._segments = tuple(segments)
+        self._segments = list(segments)
         self.files = files
 
     @classmethod
@@ -89,8 +89,13 @@ class KeyIndex:
         hashes = key_hash(keys)
         order = np.argsort(hashes)
         order = order[has_key[order]]
-        for segment in self._segments:
-            mine = segment.codes(hashes[order], [key.take(pa.array(order)) for key in keys])
+        for place, segment in enumerate(self._segments):
+            asked = hashes[order], [key.take(pa.array(order)) for key in keys]
+            try:
+                mine = segment.codes(*asked)
+            except DamagedCopyError:
+                self._segments[place] = segment.made_again()
+                mine = self._segments[place].codes(*asked)
             found[order] = mine
             order = order[mine == UNKNOWN]
         return found
@@ -146,21 +151,21 @@ class _Segment:
         fences = np.frombuffer((copy.unchecked.schema.metadata or {})[_FENCES], "<u8")
         return cls(copy, first, copy.unchecked.num_rows, fences, parquet, types)
 
+    def made_again(self) -> _Segment:
+        """Return the segment anew, from what it is made from, whatever lies in its file."""
+        self.copy.drop()
+        return replace(self, copy=HotCopy.made(self.copy.path, _sorted_segment(self.parquet, self.types, first=self.first)))
+
     def codes(self, hashes: np.ndarray, keys: Sequence[pa.Array]) -> np.ndarray:
         """Return the code of each key, ``UNKNOWN`` for those that are not here.
 
         Args:
             hashes: Of the keys, ascending.
             keys: Without NULLs.
-        """
-        try:
-            return self._searched(hashes, keys)
-        except DamagedCopyError:
-            self.copy.drop()
-            whole = HotCopy.made(self.copy.path, _sorted_segment(self.parquet, self.types, first=self.first))
-            return replace(self, copy=whole)._searched(hashes, keys)
 
-    def _searched(self, hashes: np.ndarray, keys: Sequence[pa.Array]) -> np.ndarray:
+        Raises:
+            DamagedCopyError: what was to be read is not what was written.
+        """
         found = np.full(len(hashes), UNKNOWN, np.int64)
         known, codes_of = (self.copy.unchecked[name].chunk(0).to_numpy() for name in ("hash", "code"))
         rows = self._lower_bounds(known, hashes)
