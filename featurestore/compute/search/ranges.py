@@ -54,7 +54,8 @@ class BlockExtremes:
 
     def __init__(self, values: np.ndarray, reduce: Reduce) -> None:
         self._reduce = reduce
-        self._levels = [reduce.reduceat(values, np.arange(0, len(values), BLOCK))]
+        # By number: two threads that need a level at once make the same one.
+        self._levels = {0: reduce.reduceat(values, np.arange(0, len(values), BLOCK))}
 
     def over(self, first: np.ndarray, end: np.ndarray) -> np.ndarray:
         """Return the extreme of the blocks ``[first, end)``, none of them empty."""
@@ -67,10 +68,10 @@ class BlockExtremes:
         return extremes
 
     def _level(self, level: int) -> np.ndarray:
-        while len(self._levels) <= level:
-            below = self._levels[-1]
-            stride = 1 << (len(self._levels) - 1)
-            self._levels.append(self._reduce(below[:-stride], below[stride:]))
+        if level not in self._levels:
+            below = self._level(level - 1)
+            stride = 1 << (level - 1)
+            self._levels[level] = self._reduce(below[:-stride], below[stride:])
         return self._levels[level]
 
 

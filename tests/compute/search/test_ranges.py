@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from featurestore.compute.search.ranges import BlockExtremes, RowsWithValue, over_ranges
+from featurestore.compute.search.ranges import BLOCK, BlockExtremes, RowsWithValue, over_ranges
 
 
 @pytest.mark.parametrize("reduce", [np.minimum, np.maximum])
@@ -27,3 +31,27 @@ def test_the_next_row_with_a_value_is_found_or_none() -> None:
     column = pa.array([None, 1, None, None, 2, None])
     assert RowsWithValue.of(column).next(np.arange(6)).tolist() == [1, 1, 4, 4, 4, 6]
     assert RowsWithValue.of(pa.array([1, 2])).next(np.arange(2)).tolist() == [0, 1]
+
+
+class MaximumOfTwoAtOnce:
+    """The maximum, computed by two threads in step with each other."""
+
+    reduceat = np.maximum.reduceat
+
+    def __init__(self) -> None:
+        self._both = threading.Barrier(2)
+
+    def __call__(self, one: np.ndarray, other: np.ndarray) -> np.ndarray:
+        with suppress(threading.BrokenBarrierError):
+            self._both.wait(timeout=0.2)
+        return np.maximum(one, other)
+
+
+def test_two_threads_that_ask_for_the_same_blocks_at_once_get_the_right_extremes() -> None:
+    values = np.random.default_rng(1).integers(0, 10**9, 64 * BLOCK)
+    blocks = BlockExtremes(values, MaximumOfTwoAtOnce())
+    first, end = np.array([0, 3, 11]), np.array([64, 20, 19])
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(lambda _: blocks.over(first, end).tolist(), range(2)))
+    expected = [values[low * BLOCK : high * BLOCK].max() for low, high in zip(first, end, strict=True)]
+    assert found == [expected] * 2
