@@ -13,6 +13,7 @@ pins/                 versions that training sets were read from: vacuum keeps t
 publications/<name>/  what a service was published from, by number: the highest counts, vacuum keeps it
 alerts/               messages to people: pending, sent, dead
 hot/<view>/           derived copies for fast reads; may be deleted at any time
+hot/$keys/<entity>/   derived indexes of keys, as those
 known/<view>/         late rows, for as-known answers; derived, may be deleted at any time
 """
 
@@ -110,8 +111,13 @@ class Layout:
         return self.root / "hot" / checked_name(view, "a view")
 
     def hot_keys(self, entity: str) -> Path:
-        """Return the folder of the index of an entity's keys; derived, deletable at any time. No view is named so."""
-        return self.root / "hot" / "$keys" / checked_name(entity, "an entity")
+        """Return the folder of the index of an entity's keys; derived, deletable at any time."""
+        return self.hot_keys_root / checked_name(entity, "an entity")
+
+    @property
+    def hot_keys_root(self) -> Path:
+        """The folder of the indexes of all entities. No view is named so."""
+        return self.root / "hot" / "$keys"
 
     def known(self, view: str) -> Path:
         """Return the folder of a view's late rows, for as-known answers; derived, deletable at any time."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from featurestore.compute.retrieval.publication import Publication, publications
+from featurestore.compute.search.key_index import drop_indexes
 from featurestore.compute.state import view_fingerprint
 from featurestore.compute.windows.versions import ReadVersions
 from featurestore.errors import FeatureStoreError
@@ -55,7 +56,8 @@ def vacuum_store(
     """Delete the files of the lake that no version in use needs, replaced ones and orphans of crashed writers; shorten the logs.
 
     What pins were read from and services were published from stays readable. Tiles and ledgers of views that were removed, or
-    redefined, are no longer needed: they would be computed anew from the events. Publications of removed services are forgotten.
+    redefined, are no longer needed: they would be computed anew from the events. Publications of removed services are forgotten,
+    and indexes of the keys of removed entities deleted.
 
     Args:
         layout: The store.
@@ -87,6 +89,7 @@ def vacuum_store(
         if deleted:
             files[path.relative_to(lake).as_posix()] = len(deleted)
             size += sum(sizes[name] for name in deleted)
+    drop_indexes(layout, keep=registry.entities)
     sweep(layout.root, older_than_s=retention_hours * 3600)
     return VacuumReport(files, size, entries, tuple(pins(layout)), tuple(published))
 

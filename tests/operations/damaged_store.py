@@ -20,7 +20,8 @@ import pyarrow as pa
 
 import featurestore as fs
 from featurestore.compute.materialization import ledger
-from featurestore.compute.search import block_digests
+from featurestore.compute.search import block_digests, key_index
+from featurestore.compute.windows import opened_views
 from featurestore.lake import digests, table
 from featurestore.lake.newest import NewestVersions
 
@@ -63,6 +64,7 @@ KINDS = {
     "balances": "lake/ledger/*/*/kind=balances/*/*.parquet",
     "sub-ledger": "lake/ledger/*/*/kind=*.*/*/*.parquet",
     "hot": "hot/*/*.arrow",
+    "key index": "hot/$keys/*/*.arrow",
     "known": "known/*/*.arrow",
     "snapshots": "lake/snapshots/*/*/*/*.parquet",
     "sketches": "lake/sketches/*/*/*/*.parquet",
@@ -73,7 +75,7 @@ KINDS = {
     "publications": "publications/*/*.json",
     "pins": "pins/*.json",
 }
-COMPUTED = {"tiles", "ledger", "balances", "sub-ledger", "hot", "known", "snapshots", "sketches", "scores", "days"}
+COMPUTED = {"tiles", "ledger", "balances", "sub-ledger", "hot", "key index", "known", "snapshots", "sketches", "scores", "days"}
 
 
 def rows(first: int, last: int, *, cents: int = 100, late: int = 0) -> pa.Table:
@@ -165,6 +167,8 @@ def forget() -> None:
     digests._CHECKED.clear()
     digests._DAMAGED.clear()
     block_digests._CHECKED.clear()
+    key_index._NEWEST = NewestVersions[key_index.KeyIndex]()
+    opened_views._KEPT.clear()
     ledger.months_of.cache_clear()
     table._NEWEST = NewestVersions[table.Table]()
     table._CHECKED.clear()

@@ -63,7 +63,7 @@ def test_each_damage_of_each_kind_of_file_is_named_and_what_is_computed_is_heale
     store = fs.FeatureStore(root)
     path = files(root, kind)[0]
     content = path.read_bytes()
-    is_told_when_deleted = kind not in ("hot", "known", "publications", "pins", "log of tiles")
+    is_told_when_deleted = kind not in ("hot", "key index", "known", "publications", "pins", "log of tiles")
     for damage in (each for each in DAMAGES if each is not delete or is_told_when_deleted):
         damage(path)
         report = store.doctor(dry_run=True)

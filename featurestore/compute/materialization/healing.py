@@ -7,6 +7,8 @@ their commit. ``store.doctor()`` reads them all.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,10 +16,14 @@ import pyarrow as pa
 from featurestore.compute.items.lists import FIELDS
 from featurestore.compute.search.block_digests import has_digests
 from featurestore.compute.search.hot_copy import write_hot
+from featurestore.compute.search.key_index import renew_index
 from featurestore.compute.state import BALANCES, KIND, LEDGER, ViewState
+from featurestore.errors import StoreError
 from featurestore.lake.arrow_parquet import read_parquet
 from featurestore.lake.digests import looks_damaged
+from featurestore.lake.layout import Layout
 from featurestore.lake.table import CommittedFile, Table
+from featurestore.spec.view import FeatureView
 
 
 def broken_files(state: ViewState) -> set[Path]:
@@ -39,6 +45,13 @@ def renew_copies(state: ViewState) -> list[Path]:
             write_hot(copy, _own_columns(file, read_parquet(file)))
             renewed.append(copy)
     return renewed
+
+
+def renew_indexes(layout: Layout, views: Sequence[FeatureView]) -> None:
+    """Write the indexes of the views' entities, each once, so that no reader waits for new keys to be sorted."""
+    for entity, types in {view.entity.name: view.key_types for view in views}.items():
+        with suppress(StoreError):  # of a damaged dictionary, which whoever needs it tells: nothing was to be computed from it
+            renew_index(layout, entity, types)
 
 
 def _own_columns(file: CommittedFile, table: pa.Table) -> pa.Table:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from featurestore.compute.materialization.bulk_load import bulk_load_notes
 from featurestore.compute.materialization.donors import Earlier, no_earlier
-from featurestore.compute.materialization.healing import broken_files, renew_copies
+from featurestore.compute.materialization.healing import broken_files, renew_copies, renew_indexes
 from featurestore.compute.materialization.ledger import fold_ledger
 from featurestore.compute.materialization.tiles import build_tiles
 from featurestore.compute.state import ViewState
@@ -113,6 +113,8 @@ def materialize(
     started = time.perf_counter()
     tell = one_at_a_time(progress or silent)
     reports = each_of(lambda view: _bring_up_to_date(layout, view, before, stages, earlier, tell), views)
+    if "ledger" in stages:
+        renew_indexes(layout, views)
     notes = bulk_load_notes(layout, [view.source for view in views])
     return MaterializeReport(tuple(reports), time.perf_counter() - started, notes)
 

@@ -42,6 +42,25 @@ def drop_others(folder: Path, *, ending: str, keep: Collection[str]) -> None:
     for file in folder.glob(f"*{ending}"):
         if file.name.removesuffix(ending) not in keep:
             file.unlink(missing_ok=True)
+    _drop_abandoned(folder)
+
+
+def drop_folders(folder: Path, *, ending: str, keep: Collection[str]) -> None:
+    """Delete the folders of caches that no one needs, as ``drop_others`` deletes files; one that is written to stays.
+
+    Args:
+        folder: Holds a folder for each cache, and these hold files.
+        ending: Of their names.
+        keep: Names of those that stay.
+    """
+    for cache in folder.iterdir() if folder.is_dir() else ():
+        if cache.name not in keep and cache.is_dir():
+            drop_others(cache, ending=ending, keep=())
+            with suppress(OSError):
+                cache.rmdir()
+
+
+def _drop_abandoned(folder: Path) -> None:
     for left in folder.glob(".*.tmp"):
         with suppress(FileNotFoundError):
             if time.time() - left.stat().st_mtime > ABANDONED_S:

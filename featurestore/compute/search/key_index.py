@@ -14,7 +14,7 @@ the committed files; it is named after them, and a missing or damaged one is mad
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -24,6 +24,7 @@ import pyarrow.compute as pc
 
 from featurestore.compute.keys import UNKNOWN, keys_table, read_keys
 from featurestore.compute.search.block_digests import DamagedCopyError
+from featurestore.compute.search.derived_files import drop_folders
 from featurestore.compute.search.hot_copy import ENDING, HotCopy, drop_hot
 from featurestore.compute.search.key_hash import key_hash
 from featurestore.lake.layout import Layout
@@ -59,7 +60,7 @@ class KeyIndex:
         table = Table.open(keys_table(layout.keys(entity), types))
         kept = _NEWEST.get(table.path)
         if kept is None or not kept.is_current:
-            kept = cls._made(layout.hot_keys(entity), table, types)
+            kept = cls.made(layout.hot_keys(entity), table, types)
             _NEWEST.keep(table.path, table.version, kept)
         return kept
 
@@ -69,7 +70,8 @@ class KeyIndex:
         return all(segment.copy.is_current for segment in self._segments)
 
     @classmethod
-    def _made(cls, folder: Path, table: Table, types: Sequence[str]) -> KeyIndex:
+    def made(cls, folder: Path, table: Table, types: Sequence[str]) -> KeyIndex:
+        """Map the segments of a dictionary; those that are not in the folder are made, and written if this user may write."""
         segments = list[_Segment]()
         first = 0
         plan = _planned(table.files())
@@ -105,9 +107,20 @@ _NEWEST = NewestVersions[KeyIndex]()
 
 
 def renew_index(layout: Layout, entity: str, types: Sequence[str]) -> None:
-    """Write the segments that are missing, so that no reader waits for them; those that no one needs are deleted."""
-    index = KeyIndex.open(layout, entity, types)
-    drop_hot(layout.hot_keys(entity), keep=index.files)
+    """Write the segments that are missing, so that no reader waits for them; those that no one needs are deleted.
+
+    Raises:
+        StoreError: the dictionary is damaged.
+    """
+    folder = layout.hot_keys(entity)
+    # Not what was opened before: that may lie in memory alone, since the disk was full.
+    index = KeyIndex.made(folder, Table.open(keys_table(layout.keys(entity), types)), types)
+    drop_hot(folder, keep=index.files)
+
+
+def drop_indexes(layout: Layout, *, keep: Collection[str]) -> None:
+    """Delete the indexes of all entities but these; whoever still maps one keeps reading it."""
+    drop_folders(layout.hot_keys_root, ending=ENDING, keep=keep)
 
 
 def _planned(files: Sequence[CommittedFile]) -> list[list[CommittedFile]]:
