@@ -24,11 +24,17 @@ _LOCK = threading.Lock()
 
 
 def open_view(layout: Layout, view: FeatureView, events: Table) -> _Opened:
-    """Return a view's newest ledger over a snapshot of its source's newest events."""
+    """Return a view's newest ledger over a snapshot of its source's newest events.
+
+    Raises:
+        StoreError: the entity's dictionary knows fewer keys than the balances.
+    """
     key = layout.root, view.name
     with _LOCK:
         kept = _KEPT.pop(key, None)
-    if kept is None or not _is_good(kept, layout, view, events):
+    if kept is not None and _is_good(kept, layout, view, events):
+        kept[1].check_keys()
+    else:
         state = ViewState(layout, view, events)
         kept = state, LedgerReader(state)
     if kept[1].is_mapped:

@@ -11,7 +11,7 @@ from functools import cached_property
 import numpy as np
 
 from featurestore.compute.items.parts import parts_of
-from featurestore.compute.keys import check_codes
+from featurestore.compute.keys import check_codes, keys_table
 from featurestore.compute.materialization.ledger import months_of
 from featurestore.compute.search.hot_copy import ColumnFile
 from featurestore.compute.search.probes import Landing, Partition, Probes
@@ -37,7 +37,9 @@ class LedgerReader:
         self.table = table or Table.open(state.ledger_path)
         self.ledgers = {file.partition[START]: file for file in self.table.files(**{KIND: LEDGER})}
         balances = {file.partition[START]: file for file in self.table.files(**{KIND: BALANCES})}
-        check_codes(state.layout.keys(state.view.entity.name), state.view.key_types, balances.values())
+        self._balances = tuple(balances.values())
+        self._keys: Table | None = None
+        self.check_keys()
         hot = state.layout.hot(state.view.name)
 
         def columns(file: CommittedFile) -> ColumnFile:
@@ -49,6 +51,20 @@ class LedgerReader:
         )
         self._column_files = [each for pair in ((p.ledger, p.balances) for p in self._partitions) for each in pair]
         self._starts = np.array([partition.start_step for partition in self._partitions], np.int64)
+
+    def check_keys(self) -> None:
+        """Refuse a dictionary that knows fewer keys than the balances; one that was looked at is not looked at again.
+
+        Raises:
+            StoreError: it was lost in part.
+        """
+        if not self._balances:
+            return
+        path, types = self._state.layout.keys(self._state.view.entity.name), self._state.view.key_types
+        keys = Table.open(keys_table(path, types))
+        if keys is not self._keys:
+            check_codes(path, types, self._balances)
+            self._keys = keys
 
     @property
     def is_mapped(self) -> bool:

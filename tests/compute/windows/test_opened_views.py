@@ -1,0 +1,204 @@
+"""Opened views are kept from call to call, and every call answers from the newest state all the same."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+import featurestore as fs
+from featurestore.compute.windows import opened_views
+from featurestore.errors import NotMaterializedError, StoreError
+
+START = datetime(2023, 1, 1, tzinfo=timezone.utc)
+AT = datetime(2026, 1, 1, tzinfo=timezone.utc)
+EVENTS = fs.EventSource(
+    "events", schema={"id": "int64", "at": "timestamp", "user": "string", "cents": "int64"}, event_time="at", event_id="id"
+)
+VIEW = fs.FeatureView(
+    "activity",
+    entity=fs.Entity("user", key="user"),
+    source=EVENTS,
+    aggregations=[
+        fs.Count("n", windows=("365d", "lifetime")),
+        fs.Sum("spend", "cents"),
+        fs.Max("dearest", "cents"),
+        fs.Distinct("prices", "cents", windows=("lifetime",)),
+        fs.Quantile("middle", "cents"),
+    ],
+)
+ELSEWHERE = """
+import sys
+from datetime import datetime
+import pyarrow as pa
+import featurestore as fs
+store = fs.FeatureStore(sys.argv[1])
+at = datetime.fromisoformat("2025-06-01T00:00:00+00:00")
+for what in sys.argv[2:]:
+    if what == "ingest":
+        store.ingest("events", pa.table({"id": [900, 901], "at": [at, at], "user": ["u1", "new"], "cents": [7, 8]}))
+    if what == "materialize":
+        store.materialize()
+    if what == "redefine":
+        view = store.registry.views["activity"]
+        counts = [fs.Count("n", where="cents < 500", windows=("lifetime",))]
+        store.apply([fs.FeatureView("activity", entity=view.entity, source=view.source, aggregations=counts)])
+"""
+
+
+def events(first: int, rows: int) -> pa.Table:
+    numbers = range(first, first + rows)
+    columns = {"id": numbers, "at": [START + timedelta(hours=31 * number) for number in numbers]}
+    return pa.table({**columns, "user": [f"u{number % 7}" for number in numbers], "cents": [n * 37 % 1000 for n in numbers]})
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> fs.FeatureStore:
+    store = fs.FeatureStore(tmp_path / "store")
+    store.apply([VIEW])
+    store.ingest("events", events(0, 300))
+    store.materialize()
+    return store
+
+
+def spine(*users: str | None) -> pa.Table:
+    return pa.table({"user": pa.array(users, pa.string()), "as_of": [AT] * len(users)})
+
+
+USERS = ("u1", "new", None, "u6")
+
+
+def asked(store: fs.FeatureStore) -> list[dict]:
+    return store.get_historical_features(spine(*USERS), ["activity"]).drop_columns(["as_of"]).to_pylist()
+
+
+def counts(store: fs.FeatureStore) -> list[int | None]:
+    return [row["activity__n_lifetime"] for row in asked(store)]
+
+
+def elsewhere(store: fs.FeatureStore, *what: str) -> None:
+    """Let another process do something to the store."""
+    subprocess.run([sys.executable, "-c", ELSEWHERE, str(store.layout.root), *what], check=True, timeout=100)
+
+
+def kept(store: fs.FeatureStore) -> object:
+    return opened_views._KEPT[store.layout.root, "activity"][1]
+
+
+def test_a_view_is_opened_once_as_long_as_nothing_changes(store) -> None:
+    first = asked(store)
+    reader = kept(store)
+    assert asked(fs.FeatureStore(store.layout.root)) == first
+    assert kept(store) is reader
+
+
+def test_what_another_process_commits_is_seen_at_the_next_call(store) -> None:
+    assert counts(store) == [43, 0, None, 42]
+    elsewhere(store, "ingest")
+    with pytest.raises(NotMaterializedError):
+        counts(store)
+    elsewhere(store, "materialize")
+    assert counts(store) == [44, 1, None, 42]
+    elsewhere(store, "redefine", "materialize")
+    assert counts(store)[1:] == [1, None, sum(number * 37 % 1000 < 500 for number in range(6, 300, 7))]
+
+
+def put_anew(file: Path, content: bytes) -> None:
+    file.unlink()
+    file.write_bytes(content)
+
+
+def put_in_place(file: Path, content: bytes) -> None:
+    with file.open("r+b") as opened:
+        opened.write(content)
+        opened.truncate(len(content))
+    os.utime(file)
+
+
+@pytest.mark.parametrize("put", [put_anew, put_in_place], ids=lambda put: put.__name__)
+@pytest.mark.parametrize(
+    "spoiled",
+    [
+        lambda content: content[: len(content) // 3],
+        lambda content: b"",
+        lambda content: bytes(len(content)),
+        lambda content: content[:700] + bytes(255 - byte for byte in content[700:-700]) + content[-700:],
+        lambda content: content + content,
+    ],
+    ids=["cut", "empty", "zeros", "turned", "doubled"],
+)
+def test_copies_that_are_damaged_between_two_calls_of_a_process_are_noticed(store, spoiled: Callable, put: Callable) -> None:
+    expected = asked(store)
+    files = sorted((store.layout.root / "hot").glob("**/*.arrow"))
+    assert len(files) > 8
+    for file in files:
+        put(file, spoiled(file.read_bytes()))
+    assert asked(store) == expected
+    assert asked(store) == expected
+    store.materialize()
+    assert asked(store) == expected
+    assert store.doctor(dry_run=True).is_sound
+
+
+def test_copies_that_are_deleted_between_two_calls_are_not_needed(store) -> None:
+    expected = asked(store)
+    shutil.rmtree(store.layout.root / "hot")
+    assert asked(store) == expected
+    assert (store.layout.root, "activity") not in opened_views._KEPT
+
+
+def test_an_older_dictionary_put_in_the_place_of_the_newest_is_refused_by_the_next_call_too(store, tmp_path: Path) -> None:
+    shutil.copytree(store.layout.root / "lake" / "keys", tmp_path / "keys")
+    elsewhere(store, "ingest", "materialize")
+    assert counts(store) == [44, 1, None, 42]
+    shutil.rmtree(store.layout.root / "lake" / "keys")
+    shutil.copytree(tmp_path / "keys", store.layout.root / "lake" / "keys")
+    with pytest.raises(StoreError, match=r"knows 7 keys, and totals were made with 8"):
+        counts(store)
+
+
+def test_no_more_views_are_kept_than_the_bound(store, monkeypatch) -> None:
+    monkeypatch.setattr(opened_views, "MOST_KEPT", 2)
+    opened_views._KEPT.clear()
+    names = [f"view_{i}" for i in range(4)]
+    store.apply([fs.FeatureView(name, entity=VIEW.entity, source=EVENTS, aggregations=[fs.Count("n")]) for name in names])
+    store.materialize()
+    for name in (*names, *names):
+        table = store.get_historical_features(spine(*USERS), [name])
+        assert table[f"{name}__n"].to_pylist() == [43, 0, None, 42]
+        assert len(opened_views._KEPT) <= 2
+
+
+def test_threads_that_ask_while_events_arrive_get_one_state_each(store) -> None:
+    before = asked(store)
+    after = list[list[dict]]()
+    done = False
+
+    def ask(_: int) -> list[list[dict]]:
+        seen = []
+        while not done or len(seen) < 3:
+            try:
+                seen.append(asked(store))
+            except NotMaterializedError:
+                continue
+        return seen
+
+    with ThreadPoolExecutor(4) as pool:
+        running = [pool.submit(ask, i) for i in range(4)]
+        try:
+            store.ingest("events", events(300, 14))
+            store.materialize()
+        finally:
+            done = True
+        answers = [answer for each in running for answer in each.result()]
+    after = asked(store)
+    assert before != after
+    assert all(answer in (before, after) for answer in answers)
