@@ -25,7 +25,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -47,7 +47,7 @@ class Notebook:
 
     root: Path
     notes: BinaryIO
-    word: Word = Word()
+    word: Word = field(default_factory=Word)
 
     @contextmanager
     def watched(self) -> Iterator[None]:
