@@ -53,6 +53,7 @@ class Notebook:
     def watched(self) -> Iterator[None]:
         """Watch nothing: the kernel decides what reaches the disk. What lies there before has been delivered, and is on it."""
         os.sync()
+        self.acknowledge()
         yield
 
     def acknowledge(self, **facts: object) -> None:
@@ -121,7 +122,7 @@ def cut_images(aside: Path, count: int, *, rounds: int, seed: int, has_syncs: bo
     with mounted(image, aside / "disk") as folder:
         writer = context.Process(target=live, args=(folder, notes, end, rounds), kwargs={"has_syncs": has_syncs})
         writer.start()
-        while not notes.exists():
+        while writer.is_alive() and not (notes.exists() and notes.stat().st_size):
             time.sleep(0.05)
         while writer.is_alive() and len(cuts) < count:
             time.sleep(rng.uniform(0.0, 0.6))

@@ -121,10 +121,12 @@ def rollback(
 
 
 def _last_audit(store: FeatureStore) -> str:
-    last = store.status().last_audit
-    if last is None:
+    from featurestore.operations.auditing import last_audit  # heavy
+
+    scores, _ = last_audit(store.layout, store.registry)
+    if not scores.num_rows:
         raise DefinitionError("No month has been audited yet. Run `featurestore audit` first.")
-    return last
+    return str(Month.parse(scores["month"][0].as_py()))
 
 
 def _months(store: FeatureStore, given: list[str], *, is_all: bool) -> list[Month]:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from featurestore.drift.data_faults.feature_fault import FAULT_KINDS
 from featurestore.drift.monitor.state import DRIFT
@@ -61,7 +62,7 @@ def episodes(table: pa.Table, calibrations: Callable[[str], tuple[str, ...]]) ->
         table: Rows of ``HISTORY_SCHEMA``.
         calibrations: Feature column to the calibrations that depend on it.
     """
-    rows = [row for row in table.to_pylist() if row["state"] == DRIFT]
+    rows = table.filter(pc.equal(table["state"], DRIFT)).to_pylist()
     return tuple(
         Episode(
             view=row["view"],

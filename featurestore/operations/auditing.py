@@ -102,10 +102,10 @@ def _check_begun(layout: Layout, registry: Registry, months: Sequence[Month]) ->
         )
 
 
-def drift_history(layout: Layout, registry: Registry, view: str | None = None) -> pa.Table:
-    """Read all committed scores; see ``FeatureStore.drift_history``."""
+def drift_history(layout: Layout, registry: Registry, view: str | None = None, *, since: str = "") -> pa.Table:
+    """Read all committed scores, or those since a year; see ``FeatureStore.drift_history``."""
     views = chosen_views(registry, view)
-    tables = [history(audited_view(layout, each)) for each in views.values()]
+    tables = [history(audited_view(layout, each), since=since) for each in views.values()]
     return pa.concat_tables([HISTORY_SCHEMA.empty_table(), *tables])
 
 

@@ -39,7 +39,8 @@ def alerts_of(
 
 def digest(layout: Layout, registry: Registry, month: Month) -> Digest:
     """Summarise an audited month; see ``FeatureStore.digest``."""
-    return digest_of(drift_history(layout, registry), data_faults(fault_history(layout, registry)), month)
+    scores = drift_history(layout, registry, since=str(month.year))
+    return digest_of(scores, data_faults(fault_history(layout, registry)), month)
 
 
 def write_page(layout: Layout, registry: Registry, month: Month, path: Path | None = None) -> Path:

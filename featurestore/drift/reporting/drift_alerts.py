@@ -22,6 +22,7 @@ from shlex import quote
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from featurestore.drift.data_faults.data_fault import DataFault
 from featurestore.drift.episode import Episode, episodes
@@ -103,11 +104,12 @@ def alerts(
     Returns:
         In order of time; equal input gives equal alerts.
     """
-    rows = dict[tuple[str, str | None], dict[Month, Mapping[str, Any]]]()
-    for row in history.to_pylist():
-        rows.setdefault((row["feature"], row["segment"]), {})[Month.parse(row["month"])] = row
-    first = min((month for own in rows.values() for month in own), default=Month(1970, 1))
     entered = episodes(history, lambda feature: calibrations_of(registry, feature))
+    told_of = pa.array({episode.feature for episode in entered}, pa.string())
+    rows = dict[tuple[str, str | None], dict[Month, Mapping[str, Any]]]()
+    for row in history.filter(pc.is_in(history["feature"], value_set=told_of)).to_pylist():
+        rows.setdefault((row["feature"], row["segment"]), {})[Month.parse(row["month"])] = row
+    first = Month.parse(pc.min(history["month"]).as_py()) if history.num_rows else Month(1970, 1)
     past = _Past(rows, entered, registry, answers, first)
     derived = [
         _alert(episode, change, rows[episode.feature, episode.segment][episode.month], registry)
@@ -126,7 +128,7 @@ def digest_of(history: pa.Table, faults: Sequence[DataFault], month: Month) -> D
         faults: All faults in the sources' records.
         month: The month.
     """
-    rows = [row for row in history.to_pylist() if Month.parse(row["month"]) == month]
+    rows = history.filter(pc.equal(history["month"], pa.scalar(month.first_day))).to_pylist()
     watched = sorted((row for row in rows if row["state"] == WATCH), key=lambda row: (-row["score"], row["feature"]))
     counted = Counter(row["state"] for row in rows)
     return Digest(
