@@ -13,8 +13,6 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-
 from featurestore.errors import FeatureStoreError
 from featurestore.timeline import Month
 
@@ -67,6 +65,8 @@ def plain(value: Any) -> Any:
         return str(value)
     if isinstance(value, date | datetime):
         return value.isoformat()
+    import pyarrow as pa
+
     if isinstance(value, pa.Table):
         return plain(value.to_pylist())
     if dataclasses.is_dataclass(value) and not isinstance(value, type):

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
-import pyarrow as pa
-
-from featurestore.compute.retrieval.spine_files import SpineTexts, read_spine_files
 from featurestore.errors import SpineError
 from featurestore.lake.endings import Ending, ending_of
 from featurestore.lake.file_names import files_named, local_path
-from featurestore.lake.table_writers import check_writable, table_writer
 from featurestore.lake.whole_file import atomic_file, check_replaceable
-from featurestore.spec.csv_format import Csv
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from featurestore.spec.csv_format import Csv
 
 
 def read_rows(
@@ -34,6 +35,10 @@ def read_rows(
     Raises:
         SpineError: there is no such file, its ending is unknown, its content is not what the ending says, or a text is no key.
     """
+    import pyarrow as pa
+
+    from featurestore.compute.retrieval.spine_files import SpineTexts, read_spine_files
+
     schema, batches = read_spine_files([path], SpineTexts(as_of, key_types, csv))
     return pa.Table.from_batches(batches, schema)
 
@@ -45,6 +50,8 @@ def write_rows(table: pa.Table, path: Path) -> None:
         SpineError: the ending is unknown, or the format has no type for a column, such as lists in CSV.
         StoreError: what lies there is no regular file.
     """
+    from featurestore.lake.table_writers import check_writable, table_writer
+
     ending = ending_of(path, SpineError)
     check_writable(table.schema, ending, SpineError)
     with atomic_file(path) as aside, table_writer(aside, ending, table.schema) as writer:

@@ -19,8 +19,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
 from featurestore.errors import StoreError
 from featurestore.lake.delta_runtime import deltalake_at
 from featurestore.lake.files import LOG, SHA256, CommittedFile, StagedFile
@@ -145,6 +143,7 @@ def read_marks(table: Path, version: int) -> dict[str, int] | None:
     Returns:
         Name to the last number; ``None`` where the log has another shape than ours: then deltalake is to be asked.
     """
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     log = table / LOG
