@@ -144,3 +144,38 @@ def test_a_view_that_was_removed_or_redefined_lately_stays(store):
     assert set(store.vacuum(retention_hours=24).files) == {
         f"{kind}/activity/{fingerprint_of(store, activity)}" for kind in ("ledger", "tiles")
     }
+
+
+def test_vacuum_deletes_the_indexes_of_entities_that_are_gone_and_of_no_others(store):
+    pair = fs.FeatureView(
+        "pairs", entity=fs.Entity("pair", key=("user_id", "event_id")), source=events, aggregations=[fs.Count("n")]
+    )
+    store.apply([pair])
+    store.materialize()
+    indexes = store.layout.root / "hot" / "$keys"
+    assert sorted(place.name for place in indexes.iterdir()) == ["pair", "user"]
+    store.vacuum()
+    assert sorted(place.name for place in indexes.iterdir()) == ["pair", "user"]
+    store.remove("pairs")
+    store.remove("pair")
+    (indexes / "pair" / ".0123456789abcdef0123456789abcdef.tmp").write_bytes(b"another process writes")
+    store.vacuum()
+    assert [place.name for place in indexes.rglob("*.arrow")] == [place.name for place in (indexes / "user").iterdir()]
+    assert (indexes / "pair").exists()
+    (indexes / "pair" / ".0123456789abcdef0123456789abcdef.tmp").unlink()
+    store.vacuum()
+    assert [place.name for place in indexes.iterdir()] == ["user"]
+    assert training_set(store)["activity__seen_30d"].to_pylist() == [3, 3, 3]
+
+
+def test_materialize_leaves_nothing_for_a_reader_to_write_and_no_index_that_is_older(store):
+    hot = store.layout.root / "hot"
+    for day in range(10, 20):
+        times = [datetime(2024, 3, day, tzinfo=timezone.utc)]
+        store.ingest("events", pa.table({"event_id": [day], "event_time": times, "user_id": [100 + day]}))
+        report = store.materialize()
+        assert report.healed == ()
+        before = sorted(hot.rglob("*"))
+        training_set(store)
+        assert sorted(hot.rglob("*")) == before
+        assert 1 <= len(list((hot / "$keys" / "user").iterdir())) <= 2

@@ -17,10 +17,11 @@ import pyarrow as pa
 import pytest
 
 from featurestore.compute.keys import UNKNOWN, extend_keys, key_type, keys_table
-from featurestore.compute.search import block_digests, key_index
+from featurestore.compute.search import block_digests, hot_copy, key_index
 from featurestore.compute.search.hot_copy import copy_damage
 from featurestore.compute.search.key_hash import key_hash
 from featurestore.compute.search.key_index import KeyIndex, renew_index
+from featurestore.errors import StoreError
 from featurestore.lake.layout import Layout, create_or_open
 from tests.compute.search.key_workers import build_until_killed, codes_after_start
 from tests.test_readers import without_power
@@ -199,6 +200,22 @@ def test_renewing_writes_what_is_missing_and_deletes_what_no_one_needs(layout) -
     renew_index(layout, "user", ("int64",))
     assert files(layout) == left
     assert found(layout, ("int64",), [(7,), (8,)]) == [7, UNKNOWN]
+
+
+def test_renewing_writes_what_lies_in_memory_alone_since_it_could_not_be_written(layout, monkeypatch) -> None:
+    extend_keys(layout.keys("user"), ("int64",), [pa.array([5, 6])])
+
+    def full(*_: object) -> None:
+        raise StoreError("The disk is full.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(hot_copy, "write_hot", full)
+        assert found(layout, ("int64",), [(6,), (7,)]) == [1, UNKNOWN]
+        assert not files(layout)
+    assert found(layout, ("int64",), [(6,), (7,)]) == [1, UNKNOWN]
+    renew_index(layout, "user", ("int64",))
+    assert len(files(layout)) == 1
+    assert found(layout, ("int64",), [(6,), (7,)]) == [1, UNKNOWN]
 
 
 def test_a_dictionary_that_was_made_again_with_other_codes_is_not_answered_from_the_old_index(layout) -> None:
