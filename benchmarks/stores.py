@@ -39,6 +39,16 @@ def law_store(data: Path, law: Law, *, kind: str = "both") -> Path:
     return _store(data / "stores" / f"{law.name}-{kind}", build_law, law=asdict(law), kind=kind)
 
 
+def consumer_store(data: Path, events: int) -> Path:
+    """Return the store of the synthetic shop with all that its consumers read."""
+    return _store(data / "stores" / f"consumers-{events}", build_consumers, events=events)
+
+
+def dictionary_store(data: Path, types: Sequence[str], keys: int) -> Path:
+    """Return a store with keys and nothing else."""
+    return _store(data / "stores" / f"keys-{'-'.join(types)}-{keys}", build_dictionary, types=types, keys=keys)
+
+
 def _store(root: Path, build: Callable[..., None], **arguments: Any) -> Path:
     """Build a store unless it is there; bring its views up to date with this version of the code."""
     if not (root / "built").exists():
@@ -52,14 +62,45 @@ def _store(root: Path, build: Callable[..., None], **arguments: Any) -> Path:
 def build_shop(root: str, events: int) -> None:
     """Draw a shop and ingest it."""
     from featurestore.shop import events as source
+
+    _ingest_shop(root, [make_view(source, entity) for entity in ENTITIES], events)
+
+
+def build_consumers(root: str, events: int) -> None:
+    """Draw a shop and ingest it, for the views of its consumers."""
+    from featurestore.shop import OBJECTS
+
+    _ingest_shop(root, OBJECTS, events)
+
+
+def _ingest_shop(root: str, objects: Sequence[Any], events: int) -> None:
     from featurestore.synth import Shop
 
     store = fs.FeatureStore(root, timezone=TIMEZONE)
-    store.apply([make_view(source, entity) for entity in ENTITIES])
+    store.apply(objects)
     landing = Path(root) / "landing" / "events"
     Shop(events=events).write_landing(landing)
     store.ingest("events")
     shutil.rmtree(landing)
+
+
+def build_dictionary(root: str, types: Sequence[str], keys: int) -> None:
+    """Give codes to keys, the last hundred on another day."""
+    from featurestore.compute.keys import extend_keys
+    from featurestore.compute.search.key_index import renew_index
+
+    layout = fs.FeatureStore(root).layout
+    for numbers in (np.arange(keys - 100), np.arange(keys - 100, keys)):
+        extend_keys(layout.keys("user"), types, key_columns(types, numbers))
+    renew_index(layout, "user", types)
+
+
+def key_columns(types: Sequence[str], numbers: np.ndarray) -> list[pa.Array]:
+    """Make a key of each number, of 13 letters where it is a text."""
+    import pyarrow.compute as pc
+
+    texts = pc.binary_join_element_wise("user-", pa.array(numbers + 10**7).cast(pa.string()), "")
+    return [pa.array(numbers) if kind == "int64" else texts.cast(pa.large_string()) for kind in types]
 
 
 def build_law(root: str, law: dict[str, Any], kind: str) -> None:
