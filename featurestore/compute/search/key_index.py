@@ -203,11 +203,10 @@ class _Segment:
         rows = np.empty(len(hashes), np.int64)
         starts = np.flatnonzero(np.diff(stretch, prepend=-1))
         ends = np.append(starts[1:], len(hashes)) if len(starts) else starts
-        for low, high in zip(starts, ends, strict=True):
-            begin = int(stretch[low]) * FENCE_ROWS
-            end = min(begin + FENCE_ROWS, self.rows)
-            self.copy.check_rows("hash", np.array([begin]), until=np.array([end]))
-            rows[low:high] = begin + np.searchsorted(known[begin:end], hashes[low:high], side="left")
+        begins = stretch[starts] * FENCE_ROWS
+        self.copy.check_rows("hash", begins, until=np.minimum(begins + FENCE_ROWS, self.rows))
+        for low, high, begin in zip(starts.tolist(), ends.tolist(), begins.tolist(), strict=True):
+            rows[low:high] = begin + np.searchsorted(known[begin : begin + FENCE_ROWS], hashes[low:high], side="left")
         return rows
 
     def _is_key(self, name: str, rows: np.ndarray, key: pa.Array) -> np.ndarray:
