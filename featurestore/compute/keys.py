@@ -199,28 +199,43 @@ def extend_keys(path: Path, types: Sequence[str], keys: Sequence[pa.Array]) -> K
     Raises:
         CommitConflictError: other writers were faster again and again.
     """
-    place = keys_table(path, types)
 
     def step() -> KeyDictionary:
-        table = Table.open(place)
+        table = Table.open(keys_table(path, types))
         before = load_keys(path, types, table=table)
         after = before.extended(keys)
-        if len(after) == len(before):
-            return before
-        names = ["code", *(f"key_{i}" for i in range(len(types)))]
-        added = pa.table([pa.array(np.arange(len(before), len(after))), *after.slice(len(before))], names=names)
-        file = stage(place, {})
-        write_parquet(added, file)
-        try:
-            message = f"{added.num_rows} keys"
-            version = commit(place, add=[describe(file, {})], read_version=table.version, message=message, is_lasting=True)
-            record_version(place, version)
-        except CommitConflictError:
-            STORAGE.delete(file)
-            raise
+        if len(after) > len(before):
+            append_keys(path, types, after.slice(len(before)), first=len(before), read_version=table.version)
         return after
 
     return retried(step, gave_up=f"Other writers kept extending the keys in {path}. Make the call again.")
+
+
+def append_keys(path: Path, types: Sequence[str], keys: Sequence[pa.Array], *, first: int, read_version: int) -> None:
+    """Commit the codes ``first``, ``first + 1`` and so on for keys that have none.
+
+    Args:
+        path: Folder of the entity's dictionaries.
+        types: Schema types of the key columns.
+        keys: Distinct keys, in order of their codes.
+        first: The number of keys that have a code.
+        read_version: Version of the dictionary's table in which that was seen.
+
+    Raises:
+        CommitConflictError: another writer has extended the dictionary since.
+    """
+    place = keys_table(path, types)
+    names = ["code", *(f"key_{i}" for i in range(len(types)))]
+    added = pa.table([pa.array(np.arange(first, first + len(keys[0]))), *keys], names=names)
+    file = stage(place, {})
+    write_parquet(added, file)
+    try:
+        message = f"{added.num_rows} keys"
+        version = commit(place, add=[describe(file, {})], read_version=read_version, message=message, is_lasting=True)
+        record_version(place, version)
+    except CommitConflictError:
+        STORAGE.delete(file)
+        raise
 
 
 def keys_table(path: Path, types: Sequence[str]) -> Path:

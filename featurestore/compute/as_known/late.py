@@ -20,9 +20,10 @@ from featurestore.compute.folds import AdditiveFold
 from featurestore.compute.forms import view_measures
 from featurestore.compute.forms.measure import Measure
 from featurestore.compute.items.occurrences import changes
-from featurestore.compute.keys import KeyDictionary, extend_keys, key_type
+from featurestore.compute.keys import key_type
 from featurestore.compute.materialization.tiles import tile_sql
 from featurestore.compute.search.hot_copy import drop_hot, read_hot, write_hot
+from featurestore.compute.search.key_index import extended_codes
 from featurestore.compute.state import ViewState
 from featurestore.compute.windows.in_flight import CLASS, CODE, KNOWN, SIGN, STEP, LateRows
 from featurestore.errors import StoreError
@@ -173,8 +174,7 @@ def _signed(state: ViewState, scan: str, interval: Interval, *, versions: pa.Tab
 
 def _codes(state: ViewState, keys: list[pa.Array]) -> np.ndarray:
     """Return the code of each key. An entity may have had rows only until a correction moved them: it gets its code here."""
-    dictionary: KeyDictionary = extend_keys(state.layout.keys(state.view.entity.name), state.view.key_types, keys)
-    return dictionary.codes(keys)
+    return extended_codes(state.layout, state.view.entity.name, state.view.key_types, keys)
 
 
 def _merged(state: ViewState, table: pa.Table) -> pa.Table:

@@ -13,9 +13,10 @@ import pyarrow as pa
 
 from featurestore.compute.forms import view_measures
 from featurestore.compute.forms.measure import LOCAL_US, ORIGIN_DAY, STEP, TIME_US, Measure, rows_of
-from featurestore.compute.keys import check_codes, extend_keys, key_type
+from featurestore.compute.keys import check_codes, key_type
 from featurestore.compute.materialization.donors import Donor, Earlier, find_donor, no_earlier
 from featurestore.compute.materialization.largest import largest_event
+from featurestore.compute.search.key_index import extended_codes
 from featurestore.compute.state import BALANCES, KIND, MONTH, ViewState
 from featurestore.errors import ExpressionError, FeatureStoreError, OverflowingResultError
 from featurestore.lake.arrow_parquet import write_parquet
@@ -204,9 +205,10 @@ def _aggregated(
     if not tables:
         return
     every = [pa.concat_arrays(columns) for columns in zip(*keys, strict=True)]
-    dictionary = extend_keys(state.layout.keys(state.view.entity.name), state.view.key_types, every)
-    for part, table, columns in zip(parts, tables, keys, strict=True):
-        yield part, with_codes(table, dictionary.codes(columns), measures=measures)
+    codes = extended_codes(state.layout, state.view.entity.name, state.view.key_types, every)
+    ends = np.cumsum([table.num_rows for table in tables])
+    for part, table, own in zip(parts, tables, np.split(codes, ends[:-1]), strict=True):
+        yield part, with_codes(table, own, measures=measures)
 
 
 def _without_shared_steps(state: ViewState, run: Sequence[Month]) -> list[list[Month]]:

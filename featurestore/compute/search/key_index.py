@@ -22,13 +22,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from featurestore.compute.keys import UNKNOWN, keys_table, read_keys
+from featurestore.compute.keys import UNKNOWN, KeyDictionary, append_keys, key_type, keys_table, read_keys
 from featurestore.compute.search.block_digests import DamagedCopyError
 from featurestore.compute.search.derived_files import drop_folders
 from featurestore.compute.search.hot_copy import ENDING, HotCopy, drop_hot
 from featurestore.compute.search.key_hash import key_hash
 from featurestore.lake.layout import Layout
 from featurestore.lake.newest import NewestVersions
+from featurestore.lake.retry import retried
 from featurestore.lake.table import CommittedFile, Table
 from featurestore.spec.document import digest
 
@@ -44,11 +45,16 @@ class KeyIndex:
     Args:
         segments: In order of their codes.
         files: Names of their files, without the ending.
+        version: Version of the dictionary's table.
     """
 
-    def __init__(self, segments: Sequence[_Segment], files: Sequence[str]) -> None:
+    def __init__(self, segments: Sequence[_Segment], files: Sequence[str], version: int) -> None:
         self._segments = list(segments)
         self.files = files
+        self.version = version
+
+    def __len__(self) -> int:
+        return sum(segment.rows for segment in self._segments)
 
     @classmethod
     def open(cls, layout: Layout, entity: str, types: Sequence[str]) -> KeyIndex:
@@ -79,7 +85,7 @@ class KeyIndex:
         for name, files in zip(names, plan, strict=True):
             segments.append(_Segment.open(folder / f"{name}{ENDING}", files, types, first=first))
             first += segments[-1].rows
-        return cls(segments, names)
+        return cls(segments, names, table.version)
 
     def codes(self, keys: Sequence[pa.Array]) -> np.ndarray:
         """Return the code of each key (int64); ``UNKNOWN`` for keys never seen or with a NULL part."""
@@ -104,6 +110,37 @@ class KeyIndex:
 
 
 _NEWEST = NewestVersions[KeyIndex]()
+
+
+def extended_codes(layout: Layout, entity: str, types: Sequence[str], keys: Sequence[pa.Array]) -> np.ndarray:
+    """Return the code of each key (int64), after committing codes for those that have none, as ``keys.extend_keys``.
+
+    The keys that are known are looked up, not read: a day's few new keys cost what they are, not what ten years were.
+
+    Args:
+        layout: The store.
+        entity: The entity.
+        types: Schema types of its key columns.
+        keys: The keys, distinct or not, no NULLs.
+
+    Raises:
+        CommitConflictError: other writers were faster again and again.
+        StoreError: the dictionary is damaged.
+    """
+    path = layout.keys(entity)
+
+    def step() -> np.ndarray:
+        index = KeyIndex.open(layout, entity, types)
+        codes = index.codes(keys)
+        is_new = codes == UNKNOWN
+        if is_new.any():
+            unknown = [key.filter(pa.array(is_new)) for key in keys]
+            new = KeyDictionary(tuple(pa.array([], key_type(kind)) for kind in types)).extended(unknown)
+            append_keys(path, types, new.columns, first=len(index), read_version=index.version)
+            codes[is_new] = len(index) + new.codes(unknown)
+        return codes
+
+    return retried(step, gave_up=f"Other writers kept extending the keys in {path}. Make the call again.")
 
 
 def renew_index(layout: Layout, entity: str, types: Sequence[str]) -> None:

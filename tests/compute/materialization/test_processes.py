@@ -46,7 +46,7 @@ def test_processes_that_add_events_and_materialize_at_once_leave_every_view_comp
 
 
 KILLED_BEFORE = [
-    ("featurestore.compute.materialization.tiles", "extend_keys", 1),
+    ("featurestore.compute.materialization.tiles", "extended_codes", 1),
     ("featurestore.compute.keys", "commit", 1),
     ("os", "replace", 3),
     ("featurestore.compute.materialization.tiles", "commit", 1),
