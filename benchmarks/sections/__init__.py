@@ -8,6 +8,7 @@ from benchmarks.findings import Bench, Findings
 from benchmarks.sections import (
     aggregations,
     as_known,
+    demo,
     entities,
     feast,
     few,
@@ -38,6 +39,7 @@ SECTIONS: dict[str, Callable[[Bench], Findings]] = {
     "start": start.measure,
     "few": few.measure,
     "small_calls": small_calls.measure,
+    "demo": demo.measure,
     "hot_key": hot_key.measure,
     "wide": wide.measure,
     "entities": entities.measure,
