@@ -34,7 +34,7 @@ from featurestore_pipelines.demo.gather import gather_result, recorded_audit
 from featurestore_pipelines.demo.result import DemoResult, TrainingSet
 from featurestore_pipelines.demo.spine import sample_spine
 from featurestore_pipelines.demo.watch import EndListener, Listener, Stopwatch
-from featurestore_pipelines.event_log import open_instance
+from featurestore_pipelines.event_log import few_flushes, open_instance
 from featurestore_pipelines.partitions import RANGE_END, RANGE_START, monthly_partitions
 from featurestore_pipelines.resources import StoreResource
 from featurestore_pipelines.settings import (
@@ -162,7 +162,7 @@ def _run_chunks(
     """Let the files of some years land and run all assets over their months, chunk by chunk; audit the last one's again."""
     partitions = monthly_partitions(setting.timezone, first=demo.months[0], last=demo.months[-1])
     built = build_definitions(setting.objects, setting, partitions=partitions, progress=watch)
-    with open_instance(store.layout.root / INSTANCE) as instance:
+    with few_flushes(), open_instance(store.layout.root / INSTANCE) as instance:
         for months in _chunks(demo.months, chunk_years):
             with watch.timing(LANDING, _in_words(months)):
                 for source in store.registry.sources.values():
