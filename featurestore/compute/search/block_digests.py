@@ -11,7 +11,6 @@ damaged blocks it takes one for sound. It is none against people, who could as w
 
 from __future__ import annotations
 
-import mmap
 import os
 import struct
 import zlib
@@ -63,12 +62,7 @@ class CheckedFile:
             DamagedCopyError: it has no digests, or others than its bytes.
         """
         self._name = file.stem
-        with file.open("rb") as opened:
-            status = os.fstat(opened.fileno())  # of what is mapped: another process may put a new file there
-            signature = _signature(status)
-            if not status.st_size:
-                raise DamagedCopyError("is empty")
-            mapped = pa.py_buffer(mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ))
+        mapped, signature = _mapped(file)
         self.content, self.data, self._digests = _opened(mapped, self._name)
         known = _CHECKED.get(file)
         if known is None or known[0] != signature or is_fresh:
@@ -109,6 +103,18 @@ class CheckedFile:
         touched = np.unique(np.concatenate([first, last]))
         self.check((block * BLOCK_BYTES, block * BLOCK_BYTES + 1) for block in touched[~self._is_checked[touched]].tolist())
         self.check((begin, end) for begin, end in zip(begins[last > first + 1], ends[last > first + 1], strict=True))
+
+
+def _mapped(file: Path) -> tuple[pa.Buffer, tuple[int, int, int]]:
+    """Map a file and close it again: a process keeps hundreds of copies mapped, and may open a thousand files."""
+    while True:
+        signature = _signature(file.stat())
+        if not signature[1]:
+            raise DamagedCopyError("is empty")
+        with pa.memory_map(str(file), "r") as opened:
+            mapped = opened.read_buffer()
+        if _signature(file.stat()) == signature:  # else another process has put a new file there meanwhile
+            return mapped, signature
 
 
 def _signature(status: os.stat_result) -> tuple[int, int, int]:

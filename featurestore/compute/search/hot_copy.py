@@ -75,12 +75,14 @@ class ColumnFile:
     @property
     def is_mapped(self) -> bool:
         """Whether it is read from its hot copy, and that is still the file that was mapped."""
-        return self._hot is not None and self._hot.is_current
+        hot = self._hot
+        return hot is not None and hot.is_current
 
     @property
     def rows(self) -> int:
         """Number of rows."""
-        return self._hot.rows if self._hot is not None else read_footer(self._path).rows
+        hot = self._hot
+        return hot.rows if hot is not None else read_footer(self._path).rows
 
     def array(self, name: str, rows: np.ndarray | None = None, until: np.ndarray | None = None) -> pa.Array:
         """Return a column as one Arrow array.
@@ -94,12 +96,13 @@ class ColumnFile:
         Raises:
             DamagedFileError: there is no sound hot copy, and the Parquet file is missing or damaged.
         """
-        if name not in self._columns and rows is not None and len(rows) <= FEW_ROWS and self._hot is not None:
-            part = self._hot.some(name, rows, until)
+        hot = self._hot  # another thread may find it damaged meanwhile
+        if name not in self._columns and rows is not None and len(rows) <= FEW_ROWS and hot is not None:
+            part = hot.some(name, rows, until)
             if part is not None:
                 return part
         if name not in self._columns:
-            column = self._hot.column(name) if self._hot is not None else None
+            column = hot.column(name) if hot is not None else None
             if column is None:
                 self._hot = None
                 column = read_parquet(self._parquet, columns=[name])[name]

@@ -10,8 +10,10 @@ import pyarrow as pa
 import pytest
 
 from featurestore.compute.materialization.materialize import materialize
+from featurestore.compute.search import block_digests
 from featurestore.compute.search.hot_copy import ColumnFile, drop_hot, write_hot
 from featurestore.lake.arrow_parquet import write_parquet
+from featurestore.lake.digests import DamagedFileError
 from featurestore.lake.layout import create_or_open
 from featurestore.spec import Count, Entity, FeatureView, Last, Profile
 from tests.compute.world import SOURCE, answers, at, commit_events, event
@@ -104,3 +106,61 @@ def test_copies_that_no_committed_file_needs_are_deleted_and_so_are_those_that_a
     os.utime(tmp_path / ".abandoned.tmp", (long_ago, long_ago))
     drop_hot(tmp_path, keep={"kept"})
     assert sorted(file.name for file in tmp_path.iterdir()) == [".new.tmp", "kept.arrow"]
+
+
+def wide_table(rng: np.random.Generator, rows: int) -> pa.Table:
+    numbers = rng.integers(-(2**40), 2**40, rows)
+    has_none = rng.random(rows) < 0.2
+    columns = {
+        "narrow": rng.integers(0, 99, rows),
+        "wide": numbers,
+        "gaps": pa.array(numbers, mask=has_none),
+        "double": pa.array(rng.random(rows), mask=has_none),
+        "time": pa.array(numbers, pa.timestamp("us", "UTC"), mask=has_none),
+        "flag": pa.array(numbers > 0, mask=has_none),
+        "text": pa.array([str(number) for number in numbers], mask=has_none),
+        "list": pa.array([[int(number)] * int(number % 4) for number in numbers], pa.list_(pa.int64())),
+    }
+    return pa.table(columns)
+
+
+@pytest.mark.parametrize("rows", [0, 1, 9, 700])
+def test_some_rows_of_a_copy_are_right_whatever_bytes_of_it_are_not(tmp_path, monkeypatch, rows: int) -> None:
+    monkeypatch.setattr(block_digests, "BLOCK_BYTES", 256)
+    rng = np.random.default_rng(rows)
+    whole = wide_table(rng, rows)
+    write_parquet(whole, tmp_path / "file.parquet")
+    write_hot(tmp_path / "file.arrow", whole)
+    sound = (tmp_path / "file.arrow").read_bytes()
+    for _ in range(12):
+        (tmp_path / "file.arrow").unlink(missing_ok=True)
+        content = bytearray(sound)
+        for place in rng.integers(0, len(sound), int(rng.integers(0, 4))):
+            content[place] ^= 1 << int(rng.integers(8))
+        (tmp_path / "file.arrow").write_bytes(content)
+        columns = ColumnFile(tmp_path / "file.parquet", tmp_path / "file.arrow")
+        for name in rng.permutation(whole.column_names).tolist():
+            asked = rng.integers(0, max(rows, 1), int(rng.integers(0, 4))) if rows else np.zeros(0, np.int64)
+            until = np.minimum(asked + rng.integers(0, 30, len(asked)), rows)
+            expected = [whole[name].slice(low, high - low).to_pylist() for low, high in zip(asked, until, strict=True)]
+            column = columns.array(name, asked, until)
+            assert [column.slice(low, high - low).to_pylist() for low, high in zip(asked, until, strict=True)] == expected
+            column = columns.array(name, asked)
+            assert column.take(pa.array(asked)).to_pylist() == whole[name].take(pa.array(asked)).to_pylist()
+        assert columns.rows == rows
+
+
+def test_a_few_rows_are_read_of_a_copy_whose_other_blocks_are_damaged(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(block_digests, "BLOCK_BYTES", 256)
+    whole = pa.table({"wide": np.arange(1_000) * 2**40})
+    write_hot(tmp_path / "file.arrow", whole)
+    content = bytearray((tmp_path / "file.arrow").read_bytes())
+    content[len(content) // 2] ^= 1
+    (tmp_path / "file.arrow").write_bytes(content)
+    columns = ColumnFile(tmp_path / "none.parquet", tmp_path / "file.arrow")
+    ends = np.array([3, 996])
+    assert columns.numbers("wide", ends).take(ends).tolist() == [3 * 2**40, 996 * 2**40]
+    assert columns.is_mapped
+    with pytest.raises(DamagedFileError):
+        columns.numbers("wide", np.array([0]), np.array([1_000]))
+    assert not (tmp_path / "file.arrow").exists()
