@@ -12,7 +12,7 @@ import featurestore as fs
 from benchmarks.cost import median, timed
 from benchmarks.findings import Bench, Findings, Row, plain
 from benchmarks.isolated import isolated
-from benchmarks.stores import consumer_store, dictionary_store, key_columns
+from benchmarks.stores import consumer_store, dictionary_store, key_columns, scratch
 
 SERVICES = ("recommendation_v1", "routing_v1")
 ROWS = (1, 100, 10_000)
@@ -43,7 +43,10 @@ def measure(bench: Bench) -> Findings:
             store = dictionary_store(bench.data, types, keys)
             found = isolated(look_up, store=store, types=types, keys=keys, runs=bench.runs)
             series.setdefault(f"{FEW} of so many {name} keys", []).append((keys, found["warm_s"]))
-            note = f"first {plain(found['first_s'] * 1e3)} CPU-ms; a key {plain(found['bytes'] / keys)} bytes"
+            with scratch(store) as copy:
+                renewed_s = isolated(renew, store=copy, types=types, keys=keys)
+            note = f"first {plain(found['first_s'] * 1e3)} CPU-ms; {plain(found['bytes'] / keys)} bytes a key; renewed for {FEW} new "
+            note += f"keys {plain(renewed_s * 1e3)} CPU-ms"
             what = f"codes of {FEW} among {keys:,} {name} keys, warm"
             rows.append(Row(what, found["warm_s"] * 1e3, unit=" CPU-ms", note=note))
     return Findings(tuple(rows), series)
@@ -54,12 +57,16 @@ def ask(store: str, service: str, rows: int, runs: int) -> dict[str, float]:
 
     Libraries are imported before; every call asks for other entities.
     """
-    for library in LIBRARIES:
-        importlib.import_module(library)
+    _import_libraries()
     spines = [_spine(rows, seed=seed) for seed in range(runs + 2)]
     opened = fs.FeatureStore(store)
     costs = [timed(lambda spine=spine: opened.get_historical_features(spine, service))[0] for spine in spines]
     return {"first_s": costs[0].cpu_s, "warm_s": median(costs[2:]).cpu_s}
+
+
+def _import_libraries() -> None:
+    for library in LIBRARIES:
+        importlib.import_module(library)
 
 
 def _spine(rows: int, *, seed: int) -> pa.Table:
@@ -80,6 +87,7 @@ def look_up(store: str, types: Sequence[str], keys: int, runs: int) -> dict[str,
     """Look keys up, half of them unknown, in this process -> CPU seconds of the first time and of others, bytes of the index."""
     from featurestore.compute.search.key_index import KeyIndex
 
+    _import_libraries()
     layout = fs.FeatureStore(store).layout
     random = np.random.default_rng(1)
 
@@ -94,3 +102,14 @@ def look_up(store: str, types: Sequence[str], keys: int, runs: int) -> dict[str,
         warm.append(timed(lambda mine=mine: [codes(numbers) for numbers in mine])[0])
     size = sum(file.stat().st_size for file in layout.hot_keys("user").iterdir())
     return {"first_s": first.cpu_s, "warm_s": median(warm).cpu_s / CALLS_A_MEASURE, "bytes": size}
+
+
+def renew(store: str, types: Sequence[str], keys: int) -> float:
+    """Add a hundred keys to a dictionary -> CPU seconds of bringing its index up to date."""
+    from featurestore.compute.keys import extend_keys
+    from featurestore.compute.search.key_index import renew_index
+
+    layout = fs.FeatureStore(store).layout
+    extend_keys(layout.keys("user"), types, key_columns(types, np.arange(keys, keys + FEW)))
+    cost, _ = timed(lambda: renew_index(layout, "user", types))
+    return cost.cpu_s
