@@ -75,6 +75,10 @@ class Partition:
         low, high = self.starts_of(codes), self.ends_of(codes)
         return last_row_within(self.ledger.numbers("step", low, high), low, high, bounds)
 
+    def of_a_call(self) -> Partition:
+        """Return the same partition, of which nothing is kept yet."""
+        return Partition(self.start_step, self.ledger, self.balances)
+
     def keep(self, key: object, make: Callable[[], _Kept]) -> _Kept:
         """Return what ``make`` returns; it is called once per key as long as this snapshot is read."""
         if key not in self._kept:

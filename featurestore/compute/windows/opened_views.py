@@ -2,7 +2,8 @@
 
 Kept is what was opened of the newest state of a view, by its definition: the very object, since the same bytes of a registry give
 the same objects. It is used again as long as the newest version of its source's events and of its ledger are the same snapshots,
-and every copy that it has mapped is the file that it was. A reader without copies holds columns in memory, and is not kept.
+and every copy that it has mapped is the file that it was. A reader without copies holds columns in memory, and is not kept; nor is
+what a call derives of columns.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ def open_view(layout: Layout, view: FeatureView, events: Table) -> _Opened:
             _KEPT[key] = kept
             while len(_KEPT) > MOST_KEPT:
                 _KEPT.popitem(last=False)
-    return kept
+    return kept[0], kept[1].of_a_call()
 
 
 def _is_good(kept: _Opened, layout: Layout, view: FeatureView, events: Table) -> bool:

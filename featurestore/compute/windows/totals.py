@@ -6,6 +6,7 @@ row of the entity before the bound. A bound at or before the first partition has
 
 from __future__ import annotations
 
+from copy import copy
 from functools import cached_property
 
 import numpy as np
@@ -73,6 +74,13 @@ class LedgerReader:
         return all(isinstance(each, ColumnFile) and each.is_mapped for each in self._column_files) and (
             opened is None or opened.is_mapped
         )
+
+    def of_a_call(self) -> LedgerReader:
+        """Return the same reader for one call: what that derives of columns (``Partition.keep``) is its own, and goes with it."""
+        _ = self.folded, self.sub_ledgers  # made before the copy, so that all calls have the same
+        own = copy(self)
+        own._partitions = tuple(partition.of_a_call() for partition in self._partitions)
+        return own
 
     @cached_property
     def folded(self) -> dict[Month, str]:

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
@@ -16,6 +17,7 @@ import pyarrow as pa
 import pytest
 
 import featurestore as fs
+from featurestore.compute.search.probes import Partition
 from featurestore.compute.windows import opened_views
 from featurestore.errors import NotMaterializedError, StoreError
 
@@ -32,6 +34,7 @@ VIEW = fs.FeatureView(
         fs.Count("n", windows=("365d", "lifetime")),
         fs.Sum("spend", "cents"),
         fs.Max("dearest", "cents"),
+        fs.First("first", "cents", windows=("200d",)),
         fs.Distinct("prices", "cents", windows=("lifetime",)),
         fs.Quantile("middle", "cents"),
     ],
@@ -95,6 +98,23 @@ def test_a_view_is_opened_once_as_long_as_nothing_changes(store) -> None:
     reader = kept(store)
     assert asked(fs.FeatureStore(store.layout.root)) == first
     assert kept(store) is reader
+
+
+def test_what_a_call_derives_of_columns_is_gone_with_it(store, monkeypatch) -> None:
+    derived = list[object]()
+    keep = Partition.keep
+
+    def noting(partition: Partition, key: object, make: Callable[[], object]) -> object:
+        derived.append(weakref.ref(keep(partition, key, make)))
+        return keep(partition, key, make)
+
+    monkeypatch.setattr(Partition, "keep", noting)
+    many = pa.table({"user": [f"u{i % 7}" for i in range(900)], "as_of": [START + timedelta(days=i % 380) for i in range(900)]})
+    store.get_historical_features(many, ["activity"])
+    gc.collect()
+    assert kept(store).is_mapped
+    assert derived
+    assert [each() for each in derived] == [None] * len(derived)
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="this system does not list the files that a process has open")
