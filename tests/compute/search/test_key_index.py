@@ -16,11 +16,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from featurestore.compute.keys import UNKNOWN, extend_keys, key_type, keys_table
+from featurestore.compute.keys import UNKNOWN, extend_keys, key_type, keys_table, load_keys
 from featurestore.compute.search import block_digests, hot_copy, key_index
 from featurestore.compute.search.hot_copy import copy_damage
 from featurestore.compute.search.key_hash import key_hash
-from featurestore.compute.search.key_index import KeyIndex, renew_index
+from featurestore.compute.search.key_index import KeyIndex, extended_codes, renew_index
 from featurestore.errors import StoreError
 from featurestore.lake.layout import Layout, create_or_open
 from tests.compute.search.key_workers import build_until_killed, codes_after_start
@@ -75,7 +75,11 @@ def extended(layout: Layout, types: tuple[str, ...], keys: Keys, oracle: dict[tu
     """Give codes to keys that have none, in the dictionary and in a plain one."""
     for key in sorted(set(keys) - oracle.keys()):
         oracle[key] = len(oracle)
-    extend_keys(layout.keys("user"), types, arrays(keys, types))
+    if len(oracle) % 3:
+        extend_keys(layout.keys("user"), types, arrays(keys, types))
+    else:
+        given = extended_codes(layout, "user", types, arrays(keys, types))
+        assert given.tolist() == expected(oracle, keys)
 
 
 def found(layout: Layout, types: tuple[str, ...], keys: Keys) -> list[int]:
@@ -251,6 +255,16 @@ def test_threads_that_look_up_while_keys_are_added_never_see_a_wrong_code(layout
     assert all(code in (UNKNOWN, known) for codes in seen for code, known in zip(codes, final, strict=True))
 
 
+def test_writers_that_number_keys_at_once_never_give_one_code_twice(layout) -> None:
+    rng = np.random.default_rng(1)
+    wanted = [rng.integers(0, 40, int(rng.integers(1, 12))) for _ in range(16)]
+    with ThreadPoolExecutor(4) as pool:
+        given = list(pool.map(lambda keys: extended_codes(layout, "user", ("int64",), [pa.array(keys)]), wanted))
+    known = load_keys(layout.keys("user"), ("int64",)).columns[0].to_pylist()
+    assert sorted(known) == sorted({int(key) for keys in wanted for key in keys})
+    assert [[known[code] for code in codes] for codes in given] == [keys.tolist() for keys in wanted]
+
+
 def test_processes_that_build_at_once_find_the_same(layout) -> None:
     keys = [(f"user-{i}",) for i in range(500)]
     extend_keys(layout.keys("user"), ("string",), arrays(keys, ("string",)))
@@ -337,6 +351,28 @@ def test_damage_never_gives_a_wrong_code_and_is_mended(layout, monkeypatch, type
         assert found(layout, types, asked) == expected(oracle, asked)
         assert found(layout, types, asked) == expected(oracle, asked)
         assert [copy_damage(file) for file in files(layout)] == [None, None]
+
+
+@pytest.mark.parametrize("put", [in_its_place, in_place], ids=lambda put: put.__name__)
+@pytest.mark.parametrize("kind", ["flip", "zeros", "cut"])
+def test_no_key_gets_a_second_code_because_the_index_was_damaged(layout, monkeypatch, kind: str, put: Callable) -> None:
+    monkeypatch.setattr(block_digests, "BLOCK_BYTES", 512)
+    monkeypatch.setattr(key_index, "FENCE_ROWS", 32)
+    types = ("int64", "string")
+    rng, oracle = np.random.default_rng(8), {}
+    extended(layout, types, drawn(rng, types, 200), oracle)
+    for _ in range(6):
+        renew_index(layout, "user", types)
+        for file in files(layout):
+            put(file, spoiled(file.read_bytes(), kind, rng))
+        keys = [*drawn(rng, types, 5), *list(oracle)[::7]]
+        for key in sorted(set(keys) - oracle.keys()):
+            oracle[key] = len(oracle)
+        assert extended_codes(layout, "user", types, arrays(keys, types)).tolist() == expected(oracle, keys)
+    forget()
+    assert found(layout, types, list(oracle)) == list(range(len(oracle)))
+    known = load_keys(layout.keys("user"), types)
+    assert list(zip(*(column.to_pylist() for column in known.columns), strict=True)) == list(oracle)
 
 
 def test_a_block_that_is_damaged_after_the_index_was_opened_is_noticed_when_it_is_read(layout, monkeypatch) -> None:
