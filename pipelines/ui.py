@@ -24,7 +24,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from featurestore.errors import FeatureStoreError, StoreError
-from featurestore.lake.layout import STORE_FILE
+from featurestore.lake.store_format import STORE_FILE
 from featurestore.lake.whole_file import make_folder, write_atomically
 from featurestore_pipelines.processes import LOOK_EVERY_S, Service, adopt_orphans, end, stops, wait_until
 from featurestore_pipelines.settings import (

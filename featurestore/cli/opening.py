@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import featurestore
 from featurestore.errors import DefinitionError, StoreError
 from featurestore.lake.bounds import Bounds
-from featurestore.lake.layout import STORE_FILE
+from featurestore.lake.store_format import STORE_FILE
 from featurestore.spec.document import Definition
 
 if TYPE_CHECKING:

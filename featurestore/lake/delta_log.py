@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,9 @@ def entry_path(table: Path, version: int) -> Path:
     return table / LOG / f"{version:020}.json"
 
 
-def create_actions(table_id: str, schema: Any, partition_by: Sequence[str], now_ms: int) -> list[_Action]:
+def create_actions(
+    table_id: str, schema: Any, partition_by: Sequence[str], now_ms: int, *, configuration: Mapping[str, str] | None = None
+) -> list[_Action]:
     """Return what the first entry of a table says before it names files.
 
     Args:
@@ -45,6 +47,7 @@ def create_actions(table_id: str, schema: Any, partition_by: Sequence[str], now_
         schema: Delta schema, partition columns included.
         partition_by: Partition columns.
         now_ms: Milliseconds since 1970.
+        configuration: What else it says of the table.
     """
     features = ["timestampNtz"]
     has_naive_times = any(_NAIVE_TIME in field.to_json() for field in schema.fields)
@@ -57,7 +60,7 @@ def create_actions(table_id: str, schema: Any, partition_by: Sequence[str], now_
         "schemaString": schema.to_json(),
         "partitionColumns": list(partition_by),
         "createdTime": now_ms,
-        "configuration": {},
+        "configuration": dict(configuration or {}),
     }
     return [{"protocol": protocol}, {"metaData": metadata}]
 

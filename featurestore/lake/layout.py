@@ -1,6 +1,6 @@
 """A store's directories: the only place that knows where things lie.
 
-store.json            versions of the format and business time zone, written once and by ``upgrade``
+store.json            id, versions of the format and business time zone, written once and by ``upgrade``
 registry.json         definitions
 definitions/          definitions of before, which older answers were read with
 landing/<source>/     files that wait for ``ingest()``, unless the source names another folder
@@ -15,30 +15,32 @@ alerts/               messages to people: pending, sent, dead
 hot/<view>/           derived copies for fast reads; may be deleted at any time
 hot/$keys/<entity>/   derived indexes of keys, as those
 known/<view>/         late rows, for as-known answers; derived, may be deleted at any time
+newest/<kind>/<name>  the newest version of each table that cannot be made again (``belonging.py``)
 """
 
 from __future__ import annotations
 
 import os
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from featurestore.errors import CommitConflictError, StoreError
+from featurestore.lake.belonging import ID
 from featurestore.lake.bounds import Bounds
 from featurestore.lake.delta_runtime import check_table_path
 from featurestore.lake.file_names import local_path
 from featurestore.lake.json_files import json_bytes, parse_json, read_json
 from featurestore.lake.scratch import scratch_folder
 from featurestore.lake.storage import STORAGE, Stored
-from featurestore.lake.store_format import NEW, StoreRecord
+from featurestore.lake.store_format import NEW, STORE_FILE, StoreRecord
 from featurestore.spec.names import checked_name
 from featurestore.spec.source import EventSource
 from featurestore.timeline import zone_of
 
 DEFAULT_TIMEZONE = "UTC"
-STORE_FILE = "store.json"
 _WELCOME_BEFORE_A_STORE = {"README.md", ".gitignore", "landing"}
 
 
@@ -231,7 +233,7 @@ def spill_folder(layout: Layout) -> Iterator[Path]:
 def _create(folder: Path, timezone: str) -> None:
     """Write store.json unless another process was faster."""
     with suppress(CommitConflictError):
-        STORAGE.create(folder / STORE_FILE, json_bytes(NEW.document() | {"timezone": timezone}))
+        STORAGE.create(folder / STORE_FILE, json_bytes(NEW.document() | {"timezone": timezone, ID: uuid.uuid4().hex}))
 
 
 def _check_free(folder: Path) -> None:

@@ -28,6 +28,7 @@ from typing import Any
 
 from featurestore.errors import StoreError
 
+STORE_FILE = "store.json"
 READ_VERSION = 2
 """The newest version that this code reads; it reads all older ones too."""
 WRITE_VERSION = 2

@@ -19,6 +19,7 @@ from typing import Any
 import pyarrow as pa
 
 from featurestore.errors import CommitConflictError, StoreError
+from featurestore.lake.belonging import check_never_was, check_own, forget_version, record_lasting, store_mark
 from featurestore.lake.delta_log import (
     add_action,
     check_newest,
@@ -36,7 +37,6 @@ from featurestore.lake.newest import NewestVersions
 from featurestore.lake.retry import retried
 from featurestore.lake.storage import STORAGE
 from featurestore.lake.table_schema import check_same, column_types, delta_schema, earlier_types, extending_actions
-from featurestore.lake.witness import check_never_written, check_witness, record_witness
 
 __all__ = ["CommittedFile", "StagedFile", "Table", "commit", "describe", "parquet_scan_sql", "stage"]
 
@@ -96,7 +96,7 @@ class Table:
             what = f"version {version} of the table" if version is not None else "the table"
             raise StoreError(f"Cannot read {what} {path}: {damage(path) or error}") from error
         if delta is None:
-            check_never_written(path)
+            check_never_was(path)
             return cls(path, -1, None)
         _check_protocol(path, delta)
         table = cls(path, int(delta.version()), delta)
@@ -147,7 +147,7 @@ def _check_trusted(table: Table) -> None:
     """Refuse a newest version with entries that are not whole, or of another store; what is written next may rest on it."""
     checked = _CHECKED.get(table.path, -1)
     check_newest(table.path, table.version, checked=checked if checked < table.version else -1)
-    check_witness(table.path, table.table_id, table.version)
+    check_own(table.path, table.table_id, table.version, configuration=table._delta.metadata().configuration)
     STORAGE.rests_on(entry_path(table.path, table.version))
     _CHECKED[table.path] = table.version
 
@@ -181,7 +181,7 @@ def commit(
             partitions touched here since.
         schema: Columns of the files; needed where the table may not have them: a commit without files creates it with them, and a
             table gains those that it lacks, or takes wider types, in the same commit.
-        is_lasting: Whether the table cannot be made again from others: then its loss is told (``witness.py``).
+        is_lasting: Whether the table cannot be made again from others: then its loss is told (``belonging.py``).
         renewed: Names, relative to the table's folder, of damaged files that ``add`` holds again: they are recorded as they are now.
 
     Returns:
@@ -201,9 +201,11 @@ def commit(
             STORAGE.settle()
             return table.version
         table_id = table.table_id if table.version >= 0 else str(uuid.uuid4())
+        if is_lasting and table.version < 0:
+            forget_version(path)
         _commit_on(table, table_id, new, gone, partition_by, marks or {}, message, schema)
         if is_lasting:
-            record_witness(path, table_id)
+            record_lasting(path, table_id, table.version + 1)
         return table.version + 1
 
     STORAGE.check_open(path)
@@ -291,5 +293,5 @@ def _schema_actions(
     for each in wanted:
         check_same(table.path, column_types(each), known)
     if table.version < 0:
-        return create_actions(table_id, wanted[0], partition_by, now_ms)
+        return create_actions(table_id, wanted[0], partition_by, now_ms, configuration=store_mark(table.path))
     return [] if schema is None else extending_actions(table.path, table._delta, wanted[-1], has_files=bool(table.files()))

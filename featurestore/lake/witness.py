@@ -20,7 +20,8 @@ from featurestore.lake.files import LOG
 from featurestore.lake.json_files import json_bytes, read_json
 from featurestore.lake.storage import STORAGE
 
-_COMPUTED = "tiles, ledger, snapshots, sketches, scores, days, faults"
+COMPUTED = "tiles, ledger, snapshots, sketches, scores, days, faults"
+"""Kinds of tables that may be deleted at any time."""
 
 
 def witness_path(table: Path) -> Path:
@@ -80,6 +81,6 @@ def check_never_written(table: Path) -> None:
     if table.exists() and not (table / LOG).exists() and STORAGE.list_files(table, ending=".parquet"):
         raise StoreError(
             f"{table} holds Parquet files and no {LOG}, which says what they are. Restore {table / LOG} from a backup. If nothing "
-            f"was committed there yet (the first writer was killed), or it is computed ({_COMPUTED}), delete {table}: "
+            f"was committed there yet (the first writer was killed), or it is computed ({COMPUTED}), delete {table}: "
             "it is made anew."
         )

@@ -33,7 +33,7 @@ COMPUTED = ("tiles", "ledger", "snapshots", "sketches", "scores", "days", "fault
 COPIES = ("hot", "known")
 TABLE = "table"
 _RECORDS = ("publications", "calibrations", "acknowledged", "alerts")
-_PLACES = {"lake", "landing", "reports", "spill", *COPIES, *_RECORDS, "pins"}
+_PLACES = {"lake", "landing", "reports", "spill", *COPIES, *_RECORDS, "pins", "newest", "definitions"}
 _TOP_FILES = {"store.json", "registry.json", "registry.lock", "README.md"}
 Progress = Callable[[str, str, str], None]
 

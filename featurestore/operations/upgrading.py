@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from featurestore.lake.json_files import json_bytes
-from featurestore.lake.layout import STORE_FILE, Layout, read_record
+from featurestore.lake.layout import Layout, read_record
 from featurestore.lake.lock import exclusive
 from featurestore.lake.storage import STORAGE
-from featurestore.lake.store_format import StoreRecord
+from featurestore.lake.store_format import STORE_FILE, StoreRecord
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 import featurestore as fs
-from featurestore.lake.layout import STORE_FILE
+from featurestore.lake.store_format import STORE_FILE
 
 UTC = timezone.utc
 

@@ -81,6 +81,7 @@ def test_a_dictionary_shorter_than_its_balances_is_refused_also_without_a_witnes
     before = answer(fs.FeatureStore(root))
     keys = root / "lake" / "keys" / "user"
     (keys / ".int64.table").unlink()
+    (root / "newest" / "keys" / "user" / "int64").unlink()
     if part == "all of it":
         shutil.rmtree(keys / "int64")
     else:
@@ -122,3 +123,86 @@ def test_what_is_computed_may_still_be_deleted_and_is_made_again(root: Path) -> 
         shutil.rmtree(root / "lake" / kind / "user_activity")
     store.materialize()
     assert answer(store).equals(before)
+
+
+def restored(folder: Path, backup: Path) -> None:
+    shutil.rmtree(folder)
+    shutil.copytree(backup, folder)
+
+
+@pytest.mark.parametrize("part", ["lake", "lake/events", "lake/keys", "lake/ledger/user_activity"])
+def test_folders_of_another_store_are_refused_also_with_their_witnesses(root: Path, tmp_path: Path, part: str) -> None:
+    other = fs.FeatureStore(tmp_path / "other", timezone="Asia/Shanghai")
+    other.apply([*OBJECTS])
+    other.ingest("events", HISTORY)
+    other.materialize()
+    restored(root / part, tmp_path / "other" / part)
+    assert (
+        len(
+            list(
+                refused(
+                    r"was made in another store.*another store's was put in its place\. Restore", *verbs(fs.FeatureStore(root))
+                )
+            )
+        )
+        >= 2
+    )
+
+
+@pytest.mark.parametrize("part", ["lake", "lake/events", "lake/keys"])
+def test_a_part_that_was_restored_from_an_older_backup_is_told_and_a_whole_backup_is_not(
+    root: Path, tmp_path: Path, part: str
+) -> None:
+    store = fs.FeatureStore(root)
+    before = answer(store)
+    backup = Path(shutil.copytree(root, tmp_path / "backup"))
+    store.ingest("events", rows((11, datetime(2024, 2, 4, 10), 8, 90)))
+    store.materialize()
+    newest = Path(shutil.copytree(root, tmp_path / "newest"))
+    restored(root / part, backup / part)
+    store = fs.FeatureStore(root)
+    (told, *_) = refused(r"has had version \d+ .*older than the rest of the store.* delete .* ingest", store.materialize)
+    assert [each.is_healed for each in store.doctor(dry_run=True).damages if "older than" in each.what]
+    restored(root, newest)
+    assert answer(fs.FeatureStore(root)).num_rows == before.num_rows + 1
+    restored(root, backup)
+    store = fs.FeatureStore(root)
+    assert answer(store).equals(before)
+    assert store.verify().is_equal
+    assert str(root / "newest") in told
+
+
+def test_a_store_goes_on_from_an_older_state_of_its_events_as_the_error_says(root: Path, tmp_path: Path) -> None:
+    store = fs.FeatureStore(root)
+    more = rows((11, datetime(2024, 2, 4, 10), 8, 90))
+    backup = Path(shutil.copytree(root / "lake" / "events", tmp_path / "backup"))
+    store.ingest("events", more)
+    store.materialize()
+    whole = answer(store)
+    restored(root / "lake" / "events", backup)
+    store = fs.FeatureStore(root)
+    (told,) = refused("older than the rest", store.materialize)
+    Path(re.search(r"delete (\S+), ingest", told)[1]).unlink()
+    store.ingest("events", more)
+    store.materialize()
+    assert answer(store).equals(whole)
+    assert store.verify().is_equal
+
+
+def test_events_that_are_gone_with_their_witness_are_no_empty_source_until_they_are_to_be(root: Path) -> None:
+    shutil.rmtree(root / "lake" / "events")
+    store = fs.FeatureStore(root)
+    told = list(refused("is gone, and with it all rows.*Restore", *verbs(store), store.verify))
+    Path(re.search(r"begin anew without them, delete (\S+)\.$", told[0])[1]).unlink()
+    store.ingest("events", HISTORY)
+    store.materialize()
+    assert store.verify().is_equal
+
+
+def test_a_note_of_the_newest_version_that_a_power_cut_emptied_is_none(root: Path) -> None:
+    for note in (path for path in (root / "newest").rglob("*") if path.is_file()):
+        note.write_bytes(b"")
+    store = fs.FeatureStore(root)
+    assert answer(store).num_rows == 4
+    store.ingest("events", rows((11, datetime(2024, 2, 4, 10), 8, 90)))
+    assert int((root / "newest" / "events" / "events").read_bytes()) == 2
