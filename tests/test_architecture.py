@@ -86,6 +86,7 @@ DISK_DOORS = {
     "featurestore.lake.scratch": "what a running call lays aside, and those that were killed have left",
     "featurestore.compute.search.derived_files": "the door to what is derived and may be lost",
     "featurestore_pipelines.ui": "the sockets and the workspace of the processes that it starts, in a temporary folder",
+    "featurestore.cli.streams": "the null device, in the place of a stream that has failed",
 }
 CHANGES_A_DISK = {
     "os": {

@@ -2,6 +2,7 @@
 
 app         the commands, and what becomes of an error
 options     options that several commands share
+streams     what becomes of a stdout that is closed, full or unread
 screen      where words, tables, JSON and progress go
 opening     modules of definitions and stores
 rows        files of rows, in and out

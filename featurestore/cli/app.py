@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -10,7 +9,7 @@ from typing import Annotated
 import typer
 
 import featurestore
-from featurestore.cli import definitions, demo, doctor, drift, quarantine, screen, store, upgrade
+from featurestore.cli import definitions, demo, doctor, drift, quarantine, screen, store, streams, upgrade
 from featurestore.errors import FeatureStoreError
 
 app = typer.Typer(
@@ -64,17 +63,20 @@ def featurestore_options(
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line.
 
-    Exits with 0; 1 after an error of the library, whose message is on stderr; 2 when the command line itself is wrong.
+    Exits with 0; 1 after an error of the library, whose message is on stderr; 2 when the command line itself is wrong;
+    141 when nobody reads its results any more.
 
     Args:
         arguments: What follows the program's name; what the process was called with by default.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a terminal of ASCII must not stop a command that shows Chinese rows
+    streams.prepare()
     try:
         app(given, prog_name="featurestore")
     except FeatureStoreError as error:
         screen.show_error(error, as_json="--json" in given)
         sys.exit(1)
+    except OSError as error:  # typer's own words, such as a command's help
+        streams.end_unheard(error)
+    finally:
+        streams.flush()

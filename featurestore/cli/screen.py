@@ -13,6 +13,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from featurestore.cli.streams import write_remark, write_result
 from featurestore.errors import FeatureStoreError
 from featurestore.timeline import Month
 
@@ -27,12 +28,12 @@ ROWS_A_LINE = 1_000_000
 
 def say(text: str) -> None:
     """Write words for people to stdout."""
-    sys.stdout.write(f"{text}\n")
+    write_result(f"{text}\n")
 
 
 def note(text: str) -> None:
     """Write a remark that is no result to stderr."""
-    sys.stderr.write(f"{text}\n")
+    write_remark(f"{text}\n")
 
 
 def printable(text: str, *, longest: int = LONGEST_LINE) -> str:
@@ -52,7 +53,7 @@ def is_watched() -> bool:
 
 def show_json(value: Any) -> None:
     """Write a value to stdout as one JSON document."""
-    sys.stdout.write(json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    write_result(json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def plain(value: Any) -> Any:
@@ -84,9 +85,9 @@ def show_error(error: FeatureStoreError, *, as_json: bool) -> None:
     """Write an error's name and message to stderr, without a traceback."""
     if as_json:
         document = {"error": type(error).__name__, "message": str(error), "is_retryable": error.is_retryable}
-        sys.stderr.write(json.dumps(document, ensure_ascii=False) + "\n")
+        write_remark(json.dumps(document, ensure_ascii=False) + "\n")
     else:
-        sys.stderr.write(f"{type(error).__name__}: {error}\n")
+        write_remark(f"{type(error).__name__}: {error}\n")
 
 
 def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

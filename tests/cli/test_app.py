@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import typer
 
+import featurestore as fs
 from featurestore.cli.app import app
 from tests.cli.running import Run
 
@@ -164,3 +165,29 @@ def test_a_terminal_that_cannot_write_a_letter_shows_its_code(filled: Run, tmp_p
         check=True,
     )
     assert "\\u5ba2\\u6237" in told.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "redirected", "code", "told"),
+    [
+        ("status", "> /dev/full", 1, "could not be written to stdout: No space left on device"),
+        ("status --json", "> /dev/full", 1, "could not be written to stdout: No space left on device"),
+        ("status --help", "> /dev/full", 1, "could not be written to stdout: No space left on device"),
+        ("status", ">&-", 1, "could not be written to stdout: Bad file descriptor"),
+        ("status", "| (exec 0<&-; sleep 2)", 141, ""),
+        ("status --help", "| (exec 0<&-; sleep 2)", 1, ""),  # typer's own answer
+        ("status --root mistyped", "2> /dev/full", 1, ""),
+        ("status --root mistyped", "2>&-", 1, ""),
+    ],
+)
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device here")
+def test_a_stdout_that_is_full_closed_or_unread_is_told_in_a_line_or_not_at_all(
+    tmp_path: Path, words: str, redirected: str, code: int, told: str
+) -> None:
+    fs.FeatureStore(tmp_path / "store")
+    command = f"{sys.executable} -c 'from featurestore.cli import main; main()' {words} {redirected}; exit ${{PIPESTATUS[0]}}"
+    given = {**os.environ, "FEATURESTORE_ROOT": str(tmp_path / "store")}
+    done = subprocess.run(["bash", "-c", command], check=False, capture_output=True, text=True, env=given)
+    assert done.returncode == code
+    assert told in done.stderr
+    assert len(done.stderr.splitlines()) == bool(told)
