@@ -53,6 +53,7 @@ AGGREGATIONS = (
     *("Distinct", "Quantile", "Profile", "Decayed"),
 )
 WINDOWS = ("Offset", "YearBefore", "SeasonWindow")
+REPORTS = ("DoctorReport", "Damage")
 DRIFT = ("monitor_drift", "DriftPolicy", "retail_season")
 STORE = "FeatureStore"
 
@@ -67,6 +68,7 @@ def pages() -> dict[Path, dict[str, Callable[[], str]]]:
             "functions": _functions,
             "fitters": _fitters,
             "store": _store,
+            "reports": lambda: _objects(REPORTS),
             "drift": lambda: _objects(DRIFT),
             "errors": _errors,
         },

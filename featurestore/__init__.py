@@ -63,6 +63,8 @@ from featurestore.timeline import Offset
 if typing.TYPE_CHECKING:
     from featurestore.client import FeatureStore
     from featurestore.drift.monitor.monitor import monitor_drift
+    from featurestore.operations.damages import Damage
+    from featurestore.operations.doctoring import DoctorReport
 
 __version__ = "0.2.0"
 
@@ -73,10 +75,12 @@ __all__ = [
     "CommitConflictError",
     "Count",
     "Csv",
+    "Damage",
     "Decayed",
     "DefinitionError",
     "Derived",
     "Distinct",
+    "DoctorReport",
     "DriftPolicy",
     "Entity",
     "EventSource",
@@ -117,8 +121,13 @@ __all__ = [
     "retail_season",
 ]
 
-# Loaded when they are first used: a module of definitions, or `--help`, needs neither.
-_ON_FIRST_USE = {"FeatureStore": "featurestore.client", "monitor_drift": "featurestore.drift.monitor.monitor"}
+# Loaded when they are first used: a module of definitions, or `--help`, needs none of it.
+_ON_FIRST_USE = {
+    "Damage": "featurestore.operations.damages",
+    "DoctorReport": "featurestore.operations.doctoring",
+    "FeatureStore": "featurestore.client",
+    "monitor_drift": "featurestore.drift.monitor.monitor",
+}
 
 
 def __getattr__(name: str) -> typing.Any:

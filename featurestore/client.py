@@ -654,7 +654,7 @@ class FeatureStore:
             dry_run: Whether only to tell what is damaged.
             progress: Called with the table, ``"files"`` and the file that has been read, then as by ``materialize``.
         """
-        return examine(self.layout, self.registry, dry_run=dry_run, progress=progress)
+        return examine(self.layout, dry_run=dry_run, progress=progress)
 
     def upgrade(self, *, dry_run: bool = False) -> UpgradeReport:
         """Bring the store to the newest version of the format that this featurestore writes; idempotent.

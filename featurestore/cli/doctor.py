@@ -7,8 +7,9 @@ from typing import Annotated
 import typer
 
 from featurestore.cli import screen
-from featurestore.cli.opening import open_store
+from featurestore.cli.opening import has_store, open_store
 from featurestore.cli.options import DEFAULT_ROOT, Json, Root
+from featurestore.lake.layout import unopened
 
 
 def doctor(
@@ -17,9 +18,16 @@ def doctor(
     as_json: Json = False,
 ) -> None:
     """Read all of a store, name every damage and heal what can be made again; exit code 1 when something is left."""
-    store = open_store(root)
+    damaged = unopened(root) if has_store(root) else None
+    store = None if damaged is not None else open_store(root)
     with screen.counting("doctor") as progress:
-        report = store.doctor(dry_run=is_dry_run, progress=progress)
+        if store is not None:
+            report = store.doctor(dry_run=is_dry_run, progress=progress)
+        else:
+            from featurestore.operations.doctoring import examine  # help needs none of it
+
+            assert damaged is not None
+            report = examine(damaged, dry_run=is_dry_run, progress=progress)
     if as_json:
         screen.show_json({"is_sound": report.is_sound, **screen.plain(report)})
     else:

@@ -152,7 +152,9 @@ def _store_id(root: Path) -> str | None:
     trace = status.st_ino, status.st_size, status.st_mtime_ns
     kept = _IDS.get(root)
     if kept is None or kept[0] != trace:
-        value = read_json(path)
+        value: object = None
+        with suppress(StoreError):  # which is told when the store is opened
+            value = read_json(path)
         store = value.get(ID) if isinstance(value, dict) else None
         kept = _IDS[root] = trace, store if isinstance(store, str) else None
     return kept[1]

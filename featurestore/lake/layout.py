@@ -223,6 +223,19 @@ def create_or_open(root: str | os.PathLike[str], *, timezone: str | None = None,
     return layout
 
 
+def unopened(root: Path) -> Layout | None:
+    """Return where the parts lie of a store that cannot be opened because its store.json is damaged; ``None`` of any other.
+
+    For who only looks: its zone is not known.
+    """
+    layout = Layout(root.resolve(), DEFAULT_TIMEZONE, DEFAULT_TIMEZONE, Bounds())
+    try:
+        read_record(layout)
+    except StoreError:
+        return layout
+    return None
+
+
 @contextmanager
 def spill_folder(layout: Layout) -> Iterator[Path]:
     """Make a folder for one session's overflow, and remove it afterwards, together with those of killed ones."""

@@ -26,6 +26,7 @@ from featurestore.lake.json_files import read_json
 from featurestore.lake.layout import Layout
 from featurestore.lake.storage import STORAGE
 from featurestore.lake.table import Table
+from featurestore.spec.document import digest
 from featurestore.spec.registry import Registry
 
 COMPUTED = ("tiles", "ledger", "snapshots", "sketches", "scores", "days", "faults")
@@ -190,6 +191,9 @@ def _of_records(layout: Layout, examined: Examined) -> Iterator[Damage]:
         for file in STORAGE.list_files(folder, ending=".json"):
             examined.count(file.path)
             yield from _refused(layout, file.path, kind, partial(read_json, file.path))
+    for file in STORAGE.list_files(layout.definitions, ending=".json"):
+        examined.count(file.path)
+        yield from _refused(layout, file.path, "definitions", partial(_definitions_of_before, file.path))
     for file in STORAGE.list_files(layout.pins, ending=".json"):
         examined.count(file.path)
         yield from _refused(layout, file.path, "pins", partial(_pinned, file.path))
@@ -197,6 +201,11 @@ def _of_records(layout: Layout, examined: Examined) -> Iterator[Damage]:
         yield from _refused(layout, folder, "publications", partial(publications, folder))
     for folder in sorted({file.path.parents[1] for file in STORAGE.list_files(layout.root / "calibrations", ending=".json")}):
         yield from _refused(layout, folder, "calibrations", partial(_all_parameters, folder))
+
+
+def _definitions_of_before(path: Path) -> None:
+    if digest(read_json(path)) != path.stem:
+        raise StoreError(f"{path} holds other definitions than its name says")
 
 
 def _pinned(path: Path) -> ReadVersions:
@@ -224,6 +233,7 @@ def _way_out(kind: str) -> str:
         "pins": "Restore it from a backup, or pin again",
         "publications": "Restore it from a backup; or delete it, and publish again",
         "redelivered": "Delete it: it counts what was delivered twice",
+        "definitions": "Restore it from a backup; or delete it: answers of before that change cannot be given again then",
         "alerts": "Delete it: that message was not sent",
     }
     computed = "A pin or a publication reads it: restore it from a backup; or unpin, and publish anew"

@@ -14,11 +14,13 @@ from featurestore.drift.audit_tables import MONTH, last_snapshot
 from featurestore.errors import FeatureStoreError
 from featurestore.lake.digests import is_sound
 from featurestore.lake.files import LOG
-from featurestore.lake.layout import Layout
+from featurestore.lake.layout import Layout, read_record
 from featurestore.lake.storage import STORAGE
+from featurestore.lake.store_format import STORE_FILE
 from featurestore.lake.table import Table
 from featurestore.operations.auditing import audit_store, snapshot_views
 from featurestore.operations.damages import COPIES, TABLE, Damage, Examined, find_damages, healed
+from featurestore.operations.definitions import recorded
 from featurestore.operations.panels import audited_view
 from featurestore.operations.vacuuming import kept_versions
 from featurestore.spec.registry import Registry
@@ -38,7 +40,7 @@ class DoctorReport:
         unchecked: Committed files of before digests: they can be decoded, and nothing vouches for their values.
         unneeded: Files of tables that no version in use names: ``store.vacuum()`` deletes them when they are old enough.
         unknown: Files that are no part of a store.
-        is_dry_run: Whether nothing was to be healed.
+        is_dry_run: Whether nothing was to be healed, or nothing could be: ``store.json`` or ``registry.json`` is damaged.
         elapsed_s: Wall time.
     """
 
@@ -76,16 +78,38 @@ class DoctorReport:
         return "\n".join([f"{read}: {found}", *map(str, self.damages), *notes])
 
 
-def examine(layout: Layout, registry: Registry, *, dry_run: bool = False, progress: Progress | None = None) -> DoctorReport:
-    """Read a store whole and heal what can be; see ``FeatureStore.doctor``."""
+def examine(layout: Layout, *, dry_run: bool = False, progress: Progress | None = None) -> DoctorReport:
+    """Read a store whole and heal what can be; see ``FeatureStore.doctor``.
+
+    Where ``store.json`` or ``registry.json`` is damaged, all else is named and nothing healed: what is needed is not known.
+    """
     started = time.perf_counter()
     examined = Examined()
+    registry, damages = _definitions(layout, examined)
+    is_known = not damages
     kept = kept_versions(layout, registry)
-    damages = list(find_damages(layout, registry, kept, examined=examined, progress=progress or silent))
-    if not dry_run:
+    damages += find_damages(layout, registry, kept, examined=examined, progress=progress or silent)
+    if not dry_run and is_known:
         damages = _heal(layout, registry, damages, progress or silent)
     counts = examined.files, examined.bytes, examined.unchecked, examined.unneeded, examined.unknown
-    return DoctorReport(tuple(damages), *counts, dry_run, time.perf_counter() - started)
+    return DoctorReport(tuple(damages), *counts, dry_run or not is_known, time.perf_counter() - started)
+
+
+def _definitions(layout: Layout, examined: Examined) -> tuple[Registry, list[Damage]]:
+    """Read what a store's own two files say; where one is damaged, no definitions, and what is wrong with it."""
+    damages = list[Damage]()
+    way_out = "Restore it from a backup; until then nothing is healed"
+    for path, kind, read in (
+        (layout.root / STORE_FILE, "store", read_record),
+        (layout.registry, "registry", recorded),
+    ):
+        examined.count(path)
+        try:
+            read(layout)
+        except FeatureStoreError as error:
+            again = ", or apply the definitions to a store without it" if kind == "registry" else ""
+            damages.append(Damage(path.name, kind, f"cannot be read: {error}", way_out + again))
+    return Registry() if any(damage.kind == "registry" for damage in damages) else recorded(layout), damages
 
 
 def _heal(layout: Layout, registry: Registry, damages: Sequence[Damage], progress: Progress) -> list[Damage]:

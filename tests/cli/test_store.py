@@ -119,3 +119,14 @@ def test_doctor_names_what_is_damaged_heals_it_and_leaves_with_1_while_something
     next(root.glob("lake/events/*/*/*.parquet")).unlink()
     code, out, _ = filled("doctor")
     assert (code, "LEFT: lake/events/" in out) == (1, True)
+
+
+def test_the_doctor_looks_at_a_store_that_cannot_be_opened(filled: Run, tmp_path: Path) -> None:
+    (tmp_path / "store" / "store.json").write_text("{")
+    (tiles,) = (tmp_path / "store" / "lake" / "tiles").rglob("*2016*/*.parquet")
+    tiles.write_bytes(b"PAR1")
+    code, out, err = filled("doctor")
+    assert code == 1
+    assert "LEFT: store.json cannot be read" in out
+    assert tiles.name in out
+    assert "Traceback" not in err

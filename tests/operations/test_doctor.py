@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shutil
@@ -52,7 +53,9 @@ def test_a_sound_store_has_no_damage(root: Path) -> None:
     assert not report.damages
     assert not report.unchecked
     assert not report.unknown
-    assert report.files == sum(len(files(root, kind)) for kind in KINDS if not kind.startswith("log"))
+    assert report.files == len(["store.json", "registry.json"]) + sum(
+        len(files(root, kind)) for kind in KINDS if not kind.startswith("log")
+    )
     assert "nothing is damaged" in str(report)
 
 
@@ -216,3 +219,42 @@ def test_a_pin_with_another_letter_in_a_name_is_told(root: Path) -> None:
     path.write_text(path.read_text().replace("fingerprint", "fingerpzint"))
     (damage,) = fs.FeatureStore(root).doctor().left
     assert (damage.kind, damage.way_out) == ("pins", "Restore it from a backup, or pin again")
+
+
+@pytest.mark.parametrize("name", ["store.json", "registry.json"])
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe", b'{"view": [{}]}'])
+def test_a_damaged_store_or_registry_file_is_named_with_all_else_and_nothing_is_healed(
+    root: Path, name: str, content: bytes
+) -> None:
+    store = fs.FeatureStore(root)
+    whole, tiles = (root / name).read_bytes(), files(root, "tiles")[0]
+    (root / name).write_bytes(content)
+    truncate(tiles)
+    truncate(files(root, "events")[0])
+    report = store.doctor()
+    assert {damage.path for damage in report.left} >= {
+        name,
+        tiles.relative_to(root).as_posix(),
+        files(root, "events")[0].relative_to(root).as_posix(),
+    }
+    assert report.is_dry_run
+    assert not report.is_sound
+    (root / name).write_bytes(whole)
+    assert name not in {damage.path for damage in store.doctor(dry_run=True).damages}
+
+
+def test_definitions_of_before_that_were_changed_are_told(root: Path) -> None:
+    store = fs.FeatureStore(root)
+    view = next(iter(store.registry.views.values()))
+    store.apply([dataclasses.replace(view, owner="another")])
+    (kept,) = files_below = list((root / "definitions").iterdir())
+    assert store.doctor(dry_run=True).is_sound
+    kept.write_text(kept.read_text().replace("events", "evenst"))
+    assert [damage.path for damage in store.doctor().left] == [path.relative_to(root).as_posix() for path in files_below]
+
+
+def test_reports_of_the_doctor_are_public(root: Path) -> None:
+    truncate(files(root, "events")[0])
+    report = fs.FeatureStore(root).doctor(dry_run=True)
+    assert isinstance(report, fs.DoctorReport)
+    assert all(isinstance(damage, fs.Damage) for damage in report.damages)
