@@ -113,7 +113,7 @@ def _check_not_older(table: Path, version: int) -> None:
     """Refuse a table that is older than this store has had it."""
     path = _noted_at(table)
     had = -1 if path is None else _noted(path)
-    if had > version and not entry_path(table, had).exists():  # else another writer has just committed it
+    if had > version and not STORAGE.exists(entry_path(table, had)):  # else another writer has just committed it
         raise StoreError(
             f"The newest version of {table} is {version}, and it has had version {had} ({path}): it was restored from a backup that "
             "is older than the rest of the store, or the last entries of its log were lost. Restore it from one as new, or the "
@@ -137,9 +137,8 @@ def _noted(path: Path) -> int:
 
 def _root_of(table: Path) -> Path | None:
     """Return the root of the store in whose ``lake`` a table lies; ``None`` of a table in no store."""
-    return next(
-        (folder.parent for folder in table.parents if folder.name == "lake" and (folder.parent / STORE_FILE).exists()), None
-    )
+    lakes = (folder for folder in table.parents if folder.name == "lake")
+    return next((lake.parent for lake in lakes if STORAGE.exists(lake.parent / STORE_FILE)), None)
 
 
 def _store_id(root: Path) -> str | None:

@@ -23,7 +23,7 @@ from featurestore.errors import StoreError
 from featurestore.lake.delta_runtime import deltalake_at
 from featurestore.lake.files import LOG, SHA256, CommittedFile, StagedFile
 from featurestore.lake.storage import STORAGE
-from featurestore.lake.whole_file import copied_files
+from featurestore.lake.whole_file import copied_files, translating
 
 COMMITS_A_CHECKPOINT = 100
 """After so many commits a checkpoint is written: opening a table reads the newest one and every entry after it."""
@@ -133,7 +133,7 @@ def write_entry(table: Path, version: int, actions: Sequence[_Action], *, now_ms
 def committed_us(table: Path, version: int) -> int | None:
     """Return when a version was committed, by the clock of its writer, UTC microseconds; ``None`` when its entry is gone."""
     entry = entry_path(table, version)
-    if not entry.exists():
+    if not STORAGE.exists(entry):
         return None
     actions = [json.loads(line) for line in STORAGE.get(entry).content.splitlines() if line]
     times = [action["commitInfo"].get("timestamp") for action in actions if "commitInfo" in action]
@@ -204,7 +204,7 @@ def check_newest(table: Path, version: int, *, checked: int) -> None:
     bad = None if _is_whole(entry_path(table, version)) else version
     for each in range(version - 1, max(checked, version - COMMITS_A_CHECKPOINT), -1):
         entry = entry_path(table, each)
-        if not entry.exists():  # a checkpoint holds what came before
+        if not STORAGE.exists(entry):  # a checkpoint holds what came before
             break
         bad = bad if _is_whole(entry) else each
     if bad is not None:
@@ -221,7 +221,7 @@ def damage(table: Path) -> str | None:
             return _way_back(table, previous + 1, "is missing")
         try:
             is_whole = _is_whole(path) and all(isinstance(json.loads(line), dict) for line in path.read_bytes().splitlines())
-        except (ValueError, OSError):
+        except (ValueError, OSError, StoreError):
             is_whole = False
         if not is_whole:
             return _way_back(table, version, "is not whole")
@@ -231,10 +231,11 @@ def damage(table: Path) -> str | None:
 
 def _is_whole(entry: Path) -> bool:
     """Tell whether an entry has the lines and the sum that its first line promises; one of another program must begin with JSON."""
-    try:
-        content = entry.read_bytes()
-    except FileNotFoundError:
-        return True  # a checkpoint holds it
+    with translating(entry, "read"):
+        try:
+            content = entry.read_bytes()
+        except FileNotFoundError:
+            return True  # a checkpoint holds it
     try:
         about = json.loads(content.partition(b"\n")[0])
     except ValueError:

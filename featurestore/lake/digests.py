@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from featurestore.errors import StoreError
 from featurestore.lake.files import LOG, SHA256, CommittedFile, sha256_of
 from featurestore.lake.storage import STORAGE
+from featurestore.lake.whole_file import translating
 
 _Signature = tuple[int, int, int]
 _CHECKED = dict[Path, _Signature]()
@@ -119,10 +120,11 @@ def _is_recorded(file: CommittedFile) -> bool:
 
 
 def _signature(path: Path) -> _Signature | None:
-    try:
-        status = os.stat(path)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
+    with translating(path, "read"):
+        try:
+            status = os.stat(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
     return status.st_ino, status.st_size, status.st_mtime_ns
 
 

@@ -203,7 +203,7 @@ def create_or_open(root: str | os.PathLike[str], *, timezone: str | None = None,
     path = folder / STORE_FILE
     if timezone is not None:
         zone_of(timezone)
-    if not path.exists():
+    if not STORAGE.exists(path):
         _check_free(folder)
         _create(folder, timezone or DEFAULT_TIMEZONE)
     record = StoreRecord.parse(path, read_json(path))

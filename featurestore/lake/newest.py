@@ -38,7 +38,7 @@ def _trace(path: Path, version: int) -> _Trace | None:
     log = path / "_delta_log"
     try:
         entry = (log / f"{version:020}.json").stat()
+        is_newest = not (log / f"{version + 1:020}.json").exists()
     except OSError:
         return None
-    is_newest = not (log / f"{version + 1:020}.json").exists()
     return (entry.st_ino, entry.st_size, entry.st_mtime_ns) if is_newest else None

@@ -40,7 +40,10 @@ def connect(
     """
     import duckdb
 
-    session = duckdb.connect(":memory:")
+    try:
+        session = duckdb.connect(":memory:")
+    except duckdb.Error as error:
+        raise StoreError(f"DuckDB cannot start ({error}). Look at the memory that is free, and make the call again.") from error
     allowed = [str(Path(folder).resolve()) for folder in (*folders, *([temp_folder] if temp_folder is not None else []))]
     # Both ways to write a folder: files are written by its name, and read by the pattern that means only it.
     spelled = dict.fromkeys((*allowed, *map(_as_pattern, allowed)))

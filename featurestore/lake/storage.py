@@ -23,6 +23,7 @@ Derived copies (``compute/search/derived_files.py``) and what people look at do 
 from __future__ import annotations
 
 import hashlib
+import stat
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -68,6 +69,9 @@ class Storage(Protocol):
 
     def get(self, path: Path) -> Stored:
         """Read all of a file, with the version to update it from."""
+
+    def exists(self, path: Path) -> bool:
+        """Tell whether a file lies at an address, or files below it."""
 
     def read_range(self, path: Path, *, start: int, length: int) -> bytes:
         """Read ``[start, start + length)`` of a file; fewer bytes where it ends earlier."""
@@ -141,6 +145,11 @@ class LocalStorage:
             content = path.read_bytes()
         return Stored(content, _version(content))
 
+    def exists(self, path: Path) -> bool:
+        """Tell whether a file or a folder is there; see ``Storage``."""
+        with translating(path, "read"):
+            return path.exists()
+
     def read_range(self, path: Path, *, start: int, length: int) -> bytes:
         """Read a part of a file; see ``Storage``."""
         with translating(path, "read"), path.open("rb") as file:
@@ -154,12 +163,10 @@ class LocalStorage:
         visible = [path for path, parts in below if not any(part.startswith(".") for part in parts)]
         listed = []
         for path in sorted(visible):
-            try:
+            with translating(path, "read"), suppress(FileNotFoundError):  # deleted since
                 status = path.stat()
-            except FileNotFoundError:
-                continue  # deleted since
-            if path.is_file():
-                listed.append(Listed(path, status.st_size, status.st_mtime))
+                if stat.S_ISREG(status.st_mode):
+                    listed.append(Listed(path, status.st_size, status.st_mtime))
         return listed
 
     def overwrite(self, path: Path, content: bytes) -> str:

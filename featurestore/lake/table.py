@@ -88,7 +88,7 @@ class Table:
             return cls(path, -1, None)
         delta = None
         try:
-            if version is not None or (path / LOG).is_dir():
+            if version is not None or STORAGE.exists(path / LOG):
                 with deltalake_at(path):
                     if version is not None or DeltaTable.is_deltatable(str(path)):
                         delta = DeltaTable(str(path), version=version)

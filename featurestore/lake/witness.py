@@ -32,7 +32,7 @@ def witness_path(table: Path) -> Path:
 def record_witness(table: Path, table_id: str) -> None:
     """Record which table lies in a folder, unless that is recorded."""
     path = witness_path(table)
-    if not path.exists():
+    if not STORAGE.exists(path):
         with suppress(CommitConflictError):
             STORAGE.create(path, json_bytes({"id": table_id}))
 
@@ -50,7 +50,7 @@ def check_witness(table: Path, table_id: str, version: int) -> None:
         StoreError: the ids differ, or the table's version is below the recorded one.
     """
     path = witness_path(table)
-    if not path.exists():
+    if not STORAGE.exists(path):
         return
     value = read_json(path)
     if not isinstance(value, dict) or value.get("id") != table_id:
@@ -59,7 +59,7 @@ def check_witness(table: Path, table_id: str, version: int) -> None:
             "store's was put in its place. Restore the folder from a backup of this store."
         )
     had = value.get("version", -1)
-    if had > version and not entry_path(table, had).exists():  # else another writer has just committed it
+    if had > version and not STORAGE.exists(entry_path(table, had)):  # else another writer has just committed it
         raise StoreError(
             f"The newest version of {table} is {version}, and it has had version {had} ({path}): the last entries of its log were "
             f"lost. Restore {table} from a backup that is as new as those of the other folders of the store."
@@ -73,12 +73,12 @@ def check_never_written(table: Path) -> None:
         StoreError: there is a witness, or Parquet files without the folder of a log.
     """
     path = witness_path(table)
-    if path.exists() and not STORAGE.list_files(table / LOG, ending=".json"):  # else another writer has just begun it
+    if STORAGE.exists(path) and not STORAGE.list_files(table / LOG, ending=".json"):  # else another writer has just begun it
         raise StoreError(
             f"{table} has lost its log, and with it all rows: {path} says that they were there. Restore {table} from a backup. "
             f"To begin anew without them, delete both."
         )
-    if table.exists() and not (table / LOG).exists() and STORAGE.list_files(table, ending=".parquet"):
+    if STORAGE.exists(table) and not STORAGE.exists(table / LOG) and STORAGE.list_files(table, ending=".parquet"):
         raise StoreError(
             f"{table} holds Parquet files and no {LOG}, which says what they are. Restore {table / LOG} from a backup. If nothing "
             f"was committed there yet (the first writer was killed), or it is computed ({COMPUTED}), delete {table}: "

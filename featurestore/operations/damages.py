@@ -7,6 +7,7 @@ their blocks, parameters of calibrations by their names, JSON by its grammar. No
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -85,7 +86,8 @@ class Examined:
     def count(self, path: Path) -> None:
         """Count a file that was read."""
         self.files += 1
-        self.bytes += path.stat().st_size if path.exists() else 0
+        with suppress(OSError):  # of what is lost, or cannot be looked at, which reading it tells
+            self.bytes += path.stat().st_size
 
 
 def find_damages(

@@ -34,7 +34,7 @@ def recorded(layout: Layout) -> Registry:
     Raises:
         StoreError: what is recorded is no registry.
     """
-    if not layout.registry.exists():
+    if not STORAGE.exists(layout.registry):
         return Registry()
     return _registry(layout.registry, STORAGE.get(layout.registry).content)
 

@@ -28,6 +28,14 @@ class StorageContract:
             version = write(path, b"content")
             assert (storage.get(path).content, storage.get(path).version) == (b"content", version)
 
+    def test_a_file_exists_when_it_was_written_and_until_it_is_deleted(self, storage: Storage, root: Path) -> None:
+        assert not storage.exists(root / "a" / "b")
+        storage.overwrite(root / "a" / "b", b"")
+        assert storage.exists(root / "a" / "b")
+        assert storage.exists(root / "a")
+        storage.delete(root / "a" / "b")
+        assert not storage.exists(root / "a" / "b")
+
     def test_another_content_is_another_version_and_the_same_one_may_be_the_same(self, storage: Storage, root: Path) -> None:
         first = storage.overwrite(root / "a", b"1")
         assert storage.overwrite(root / "a", b"2") != first

@@ -33,7 +33,7 @@ from featurestore.errors import SpineError, did_you_mean
 from featurestore.lake.endings import ending_of
 from featurestore.lake.layout import Layout
 from featurestore.lake.table_writers import check_writable, table_writer
-from featurestore.lake.whole_file import atomic_file, check_replaceable
+from featurestore.lake.whole_file import atomic_file, check_replaceable, translating
 from featurestore.spec.joined import JoinedView
 from featurestore.spec.registry import Registry
 from featurestore.spec.resolution import Features
@@ -283,7 +283,8 @@ def write_features(reader: pa.RecordBatchReader, path: Path, *, progress: Callab
     ending = ending_of(path, SpineError)
     if not path.parent.is_dir():
         raise SpineError(f"There is no folder {path.parent} to write {path.name} in. Create it first.")
-    check_writable(reader.schema, ending, SpineError)
+    with translating(path, "written"):
+        check_writable(reader.schema, ending, SpineError)
     rows = 0
     with atomic_file(path) as aside, table_writer(aside, ending, reader.schema) as writer:
         for batch in reader:

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from featurestore.lake.whole_file import ABANDONED_S, atomic_file
+from featurestore.lake.whole_file import ABANDONED_S, atomic_file, translating
 
 
 @contextmanager
@@ -39,10 +39,11 @@ def drop_others(folder: Path, *, ending: str, keep: Collection[str]) -> None:
         ending: Of its files' names.
         keep: Names that stay, without the ending.
     """
-    for file in folder.glob(f"*{ending}"):
-        if file.name.removesuffix(ending) not in keep:
-            file.unlink(missing_ok=True)
-    _drop_abandoned(folder)
+    with translating(folder, "deleted"):
+        for file in folder.glob(f"*{ending}"):
+            if file.name.removesuffix(ending) not in keep:
+                file.unlink(missing_ok=True)
+        _drop_abandoned(folder)
 
 
 def drop_folders(folder: Path, *, ending: str, keep: Collection[str]) -> None:
@@ -53,11 +54,12 @@ def drop_folders(folder: Path, *, ending: str, keep: Collection[str]) -> None:
         ending: Of their names.
         keep: Names of those that stay.
     """
-    for cache in folder.iterdir() if folder.is_dir() else ():
-        if cache.name not in keep and cache.is_dir():
-            drop_others(cache, ending=ending, keep=())
-            with suppress(OSError):
-                cache.rmdir()
+    with translating(folder, "deleted"):
+        for cache in folder.iterdir() if folder.is_dir() else ():
+            if cache.name not in keep and cache.is_dir():
+                drop_others(cache, ending=ending, keep=())
+                with suppress(OSError):
+                    cache.rmdir()
 
 
 def _drop_abandoned(folder: Path) -> None:
