@@ -11,7 +11,8 @@ store has: only ``upgrade`` raises them, as its last step.
                          version 1 they are in UTC, as every program reads it, so ``upgrade`` records that and leaves the version.
                          And sources say in registry.json what they gained (``earlier``, ``optional``), and files of one table
                          differ in their columns; they may have no event_id (``$event_id`` in the files), ``order_by`` and
-                         ``unstamped``; and superseded versions have a place (``$place``), every delivery of one its row: a store of
+                         ``unstamped``, and ``wide`` columns; views may have ``resolution_bits`` beyond 40 and
+                         ``relative_to``; and superseded versions have a place (``$place``), every delivery of one its row: a store of
                          version 1 becomes one of version 2 when any of that is first recorded
 
 To change the bytes of a store, in this order (docs/formats.md says more): add a line here and to ``RELEASES``, raise

@@ -18,6 +18,7 @@ from featurestore.lake.lock import exclusive
 from featurestore.lake.storage import STORAGE
 from featurestore.lake.store_format import EVOLUTION
 from featurestore.operations.earlier_definitions import earlier_views, keep_definitions
+from featurestore.spec.aggregations.aggregation import RESOLUTION
 from featurestore.spec.document import Definition, document, source_from
 from featurestore.spec.plan import Plan
 from featurestore.spec.references import with_parents
@@ -65,16 +66,27 @@ def apply_definitions(layout: Layout, objects: Iterable[Definition], *, prune: b
         plan = _plan(layout, before, after)
         if plan.changes:
             keep_definitions(layout, before, plan)
-            if any(map(_is_new, after.sources.values())):
+            if any(map(_is_new, after.sources.values())) or any(map(_is_finer, after.views.values())):
                 raise_versions(layout, EVOLUTION)
             write_json(layout.registry, after.document())
+        else:  # another process may have recorded it and been killed before it was flushed
+            STORAGE.rests_on(layout.registry)
+            STORAGE.settle()
     return plan
 
 
 def _is_new(source: EventSource) -> bool:
     """Tell whether a source says what no program of before version 2 can read."""
-    declared = source.earlier or source.optional or source.order_by or source.event_id is None
+    declared = source.earlier or source.optional or source.order_by or source.wide or source.event_id is None
     return bool(declared) or source.unstamped != QUARANTINE
+
+
+def _is_finer(view: FeatureView) -> bool:
+    """Tell whether a view adds up in finer steps, or fades otherwise, than any program of before version 2 can."""
+    return any(
+        getattr(each, "resolution_bits", 0) > RESOLUTION.recorded or getattr(each, "relative_to", "history") != "history"
+        for each in view.aggregations
+    )
 
 
 def _placed(layout: Layout, after: Registry) -> Registry:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import os
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +12,7 @@ import pytest
 import featurestore as fs
 from featurestore.errors import DefinitionError
 from featurestore.operations.definitions import apply_definitions, recorded
+from tests.lake.older_stores import OLDER, unpack
 
 SOURCE = fs.EventSource("events", schema={"id": "int64", "user_id": "int64", "at": "timestamp"}, event_id="id", event_time="at")
 USERS = fs.FeatureView(
@@ -57,3 +61,41 @@ def test_a_calibration_that_was_recorded_before_it_was_checked_locks_nobody_out(
     store.apply([OTHER])
     store.apply([fs.Calibration("prior", **GOOD)])
     assert recorded(store.layout).calibrations["prior"].fit == "beta_binomial"
+
+
+@pytest.mark.parametrize("declares", ["wide", "resolution_bits", "relative_to", "nothing", "a coarser one"])
+def test_an_older_program_is_told_of_definitions_that_it_cannot_read(tmp_path: Path, declares: str) -> None:
+    root = unpack(OLDER[0], tmp_path).root
+    schema = {"id": "int64", "at": "timestamp", "user": "string", "x": "double"}
+    source = fs.EventSource("more", schema=schema, event_time="at", event_id="id", wide=["x"] if declares == "wide" else ())
+    aggregation = {
+        "resolution_bits": fs.Sum("s", "x"),
+        "relative_to": fs.Decayed("s", "x", windows=("30d",), half_life="7d", resolution_bits=40),
+        "a coarser one": fs.Sum("s", "x", resolution_bits=20),
+    }.get(declares, fs.Count("s"))
+    view = fs.FeatureView("more", entity=fs.Entity("someone", key="user"), source=source, aggregations=[aggregation])
+    fs.FeatureStore(root).apply([view])
+    record = json.loads((root / "store.json").read_text())
+    is_new = declares not in ("nothing", "a coarser one")
+    assert (record.get("read_version", 1), record.get("read_since", "0.1.0")) == ((2, "0.2.0") if is_new else (1, "0.1.0"))
+
+
+def test_applying_what_another_process_recorded_and_did_not_flush_flushes_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = fs.FeatureStore(tmp_path / "store")
+    entity = fs.Entity("someone", key="user")
+    store.apply([entity])
+    registry = store.layout.registry
+    aside = registry.with_name(".aside")
+    aside.write_bytes(registry.read_bytes())
+    os.replace(aside, registry)  # as a process does that is killed then
+    synced, real = [], os.fsync
+
+    def fsync(handle: int) -> None:
+        synced.append(Path(os.readlink(f"/proc/self/fd/{handle}")))
+        real(handle)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    assert not store.apply([entity]).changes
+    assert synced == [registry, registry.parent]
