@@ -187,12 +187,15 @@ def test_copies_that_are_deleted_between_two_calls_are_not_needed(store) -> None
 
 
 def test_an_older_dictionary_put_in_the_place_of_the_newest_is_refused_by_the_next_call_too(store, tmp_path: Path) -> None:
-    shutil.copytree(store.layout.root / "lake" / "keys", tmp_path / "keys")
+    places = [store.layout.root / "lake" / "keys", store.layout.root / "newest"]  # with what tells of its versions
+    for place in places:
+        shutil.copytree(place, tmp_path / place.name)
     store.ingest("events", pa.table({"id": [900, 901], "at": [AT - timedelta(9)] * 2, "user": ["u1", "new"], "cents": [7, 8]}))
     store.materialize()
     assert counts(store) == [44, 1, None, 42]
-    shutil.rmtree(store.layout.root / "lake" / "keys")
-    shutil.copytree(tmp_path / "keys", store.layout.root / "lake" / "keys")
+    for place in places:
+        shutil.rmtree(place)
+        shutil.copytree(tmp_path / place.name, place)
     with pytest.raises(StoreError, match=r"knows 7 keys, and totals were made with 8"):
         counts(store)
 
