@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -185,7 +186,8 @@ def test_a_stdout_that_is_full_closed_or_unread_is_told_in_a_line_or_not_at_all(
     tmp_path: Path, words: str, redirected: str, code: int, told: str
 ) -> None:
     fs.FeatureStore(tmp_path / "store")
-    command = f"{sys.executable} -c 'from featurestore.cli import main; main()' {words} {redirected}; exit ${{PIPESTATUS[0]}}"
+    program = f"{shlex.quote(sys.executable)} -c 'from featurestore.cli import main; main()'"
+    command = f"{program} {words} {redirected}; exit ${{PIPESTATUS[0]}}"
     given = {**os.environ, "FEATURESTORE_ROOT": str(tmp_path / "store")}
     done = subprocess.run(["bash", "-c", command], check=False, capture_output=True, text=True, env=given)
     assert done.returncode == code

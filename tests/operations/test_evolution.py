@@ -246,7 +246,7 @@ def test_a_plan_says_what_is_metadata_what_is_free_and_what_is_rebuilt_from_how_
     assert str(store.plan([renamed])) == "change view users (free: its ledger stays)"
     assert str(store.plan([view(source(), fs.Max("most", "cents", windows=("30d",)))])).splitlines() == [
         "change view users (its ledger is rebuilt)",
-        "materialize users: 1 months, 4 events, about 1 s",
+        "materialize users: 1 months, 4 events of at, cents, user_id alone; the other totals are kept, about 1 s",
     ]
 
 

@@ -81,7 +81,7 @@ class KeyIndex:
         segments = list[_Segment]()
         first = 0
         plan = _planned(table.files())
-        names = [digest([_FORMAT, list(types), [file.name for file in files]]) for files in plan]
+        names = [digest([_FORMAT, list(types), [[file.name, file.modified_ms] for file in files]]) for files in plan]
         for name, files in zip(names, plan, strict=True):
             segments.append(_Segment.open(folder / f"{name}{ENDING}", files, types, first=first))
             first += segments[-1].rows

@@ -43,6 +43,11 @@ class AsideLayout(Layout):
         """Return the folder of a view's hot copies."""
         return self.folder / "hot" / view
 
+    @property
+    def hot_keys_root(self) -> Path:
+        """The folder of the indexes of its own dictionaries."""
+        return self.folder / "hot" / "$keys"
+
 
 @dataclass(frozen=True)
 class Sample:

@@ -47,6 +47,8 @@ def ledger(layout: Layout, item: FeatureView) -> dict[str, list[dict]]:
 
 def rebuilt(layout: Layout, item: FeatureView, folder) -> Layout:
     """The same committed events in another store, materialized at once."""
+    folder.mkdir()
+    shutil.copy(layout.root / "store.json", folder)  # events name the store that they are of
     other = create_or_open(folder, timezone=layout.timezone)
     shutil.copytree(layout.events("events"), other.events("events"))
     materialize(other, [item])
