@@ -634,7 +634,8 @@ class FeatureStore:
     def vacuum(self, *, retention_hours: int = RETENTION_HOURS, kinds: Iterable[str] | None = None) -> VacuumReport:
         """Delete what no version in use needs; pins and publications stay readable.
 
-        These are replaced files, orphans of crashed writers, tables of views that were removed or redefined, entries of logs.
+        These are replaced files, orphans of crashed writers, tables of views that were removed or redefined, entries of logs;
+        and, without ``kinds``, definitions of before with which nothing that is kept was read.
 
         Args:
             retention_hours: Younger files stay; it must exceed the longest write.

@@ -10,13 +10,15 @@ from the totals of then. A publication carries its own definitions and needs non
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 from featurestore.compute.state import view_fingerprint
 from featurestore.compute.windows.versions import ReadVersions, features_digest
-from featurestore.errors import DefinitionError, UnknownNameError
+from featurestore.errors import DefinitionError, FeatureStoreError, UnknownNameError
 from featurestore.lake.json_files import read_json
 from featurestore.lake.layout import Layout
 from featurestore.lake.storage import STORAGE
@@ -58,6 +60,44 @@ def registry_of_versions(layout: Layout, registry: Registry, features: Features,
 def earlier_views(layout: Layout, view: FeatureView) -> Iterator[FeatureView]:
     """Return the definitions that a view had before, the newest first."""
     return (then.views[view.name] for then in _earlier(layout) if view.name in then.views)
+
+
+def forget_definitions(layout: Layout, registry: Registry, pinned: Sequence[ReadVersions], *, retention_hours: int) -> int:
+    """Delete definitions of before that no answer needs which is kept: after a vacuum of the tables, whose rule this is.
+
+    Those stay that are younger, those with which a pinned answer may have been read, and those of which there are totals still that
+    the present definitions do not name. A publication carries its own. Damaged ones stay for the doctor to tell.
+
+    Args:
+        layout: The store.
+        registry: The present definitions.
+        pinned: What pinned answers were read from.
+        retention_hours: Younger ones stay.
+
+    Returns:
+        How many were deleted.
+    """
+    deleted = 0
+    for file in STORAGE.list_files(layout.definitions, ending=".json"):
+        if time.time() - file.modified_s < retention_hours * 3600:
+            continue
+        with suppress(FeatureStoreError):
+            then = Registry.from_document(read_json(file.path))
+            if not _is_needed(layout, registry, then, pinned):
+                STORAGE.delete(file.path)
+                deleted += 1
+    return deleted
+
+
+def _is_needed(layout: Layout, registry: Registry, then: Registry, pinned: Sequence[ReadVersions]) -> bool:
+    """Tell whether a pinned answer may have been read with definitions, or totals of theirs alone are there."""
+    own = {name: view_fingerprint(view, layout) for name, view in then.views.items()}
+    if any(all(own.get(name) == of.fingerprint for name, of in read.views.items()) for read in pinned):
+        return True
+    now = {name: view_fingerprint(view, layout) for name, view in registry.views.items()}
+    others = [(name, fingerprint) for name, fingerprint in own.items() if now.get(name) != fingerprint]
+    places = [place / fingerprint for name, fingerprint in others for place in (layout.tiles(name), layout.ledger(name))]
+    return any(STORAGE.list_files(place, ending=".parquet") for place in places)
 
 
 def _earlier(layout: Layout) -> Iterator[Registry]:

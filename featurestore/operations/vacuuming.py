@@ -17,6 +17,7 @@ from featurestore.lake.layout import Layout
 from featurestore.lake.storage import STORAGE
 from featurestore.lake.vacuum import RETENTION_HOURS, check_retention, discard, shorten_log, vacuum
 from featurestore.lake.whole_file import sweep
+from featurestore.operations.earlier_definitions import forget_definitions
 from featurestore.operations.pins import pins
 from featurestore.spec.registry import Registry
 
@@ -34,6 +35,7 @@ class VacuumReport:
         log_entries: Number of deleted entries of the tables' logs.
         pinned: Names of the pins whose versions were kept.
         published: Names of the services whose publications were kept.
+        definitions: Number of deleted definitions of before.
     """
 
     files: Mapping[str, int]
@@ -41,12 +43,14 @@ class VacuumReport:
     log_entries: int
     pinned: tuple[str, ...]
     published: tuple[str, ...] = ()
+    definitions: int = 0
 
     def __str__(self) -> str:
         count = sum(self.files.values())
         names = (*self.pinned, *self.published)
         kept = f"; kept {', '.join(names)}" if names else ""
         entries = f", {self.log_entries:,} entries of logs" if self.log_entries else ""
+        entries += f", {self.definitions:,} definitions of before" if self.definitions else ""
         return f"{count:,} files, {self.bytes / 1e6:,.1f} MB deleted from {len(self.files)} tables{entries}{kept}"
 
 
@@ -57,7 +61,8 @@ def vacuum_store(
 
     What pins were read from and services were published from stays readable. Tiles and ledgers of views that were removed, or
     redefined, are no longer needed: they would be computed anew from the events. Publications of removed services are forgotten,
-    and indexes of the keys of removed entities deleted.
+    and indexes of the keys of removed entities deleted; and, when all kinds are vacuumed, definitions of before with which nothing
+    that is kept was read.
 
     Args:
         layout: The store.
@@ -91,7 +96,10 @@ def vacuum_store(
             size += sum(sizes[name] for name in deleted)
     drop_indexes(layout, keep=registry.entities)
     sweep(layout.root, older_than_s=retention_hours * 3600)
-    return VacuumReport(files, size, entries, tuple(pins(layout)), tuple(published))
+    pinned, forgotten = pins(layout), 0
+    if kinds is None:
+        forgotten = forget_definitions(layout, registry, list(pinned.values()), retention_hours=retention_hours)
+    return VacuumReport(files, size, entries, tuple(pinned), tuple(published), forgotten)
 
 
 def kept_versions(layout: Layout, registry: Registry) -> dict[Path, set[int]]:

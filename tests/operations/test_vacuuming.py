@@ -179,3 +179,33 @@ def test_materialize_leaves_nothing_for_a_reader_to_write_and_no_index_that_is_o
         training_set(store)
         assert sorted(hot.rglob("*")) == before
         assert 1 <= len(list((hot / "$keys" / "user").iterdir())) <= 2
+
+
+def with_more(windows: tuple[str, ...]) -> fs.FeatureView:
+    aggregations = [fs.Count("seen", windows=("30d",)), fs.Recency("last", where="user_id < 2")]
+    return fs.FeatureView(
+        "activity", entity=activity.entity, source=events, aggregations=aggregations, description=" ".join(windows)
+    )
+
+
+def test_vacuum_deletes_definitions_of_before_that_no_kept_answer_was_read_with(store: fs.FeatureStore) -> None:
+    pinned = training_set(store)
+    store.pin("model", pinned)
+    for number in range(4):
+        store.apply([with_more(tuple("x" * number))])
+        store.materialize()
+    folder = store.layout.definitions
+    kept = len(list(folder.iterdir()))
+    assert kept == 4
+    assert store.vacuum(retention_hours=24).definitions == 0  # they are young
+    then = time.time() - 31 * 86400
+    for path in folder.iterdir():
+        os.utime(path, (then, then))
+    report = store.vacuum(retention_hours=24)
+    assert report.definitions == kept - 1
+    assert "3 definitions of before" in str(report)
+    assert training_set(store, versions=pinned).equals(pinned)
+    store.unpin("model")
+    age(store.layout.root, everything=True)
+    assert store.vacuum(retention_hours=24).definitions == 1
+    assert not list(folder.iterdir())
