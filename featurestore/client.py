@@ -191,7 +191,15 @@ class FeatureStore:
             None if interval is None else month_after(interval, self.layout.timezone, naive_timezone=self.layout.naive_timezone)
         )
         earlier = partial(earlier_views, self.layout)
-        return materialize(self.layout, wanted, before=before, stages=stages, earlier=earlier, progress=progress)
+        return materialize(
+            self.layout,
+            wanted,
+            before=before,
+            stages=stages,
+            earlier=earlier,
+            sharing=self.registry.views.values(),
+            progress=progress,
+        )
 
     def verify(
         self,

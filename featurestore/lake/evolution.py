@@ -58,7 +58,7 @@ def check_evolution(layout: Layout, before: EventSource | None, after: EventSour
 
     Args:
         layout: The store.
-        before: The recorded source; ``None`` where there is none, or it was removed.
+        before: The source as it was recorded last; ``None`` where it never was, or nobody knows any more.
         after: The source to be recorded.
 
     Raises:

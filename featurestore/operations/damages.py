@@ -15,6 +15,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from featurestore.compute.materialization.codes import short_dictionaries
 from featurestore.compute.retrieval.publication import publications
 from featurestore.compute.search.hot_copy import copy_damage
 from featurestore.compute.windows.versions import ReadVersions
@@ -112,6 +113,8 @@ def find_damages(
             if what is not None:
                 yield Damage(_name(layout, file.path), kind, what, can_heal=True)
     yield from _of_records(layout, examined)
+    for path, what in short_dictionaries(layout, registry.views.values()):
+        yield Damage(_name(layout, path), "keys", what, _way_out("keys"))
     listed = (file.path.relative_to(layout.root).parts for file in STORAGE.list_files(layout.root))
     unknown = [parts for parts in listed if parts[0] not in (_PLACES if len(parts) > 1 else _TOP_FILES)]
     examined.unknown = tuple("/".join(parts) for parts in unknown)

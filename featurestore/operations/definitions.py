@@ -17,7 +17,7 @@ from featurestore.lake.layout import Layout, raise_versions
 from featurestore.lake.lock import exclusive
 from featurestore.lake.storage import STORAGE
 from featurestore.lake.store_format import EVOLUTION
-from featurestore.operations.earlier_definitions import earlier_views, keep_definitions
+from featurestore.operations.earlier_definitions import earlier_views, keep_definitions, removed_source
 from featurestore.spec.aggregations.aggregation import RESOLUTION
 from featurestore.spec.document import Definition, document, source_from
 from featurestore.spec.plan import Plan
@@ -160,7 +160,7 @@ def _changed(layout: Layout, before: Registry, objects: Iterable[Definition], *,
     after = before.only(given, first=first) if prune else before.merged(given, first=first)
     for name, source in after.sources.items():
         if source != before.sources.get(name):
-            check_evolution(layout, before.sources.get(name), source)
+            check_evolution(layout, before.sources.get(name) or removed_source(layout, name), source)
     for name, calibration in after.calibrations.items():
         if calibration != before.calibrations.get(name):  # one that was recorded before it was checked must not lock the store
             check_definition(calibration)

@@ -125,7 +125,7 @@ def _heal(layout: Layout, registry: Registry, damages: Sequence[Damage], progres
     if kinds & {"tiles", "ledger", "hot"}:
         for view in registry.views.values():
             with suppress(FeatureStoreError):  # its own damages are named
-                materialize(layout, [view], progress=progress)
+                materialize(layout, [view], sharing=registry.views.values(), progress=progress)
     if kinds & {*_AUDITED}:
         with suppress(FeatureStoreError):
             _audit_again(layout, registry, ours)

@@ -21,11 +21,13 @@ from featurestore.compute.windows.versions import ReadVersions, features_digest
 from featurestore.errors import DefinitionError, FeatureStoreError, UnknownNameError
 from featurestore.lake.json_files import read_json
 from featurestore.lake.layout import Layout
-from featurestore.lake.storage import STORAGE
+from featurestore.lake.storage import STORAGE, Listed
+from featurestore.lake.table import Table
 from featurestore.spec.document import digest
 from featurestore.spec.plan import Plan
 from featurestore.spec.registry import Registry
 from featurestore.spec.resolution import Features
+from featurestore.spec.source import EventSource
 from featurestore.spec.view import Feature, FeatureView
 
 _KINDS = ("source", "view", "joined_view")
@@ -62,11 +64,17 @@ def earlier_views(layout: Layout, view: FeatureView) -> Iterator[FeatureView]:
     return (then.views[view.name] for then in _earlier(layout) if view.name in then.views)
 
 
+def removed_source(layout: Layout, name: str) -> EventSource | None:
+    """Return a source as it was when it was removed last, or changed; ``None`` where no definitions of before have it."""
+    return next((then.sources[name] for then in _earlier(layout) if name in then.sources), None)
+
+
 def forget_definitions(layout: Layout, registry: Registry, pinned: Sequence[ReadVersions], *, retention_hours: int) -> int:
     """Delete definitions of before that no answer needs which is kept: after a vacuum of the tables, whose rule this is.
 
-    Those stay that are younger, those with which a pinned answer may have been read, and those of which there are totals still that
-    the present definitions do not name. A publication carries its own. Damaged ones stay for the doctor to tell.
+    Those stay that are younger, those with which a pinned answer may have been read, those of which there are totals still that the
+    present definitions do not name, and the last that say how the events of a removed source are told apart. A publication carries
+    its own. Damaged ones stay for the doctor to tell.
 
     Args:
         layout: The store.
@@ -78,12 +86,14 @@ def forget_definitions(layout: Layout, registry: Registry, pinned: Sequence[Read
         How many were deleted.
     """
     deleted = 0
-    for file in STORAGE.list_files(layout.definitions, ending=".json"):
-        if time.time() - file.modified_s < retention_hours * 3600:
-            continue
+    told = set(registry.sources)
+    for file in _files(layout):
         with suppress(FeatureStoreError):
             then = Registry.from_document(read_json(file.path))
-            if not _is_needed(layout, registry, then, pinned):
+            removed = {name for name in then.sources.keys() - told if Table.open(layout.events(name)).files()}
+            told |= removed
+            is_young = time.time() - file.modified_s < retention_hours * 3600
+            if not (is_young or removed or _is_needed(layout, registry, then, pinned)):
                 STORAGE.delete(file.path)
                 deleted += 1
     return deleted
@@ -102,8 +112,13 @@ def _is_needed(layout: Layout, registry: Registry, then: Registry, pinned: Seque
 
 def _earlier(layout: Layout) -> Iterator[Registry]:
     """Read the definitions that were kept, the newest first."""
-    for file in sorted(STORAGE.list_files(layout.definitions, ending=".json"), key=lambda file: -file.modified_s):
+    for file in _files(layout):
         yield Registry.from_document(read_json(file.path))
+
+
+def _files(layout: Layout) -> list[Listed]:
+    """List the files of definitions of before, the newest first."""
+    return sorted(STORAGE.list_files(layout.definitions, ending=".json"), key=lambda file: -file.modified_s)
 
 
 def _read_with(layout: Layout, registry: Registry, features: Features, versions: ReadVersions) -> list[Feature] | None:

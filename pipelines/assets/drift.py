@@ -25,6 +25,7 @@ from featurestore_pipelines.assets.shared import (
     DRIFT_REPORT,
     FEATURES,
     Blueprint,
+    as_read,
     chosen,
     key_of,
     owners_of,
@@ -224,7 +225,7 @@ def _spec(view: FeatureView) -> dg.AssetSpec:
         kinds={"parquet", "deltalake", "evidently"},
         tags=tags_of("month", view.tags),
         description=DESCRIPTION.format(view=view.name),
-        code_version=fingerprint(view),
+        code_version=fingerprint(as_read(view)),
         owners=owners_of(view.owner),
         skippable=True,
     )
@@ -238,7 +239,7 @@ def _audit_spec(registry: Registry) -> dg.AssetSpec:
         kinds={"python"},
         tags=tags_of("month"),
         description=AUDIT_DESCRIPTION,
-        code_version=digest({name: fingerprint(view) for name, view in registry.views.items()}),
+        code_version=digest({name: fingerprint(as_read(view)) for name, view in registry.views.items()}),
         owners=owners_of(),
         skippable=True,
     )

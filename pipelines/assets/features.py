@@ -19,7 +19,9 @@ from featurestore_pipelines.assets.shared import (
     Blueprint,
     TimedUnits,
     after_the_month_before,
+    as_read,
     chosen,
+    joined_as_read,
     key_of,
     owners_of,
     stage_asset,
@@ -172,7 +174,7 @@ def _spec(view: FeatureView, stage: str, description: str, *, deps: Sequence[dg.
         kinds={"parquet", "deltalake", "duckdb" if stage == TILES else "python"},
         tags=tags_of("step", view.tags),
         description=text,
-        code_version=ledger_fingerprint(view),
+        code_version=ledger_fingerprint(as_read(view)),
         owners=owners_of(view.owner),
         skippable=True,
     )
@@ -193,7 +195,7 @@ def _features_spec(view: FeatureView, registry: Registry) -> dg.AssetSpec:
         description=FEATURES_DESCRIPTION.format(
             view=view.name, count=len(view.features), description=view.description, services="; ".join(services) or "no service"
         ),
-        code_version=fingerprint(view),
+        code_version=fingerprint(as_read(view)),
         metadata=view_columns(view),
         owners=owners_of(view.owner),
         skippable=True,
@@ -209,7 +211,7 @@ def _joined_spec(joined: JoinedView, registry: Registry) -> dg.AssetSpec:
         kinds={"python"},
         tags=tags_of("spine"),
         description=JOINED_DESCRIPTION.format(views=views, description=joined.description),
-        code_version=fingerprint(joined),
+        code_version=fingerprint(joined_as_read(joined)),
         metadata=joined_columns(registry, joined.name),
         owners=owners_of(joined.owner),
     )

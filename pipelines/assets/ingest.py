@@ -10,12 +10,20 @@ from featurestore.client import FeatureStore
 from featurestore.lake.ingestion.ingest_report import IngestReport
 from featurestore.lake.ingestion.landing import landed_files
 from featurestore.lake.table import Table
-from featurestore.spec.document import fingerprint
 from featurestore.spec.registry import Registry
 from featurestore.spec.source import EventSource
 from featurestore.timeline import Month
 from featurestore_pipelines.assets.lineage import source_columns
-from featurestore_pipelines.assets.shared import EVENTS, Blueprint, chosen, key_of, owners_of, stage_asset, tags_of
+from featurestore_pipelines.assets.shared import (
+    EVENTS,
+    Blueprint,
+    chosen,
+    key_of,
+    owners_of,
+    source_version,
+    stage_asset,
+    tags_of,
+)
 from featurestore_pipelines.failures import readable_failures
 from featurestore_pipelines.metadata import Metadata, plot, size_of, table_of
 from featurestore_pipelines.partitions import months_of
@@ -71,7 +79,7 @@ def _spec(source: EventSource, registry: Registry) -> dg.AssetSpec:
             landing=source.landing or f"landing/{source.name}",
             views=", ".join(readers) or "no view",
         ),
-        code_version=fingerprint(source),
+        code_version=source_version(source),
         metadata=source_columns(source),
         owners=owners_of(),
         skippable=True,

@@ -10,8 +10,12 @@ from functools import cached_property
 import dagster as dg
 
 from featurestore.client import FeatureStore
-from featurestore.spec.document import Definition
+from featurestore.spec.document import Definition, digest, document, joined_from, view_from
+from featurestore.spec.evolution import with_earlier
+from featurestore.spec.joined import JoinedView
 from featurestore.spec.registry import Registry
+from featurestore.spec.source import EventSource
+from featurestore.spec.view import FeatureView
 from featurestore_pipelines.resources import Progress, StoreResource
 
 OWNER = "feature-platform"
@@ -26,6 +30,21 @@ An op is also what takes a place in a pool: all that writes a stage's tables wai
 WHAT_IT_IS = {TILES: "_tiles", LEDGER: "_ledger", DRIFT_REPORT: "_drift"}
 """What the last part of a key ends with, by stage: the graph shows that part alone, and a view has an asset in each of these
 stages beside its features, which have its own name."""
+
+
+def source_version(source: EventSource) -> str:
+    """Hash what tells the events of a source apart and when they count; committed events stay what they are if the rest changes."""
+    return digest([source.name, source.event_id, source.event_time, source.ingested_at, source.id_scope])
+
+
+def as_read(view: FeatureView) -> FeatureView:
+    """Return a view whose fingerprints leave out what it does not read of its source: a new column makes nothing stale."""
+    return view_from(document(view), view.entity, with_earlier(view.source, dict.fromkeys(view.source.types)))
+
+
+def joined_as_read(joined: JoinedView) -> JoinedView:
+    """Return a joined view of such views; see ``as_read``."""
+    return joined_from(document(joined), {view.name: as_read(view) for view in joined.views})
 
 
 @dataclass(frozen=True)

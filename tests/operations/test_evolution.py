@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -472,6 +474,34 @@ def test_a_writer_whose_definition_is_of_before_writes_nothing(before: Before, t
     store.materialize()
     assert store.verify().is_equal
     check_as_before(store, before)
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"event_id": "cents"}, "event_id='id'; it cannot become 'cents'"),
+        ({"event_id": None}, "event_id='id'; it cannot become None"),
+        ({"event_time": "known", "ingested_at": None}, "event_time='at'"),
+        ({"ingested_at": None}, "became known at 'known'"),
+    ],
+)
+def test_what_a_source_was_told_apart_by_is_remembered_after_its_removal_and_a_vacuum(
+    before: Before, tmp_path: Path, changed: dict[str, Any], says: str
+) -> None:
+    store = before.open(tmp_path / "store")
+    for name in ("served", "users", "counts", "events"):
+        store.remove(name)
+    store.apply([fs.Entity("shop", key="shop_id")])  # a change that has nothing to do with it
+    then = time.time() - 1000 * 86400
+    for file in sorted(store.layout.definitions.iterdir(), key=lambda file: file.stat().st_mtime_ns):
+        os.utime(file, (then := then + 1, then))
+    store.vacuum(retention_hours=24)
+    assert len(list(store.layout.definitions.iterdir())) >= 1
+    for call in (store.plan, store.apply):
+        with pytest.raises(fs.DefinitionError, match=says):
+            call([source(**changed)])
+    store.apply([source()])
+    assert store.ingest("events", rows(1)).rows_added == 0
 
 
 def test_a_store_of_an_older_release_evolves_and_then_keeps_programs_out_that_could_not_read_it(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 import pytest
 
 import featurestore as fs
-from tests.test_client import EVENTS, HISTORY, OBJECTS, SHANGHAI, rows
+from tests.test_client import EVENTS, HISTORY, OBJECTS, SHANGHAI, USER, rows
 
 MORE = rows((9, datetime(2024, 2, 3, 9), 7, 80), (10, datetime(2024, 2, 3, 10), 6, 90))
 AT = datetime(2024, 2, 5, tzinfo=SHANGHAI)
@@ -95,6 +95,25 @@ def test_a_dictionary_shorter_than_its_balances_is_refused_also_without_a_witnes
     store.materialize()
     assert of_before(answer(store)).equals(before)
     assert store.verify().is_equal
+
+
+def test_a_dictionary_shorter_than_the_totals_of_another_view_is_refused_before_new_keys_take_its_codes(root: Path) -> None:
+    keys = root / "lake" / "keys" / "user"
+    (keys / ".int64.table").unlink()
+    (root / "newest" / "keys" / "user" / "int64").unlink()
+    max((keys / "int64" / "_delta_log").iterdir()).unlink()
+    store = fs.FeatureStore(root)
+    other = fs.FeatureView("other", entity=USER, source=EVENTS, aggregations=[fs.Count("all")])
+    store.apply([other])
+    for views in (None, ["other"]):
+        assert (
+            len(list(refused(r"knows 2 keys, and totals were made with 4", lambda views=views: store.materialize(views)))) == 1
+        )
+    told = [damage for damage in store.doctor().left if damage.kind == "keys"]
+    assert [(damage.path, damage.what) for damage in told] == [
+        ("lake/keys/user/int64", "knows 2 keys, and totals were made with 4")
+    ]
+    assert "backup" in told[0].way_out
 
 
 def test_events_without_their_log_are_no_empty_source(root: Path) -> None:

@@ -15,7 +15,8 @@ from featurestore import shop
 from featurestore.errors import DefinitionError
 from featurestore.lake.bounds import Bounds
 from featurestore.spec import Count, Entity, EventSource, FeatureView
-from featurestore.spec.document import Definition
+from featurestore.spec.document import Definition, document, joined_from, source_from, view_from
+from featurestore.spec.joined import JoinedView
 from featurestore.spec.registry import Registry
 from featurestore_pipelines.assets.shared import definition_of, key_of
 from featurestore_pipelines.build import build_definitions
@@ -134,6 +135,15 @@ def test_a_feature_names_the_source_columns_that_it_comes_from():
     assert ("calibration/return_prior", "return_prior") in found
 
 
+def with_schema(objects: Iterable[Definition], types: dict[str, str]) -> list[Definition]:
+    """Return definitions that read a source with other columns."""
+    source = source_from({**document(shop.events), "schema": types})
+    views = {view.name: view_from(document(view), view.entity, source) for view in Registry().merged(objects).views.values()}
+    joined = [each for each in objects if isinstance(each, JoinedView)]
+    joins = {each.name: joined_from(document(each), views) for each in joined}
+    return [{**views, **joins, source.name: source}.get(each.name, each) for each in objects]
+
+
 def test_a_changed_definition_changes_the_code_versions_of_what_is_made_from_it_and_no_others():
     before, demand = specs_of(tiny_shop.OBJECTS), tiny_shop.category_demand
     more = FeatureView(
@@ -150,6 +160,25 @@ def test_a_changed_definition_changes_the_code_versions_of_what_is_made_from_it_
     changed = {name for name in before if before[name].code_version != after[name].code_version}
     stages = ("tiles", "ledger", "features", "drift_report")
     assert changed == {"audit", *(key_of(stage, "category_demand").to_user_string() for stage in stages)}
+
+
+@pytest.mark.parametrize("module", [tiny_shop, shop])
+def test_a_new_column_of_a_source_makes_nothing_stale(module):
+    before = specs_of(module.OBJECTS)
+    after = specs_of(with_schema(module.OBJECTS, {**shop.events.types, "note": "string"}))
+    assert {name: spec.code_version for name, spec in after.items()} == {
+        name: spec.code_version for name, spec in before.items()
+    }
+
+
+def test_another_type_of_a_column_makes_the_views_stale_that_read_it():
+    before = specs_of(tiny_shop.OBJECTS)
+    column = next(column for _, column in tiny_shop.sku_returns.key_columns)
+    types = dict(shop.events.types)
+    after = specs_of(with_schema(tiny_shop.OBJECTS, {**types, column: "string" if types[column] == "int64" else "int64"}))
+    changed = {name for name in before if before[name].code_version != after[name].code_version}
+    assert {"tiles/sku_returns_tiles", "features/sku_returns"} <= changed
+    assert not {name for name in changed if "category_demand" in name or name.startswith("events")}
 
 
 def test_each_ledger_month_comes_after_the_one_before_it(definitions):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from featurestore.compute.materialization.bulk_load import bulk_load_notes
+from featurestore.compute.materialization.codes import check_all_codes
 from featurestore.compute.materialization.donors import Earlier, no_earlier
 from featurestore.compute.materialization.healing import broken_files, renew_copies, renew_indexes
 from featurestore.compute.materialization.ledger import fold_ledger
@@ -88,6 +89,7 @@ def materialize(
     before: Month | None = None,
     stages: Sequence[str] = STAGES,
     earlier: Earlier = no_earlier,
+    sharing: Iterable[FeatureView] = (),
     progress: Progress | None = None,
 ) -> MaterializeReport:
     """Bring views up to date with the committed events.
@@ -100,6 +102,7 @@ def materialize(
         before: Leave this month and later ones; ``None`` takes all.
         stages: ``"tiles"``, ``"ledger"`` or both.
         earlier: A view's definitions of before, whose tiles are used where they hold what is needed.
+        sharing: Other views of the store: they may share dictionaries of keys with these.
         progress: Called, never twice at once, with view, stage and the month, or the first month of the partition, that is done.
 
     Raises:
@@ -107,11 +110,13 @@ def materialize(
         NotMaterializedError: tiles are missing, and ``stages`` leaves them out.
         OverflowingResultError: an exact total does not fit its type.
         CommitConflictError: others kept committing to a view.
+        StoreError: a dictionary knows fewer keys than the totals of a view that shares it.
     """
     if isinstance(stages, str) or not set(stages) <= set(STAGES):
         raise DefinitionError(f"stages is {stages!r}; give a tuple with 'tiles', 'ledger' or both.")
     started = time.perf_counter()
     tell = one_at_a_time(progress or silent)
+    check_all_codes(layout, {view.name: view for view in (*sharing, *views)}.values())
     reports = each_of(lambda view: _bring_up_to_date(layout, view, before, stages, earlier, tell), views)
     if "ledger" in stages:
         renew_indexes(layout, views)

@@ -13,11 +13,11 @@ import pyarrow as pa
 
 from featurestore.compute.forms import view_measures
 from featurestore.compute.forms.measure import LOCAL_US, ORIGIN_DAY, STEP, TIME_US, Measure, rows_of
-from featurestore.compute.keys import check_codes, key_type
+from featurestore.compute.keys import key_type
 from featurestore.compute.materialization.donors import Donor, Earlier, find_donor, no_earlier
 from featurestore.compute.materialization.largest import largest_event
 from featurestore.compute.search.key_index import extended_codes
-from featurestore.compute.state import BALANCES, KIND, MONTH, ViewState
+from featurestore.compute.state import MONTH, ViewState
 from featurestore.errors import ExpressionError, FeatureStoreError, OverflowingResultError
 from featurestore.lake.arrow_parquet import write_parquet
 from featurestore.lake.digests import looks_damaged
@@ -130,11 +130,8 @@ def build_tiles(state: ViewState, *, before: Month | None = None, earlier: Earli
         OverflowingResultError: the exact sum of one entity and step does not fit 64 bits.
         ExpressionError: a ``where`` cannot be computed for some event.
         CommitConflictError: another writer committed tiles of the same months meanwhile.
-        StoreError: the entity's dictionary knows fewer keys than the view's balances.
     """
     committed = Table.open(state.tiles_path)
-    balances = Table.open(state.ledger_path).files(**{KIND: BALANCES})
-    check_codes(state.layout.keys(state.view.entity.name), state.view.key_types, balances)
     damaged = {file.name for file in committed.files() if looks_damaged(file)}
     stale = state.stale_tiles(before, committed=committed)
     donor = find_donor(state, stale, earlier)
