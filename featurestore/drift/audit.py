@@ -27,7 +27,7 @@ from featurestore.drift.sketches.edges import EdgeSet
 from featurestore.drift.sketches.feature_series import NOTHING_SPOILED, Spoiled
 from featurestore.drift.sketches.places import Places
 from featurestore.drift.year_files import YEAR, by_partition, commit_years
-from featurestore.lake.arrow_parquet import read_parquet, write_parquet
+from featurestore.lake.arrow_parquet import no_rows, read_parquet, write_parquet
 from featurestore.lake.digests import is_sound
 from featurestore.lake.table import CommittedFile, Table, commit, describe, stage
 from featurestore.spec.document import digest
@@ -153,7 +153,7 @@ def audit_views(
         takewhile(lambda year: all(file and file.path.stem == names[year] and is_sound(file) for file in files[year]), years)
     )
     read = [read_parquet(file) for year in done for file in files[year] if file]
-    scored = pa.concat_tables([HISTORY_SCHEMA.empty_table(), *read])
+    scored = pa.concat_tables([no_rows(HISTORY_SCHEMA), *read])
     if len(done) < len(years):
         new = _score(sketches, policy=policy, resets=resets, scored=scored, spoiled=spoiled)
         for view in audited:

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 
 from featurestore.drift.monitor.monitor import DRIFT_SCHEMA
 from featurestore.drift.year_files import YEAR, by_partition, read_years
-from featurestore.lake.arrow_parquet import read_parquet
+from featurestore.lake.arrow_parquet import no_rows, read_parquet
 from featurestore.lake.table import Table
 from featurestore.timeline import Month
 
@@ -68,7 +68,7 @@ def read_sketches(audited: AuditedView) -> dict[Month, pa.Table]:
 
 def history(audited: AuditedView, *, since: str = "") -> pa.Table:
     """Return all committed scores of a view, or those since a year, in order of time (``HISTORY_SCHEMA``)."""
-    return pa.concat_tables([HISTORY_SCHEMA.empty_table(), *read_years(audited.scores, since=since)])
+    return pa.concat_tables([no_rows(HISTORY_SCHEMA), *read_years(audited.scores, since=since)])
 
 
 def rows_of(table: pa.Table, feature: str, segment: str | None) -> pa.Table:

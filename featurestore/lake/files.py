@@ -19,11 +19,13 @@ from featurestore.lake.footer import read_footer
 from featurestore.lake.session import path_literal
 from featurestore.lake.storage import STORAGE
 from featurestore.lake.whole_file import translating
+from featurestore.timeline import from_us
 
 LOG = "_delta_log"
 """The folder of a table's log, in the table's."""
 SHA256 = "sha256"
 """The tag of a file's digest in the action that adds it."""
+_INSTANT = pa.timestamp("us", "UTC")
 _PARTITION_VALUE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
 
@@ -100,7 +102,12 @@ class CommittedFile:
         return nulls
 
     def _one(self, name: str) -> Any:
-        return self.statistics[name][0].as_py() if name in self.statistics.column_names else None
+        if name not in self.statistics.column_names:
+            return None
+        value = self.statistics[name][0]
+        if value.is_valid and value.type == _INSTANT:  # ``as_py`` of an instant would import pandas
+            return from_us(value.value)
+        return value.as_py()
 
     @cached_property
     def null_count(self) -> dict[str, int]:

@@ -20,6 +20,7 @@ from featurestore.drift.reporting.acknowledge import Acknowledgement, acknowledg
 from featurestore.drift.reporting.dependence import calibrations_of
 from featurestore.drift.year_files import last_year
 from featurestore.errors import DefinitionError, UnknownNameError, did_you_mean
+from featurestore.lake.arrow_parquet import no_rows
 from featurestore.lake.layout import Layout
 from featurestore.lake.table import Table
 from featurestore.operations.baselines import resets
@@ -73,7 +74,7 @@ def audit_store(
     scores = audit_views(audited, last, policy=POLICY, resets=resets(layout, registry), spoiled=unsound)
     chosen = chosen_views(registry, views)
     tables = [scores[view][month] for view in chosen for month in months if month in scores[view]]
-    table = pa.concat_tables(tables) if tables else HISTORY_SCHEMA.empty_table()
+    table = pa.concat_tables(tables) if tables else no_rows(HISTORY_SCHEMA)
     wrong = [
         audit_source(layout.faults(source), [fault for fault in faults if fault.source == source], last)
         for source in registry.sources
@@ -106,16 +107,16 @@ def drift_history(layout: Layout, registry: Registry, view: str | None = None, *
     """Read all committed scores, or those since a year; see ``FeatureStore.drift_history``."""
     views = chosen_views(registry, view)
     tables = [history(audited_view(layout, each), since=since) for each in views.values()]
-    return pa.concat_tables([HISTORY_SCHEMA.empty_table(), *tables])
+    return pa.concat_tables([no_rows(HISTORY_SCHEMA), *tables])
 
 
 def last_audit(layout: Layout, registry: Registry) -> tuple[pa.Table, pa.Table]:
     """Read the scores and the sources' faults of the last audited month alone; no rows before the first."""
     audited = [audited_view(layout, view) for view in registry.views.values()]
     year = max((last_year(each.scores) for each in audited), default="")
-    scores = pa.concat_tables([HISTORY_SCHEMA.empty_table(), *(history(each, since=year) for each in audited)])
+    scores = pa.concat_tables([no_rows(HISTORY_SCHEMA), *(history(each, since=year) for each in audited)])
     faults = pa.concat_tables(
-        [FAULT_SCHEMA.empty_table(), *(read_faults(layout.faults(name), since=year) for name in registry.sources)]
+        [no_rows(FAULT_SCHEMA), *(read_faults(layout.faults(name), since=year) for name in registry.sources)]
     )
     last = pc.max(scores["month"])
     return scores.filter(pc.equal(scores["month"], last)), faults.filter(pc.equal(faults["month"], last))
@@ -124,14 +125,14 @@ def last_audit(layout: Layout, registry: Registry) -> tuple[pa.Table, pa.Table]:
 def fault_history(layout: Layout, registry: Registry, source: str | None = None) -> pa.Table:
     """Read what audits found wrong in the sources' records; see ``FeatureStore.data_faults``."""
     names = list(registry.sources) if source is None else [source_named(registry, source).name]
-    return pa.concat_tables([FAULT_SCHEMA.empty_table(), *(read_faults(layout.faults(name)) for name in names)])
+    return pa.concat_tables([no_rows(FAULT_SCHEMA), *(read_faults(layout.faults(name)) for name in names)])
 
 
 def forecast_scores(layout: Layout, registry: Registry, view: str | None = None) -> pa.Table:
     """Read how far forecasts were right; see ``FeatureStore.forecast_scores``."""
     chosen = chosen_views(registry, view)
     tables = [reliability_table(read_sketches(audited_view(layout, each))) for each in chosen.values()]
-    return pa.concat_tables([RELIABILITY_SCHEMA.empty_table(), *tables])
+    return pa.concat_tables([no_rows(RELIABILITY_SCHEMA), *tables])
 
 
 def acknowledge_drift(

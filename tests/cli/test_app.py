@@ -62,6 +62,20 @@ except SystemExit:
     assert min(float(words[0]) for words in tries) <= HELP_CPU_SECONDS
 
 
+def test_status_of_a_store_that_is_in_use_loads_no_frames_and_no_statistics(filled: Run, tmp_path: Path) -> None:
+    assert filled("audit", "--month", "2025-10")[0] == 0
+    code = f"""
+import sys
+from featurestore.cli import main
+try:
+    main(["status", "--root", {str(tmp_path / "store")!r}])
+except SystemExit:
+    print(*(name for name in ("dagster", "duckdb", "evidently", "pandas", "polars", "scipy") if name in sys.modules))
+"""
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1] == ""
+
+
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 NEEDS_A_STORE = {
     "remove": ["x"],

@@ -12,6 +12,7 @@ import pyarrow as pa
 from featurestore.drift.data_faults.data_fault import FAULT_SCHEMA
 from featurestore.drift.data_faults.source_fault import SourceFault
 from featurestore.drift.year_files import commit_years, read_years
+from featurestore.lake.arrow_parquet import no_rows
 from featurestore.spec.document import digest
 from featurestore.timeline import Month
 
@@ -39,7 +40,7 @@ def audit_source(path: Path, faults: Sequence[SourceFault], last: Month) -> pa.T
 
 def read_faults(path: Path, *, since: str = "") -> pa.Table:
     """Return a source's committed faults, all or since a year, in order of time (``FAULT_SCHEMA``); none before the first audit."""
-    return pa.concat_tables([FAULT_SCHEMA.empty_table(), *map(_as_faults, read_years(path, since=since))])
+    return pa.concat_tables([no_rows(FAULT_SCHEMA), *map(_as_faults, read_years(path, since=since))])
 
 
 def fault_rows(faults: Sequence[SourceFault]) -> list[dict[str, Any]]:

@@ -29,6 +29,7 @@ from featurestore.drift.recalibration.recalibrate import Decision
 from featurestore.errors import CalibrationError, CommitConflictError, StoreError
 from featurestore.lake.json_files import read_json
 from featurestore.lake.storage import STORAGE, Listed
+from featurestore.timeline import from_us
 
 PROMOTED, REJECTED, ROLLED_BACK = "promoted", "rejected", "rolled_back"
 MAX_LOGGED_ROWS = 1_000
@@ -176,10 +177,17 @@ def audit_log(folder: Path) -> pa.Table:
         ``decision`` (trigger, scores, versions of the data, months, losses) and the ``parameters`` of its first
         ``MAX_LOGGED_ROWS`` groups; both are NULL for a rollback.
     """
-    rows = [
+    texts = [(name, pa.string()) for name in ("event", "version", "champion", "reason", "decision", "parameters")]
+    schema = pa.schema([("number", pa.int64()), ("at", pa.timestamp("us", tz="UTC")), *texts])
+    return pa.Table.from_pylist(audit_entries(folder), schema=schema)
+
+
+def audit_entries(folder: Path) -> list[dict[str, Any]]:
+    """Read the log, oldest first, as ``audit_log`` says."""
+    return [
         {
             "number": entry["number"],
-            "at": entry["at_us"],
+            "at": from_us(entry["at_us"]),
             "event": entry["event"],
             "version": entry["version"]["name"] if "version" in entry else entry["rolled_back"],
             "champion": entry["champion"],
@@ -188,8 +196,6 @@ def audit_log(folder: Path) -> pa.Table:
         }
         for entry in _log(folder)
     ]
-    texts = [(name, pa.string()) for name in ("event", "version", "champion", "reason", "decision", "parameters")]
-    return pa.Table.from_pylist(rows, schema=pa.schema([("number", pa.int64()), ("at", pa.timestamp("us", tz="UTC")), *texts]))
 
 
 def _versions(log: list[dict[str, Any]]) -> list[CalibrationVersion]:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from featurestore.drift.episode import Episode
-from featurestore.drift.recalibration.calibration_versions import ROLLED_BACK, audit_log
+from featurestore.drift.recalibration.calibration_versions import ROLLED_BACK, audit_entries
 from featurestore.drift.recalibration.fitters import Fitter
 from featurestore.errors import DefinitionError
 from featurestore.lake.lock import exclusive
@@ -88,7 +88,7 @@ class Runs:
     @classmethod
     def of(cls, folder: Path) -> Runs:
         """Read the log in a calibration's folder, in order; nothing without a folder."""
-        log = audit_log(folder).to_pylist()
+        log = audit_entries(folder)
         return cls(
             tuple(json.loads(row["decision"]) | {"version": row["version"]} for row in log if row["decision"]),
             tuple((row["at"], row["version"], row["reason"]) for row in log if row["event"] == ROLLED_BACK),
