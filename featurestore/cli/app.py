@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 import featurestore
-from featurestore.cli import definitions, demo, doctor, drift, quarantine, screen, store, streams, upgrade
+from featurestore.cli import definitions, demo, doctor, drift, project, quarantine, screen, store, streams, upgrade
 from featurestore.errors import FeatureStoreError
 
 app = typer.Typer(
@@ -21,8 +21,14 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 # Options without which a command does nothing, for its line of usage.
-REQUIRED = {"get": "--features FEATURES --out FILE [OPTIONS]", "acknowledge": "--note WHY [OPTIONS]"}
+REQUIRED = {
+    "get": "--features FEATURES --out FILE [OPTIONS]",
+    "acknowledge": "--note WHY [OPTIONS]",
+    "init": "--from FILES [OPTIONS]",
+}
 for command in (
+    project.init,
+    project.up,
     demo.demo,
     definitions.apply,
     definitions.remove,

@@ -134,10 +134,14 @@ def _months(store: FeatureStore, given: list[str], *, is_all: bool) -> list[Mont
         raise DefinitionError("--month and --all were both given; use one of them.")
     if given:
         return [Month.parse(month) for month in given]
-    spans = [(source.first_month, source.last_month) for source in store.status().sources]
-    known = sorted(
-        {month for first, last in spans if first and last for month in months_between(Month.parse(first), Month.parse(last))}
-    )
+    known = all_months(store)
     if not known:
         raise DefinitionError("The store has no events to audit. Ingest some: `featurestore ingest SOURCE FILES`.")
     return known if is_all else known[-1:]
+
+
+def all_months(store: FeatureStore) -> list[Month]:
+    """List the months from a store's first event to its last, of all sources."""
+    spans = [(source.first_month, source.last_month) for source in store.status().sources]
+    months = (months_between(Month.parse(first), Month.parse(last)) for first, last in spans if first and last)
+    return sorted({month for span in months for month in span})

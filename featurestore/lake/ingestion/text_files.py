@@ -108,6 +108,12 @@ def shown(text: str) -> str:
 
 def encoding_hint(text: str) -> str:
     """Guess what encoding a text that is not UTF-8 has, as a sentence that says what to write."""
+    guess = guessed_encoding(text)
+    return f"It looks like {guess}: say csv=fs.Csv(encoding={guess!r})."
+
+
+def guessed_encoding(text: str) -> str:
+    """Guess the encoding of a text whose bytes are not UTF-8 and stand in it as surrogates."""
     content = text.encode("utf-8", "surrogateescape")
     try:
         wide = sum("\u4e00" <= letter <= "\u9fff" for letter in content.decode("gb18030"))
@@ -115,8 +121,7 @@ def encoding_hint(text: str) -> str:
         wide = 0
     high = sum(byte >= 0x80 for byte in content)
     # Two bytes make one Chinese character; Western texts have single ones that seldom come in pairs.
-    guess = "gb18030" if high and wide * 2 >= high * 0.8 else "latin-1"
-    return f"It looks like {guess}: say csv=fs.Csv(encoding={guess!r})."
+    return "gb18030" if high and wide * 2 >= high * 0.8 else "latin-1"
 
 
 class _Measured(io.RawIOBase):

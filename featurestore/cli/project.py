@@ -1,0 +1,183 @@
+"""Commands for the first hour: ``init`` looks at files and writes a project, ``up`` brings all of it up to date."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+import featurestore
+from featurestore.cli import screen
+from featurestore.cli.drift import all_months
+from featurestore.cli.opening import load_definitions
+from featurestore.cli.options import Json
+from featurestore.errors import DefinitionError
+from featurestore.lake.whole_file import write_atomically
+from featurestore.timeline import zone_of
+
+if TYPE_CHECKING:
+    from featurestore.client import FeatureStore
+    from featurestore.drift.audit import AuditReport
+    from featurestore.lake.ingestion.ingest_report import IngestReport
+    from featurestore.scaffold.look import Look
+    from featurestore.scaffold.module import Found
+    from featurestore.scaffold.settings import Settings
+
+
+def init(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Of the project: NAME.py, the source and the service NAME_v1.")],
+    given: Annotated[
+        list[str], typer.Option("--from", help="Files, folders, patterns of one kind of events; may be repeated.")
+    ],
+    time_column: Annotated[str | None, typer.Option("--time", help="Column that says when; found by default.")] = None,
+    id_column: Annotated[str | None, typer.Option("--id", help="Column that identifies an event, or none.")] = None,
+    keys: Annotated[list[str] | None, typer.Option("--key", help="Column that features are about; may be repeated.")] = None,
+    timezone: Annotated[str | None, typer.Option("--timezone", help="Business time zone, such as Europe/Berlin.")] = None,
+) -> None:
+    """Look at files and write a project: definitions with a first view and a service, settings, what to do next."""
+    from featurestore.lake.ingestion.inputs import find_files
+    from featurestore.scaffold.look import look
+    from featurestore.scaffold.project import project_files, write_project
+
+    looked = look(find_files(given))
+    asks = sys.stdin.isatty() and sys.stderr.isatty()
+    found = _ask(looked, name, time_column, id_column, keys or [], timezone) if asks else None
+    found = found or looked.found(name, timezone=timezone or "UTC", time=time_column, event_id=id_column, keys=keys or [])
+    zone_of(found.timezone)
+    texts = project_files(Path(), found, given=given)
+    _show_found(looked, found, is_zone_said=timezone is not None)
+    _check(texts, found)
+    write_project(texts)
+    screen.say(f"\nWritten: {', '.join(str(path) for path in texts)}")
+    screen.say("Next: `featurestore up`")
+
+
+def _ask(
+    looked: Look, name: str, time_column: str | None, id_column: str | None, keys: list[str], timezone: str | None
+) -> Found:
+    """Ask what the look leaves open, each time with what would be taken; an empty answer takes it."""
+    from featurestore.scaffold.roles import NOTHING
+
+    found = looked.found(name, timezone=timezone or "UTC", time=time_column, event_id=id_column, keys=keys)
+    roles = found.roles
+    if time_column is None and not roles.time.is_sure:
+        time_column = typer.prompt("Column that says when it happened", default=roles.time.column, err=True)
+    if id_column is None and (roles.id is None or not roles.id.is_sure):
+        text = "Column that identifies an event (none: there is none)"
+        id_column = typer.prompt(text, default=roles.id.column if roles.id else NOTHING, err=True)
+    if not keys and len(roles.keys) > 1:
+        text = "Columns that features are about, the first above all"
+        keys = typer.prompt(text, default=" ".join(role.column for role in roles.keys), err=True).replace(",", " ").split()
+    if timezone is None:
+        timezone = typer.prompt("Business time zone", default="UTC", err=True)
+    return looked.found(name, timezone=timezone or "UTC", time=time_column, event_id=id_column, keys=keys)
+
+
+def _show_found(looked: Look, found: Found, *, is_zone_said: bool) -> None:
+    roles = found.roles
+    few = f"{found.rows:,} rows of {found.files}"
+    screen.say(f"{few}: {len(found.columns)} columns, {roles.first:%Y-%m-%d} to {roles.last:%Y-%m-%d}")
+    of = [("when", [roles.time]), ("identity", [roles.id]), ("learned", [roles.learned]), ("about", roles.keys)]
+    of += [("kinds", [roles.kind]), ("groups", roles.categories), ("numbers", roles.measures)]
+    rows = [(what, screen.printable(role.column), screen.printable(role.reason)) for what, each in of for role in each if role]
+    if roles.id is None:
+        rows.insert(1, ("identity", "none", "no column: what is delivered again is known by all of its columns"))
+    screen.show_table("What was found", ("what", "column", "why"), rows)
+    odd = [column for column in found.columns.values() if column.odd]
+    for column in odd:
+        shown = ", ".join(map(repr, column.odd_values))
+        screen.note(
+            f"{column.name}: {column.odd:,} rows have something else than {column.type}, such as {screen.printable(shown)}"
+        )
+    for path in looked.differing:
+        screen.note(f"{screen.printable(str(path))} has other columns: it is no file of this source. Leave it out of --from.")
+    for column_name, why in found.left_out.items():
+        screen.note(f"{screen.printable(column_name)} is left out: {why}")
+    if not is_zone_said:
+        screen.note(f"Days and times that name no zone are taken as {found.timezone}; --timezone says another.")
+
+
+def _check(texts: Mapping[Path, str], found: Found) -> None:
+    """Load what is going to be written: a module that the library refuses is our fault, and must not wait for the next command."""
+    from featurestore.spec.registry import Registry
+
+    with TemporaryDirectory(prefix="featurestore-") as folder:
+        module = Path(folder) / f"{found.name}.py"
+        write_atomically(module, texts[Path(module.name)].encode())
+        Registry().merged(load_definitions(str(module)).objects)
+
+
+def up(as_json: Json = False) -> None:
+    """Bring the project in this folder up to date: apply, ingest, materialize, audit; then say what to try next."""
+    from featurestore.scaffold.settings import SETTINGS, read_settings
+
+    settings = read_settings(Path())
+    if settings is None:
+        raise DefinitionError(
+            f"There is no {SETTINGS} here. `featurestore init NAME --from FILES` writes one; or call this in the folder that has it."
+        )
+    defined = load_definitions(settings.module)
+    store = featurestore.FeatureStore(settings.root, timezone=defined.timezone)
+    plan = store.apply(defined.objects)
+    screen.note(f"apply: {len(plan.changes)} definitions changed")
+    reports = _ingest_all(store, settings)
+    with screen.counting("materialize") as progress:
+        materialized = store.materialize(progress=progress)
+    audited = _audit(store)
+    if as_json:
+        found = {"plan": plan, "ingested": reports, "materialized": materialized}
+        screen.show_json(
+            {**found, "audited": None if audited is None else {"months": audited.months, "states": audited.states}}
+        )
+        return
+    for report in reports:
+        screen.say(str(report))
+    screen.say(str(materialized))
+    screen.say("audit: no month is over yet" if audited is None else _in_words(audited))
+    screen.say("\nNext:")
+    _say_what_next(settings)
+
+
+def _ingest_all(store: FeatureStore, settings: Settings) -> list[IngestReport]:
+    reports: list[IngestReport] = []
+    for source in store.registry.sources:
+        files = settings.files.get(source)
+        with screen.counting_rows(f"ingest {source}") as progress:
+            reports.append(store.ingest(source, list(files) if files else None, progress=progress))
+    return reports
+
+
+def _audit(store: FeatureStore) -> AuditReport | None:
+    """Audit the months that are over by the events' own clock; nothing where there are none yet."""
+    months = all_months(store)[:-1]
+    if not months:
+        return None
+    with screen.counting("audit") as progress:
+        return store.audit(months, progress=lambda view, month: progress(view, "snapshots", month))
+
+
+def _in_words(report: AuditReport) -> str:
+    """Say what an audit has found, and from when on it judges what it does not judge yet."""
+    judged = sum(count for state, count in report.states.items() if state != "insufficient")
+    told = (
+        [str(report)]
+        if judged
+        else [f"audit of {report.months[0]} to {report.months[-1]}: too short a history to judge any feature"]
+    )
+    told += [f"  {episode}" for episode in report.entered] + [f"  {fault}" for fault in report.faults if fault.is_new]
+    return "\n".join(told)
+
+
+def _say_what_next(settings: Settings) -> None:
+    """Name three things to try, which work as they stand here."""
+    module = Path(settings.module).name
+    for what, why in (
+        ("featurestore status", "what the store holds"),
+        ("README.md", "a training set in six lines of Python"),
+        (module, "change a window or add a feature; then `featurestore up` again"),
+    ):
+        screen.say(f"  {what:<22}{why}")
