@@ -1,21 +1,5 @@
-"""What Dagster loads: the assets of the store that the environment names; the shop in ``data/shop`` by default.
+"""Dagster's entry in this repository, by the name that it looks for: see ``featurestore_pipelines.definitions``."""
 
-FEATURESTORE_ROOT          the store's directory
-FEATURESTORE_DEFINITIONS   module with OBJECTS and TIMEZONE, such as featurestore.shop
-FEATURESTORE_FIRST_MONTH   first partition, such as 2016-01
-FEATURESTORE_LAST_MONTH    last partition; without it, the months go on with the calendar
-FEATURESTORE_AUTOMATION    on: all schedules and sensors run; off, the default: each is switched on in the UI
-FEATURESTORE_ALERT_URLS    receivers of alerts, apprise URLs separated by spaces
-"""
+from featurestore_pipelines.definitions import defs
 
-import dagster as dg
-
-from featurestore_pipelines.build import build_definitions
-from featurestore_pipelines.partitions import partitions_from_environment
-from featurestore_pipelines.resources import store_from_environment
-from featurestore_pipelines.schedules import is_automatic
-
-store = store_from_environment()
-defs: dg.Definitions = build_definitions(
-    store.objects, store, partitions=partitions_from_environment(store.timezone), is_automatic=is_automatic()
-)
+__all__ = ["defs"]

@@ -4,12 +4,15 @@ import importlib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 from types import ModuleType
 from typing import Protocol, cast
 
 from featurestore.client import FeatureStore
 from featurestore.errors import DefinitionError
 from featurestore.spec.document import Definition
+from featurestore.spec.loading import load_module
 from featurestore_pipelines.settings import DEFINITIONS, DEFINITIONS_VARIABLE, ROOT, ROOT_VARIABLE
 
 
@@ -33,8 +36,8 @@ class StoreResource:
 
     Args:
         root: The store's directory; a relative one lies below the working directory.
-        definitions: Name of a module with ``OBJECTS``, a sequence of definitions, and ``TIMEZONE``, the store's business time zone,
-            and ``BOUNDS``, what its calls may cost, where the usual bounds do not fit.
+        definitions: Name of a module, or the path of a Python file, with ``OBJECTS``, a sequence of definitions, and ``TIMEZONE``,
+            the store's business time zone, and ``BOUNDS``, what its calls may cost, where the usual bounds do not fit.
     """
 
     root: str = ROOT
@@ -62,12 +65,14 @@ class StoreResource:
         return opened
 
     def _module(self) -> ModuleType:
+        if self.definitions.endswith(".py"):
+            return _file_module(self.definitions, _written_ns(self.definitions))
         try:
             return importlib.import_module(self.definitions)
         except ModuleNotFoundError as error:
             raise DefinitionError(
                 f"There is no definitions module {self.definitions!r} ({error}). "
-                f"Let {DEFINITIONS_VARIABLE} name an importable module, such as {DEFINITIONS!r}."
+                f"Let {DEFINITIONS_VARIABLE} name an importable module, such as {DEFINITIONS!r}, or the path of a Python file."
             ) from error
 
     def _defined(self, name: str) -> object:
@@ -78,6 +83,17 @@ class StoreResource:
                 "It must expose OBJECTS, a list of definitions, and TIMEZONE, such as 'Asia/Shanghai'."
             )
         return getattr(module, name)
+
+
+@lru_cache(maxsize=4)
+def _file_module(path: str, written_ns: int) -> ModuleType:
+    """Load a file of definitions, anew when it was written again: the same objects are not made for each look at them."""
+    return load_module(path)
+
+
+def _written_ns(path: str) -> int:
+    file = Path(path)
+    return file.stat().st_mtime_ns if file.is_file() else 0
 
 
 def store_from_environment(environment: Mapping[str, str] = os.environ) -> StoreResource:

@@ -39,8 +39,8 @@ from featurestore_pipelines.settings import (
 )
 
 HOST, PORT = "127.0.0.1", 3000
-CODE = "definitions"
-SETTINGS = Path("deploy/dagster.yaml")
+CODE, LOCATION = "featurestore_pipelines.definitions", "definitions"
+SETTINGS = Path(__file__).with_name("dagster.yaml")
 MAX_START_S = 180.0
 PREPARATION, CODE_SERVER, DAEMON, WEBSERVER = "preparation", "code server", "daemon", "webserver"
 PATIENCE_S = {PREPARATION: 1.0, CODE_SERVER: 6.0, DAEMON: 3.0, WEBSERVER: 1.0}
@@ -54,7 +54,7 @@ class Ui:
 
     Args:
         root: The store's directory; Dagster's own is ``.dagster`` in it.
-        definitions: Module with ``OBJECTS`` and ``TIMEZONE``.
+        definitions: Module with ``OBJECTS`` and ``TIMEZONE``, by its name or its path.
         first_month: First partition.
         last_month: Last partition; ``None`` goes on with the calendar.
         host: Where the webserver listens. It asks nobody for a password: an address that others reach is theirs to use.
@@ -107,11 +107,12 @@ def show(ui: Ui) -> int:
         StoreError: there is no store, there are no settings, or the port is taken.
     """
     if not (ui.root / STORE_FILE).is_file():
-        raise StoreError(f"There is no store in {ui.root}. Make one with `make demo`, or name another with --root.")
-    if not ui.settings.is_file():
         raise StoreError(
-            f"There are no settings of Dagster in {ui.settings}. Start this in the repository, or name a file with --settings."
+            f"There is no store in {ui.root}. Make one with `featurestore up` or `featurestore demo`, or name another with "
+            "--root."
         )
+    if not ui.settings.is_file():
+        raise StoreError(f"There are no settings of Dagster in {ui.settings}. Name a file with --settings.")
     check_port(ui)
     prepare_home(ui)
     adopt_orphans()
@@ -142,7 +143,8 @@ def check_port(ui: Ui) -> None:
             pass
     except OSError as error:
         raise StoreError(
-            f"Nothing can listen at {ui.host}:{ui.port} ({error.strerror}). Name another port: make ui PORT=3001."
+            f"Nothing can listen at {ui.host}:{ui.port} ({error.strerror}). Name another port: `featurestore ui --port 3001`, or "
+            "`make ui PORT=3001`."
         ) from error
 
 
@@ -174,7 +176,7 @@ def commands(ui: Ui, folder: Path) -> dict[str, list[str]]:
 
 def write_workspace(ui: Ui, folder: Path) -> None:
     """Write where daemon and webserver find the code server; JSON is YAML."""
-    server = {"location_name": ui.code, "host": "localhost", "socket": str(folder / "code.sock")}
+    server = {"location_name": LOCATION, "host": "localhost", "socket": str(folder / "code.sock")}
     (folder / "workspace.yaml").write_text(json.dumps({"load_from": [{"grpc_server": server}]}), encoding="utf-8")
 
 

@@ -4,8 +4,10 @@ app         the commands, and what becomes of an error
 options     options that several commands share
 streams     what becomes of a stdout that is closed, full or unread
 screen      where words, tables, JSON and progress go
-opening     modules of definitions and stores
+opening     stores that exist
 rows        files of rows, in and out
+project     init, up
+ui          ui: needs the pipelines extra
 definitions apply, remove
 store       ingest, materialize, verify, get, publish, status, vacuum
 quarantine  quarantine

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 import featurestore
-from featurestore.cli import definitions, demo, doctor, drift, project, quarantine, screen, store, streams, upgrade
+from featurestore.cli import definitions, demo, doctor, drift, project, quarantine, screen, store, streams, ui, upgrade
 from featurestore.errors import FeatureStoreError
 
 app = typer.Typer(
@@ -29,6 +29,7 @@ REQUIRED = {
 for command in (
     project.init,
     project.up,
+    ui.ui,
     demo.demo,
     definitions.apply,
     definitions.remove,

@@ -8,8 +8,9 @@ import typer
 
 import featurestore
 from featurestore.cli import screen
-from featurestore.cli.opening import has_store, load_definitions, open_store
+from featurestore.cli.opening import has_store, open_store
 from featurestore.cli.options import DEFAULT_ROOT, Json, Root
+from featurestore.spec.loading import load_definitions
 from featurestore.spec.registry import Registry
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would change; record nothing.")]

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,10 +12,9 @@ import typer
 import featurestore
 from featurestore.cli import screen
 from featurestore.cli.drift import all_months
-from featurestore.cli.opening import load_definitions
 from featurestore.cli.options import Json
 from featurestore.errors import DefinitionError
-from featurestore.lake.whole_file import write_atomically
+from featurestore.spec.loading import load_definitions, objects_in
 from featurestore.timeline import zone_of
 
 if TYPE_CHECKING:
@@ -25,7 +23,10 @@ if TYPE_CHECKING:
     from featurestore.lake.ingestion.ingest_report import IngestReport
     from featurestore.scaffold.look import Look
     from featurestore.scaffold.module import Found
+    from featurestore.scaffold.roles import Role
     from featurestore.scaffold.settings import Settings
+
+_SHORT = 22
 
 
 def init(
@@ -37,6 +38,7 @@ def init(
     id_column: Annotated[str | None, typer.Option("--id", help="Column that identifies an event, or none.")] = None,
     keys: Annotated[list[str] | None, typer.Option("--key", help="Column that features are about; may be repeated.")] = None,
     timezone: Annotated[str | None, typer.Option("--timezone", help="Business time zone, such as Europe/Berlin.")] = None,
+    folder: Annotated[Path, typer.Option("--into", help="Folder to write it in; this one by default.")] = Path(),
 ) -> None:
     """Look at files and write a project: definitions with a first view and a service, settings, what to do next."""
     from featurestore.lake.ingestion.inputs import find_files
@@ -48,12 +50,12 @@ def init(
     found = _ask(looked, name, time_column, id_column, keys or [], timezone) if asks else None
     found = found or looked.found(name, timezone=timezone or "UTC", time=time_column, event_id=id_column, keys=keys or [])
     zone_of(found.timezone)
-    texts = project_files(Path(), found, given=given)
+    texts = project_files(folder, found, given=given)
     _show_found(looked, found, is_zone_said=timezone is not None)
-    _check(texts, found)
+    _check(texts[folder / f"{found.name}.py"])
     write_project(texts)
     screen.say(f"\nWritten: {', '.join(str(path) for path in texts)}")
-    screen.say("Next: `featurestore up`")
+    screen.say("Next: featurestore up" + ("" if folder == Path() else f" {folder}"))
 
 
 def _ask(
@@ -81,14 +83,20 @@ def _show_found(looked: Look, found: Found, *, is_zone_said: bool) -> None:
     roles = found.roles
     few = f"{found.rows:,} rows of {found.files}"
     screen.say(f"{few}: {len(found.columns)} columns, {roles.first:%Y-%m-%d} to {roles.last:%Y-%m-%d}")
-    of = [("when", [roles.time]), ("identity", [roles.id]), ("learned", [roles.learned]), ("about", roles.keys)]
-    of += [("kinds", [roles.kind]), ("groups", roles.categories), ("numbers", roles.measures)]
+    of: list[tuple[str, Iterable[Role | None]]] = [
+        ("when", [roles.time]),
+        ("identity", [roles.id]),
+        ("learned", [roles.learned]),
+        ("about", roles.keys),
+        ("kinds", [roles.kind]),
+        ("groups", roles.categories),
+        ("numbers", roles.measures),
+    ]
     rows = [(what, screen.printable(role.column), screen.printable(role.reason)) for what, each in of for role in each if role]
     if roles.id is None:
         rows.insert(1, ("identity", "none", "no column: what is delivered again is known by all of its columns"))
     screen.show_table("What was found", ("what", "column", "why"), rows)
-    odd = [column for column in found.columns.values() if column.odd]
-    for column in odd:
+    for column in (column for column in found.columns.values() if column.odd):
         shown = ", ".join(map(repr, column.odd_values))
         screen.note(
             f"{column.name}: {column.odd:,} rows have something else than {column.type}, such as {screen.printable(shown)}"
@@ -101,24 +109,25 @@ def _show_found(looked: Look, found: Found, *, is_zone_said: bool) -> None:
         screen.note(f"Days and times that name no zone are taken as {found.timezone}; --timezone says another.")
 
 
-def _check(texts: Mapping[Path, str], found: Found) -> None:
-    """Load what is going to be written: a module that the library refuses is our fault, and must not wait for the next command."""
+def _check(text: str) -> None:
+    """Run what is going to be written: a module that the library refuses is our fault, and must not wait for the next command."""
     from featurestore.spec.registry import Registry
 
-    with TemporaryDirectory(prefix="featurestore-") as folder:
-        module = Path(folder) / f"{found.name}.py"
-        write_atomically(module, texts[Path(module.name)].encode())
-        Registry().merged(load_definitions(str(module)).objects)
+    Registry().merged(objects_in(text))
 
 
-def up(as_json: Json = False) -> None:
-    """Bring the project in this folder up to date: apply, ingest, materialize, audit; then say what to try next."""
+def up(
+    folder: Annotated[Path, typer.Argument(metavar="[FOLDER]", help="Where the project is; this folder by default.")] = Path(),
+    as_json: Json = False,
+) -> None:
+    """Bring a project up to date: apply, ingest, materialize, audit; then say what to try next."""
     from featurestore.scaffold.settings import SETTINGS, read_settings
 
-    settings = read_settings(Path())
+    settings = read_settings(folder)
     if settings is None:
         raise DefinitionError(
-            f"There is no {SETTINGS} here. `featurestore init NAME --from FILES` writes one; or call this in the folder that has it."
+            f"There is no {SETTINGS} in {folder.absolute()}. `featurestore init NAME --from FILES` writes one; or name the "
+            "folder that has it."
         )
     defined = load_definitions(settings.module)
     store = featurestore.FeatureStore(settings.root, timezone=defined.timezone)
@@ -139,7 +148,7 @@ def up(as_json: Json = False) -> None:
     screen.say(str(materialized))
     screen.say("audit: no month is over yet" if audited is None else _in_words(audited))
     screen.say("\nNext:")
-    _say_what_next(settings)
+    _say_what_next(settings, folder)
 
 
 def _ingest_all(store: FeatureStore, settings: Settings) -> list[IngestReport]:
@@ -172,12 +181,15 @@ def _in_words(report: AuditReport) -> str:
     return "\n".join(told)
 
 
-def _say_what_next(settings: Settings) -> None:
-    """Name three things to try, which work as they stand here."""
-    module = Path(settings.module).name
+def _say_what_next(settings: Settings, folder: Path) -> None:
+    """Name three things to try, which work as they stand."""
+    own = Path(settings.module).with_suffix(".md")
+    readme = own if own.exists() else folder / "README.md"
+    place = "" if folder == Path() else f" --root {settings.root}"
+    module = "" if folder == Path() else f" --module {settings.module}"
     for what, why in (
-        ("featurestore status", "what the store holds"),
-        ("README.md", "a training set in six lines of Python"),
-        (module, "change a window or add a feature; then `featurestore up` again"),
+        (f"featurestore status{place}", "what the store holds"),
+        (str(readme), "a training set in six lines of Python"),
+        (f"featurestore ui{place}{module}", "the same in Dagster's user interface"),
     ):
-        screen.say(f"  {what:<22}{why}")
+        screen.say(f"  {what:<22}{why}" if len(what) < _SHORT else f"  {what}\n      {why}")

@@ -47,8 +47,8 @@ def read_parquet(file: CommittedFile | Path, *, columns: Sequence[str] | None = 
     try:
         if isinstance(file, CommittedFile):
             check_file(file)
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:  # ``read_table`` would import pandas
-            return file.read() if columns is None else file.read(columns=list(columns)).select(list(columns))
+        with pq.ParquetFile(path, page_checksum_verification=True) as opened:  # ``read_table`` would import pandas
+            return opened.read() if columns is None else opened.read(columns=list(columns)).select(list(columns))
     except FileNotFoundError as error:
         note_damaged(path, "is missing")
         raise DamagedFileError(path, "is missing (deleted, or an old version was vacuumed)") from error

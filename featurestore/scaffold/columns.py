@@ -105,6 +105,7 @@ def _plain_type(kind: pa.DataType) -> str | None:
         (pa.types.is_date, "date"),
         (pa.types.is_string, "string"),
         (pa.types.is_large_string, "string"),
+        (pa.types.is_string_view, "string"),
     ]
     return next((name for test, name in tests if test(kind)), None)
 

@@ -13,6 +13,7 @@ from featurestore.scaffold.columns import Column, look_at
 from featurestore.scaffold.module import Found, identifier
 from featurestore.scaffold.roles import roles_of
 from featurestore.scaffold.sample import Sample, read_sample
+from featurestore.scaffold.words import ROW_NUMBERS, words_of
 from featurestore.spec.csv_format import Csv
 from featurestore.spec.source import RESERVED_COLUMNS, EventSource
 
@@ -77,6 +78,8 @@ def look(files: Sequence[Path]) -> Look:
         column = replace(look_at(given, values, first.types.get(given)), name=name)
         if column.type is None:
             left_out[given] = "its values are of no type that a source has"
+        elif _numbers_rows(column):
+            left_out[given] = "it numbers the rows of a file"
         else:
             columns[name] = column
     if csv is not None:
@@ -90,6 +93,12 @@ def _some(files: Sequence[Path]) -> list[Path]:
         return list(files)
     step = (len(files) - 1) / (_LOOKED_AT - 1)
     return [files[round(i * step)] for i in range(_LOOKED_AT)]
+
+
+def _numbers_rows(column: Column) -> bool:
+    """Tell whether a column was added by whoever wrote the file: whole numbers that rise, under such a name."""
+    is_named = not column.name or set(ROW_NUMBERS).intersection(words_of(column.name))
+    return bool(is_named) and column.type == "int64" and list(column.values) == sorted(set(column.values))
 
 
 def _size(sample: Sample) -> int:

@@ -9,6 +9,7 @@ Paths in the settings are relative to their own folder, so that a project can be
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -82,9 +83,9 @@ def _toml(text: str) -> str:
 def _readme_text(found: Found) -> str:
     roles = found.roles
     about = ", ".join(f"{entity_of(role.column)} (`{role.column}`)" for role in roles.keys)
-    key = roles.keys[0].column
-    value = next(iter(found.columns[key].values))
-    spine = f'{{"{key}": [{value!r}], "as_of": ["{roles.last:%Y-%m-%d}"]}}'
+    row = {role.column: found.columns[role.column].values[0] for role in roles.keys}
+    keys = ", ".join(f"{json.dumps(key)}: [{json.dumps(value, ensure_ascii=False)}]" for key, value in row.items())
+    spine = f'{{{keys}, "as_of": ["{roles.last:%Y-%m-%d}"]}}'
     return f"""# {found.name}
 
 Features of {about}, from {found.files}; written by `featurestore init`.
@@ -103,7 +104,7 @@ import polars as pl
 
 store = fs.FeatureStore("store")
 spine = pl.DataFrame({spine})
-print(pl.from_arrow(store.get_historical_features(spine, "{found.name}_v1")))
+pl.from_arrow(store.get_historical_features(spine, "{found.name}_v1")).glimpse()
 ```
 
 | what | where |

@@ -32,6 +32,8 @@ TIME, ID, LEARNED, KEY, KIND, CATEGORY, MEASURE = "time", "id", "learned", "key"
 NOTHING = "none"
 _MOST_KEYS, _MOST_MEASURES, _MOST_CATEGORIES = 3, 3, 2
 _FEW = 50
+_FEW_KEYS = 10
+"""With fewer values, and no name of an id, a column groups events: features are about something else."""
 _MOST_KINDS = 12
 
 
@@ -198,7 +200,10 @@ def _id(columns: Mapping[str, Column], taken: Iterable[str]) -> Role | None:
 
 
 def _keys(columns: Mapping[str, Column], taken: Iterable[str]) -> list[Role]:
-    found = [column for column in columns.values() if column.name not in taken and _is_key(column)]
+    able = [column for column in columns.values() if column.name not in taken and _is_key(column)]
+    found = [
+        column for column in able if set(IDS).intersection(words_of(column.name)) or len(column.counts) >= _FEW_KEYS
+    ] or able
     return [Role(column.name, KEY, _why_key(column)) for column in sorted(found, key=_key_score)]
 
 

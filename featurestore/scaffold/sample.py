@@ -23,12 +23,13 @@ from featurestore.lake.bounds import Bounds
 from featurestore.lake.column_files import arrow_batches, arrow_shape
 from featurestore.lake.delta_files import delta_files
 from featurestore.lake.endings import ARROW, CSV, JSON_LINES, PARQUET, ending_of
-from featurestore.lake.ingestion.csv_header import read_header
+from featurestore.lake.ingestion.csv_header import DELIMITERS
 from featurestore.lake.ingestion.text_files import guessed_encoding, open_text
 from featurestore.spec.csv_format import Csv
 
 HEAD_ROWS, OTHER_ROWS = 40_000, 5_000
 _PLACE_BYTES = 1 << 21
+_HEADER_LINES = 200
 DELTA = "Delta"
 
 
@@ -124,12 +125,12 @@ def _of_json(path: Path) -> Sample:
 
 
 def _of_csv(path: Path, *, is_plain: bool) -> Sample:
-    how = Csv(encoding=_encoding_of(path))
-    found = read_header(path, how, (), Bounds())
-    options: dict[str, Any] = {} if found.delimiter == "," else {"delimiter": found.delimiter}
-    options |= {} if how.encoding == "utf-8" else {"encoding": how.encoding}
-    with open_text(path, CSV, Bounds(), encoding=how.encoding) as text:
-        records = csv.reader(text, delimiter=found.delimiter)
+    encoding = _encoding_of(path)
+    delimiter = _delimiter_of(path, encoding)
+    options: dict[str, Any] = {} if delimiter == "," else {"delimiter": delimiter}
+    options |= {} if encoding == "utf-8" else {"encoding": encoding}
+    with open_text(path, CSV, Bounds(), encoding=encoding) as text:
+        records = csv.reader(text, delimiter=delimiter)
         head = list(islice((record for record in records if record), HEAD_ROWS + 1))
         is_whole = next(records, None) is None
     header, *rows = head
@@ -140,10 +141,24 @@ def _of_csv(path: Path, *, is_plain: bool) -> Sample:
     else:
         names = [name.strip() for name in header]
     if is_plain and not is_whole:
-        rows += _rows_within(path, how.encoding, found.delimiter)
+        rows += _rows_within(path, encoding, delimiter)
     fitting = [record for record in rows if len(record) == len(names)]
     columns = {name: [record[i] or None for record in fitting] for i, name in enumerate(names) if name}
     return Sample(path, CSV, columns, {}, Csv(**options), rows=len(rows) if is_whole else None, is_whole=is_whole)
+
+
+def _delimiter_of(path: Path, encoding: str) -> str:
+    """Return the delimiter that gives most of the first records as many fields as the header, of these the one with most fields."""
+    with open_text(path, CSV, Bounds(), encoding=encoding) as text:
+        lines = list(islice(text, _HEADER_LINES))
+    best, taken = (0.0, 0), ","
+    for delimiter in DELIMITERS:
+        records = [record for record in csv.reader(lines, delimiter=delimiter) if record]
+        width = len(records[0]) if records else 0
+        fitting = sum(len(record) == width for record in records) / max(len(records), 1)
+        if width > 1 and (fitting, width) > best:
+            best, taken = (fitting, width), delimiter
+    return taken
 
 
 def _is_data(header: Sequence[str]) -> bool:

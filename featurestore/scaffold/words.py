@@ -28,9 +28,8 @@ SUMS = _listed(
     "amount price cost revenue spend spent value total sales quantity qty units items cents count minutes hours seconds duration "
     "distance weight volume points fee tip fare paid cds delay"
 )
-NO_MEASURES = _listed(
-    "lat lon latitude longitude zip postcode year month day hour minute week version row rownames rownum unnamed index"
-)
+NO_MEASURES = _listed("lat lon latitude longitude zip postcode year month day hour minute week version")
+ROW_NUMBERS = _listed("rownames rownum unnamed index row")
 _WORD = re.compile(r"[a-z]+|\d+")
 
 

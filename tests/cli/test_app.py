@@ -92,6 +92,7 @@ NEEDS_A_STORE = {
     "rollback": ["x"],
     "upgrade": [],
     "status": [],
+    "ui": [],
     "vacuum": [],
     "doctor": [],
 }
@@ -126,7 +127,7 @@ def test_a_command_without_a_store_says_how_one_is_made(run: Run, command: str) 
 
 
 def test_every_command_but_those_that_make_a_store_needs_one() -> None:
-    assert set(COMMANDS) - set(NEEDS_A_STORE) == {"apply", "demo"}
+    assert set(COMMANDS) - set(NEEDS_A_STORE) == {"apply", "demo", "init", "up"}
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ from tests.docs.commands import RUNS, Run
 from tests.docs.pages import ROOT, blocks, read
 from tests.pipelines import refunds
 
-STORES = ("shop", "completejourney", "movielens", "refunds", "new", "backfilled")
+STORES = ("shop", "completejourney", "movielens", "refunds", "new", "backfilled", "own")
 SPINE = "sku_id,region_id,as_of\n1,1,2017-03-01 00:00:00\n2,3,2017-06-01 00:00:00\n"
 EVENTS = 20_000
 SHOWN_LINES = 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import gzip
 import io
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +28,8 @@ _NO_CHARACTER = "\udcff"
 _MARK_BAD = "featurestore_mark_bad_bytes"
 _GUESSED_BYTES = 1 << 16
 _BUFFER_BYTES = 1 << 16
+_HIGH = 0x80
+_HIGH_RUN = re.compile(b"[\x80-\xff]+")
 
 
 def _mark_bad(error: UnicodeError) -> tuple[str, int]:
@@ -116,12 +119,13 @@ def guessed_encoding(text: str) -> str:
     """Guess the encoding of a text whose bytes are not UTF-8 and stand in it as surrogates."""
     content = text.encode("utf-8", "surrogateescape")
     try:
-        wide = sum("\u4e00" <= letter <= "\u9fff" for letter in content.decode("gb18030"))
+        content.decode("gb18030")
     except UnicodeDecodeError:
-        wide = 0
-    high = sum(byte >= 0x80 for byte in content)
-    # Two bytes make one Chinese character; Western texts have single ones that seldom come in pairs.
-    return "gb18030" if high and wide * 2 >= high * 0.8 else "latin-1"
+        return "latin-1"
+    high = sum(byte >= _HIGH for byte in content)
+    # Both bytes of a common Chinese character are high; in Western texts such bytes stand alone, before a letter.
+    paired = sum(len(run) for run in _HIGH_RUN.findall(content) if len(run) % 2 == 0)
+    return "gb18030" if high and paired >= high * 0.8 else "latin-1"
 
 
 class _Measured(io.RawIOBase):
