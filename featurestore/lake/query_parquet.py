@@ -6,7 +6,11 @@ What is computed with Arrow (tiles, ledgers, keys) is written by ``arrow_parquet
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
+from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from featurestore.lake.session import literal
@@ -18,6 +22,92 @@ if TYPE_CHECKING:
 
 _PARQUET = "FORMAT parquet, COMPRESSION zstd, PARQUET_VERSION v2"
 _ABSORB = 2
+_BUSY_ROWS = 500_000
+"""So many rows keep all cores busy while they are sorted and written; files of fewer are written side by side."""
+
+
+@dataclass(frozen=True)
+class PlannedFile:
+    """Rows that are to become one file.
+
+    Args:
+        sql: A query, over files and over tables that are not temporary: those each session of a database sees.
+        partition: Partition column to value.
+        rows: How many rows it has, about.
+    """
+
+    sql: str
+    partition: Mapping[str, str]
+    rows: int
+
+
+def write_all_sorted(
+    session: DuckDBPyConnection, planned: Sequence[PlannedFile], *, table: Path, order_by: Sequence[str]
+) -> list[StagedFile]:
+    """Write planned files of a table, each sorted, on all cores; none is committed yet.
+
+    Small files are written side by side, one a core, since one of them does not keep a second core busy; large ones one after the
+    other, so that a large month needs no more memory beside another. When one fails, all are deleted.
+
+    Args:
+        session: May write below ``table``.
+        planned: What to write.
+        table: The Delta table's folder.
+        order_by: Quoted columns.
+
+    Returns:
+        The described files, as planned; none for a query without rows.
+    """
+    files = [stage(table, each.partition) for each in planned]
+    small = [i for i, each in enumerate(planned) if each.rows < _BUSY_ROWS]
+    (cores,) = session.execute("SELECT current_setting('threads')").fetchall()[0]
+    workers = min(int(cores), len(small))
+    if workers < 2:
+        small = []
+    staged: dict[int, StagedFile | None] = {}
+    with ExitStack() as left_over:
+        for file in files:
+            left_over.callback(STORAGE.delete, file)
+        for i in set(range(len(planned))) - set(small):
+            staged[i] = _write(session, planned[i], files[i], order_by)
+        if small:
+            chosen = [(planned[i], files[i]) for i in small]
+            staged |= zip(small, _written_at_once(session, chosen, order_by, workers), strict=True)
+        left_over.pop_all()
+    return [file for _, file in sorted(staged.items()) if file is not None]
+
+
+def _written_at_once(
+    session: DuckDBPyConnection, planned: Sequence[tuple[PlannedFile, Path]], order_by: Sequence[str], workers: int
+) -> list[StagedFile | None]:
+    """Write files in threads, each with a session of its own over the same tables."""
+    idle = SimpleQueue["DuckDBPyConnection"]()
+    for _ in range(workers):
+        idle.put(session.cursor())
+
+    def write(plan: PlannedFile, file: Path) -> StagedFile | None:
+        own = idle.get()
+        try:
+            return _write(own, plan, file, order_by)
+        finally:
+            idle.put(own)
+
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="write")
+    try:
+        return list(pool.map(write, *zip(*planned, strict=True)))
+    finally:
+        pool.shutdown(cancel_futures=True)
+        for _ in range(workers):
+            idle.get().close()
+
+
+def _write(session: DuckDBPyConnection, plan: PlannedFile, file: Path, order_by: Sequence[str]) -> StagedFile | None:
+    order = f" ORDER BY {', '.join(order_by)}" if order_by else ""
+    (count,) = session.execute(f"COPY ({plan.sql}{order}) TO {literal(str(file))} ({_PARQUET})").fetchall()[0]
+    if not count:
+        STORAGE.delete(file)
+        return None
+    return describe(file, plan.partition)
 
 
 def write_sorted(
@@ -35,13 +125,8 @@ def write_sorted(
     Returns:
         The described file; ``None`` when the query has no rows.
     """
-    file = stage(table, partition)
-    order = f" ORDER BY {', '.join(order_by)}" if order_by else ""
-    (count,) = session.execute(f"COPY ({sql}{order}) TO {literal(str(file))} ({_PARQUET})").fetchall()[0]
-    if not count:
-        STORAGE.delete(file)
-        return None
-    return describe(file, partition)
+    written = write_all_sorted(session, [PlannedFile(sql, partition, 0)], table=table, order_by=order_by)
+    return written[0] if written else None
 
 
 def absorbed(files: Sequence[CommittedFile], rows: int) -> list[CommittedFile]:

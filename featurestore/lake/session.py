@@ -54,9 +54,9 @@ def connect(
     session.execute(f"SET memory_limit = {literal(memory_limit)}")
     if threads is not None:
         session.execute(f"SET threads = {int(threads)}")
-    session.execute("SET TimeZone = 'UTC'")
+    session.execute("SET GLOBAL TimeZone = 'UTC'")  # of its cursors too
     session.execute("SET enable_progress_bar = false")  # it would draw over what a command writes to stdout
-    session.execute("SET preserve_insertion_order = false")
+    session.execute("SET GLOBAL preserve_insertion_order = false")
     session.execute("SET autoinstall_known_extensions = false")
     session.execute("SET autoload_known_extensions = false")
     session.execute("SET enable_external_access = false")

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 VALID = "batch"
-"""Session table of the valid rows: the schema's columns, and which row of the batch each is."""
+"""Table of the valid rows: the schema's columns, and which row of the batch each is. Not a temporary one: sessions that write months
+side by side see it."""
 INPUT = "$input"
 """Column of the valid rows of a source without event_id: the number of the file that they come from."""
 _POSITION = quote(POSITION)
@@ -86,7 +87,7 @@ class Batch:
         columns = ", ".join(f"{quote(column)} {SQL_TYPES[kind]}" for column, kind in self.source.stored.items())
         columns += f", {quote(INPUT)} INTEGER" if self.source.event_id is None else ""
         self.is_continued = self.input_rows > 0
-        self.session.execute(f"CREATE OR REPLACE TEMP TABLE {VALID} ({columns}, {_POSITION} BIGINT)")
+        self.session.execute(f"CREATE OR REPLACE TABLE {VALID} ({columns}, {_POSITION} BIGINT)")
         self.session.execute(f"CREATE OR REPLACE TEMP TABLE {INVALID} (row VARCHAR, reason VARCHAR, source_file VARCHAR)")
         self.rows_read = self.rows_valid = self.size_bytes = self.non_finite = 0
         self.files = []

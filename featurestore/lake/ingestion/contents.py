@@ -171,7 +171,8 @@ def split_contents(session: DuckDBPyConnection, source: EventSource, *, may_conf
         BEATEN: one_of_each("false" if may_conflict else 'NOT "$counts"', listed),
         CONFLICTS: one_of_each('NOT "$counts" AND NOT "$is_known"' if may_conflict else "false"),
     }.items():
-        session.execute(f"CREATE OR REPLACE TEMP TABLE {table} AS {sql}")
+        kind = "TABLE" if table == REMOVED else "TEMP TABLE"  # who writes months side by side sees the first alone
+        session.execute(f"CREATE OR REPLACE {kind} {table} AS {sql}")
 
 
 @dataclass(frozen=True)
@@ -231,7 +232,7 @@ def clear_results(session: DuckDBPyConnection, source: EventSource) -> None:
     listed = f", '' AS {quote(hash_column(source))}, 0::BIGINT AS {quote(PLACE)}"
     for table, more in ((WINNERS, ""), (BEATEN, listed), (CONFLICTS, "")):
         session.execute(f"CREATE OR REPLACE TEMP TABLE {table} AS SELECT {columns_sql(source)}{more} FROM {VALID} LIMIT 0")
-    session.execute(f"CREATE OR REPLACE TEMP TABLE {REMOVED} (file VARCHAR, row BIGINT)")
+    session.execute(f"CREATE OR REPLACE TABLE {REMOVED} (file VARCHAR, row BIGINT)")
 
 
 def columns_sql(source: EventSource, *, of: str = "") -> str:

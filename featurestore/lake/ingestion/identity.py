@@ -91,6 +91,7 @@ class Verdict:
         touched: Committed files that hold rows of ``REMOVED``.
         redelivered: Month to rows of the batch that are not written.
         by_place: Events of which the batch holds several contents that only their place in it tells apart.
+        is_whole: Whether ``fresh_sql`` is the batch, all of it.
     """
 
     added: int
@@ -102,6 +103,7 @@ class Verdict:
     touched: tuple[CommittedFile, ...] = ()
     redelivered: Mapping[Month, int] = field(default_factory=dict)
     by_place: int = 0
+    is_whole: bool = False
 
 
 def judge(
@@ -139,7 +141,8 @@ def judge(
             add_later(session, source, superseded)
         fresh = f"SELECT {columns_sql(source)} FROM {rest}"
         months = months_of(fresh) if repeated else delivered
-        return Verdict(rows - repeated, repeated, 0, 0, fresh, months, redelivered=_missing_rows(delivered, months))
+        missing = _missing_rows(delivered, months)
+        return Verdict(rows - repeated, repeated, 0, 0, fresh, months, redelivered=missing, is_whole=not repeated)
     gather_versions(session, source, rest, delivered, holders=holders, superseded=superseded)
     rank_contents(session, source, replace=replace, may_conflict=may_conflict)
     split_contents(session, source, may_conflict=may_conflict)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from featurestore.lake.digests import sound
+from featurestore.lake.ingestion.batch import VALID
 from featurestore.lake.ingestion.contents import REMOVED
 from featurestore.lake.ingestion.identity import Verdict
-from featurestore.lake.months import within_sql
-from featurestore.lake.query_parquet import absorbed, write_sorted
+from featurestore.lake.ingestion.lines import POSITION
+from featurestore.lake.months import Months, within_sql
+from featurestore.lake.query_parquet import PlannedFile, absorbed, write_all_sorted
 from featurestore.lake.session import quote
 from featurestore.lake.source_scan import source_scan_sql
 from featurestore.lake.table import CommittedFile, StagedFile, Table
@@ -19,6 +22,13 @@ from featurestore.timeline import Interval, Month
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
+
+_FRESH = "fresh"
+"""Table of the rows to write, where the batch is not just these, or in no order; not a temporary one, as the batch."""
+_BLOCK_ROWS = 122_880
+"""Rows of which DuckDB knows the first and the last instant: what holds nothing of a month is not read for it."""
+_MOST_READ = 24
+"""So often, on average, a row may be read to write months one by one: at 11 ns a row, that is what one sort of all costs."""
 
 
 @dataclass(frozen=True)
@@ -44,21 +54,49 @@ def rewrite_months(
         verdict: What to add and what to take out.
         timezone: Business time zone.
     """
-    add: list[StagedFile] = []
+    changes = list(_changed_months(verdict, timezone))
+    fresh_sql = _gathered(session, source, verdict) if len(changes) > 1 else verdict.fresh_sql
     remove: list[CommittedFile] = []
-    changed: list[Month] = []
-    for month, interval, rows in _changed_months(verdict, timezone):
+    planned: list[PlannedFile] = []
+    for month, interval, rows in changes:
         partition = {"month": str(month)}
         losing = [file for file in verdict.touched if file.partition == partition]
         others = [file for file in table.files(**partition) if file not in losing]
         old = [*losing, *absorbed(others, rows)]
-        arms = _arms(source, verdict.fresh_sql, interval if rows else None, old, is_losing=bool(losing))
-        order_by = (quote(source.event_time), quote(source.id_column))
-        staged = write_sorted(session, f"FROM ({arms})", table=table.path, partition=partition, order_by=order_by)
-        add += [staged] if staged else []
+        arms = _arms(source, fresh_sql, interval if rows else None, old, is_losing=bool(losing))
+        planned.append(PlannedFile(f"FROM ({arms})", partition, rows + sum(file.rows for file in old)))
         remove += old
-        changed.append(month)
-    return Rewrite(tuple(add), tuple(remove), tuple(changed))
+    order_by = (quote(source.event_time), quote(source.id_column))
+    add = write_all_sorted(session, planned, table=table.path, order_by=order_by)
+    session.execute(f"DROP TABLE IF EXISTS {_FRESH}")
+    return Rewrite(tuple(add), tuple(remove), tuple(month for month, _, _ in changes))
+
+
+def _gathered(session: DuckDBPyConnection, source: EventSource, verdict: Verdict) -> str:
+    """Return a query of the rows to write that costs little for each month: not a join, nor all rows, again and again.
+
+    A batch in some order of time is read as it lies: DuckDB passes over blocks that hold nothing of a month. Of one in no order all
+    would be read for each month: 120 months of 4 M rows so took 7.5 CPU-s, and 3.4 with one sort of all before.
+    """
+    is_scattered = _is_scattered(session, source, verdict.months)
+    if verdict.is_whole and not is_scattered:
+        return verdict.fresh_sql
+    order = f" ORDER BY {quote(source.event_time)}, {quote(source.id_column)}" if is_scattered else ""
+    session.execute(f"CREATE OR REPLACE TABLE {_FRESH} AS FROM ({verdict.fresh_sql}){order}")
+    return f"FROM {_FRESH}"
+
+
+def _is_scattered(session: DuckDBPyConnection, source: EventSource, months: Months) -> bool:
+    """Tell whether the blocks of the batch span so many months that one sort of it is cheaper than reading them for each."""
+    if len(months.months) <= _MOST_READ or sum(months.rows) <= _BLOCK_ROWS:
+        return False
+    position, instant = quote(POSITION), quote(source.event_time)
+    blocks = session.execute(
+        f"SELECT epoch_us(min({instant})), epoch_us(max({instant})) FROM {VALID} GROUP BY {position} // {_BLOCK_ROWS}"
+    ).fetchall()
+    ends = [interval.end_us for interval in months.intervals]
+    spans = [1 + bisect_right(ends, last) - bisect_right(ends, first) for first, last in blocks]
+    return sum(spans) > _MOST_READ * len(blocks)
 
 
 def _changed_months(verdict: Verdict, timezone: str) -> Iterator[tuple[Month, Interval, int]]:
