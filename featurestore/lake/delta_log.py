@@ -147,22 +147,44 @@ def read_marks(table: Path, version: int) -> dict[str, int] | None:
         Name to the last number; ``None`` where the log has another shape than ours: then deltalake is to be asked.
     """
     import pyarrow as pa
+
+    for newest in (noted_checkpoint(table), None):  # the note may be older than the entries that are left
+        with suppress(OSError, pa.ArrowException, LookupError, TypeError, ValueError):
+            return _read_marks(table, version, _newest_checkpoint(table, version) if newest is None else newest)
+    return None
+
+
+def _read_marks(table: Path, version: int, checkpoint: int) -> dict[str, int]:
     import pyarrow.parquet as pq
 
-    log = table / LOG
+    if checkpoint > version:
+        raise LookupError(f"The checkpoint {checkpoint} knows nothing of version {version}.")
     marks: dict[str, int] = {}
-    try:
-        names = [file.path.name for file in STORAGE.list_files(log, ending=".checkpoint.parquet")]
-        newest = max((int(name[:20]) for name in names if int(name[:20]) <= version), default=-1)
-        if newest >= 0:
-            rows = pq.read_table(log / f"{newest:020}.checkpoint.parquet", columns=["txn"])["txn"].drop_null().to_pylist()
-            marks |= {row["appId"]: int(row["version"]) for row in rows}
-        for each in range(newest + 1, version + 1):
-            actions = (json.loads(line) for line in entry_path(table, each).read_bytes().splitlines() if b'"txn"' in line)
-            marks |= {own["txn"]["appId"]: int(own["txn"]["version"]) for own in actions if "txn" in own}
-    except (OSError, pa.ArrowException, LookupError, TypeError, ValueError):
-        return None
+    if checkpoint >= 0:
+        rows = pq.read_table(checkpoint_path(table, checkpoint), columns=["txn"])["txn"].drop_null().to_pylist()
+        marks |= {row["appId"]: int(row["version"]) for row in rows}
+    for each in range(checkpoint + 1, version + 1):
+        actions = (json.loads(line) for line in entry_path(table, each).read_bytes().splitlines() if b'"txn"' in line)
+        marks |= {own["txn"]["appId"]: int(own["txn"]["version"]) for own in actions if "txn" in own}
     return marks
+
+
+def _newest_checkpoint(table: Path, version: int) -> int:
+    names = [file.path.name for file in STORAGE.list_files(table / LOG, ending=".checkpoint.parquet")]
+    return max((int(name[:20]) for name in names if int(name[:20]) <= version), default=-1)
+
+
+def noted_checkpoint(table: Path) -> int:
+    """Return which version ``_last_checkpoint`` names, without listing a log of thousands; -1 without one."""
+    try:
+        return int(json.loads((table / LOG / "_last_checkpoint").read_bytes())["version"])
+    except (OSError, LookupError, TypeError, ValueError):
+        return -1
+
+
+def checkpoint_path(table: Path, version: int) -> Path:
+    """Return where the checkpoint of a version lies."""
+    return table / LOG / f"{version:020}.checkpoint.parquet"
 
 
 def write_checkpoint(table: Path) -> None:

@@ -11,13 +11,15 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import count, takewhile
 from pathlib import Path
 from threading import Lock
 
 import pyarrow.parquet as pq
 
 from featurestore.errors import StoreError
+from featurestore.lake.delta_log import checkpoint_path, entry_path, noted_checkpoint
 from featurestore.lake.files import LOG, SHA256, CommittedFile, sha256_of
 from featurestore.lake.storage import STORAGE
 from featurestore.lake.whole_file import translating
@@ -105,6 +107,11 @@ def note_damaged(path: Path, what: str) -> None:
     _CHECKED.pop(path, None)
 
 
+def note_committed(table: Path, digests: Mapping[str, str]) -> None:
+    """Take the digests of files, by name, that this process has just committed to a table: its log need not be read for them."""
+    _LOGS.note(table, digests)
+
+
 def recorded_digest(file: CommittedFile) -> str | None:
     """Return the digest with which a file was committed last; ``None`` for those of older releases."""
     return _LOGS.digest(file)
@@ -147,24 +154,39 @@ class _DigestLogs:
                 self._read_on(table, known, is_all=True)
             return known.get(file.name)
 
+    def note(self, table: Path, digests: Mapping[str, str]) -> None:
+        """Take the digests of a version that this process has committed."""
+        with self._lock:
+            self._tables.setdefault(table, {}).update(digests)
+
     def _read_on(self, table: Path, known: dict[str, str], *, is_all: bool) -> None:
         """Read what was not read: from the newest checkpoint on, or all that there is, for files of versions before it."""
         done = self._read.setdefault(table, set())
-        paths = [file.path for file in STORAGE.list_files(table / LOG) if file.path.name[:20].isdecimal()]
-        checkpoints = [path for path in paths if path.name.endswith(".parquet")]
-        start = "" if is_all or not checkpoints else checkpoints[-1].name[:20]
         older = {}
-        for path in sorted(paths):
-            if path.name in done or path.name < start or path.suffix not in (".json", ".parquet"):
-                continue
-            done.add(path.name)
-            older.update(_of_checkpoint(path) if path.suffix == ".parquet" else _of_entry(path))
+        for path in _all_of_log(table) if is_all else _end_of_log(table):
+            if path.name not in done:
+                done.add(path.name)
+                older.update(_of_checkpoint(path) if path.suffix == ".parquet" else _of_entry(path))
         if is_all:
             older.update(known)  # what was read first is newer
         known.update(older)
 
 
 _LOGS = _DigestLogs()
+
+
+def _all_of_log(table: Path) -> list[Path]:
+    """List the entries and checkpoints of a log, in order."""
+    paths = [file.path for file in STORAGE.list_files(table / LOG)]
+    return sorted(path for path in paths if path.name[:20].isdecimal() and path.suffix in (".json", ".parquet"))
+
+
+def _end_of_log(table: Path) -> Iterator[Path]:
+    """Yield the newest checkpoint and the entries after it; that takes no list of a log of thousands."""
+    start = noted_checkpoint(table)
+    if start >= 0 and STORAGE.exists(checkpoint_path(table, start)):
+        yield checkpoint_path(table, start)
+    yield from takewhile(STORAGE.exists, (entry_path(table, version) for version in count(start + 1)))
 
 
 def _of_entry(path: Path) -> dict[str, str]:

@@ -203,6 +203,28 @@ def committed_files(path: Path, actions: pa.Table) -> list[CommittedFile]:
     return sorted(files, key=lambda file: file.name)
 
 
+def committed_as(file: StagedFile, name: str, modified_ms: int) -> CommittedFile:
+    """Return what a log says of a staged file once it is committed, without reading the log.
+
+    Args:
+        file: The file.
+        name: Its path relative to the table's folder.
+        modified_ms: When it is committed, milliseconds since 1970.
+    """
+    known: dict[str, Any] = {"path": name} | {f"min.{column}": value for column, value in file.minimum.items()}
+    known |= {f"max.{column}": value for column, value in file.maximum.items()}
+    known |= {f"null_count.{column}": value for column, value in file.null_count.items()}
+    return CommittedFile(
+        path=file.path,
+        name=name,
+        partition=dict(file.partition),
+        rows=file.rows,
+        size_bytes=file.size_bytes,
+        modified_ms=modified_ms,
+        statistics=pa.Table.from_pylist([known]),
+    )
+
+
 def _without_prefix(values: Mapping[str, Any], prefix: str) -> dict[str, Any]:
     return {key[len(prefix) :]: value for key, value in values.items() if key.startswith(prefix) and value is not None}
 

@@ -32,10 +32,12 @@ from featurestore.lake.delta_log import (
     write_entry,
 )
 from featurestore.lake.delta_runtime import deltalake_at
+from featurestore.lake.digests import note_committed
 from featurestore.lake.files import LOG, CommittedFile, StagedFile, committed_files, describe, parquet_scan_sql, stage
 from featurestore.lake.newest import NewestVersions
 from featurestore.lake.retry import retried
 from featurestore.lake.storage import STORAGE
+from featurestore.lake.table_changes import check_marks, check_partitions, difference, files_after
 from featurestore.lake.table_schema import check_same, column_types, delta_schema, earlier_types, extending_actions
 
 __all__ = ["CommittedFile", "StagedFile", "Table", "commit", "describe", "parquet_scan_sql", "stage"]
@@ -54,6 +56,7 @@ class Table:
     def __init__(self, path: Path, version: int, delta: Any) -> None:
         self.path = path
         self.version = version
+        # As deltalake read it, or an earlier version with these columns, where we know its files since we committed them.
         self._delta = delta
         self._files: list[CommittedFile] | None = None
         self._marks: dict[str, int] | None = None
@@ -122,13 +125,18 @@ class Table:
         """Return the number that the last commit with this mark recorded; ``None`` without one."""
         if self._delta is None:
             return None
-        if self._marks is None:
-            self._marks = read_marks(self.path, self.version)
-        if self._marks is not None:
-            return self._marks.get(app_id)
+        marks = self.marks()
+        if marks is not None:
+            return marks.get(app_id)
         with deltalake_at(self.path):
             number = self._delta.transaction_version(app_id)
         return None if number is None else int(number)
+
+    def marks(self) -> dict[str, int] | None:
+        """Map each recorded name to its last number; ``None`` where deltalake must be asked for each."""
+        if self._marks is None:
+            self._marks = read_marks(self.path, self.version)
+        return self._marks
 
     def column_types(self) -> dict[str, str]:
         """Map each column, partition columns included, to the name of its Delta type; empty without a table."""
@@ -193,10 +201,10 @@ def commit(
     """
 
     def step() -> int:
-        table = Table._read(path, None)  # its own: committing moves it on
-        _check_marks(table, marks or {})
-        _check_partitions(table, read_version, [*(file.partition for file in add), *(file.partition for file in remove)])
-        new, gone = _difference(table, add, remove, renewed)
+        table = Table.open(path)
+        check_marks(table, marks or {})
+        check_partitions(table, read_version, [*(file.partition for file in add), *(file.partition for file in remove)])
+        new, gone = difference(table, add, remove, renewed)
         if not new and not gone and not marks:
             STORAGE.settle()
             return table.version
@@ -209,7 +217,10 @@ def commit(
         return table.version + 1
 
     STORAGE.check_open(path)
-    return retried(step, on=_OvertakenError, gave_up=f"{path} was committed to by others again and again. Make the call again.")
+    with deltalake_at(path):  # for an entry needs it, even where the table was read before
+        return retried(
+            step, on=_OvertakenError, gave_up=f"{path} was committed to by others again and again. Make the call again."
+        )
 
 
 class _OvertakenError(CommitConflictError):
@@ -226,39 +237,6 @@ def _check_protocol(path: Path, delta: Any) -> None:
         )
 
 
-def _check_marks(table: Table, marks: Mapping[str, int]) -> None:
-    for app_id, number in marks.items():
-        recorded = table.mark(app_id)
-        if recorded is not None and recorded >= number:
-            raise CommitConflictError(
-                f"Another writer recorded {app_id!r} = {recorded} in {table.path}; we wanted {number}. Read the table again."
-            )
-
-
-def _check_partitions(table: Table, read_version: int | None, partitions: Sequence[Mapping[str, str]]) -> None:
-    if read_version is None or read_version == table.version:
-        return
-    before = Table.open(table.path, read_version)
-    for partition in partitions:
-        if {file.name for file in before.files(**partition)} != {file.name for file in table.files(**partition)}:
-            raise CommitConflictError(
-                f"Another writer changed {dict(partition)} of {table.path} after version {read_version}. Read the table again."
-            )
-
-
-def _difference(
-    table: Table, add: Sequence[StagedFile], remove: Sequence[CommittedFile], renewed: Collection[str]
-) -> tuple[list[tuple[str, StagedFile]], list[CommittedFile]]:
-    """Return what really changes: ``(name, file)`` pairs to add, and files to remove."""
-    committed = {file.name for file in table.files()}
-    wanted = {file.path.relative_to(table.path).as_posix(): file for file in add}
-    gone = [file for file in remove if file.name not in wanted]
-    missing = [file.name for file in gone if file.name not in committed]
-    if missing:
-        raise CommitConflictError(f"Another writer removed {missing[0]} of {table.path} before us. Read the table again.")
-    return [(name, file) for name, file in wanted.items() if name not in committed or name in renewed], gone
-
-
 def _commit_on(
     table: Table,
     table_id: str,
@@ -271,8 +249,8 @@ def _commit_on(
 ) -> None:
     """Commit on exactly this snapshot, or raise _OvertakenError when another writer was faster: the files first, then the entry."""
     now_ms = time.time_ns() // 1_000_000
-    actions = _schema_actions(table, table_id, [file.schema for _, file in new], partition_by, schema, now_ms)
-    actions += [remove_action(file, now_ms) for file in gone]
+    columns = _schema_actions(table, table_id, [file.schema for _, file in new], partition_by, schema, now_ms)
+    actions = [*columns, *(remove_action(file, now_ms) for file in gone)]
     actions += [add_action(name, file, now_ms) for name, file in new]
     actions += [mark_action(app_id, number) for app_id, number in marks.items()]
     STORAGE.sync(file.path for _, file in new)
@@ -280,6 +258,26 @@ def _commit_on(
         write_entry(table.path, table.version + 1, actions, now_ms=now_ms, message=message)
     except CommitConflictError as error:
         raise _OvertakenError(f"Another writer committed to {table.path} meanwhile. Make the call again.") from error
+    note_committed(table.path, {name: file.sha256 for name, file in new})
+    if not columns:
+        _keep_next(table, new, gone, marks, now_ms)
+
+
+def _keep_next(
+    table: Table,
+    new: Sequence[tuple[str, StagedFile]],
+    gone: Sequence[CommittedFile],
+    marks: Mapping[str, int],
+    now_ms: int,
+) -> None:
+    """Keep the version that we have just made of a snapshot as the newest one: its log need not be read to know it."""
+    known = table.marks()
+    if known is not None:
+        following = Table(table.path, table.version + 1, table._delta)
+        following._files = files_after(table, new, gone, now_ms)
+        following._marks = {**known, **marks}
+        _CHECKED[table.path] = following.version
+        _NEWEST.keep(table.path, following.version, following)
 
 
 def _schema_actions(

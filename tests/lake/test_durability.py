@@ -144,12 +144,12 @@ def test_the_first_entry_has_no_way_back(tmp_path: Path) -> None:
 
 
 def test_the_entries_of_other_programs_are_read_and_those_that_a_power_cut_emptied_are_not(tmp_path: Path) -> None:
-    from deltalake import write_deltalake
+    from deltalake import DeltaTable, write_deltalake
 
     path = tmp_path / "t"
     for i in range(3):
         add(path, i)
-    write_deltalake(str(path), Table.open(path)._delta.to_pyarrow_table(), mode="append")
+    write_deltalake(str(path), DeltaTable(str(path)).to_pyarrow_table(), mode="append")
     assert (Table.open(path).version, rows(path)) == (3, [0, 0, 1, 1, 2, 2])
     shutil.copytree(path, tmp_path / "copy")
     entry_path(tmp_path / "copy", 3).write_bytes(b"")
@@ -157,7 +157,7 @@ def test_the_entries_of_other_programs_are_read_and_those_that_a_power_cut_empti
         Table.open(tmp_path / "copy")
 
 
-def test_opening_reads_each_entry_once(tmp_path: Path, monkeypatch) -> None:
+def test_opening_reads_each_entry_once_and_none_that_this_process_has_written(tmp_path: Path, monkeypatch) -> None:
     made, path = tmp_path / "made", tmp_path / "t"
     for i in range(5):
         add(made, i)
@@ -168,10 +168,14 @@ def test_opening_reads_each_entry_once(tmp_path: Path, monkeypatch) -> None:
     )
     Table.open(path)
     assert read == ["4", "3", "2", "1", "0"]
-    add(path, 9)
     read.clear()
-    Table.open(path)
-    assert read == ["5"]
+    add(path, 9)
+    assert (Table.open(path).version, rows(path), read) == (5, [0, 1, 2, 3, 4, 9], [])
+    add(made, 5)
+    add(made, 6)
+    shutil.copytree(made, path, dirs_exist_ok=True, ignore=lambda _, names: [name for name in names if name[19:20] == "5"])
+    read.clear()
+    assert (Table.open(path).version, read) == (6, ["6"])
 
 
 def test_a_table_that_lost_its_log_is_an_error_and_one_that_never_was_is_empty(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from datetime import datetime, timezone
+from datetime import date, datetime, timezone
 from pathlib import Path
 
 import pyarrow as pa
@@ -156,3 +156,37 @@ def test_a_snapshot_is_kept_until_another_version_is_committed_and_never_outlive
     assert Table.open(path).version == -1
     commit(path, add=[staged(path, "2024-08", [3])], partition_by=("month",))
     assert (Table.open(path).version, rows(path)) == (0, [3])
+
+
+def test_a_version_that_this_process_made_is_known_as_its_log_tells_it(tmp_path: Path) -> None:
+    path = tmp_path / "t"
+    moment = datetime(2024, 8, 1, 12, 0, 0, 123456, tzinfo=timezone.utc)
+    for number in range(4):
+        table = pa.table(
+            {
+                "id": pa.array([number, None], pa.int64()),
+                "small": pa.array([number, -number], pa.int32()),
+                "at": pa.array([moment, None], pa.timestamp("us", "UTC")),
+                "day": pa.array([date(2024, 8, 1 + number), None]),
+                "text": pa.array([f"é'{number}", "x" * (199 + number)]),
+                "double": pa.array([0.1 * number, None if number else 1e300]),
+                "nothing": pa.array([None, None], pa.string()),
+                "flag": pa.array([True, None]),
+            }
+        )
+        file = stage(path, {"month": f"2024-0{1 + number % 2}"})
+        pq.write_table(table, file)
+        gone = Table.open(path).files()[:1] if number == 3 else []
+        marks = {"batch": number + 1, f"file {number}": 1}
+        commit(path, add=[describe(file, {"month": file.parent.name[6:]})], remove=gone, partition_by=("month",), marks=marks)
+    kept, read = Table.open(path), Table._read(path, None)
+    assert (kept.version, kept.marks(), kept.table_id) == (read.version, read.marks(), read.table_id)
+    assert kept.column_types() == read.column_types()
+    assert kept.files() == read.files()
+    assert len(kept.files()) == 3
+    for ours, logged in zip(kept.files(), read.files(), strict=True):
+        assert (ours.minimum, ours.maximum) == (logged.minimum, logged.maximum)
+        assert ours.null_count == logged.null_count
+        assert [ours.smallest(column) for column in table.column_names] == [
+            logged.smallest(column) for column in table.column_names
+        ]

@@ -47,8 +47,7 @@ def near_files(
     def may_hold(file: CommittedFile) -> bool:
         if source.id_scope == "month" and file.partition["month"] not in names:
             return False
-        first = file.minimum.get(source.id_column)
-        last = file.maximum.get(source.id_column)
+        first, last = file.smallest(source.id_column), file.largest(source.id_column)
         return first is None or last is None or (first <= high and low <= last)
 
     return [file for file in committed if may_hold(file)]
