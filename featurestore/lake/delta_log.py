@@ -25,8 +25,9 @@ from featurestore.lake.files import LOG, SHA256, CommittedFile, StagedFile
 from featurestore.lake.storage import STORAGE
 from featurestore.lake.whole_file import copied_files, translating
 
-COMMITS_A_CHECKPOINT = 100
-"""After so many commits a checkpoint is written: opening a table reads the newest one and every entry after it."""
+COMMITS_A_CHECKPOINT = 32
+"""After so many commits a checkpoint is written: opening a table reads the newest one and every entry after it, at half a millisecond
+each. Writing one takes as long as reading a hundred."""
 _ENGINE = "featurestore"
 _NAIVE_TIME = "timestamp_ntz"
 _Action = dict[str, Any]
@@ -175,11 +176,17 @@ def _newest_checkpoint(table: Path, version: int) -> int:
 
 
 def noted_checkpoint(table: Path) -> int:
-    """Return which version ``_last_checkpoint`` names, without listing a log of thousands; -1 without one."""
+    """Return which version ``_last_checkpoint`` names, if it is there, without listing a log of thousands; -1 without one."""
     try:
-        return int(json.loads((table / LOG / "_last_checkpoint").read_bytes())["version"])
+        version = int(json.loads((table / LOG / "_last_checkpoint").read_bytes())["version"])
     except (OSError, LookupError, TypeError, ValueError):
         return -1
+    return version if STORAGE.exists(checkpoint_path(table, version)) else -1
+
+
+def has_log(table: Path) -> bool:
+    """Tell at a glance whether a log has its first entry or a noted checkpoint; deltalake lists all of it to know."""
+    return STORAGE.exists(entry_path(table, 0)) or noted_checkpoint(table) >= 0
 
 
 def checkpoint_path(table: Path, version: int) -> Path:
@@ -213,7 +220,7 @@ def write_checkpoint(table: Path) -> None:
 def check_newest(table: Path, version: int, *, checked: int) -> None:
     """Refuse log entries that a power cut has emptied, that lack lines, or that have others than they were written with.
 
-    Each that was not checked before is read: 95 entries cost 5 ms where deltalake takes 67 to read them.
+    Each that was not checked before is read, but for those that the newest checkpoint holds: no newest version is read from these.
 
     Args:
         table: The table's folder.
@@ -224,7 +231,8 @@ def check_newest(table: Path, version: int, *, checked: int) -> None:
         StoreError: names the last good version and the way back to it.
     """
     bad = None if _is_whole(entry_path(table, version)) else version
-    for each in range(version - 1, max(checked, version - COMMITS_A_CHECKPOINT), -1):
+    held = noted_checkpoint(table)
+    for each in range(version - 1, max(checked, held if held <= version else -1), -1):
         entry = entry_path(table, each)
         if not STORAGE.exists(entry):  # a checkpoint holds what came before
             break

@@ -184,7 +184,7 @@ def _all_of_log(table: Path) -> list[Path]:
 def _end_of_log(table: Path) -> Iterator[Path]:
     """Yield the newest checkpoint and the entries after it; that takes no list of a log of thousands."""
     start = noted_checkpoint(table)
-    if start >= 0 and STORAGE.exists(checkpoint_path(table, start)):
+    if start >= 0:
         yield checkpoint_path(table, start)
     yield from takewhile(STORAGE.exists, (entry_path(table, version) for version in count(start + 1)))
 

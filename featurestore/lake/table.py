@@ -26,6 +26,7 @@ from featurestore.lake.delta_log import (
     create_actions,
     damage,
     entry_path,
+    has_log,
     mark_action,
     read_marks,
     remove_action,
@@ -93,7 +94,7 @@ class Table:
         try:
             if version is not None or STORAGE.exists(path / LOG):
                 with deltalake_at(path):
-                    if version is not None or DeltaTable.is_deltatable(str(path)):
+                    if version is not None or has_log(path) or DeltaTable.is_deltatable(str(path)):
                         delta = DeltaTable(str(path), version=version)
         except DeltaError as error:
             what = f"version {version} of the table" if version is not None else "the table"

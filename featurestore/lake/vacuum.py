@@ -1,6 +1,6 @@
 """What a table no longer needs: replaced files, entries of its log, all of it.
 
-Opening a table reads its newest checkpoint and every commit after it. A commit writes a checkpoint each hundred versions and deletes
+Opening a table reads its newest checkpoint and every commit after it. A commit writes a checkpoint every 32 versions and deletes
 nothing of the log, since pins name old versions; it is shortened here, where the versions to be kept are known. deltalake says which
 files no version needs, and we delete them: it would write two entries of its own, not flushed, into the log.
 """
