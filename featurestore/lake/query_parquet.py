@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _PARQUET = "FORMAT parquet, COMPRESSION zstd, PARQUET_VERSION v2"
 _ABSORB = 2
+_SMALL_BYTES = 64 << 10
+"""A file of less is swallowed by any new one: writing it again costs about what a file of one row does."""
 _BUSY_ROWS = 500_000
 """So many rows keep all cores busy while they are sorted and written; files of fewer are written side by side."""
 
@@ -132,16 +134,16 @@ def write_sorted(
 def absorbed(files: Sequence[CommittedFile], rows: int) -> list[CommittedFile]:
     """Choose the committed files that a new file of so many rows should swallow.
 
-    The smallest first, as long as each has at most twice the rows gathered so far: small files stay few (logarithmic in
-    the rows), and a late row never rewrites a big file.
+    All small ones, and then the smallest first, as long as each has at most twice the rows gathered so far: a month of small
+    deliveries is one file, files stay few (logarithmic in the bytes), and a late row never rewrites a big file.
 
     Args:
         files: Of one partition.
         rows: Number of new rows; 0 swallows nothing.
     """
     chosen: list[CommittedFile] = []
-    for file in sorted(files, key=lambda file: (file.rows, file.name)):
-        if not rows or file.rows > _ABSORB * rows:
+    for file in sorted(files, key=lambda file: (file.size_bytes >= _SMALL_BYTES, file.rows, file.name)):
+        if not rows or (file.rows > _ABSORB * rows and file.size_bytes >= _SMALL_BYTES):
             break
         chosen.append(file)
         rows += file.rows
