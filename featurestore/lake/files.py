@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -26,6 +26,7 @@ LOG = "_delta_log"
 SHA256 = "sha256"
 """The tag of a file's digest in the action that adds it."""
 _INSTANT = pa.timestamp("us", "UTC")
+_STATISTICS = ("min.", "max.", "null_count.")
 _PARTITION_VALUE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
 
@@ -67,7 +68,7 @@ class CommittedFile:
     ``name`` is its path relative to the table's folder, ``modified_ms`` when it was committed. ``minimum``, ``maximum`` and
     ``null_count`` map columns to values (timestamps as aware datetimes); a column without statistics is absent: nothing may
     be concluded about it. They are unpacked when asked for: most readers want the names alone, and a log has statistics for
-    each column of each file.
+    each column of each file. ``statistics`` has them by names such as ``min.amount``.
     """
 
     path: Path
@@ -76,7 +77,7 @@ class CommittedFile:
     rows: int
     size_bytes: int
     modified_ms: int
-    statistics: pa.Table = field(repr=False, compare=False)
+    statistics: Mapping[str, Any] = field(repr=False, compare=False)
 
     @cached_property
     def minimum(self) -> dict[str, Any]:
@@ -102,12 +103,7 @@ class CommittedFile:
         return nulls
 
     def _one(self, name: str) -> Any:
-        if name not in self.statistics.column_names:
-            return None
-        value = self.statistics[name][0]
-        if value.is_valid and value.type == _INSTANT:  # ``as_py`` of an instant would import pandas
-            return from_us(value.value)
-        return value.as_py()
+        return self.statistics.get(name)
 
     @cached_property
     def null_count(self) -> dict[str, int]:
@@ -115,8 +111,7 @@ class CommittedFile:
         return self._known("null_count.")
 
     def _known(self, prefix: str) -> dict[str, Any]:
-        names = [name for name in self.statistics.column_names if name.startswith(prefix)]
-        return _without_prefix(self.statistics.select(names).to_pylist()[0], prefix)
+        return _without_prefix({name: self.statistics[name] for name in self.statistics if name.startswith(prefix)}, prefix)
 
 
 def stage(path: Path, partition: Mapping[str, str], name: str | None = None) -> Path:
@@ -187,7 +182,8 @@ def parquet_scan_sql(files: Iterable[CommittedFile | StagedFile | Path], *, opti
 
 def committed_files(path: Path, actions: pa.Table) -> list[CommittedFile]:
     """Read the add actions of a Delta table's version (flattened), sorted by file name."""
-    plain = [name for name in actions.column_names if not name.startswith(("min.", "max.", "null_count."))]
+    plain = [name for name in actions.column_names if not name.startswith(_STATISTICS)]
+    columns = _Unpacked(actions.select([name for name in actions.column_names if name.startswith(_STATISTICS)]))
     files = [
         CommittedFile(
             path=path / action["path"],
@@ -196,7 +192,7 @@ def committed_files(path: Path, actions: pa.Table) -> list[CommittedFile]:
             rows=action["num_records"],
             size_bytes=action["size_bytes"],
             modified_ms=action["modification_time"],
-            statistics=actions.slice(i, 1),
+            statistics=_RowOf(columns, i),
         )
         for i, action in enumerate(actions.select(plain).to_pylist())
     ]
@@ -211,18 +207,56 @@ def committed_as(file: StagedFile, name: str, modified_ms: int) -> CommittedFile
         name: Its path relative to the table's folder.
         modified_ms: When it is committed, milliseconds since 1970.
     """
-    known: dict[str, Any] = {"path": name} | {f"min.{column}": value for column, value in file.minimum.items()}
-    known |= {f"max.{column}": value for column, value in file.maximum.items()}
-    known |= {f"null_count.{column}": value for column, value in file.null_count.items()}
-    return CommittedFile(
-        path=file.path,
-        name=name,
-        partition=dict(file.partition),
-        rows=file.rows,
-        size_bytes=file.size_bytes,
-        modified_ms=modified_ms,
-        statistics=pa.Table.from_pylist([known]),
-    )
+    return CommittedFile(file.path, name, dict(file.partition), file.rows, file.size_bytes, modified_ms, _statistics(file))
+
+
+def _statistics(file: StagedFile) -> dict[str, Any]:
+    kinds = zip(_STATISTICS, (file.minimum, file.maximum, file.null_count), strict=True)
+    known = {f"{prefix}{column}": value for prefix, values in kinds for column, value in values.items()}
+    naive = {each.name for each in file.schema if pa.types.is_timestamp(each.type) and each.type.tz is None}
+    for name in (f"{prefix}{column}" for prefix in _STATISTICS[:2] for column in naive):
+        if name in known:
+            known[name] = known[name].replace(tzinfo=None)  # deltalake gives those of times without a zone as they are
+    return known
+
+
+class _Unpacked:
+    """Columns of a log's statistics as Python values: each is unpacked for all files once one is asked for."""
+
+    def __init__(self, actions: pa.Table) -> None:
+        self._actions = actions
+        self._columns: dict[str, list[Any]] = {}
+        self.names = frozenset(actions.column_names)
+
+    def column(self, name: str) -> list[Any]:
+        """Return a column, a value a file."""
+        if name not in self._columns:
+            column = self._actions[name]
+            if column.type == _INSTANT:  # whose own way to Python's values would import pandas
+                numbers = column.cast(pa.int64()).to_pylist()
+                self._columns[name] = [None if number is None else from_us(number) for number in numbers]
+            else:
+                self._columns[name] = column.to_pylist()
+        return self._columns[name]
+
+
+@dataclass(frozen=True, eq=False)
+class _RowOf(Mapping[str, Any]):
+    """One file's row of a log's statistics."""
+
+    columns: _Unpacked
+    row: int
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self.columns.names:
+            raise KeyError(name)
+        return self.columns.column(name)[self.row]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.columns.names)
+
+    def __len__(self) -> int:
+        return len(self.columns.names)
 
 
 def _without_prefix(values: Mapping[str, Any], prefix: str) -> dict[str, Any]:

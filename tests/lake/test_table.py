@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 from datetime import date, datetime, timezone
+from decimal import Decimal
 from pathlib import Path
 
 import pyarrow as pa
@@ -190,3 +191,55 @@ def test_a_version_that_this_process_made_is_known_as_its_log_tells_it(tmp_path:
         assert [ours.smallest(column) for column in table.column_names] == [
             logged.smallest(column) for column in table.column_names
         ]
+
+
+def test_the_snapshot_after_a_commit_is_the_one_that_reading_the_log_gives(tmp_path: Path) -> None:
+    path = tmp_path / "t"
+    times = [
+        datetime(1969, 12, 31, 23, 59, 59, 999_999, timezone.utc),
+        datetime(2024, 2, 29, 1, 2, 3, 4_005, timezone.utc),
+        None,
+    ]
+    rows_of_kinds = {
+        "number": pa.array([-(2**63), 2**63 - 1, None]),
+        "small": pa.array([1, 2, 3], pa.int32()),
+        "real": pa.array([0.1, -1e300, None]),
+        "odd": pa.array([float("nan"), 1.0, 2.0]),
+        "text": pa.array(["", "x'ü", "b" * 300]),
+        "time": pa.array(times, pa.timestamp("us", "UTC")),
+        "local": pa.array([each and each.replace(tzinfo=None) for each in times], pa.timestamp("us")),
+        "day": pa.array([0, 19_000, None], pa.date32()),
+        "flag": pa.array([True, None, False]),
+        "exact": pa.array([Decimal(10) ** 30, None, Decimal(1)], pa.decimal128(38, 0)),
+        "items": pa.array([[1], [], None], pa.list_(pa.int64())),
+        "nothing": pa.nulls(3, pa.int64()),
+    }
+
+    def written(month: str, rows: int) -> StagedFile:
+        file = stage(path, {"month": month})
+        pq.write_table(pa.table(rows_of_kinds).slice(0, rows), file)
+        return describe(file, {"month": month})
+
+    commit(path, add=[written("2024-08", 3), written("2024-09", 1)], partition_by=("month",), marks={"a": 1})
+    seen = Table.open(path)
+    assert seen.mark("a") == 1
+    for month, gone, rows in (("2024-10", [], 2), ("2024-08", seen.files(month="2024-08"), 3), ("2024-11", [], 0)):
+        commit(path, add=[written(month, rows)], remove=gone, partition_by=("month",), marks={month: 7})
+        after, read = Table.open(path), Table._read(path, None)
+        assert after.version == read.version
+        assert after.files() == read.files()
+        assert [after.mark(name) for name in ("a", month)] == [read.mark(name) for name in ("a", month)] == [1, 7]
+        assert (after.table_id, after.column_types()) == (read.table_id, read.column_types())
+        for ours, theirs in zip(after.files(), read.files(), strict=True):
+            assert (ours.minimum, ours.maximum, ours.null_count) == (theirs.minimum, theirs.maximum, theirs.null_count)
+
+
+def test_a_writer_reads_the_log_once_however_often_it_commits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "t"
+    commit(path, add=[staged(path, "2024-08", [0])], partition_by=("month",))
+    Table.open(path)
+    read = list[int]()
+    monkeypatch.setattr(Table, "_read", lambda path, version, real=Table._read: read.append(1) or real(path, version))
+    for i in range(1, 6):
+        commit(path, add=[staged(path, "2024-08", [i])], partition_by=("month",), read_version=Table.open(path).version)
+    assert (rows(path), read) == ([0, 1, 2, 3, 4, 5], [])
