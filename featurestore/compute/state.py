@@ -7,9 +7,9 @@ inputs call for is there, whoever wrote it, and computing it twice gives the sam
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cached_property, lru_cache
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from featurestore.lake.layout import Layout
 from featurestore.lake.source_scan import has_column, source_scan_sql
 from featurestore.lake.table import CommittedFile, Table
 from featurestore.spec.document import digest, ledger_fingerprint
+from featurestore.spec.source import EventSource
 from featurestore.spec.view import FeatureView
 from featurestore.timeline import DAY_US, Clock, Month, local_us, months_between, to_us
 
@@ -84,47 +85,66 @@ class ViewState:
     @cached_property
     def inputs(self) -> Mapping[Month, list[CommittedFile]]:
         """Event files that may hold rows of each month, by the view's own time column; months in order."""
-        files: dict[Month, list[CommittedFile]] = {}
-        for file in self.events.files():
-            for month in self._months(file):
-                files.setdefault(month, []).append(file)
-        return dict(sorted(files.items()))
-
-    def _months(self, file: CommittedFile) -> list[Month]:
-        column = self.view.event_time
-        if column == self.view.source.event_time:
-            return [Month.parse(file.partition[MONTH])]
-        if file.nulls(column) == file.rows or not has_column(file, column):
-            return []
-        smallest, largest = file.smallest(column), file.largest(column)
-        if smallest is not None and largest is not None:
-            bounds = smallest, largest + STATISTICS_SLACK
-            first, last = (Month.of(to_us(bound), self.layout.timezone) for bound in bounds)
-            months = months_between(first, last)
-            if len(months) <= _TRUSTED_SPAN_MONTHS:
-                return months
-        # One odd time (1970-01-01 for "unknown") must not make hundreds of empty months, and a column without statistics
-        # (Delta keeps those of the first 32) must not lose its events.
-        return list(_months_with_rows(file.path, column, self.layout.timezone))
+        return _files_by_month(self.events, self.view.source, self.view.event_time, self.layout.timezone)
 
     @cached_property
     def tile_digests(self) -> Mapping[Month, str]:
         """The name that each month's tile file must have."""
         return {
-            month: digest([self.fingerprint, str(month), sorted(file.name for file in files)])
+            month: _tile_name(self.fingerprint, str(month), tuple(sorted(file.name for file in files)))
             for month, files in self.inputs.items()
         }
 
-    def stale_tiles(self, before: Month | None = None, *, committed: Table | None = None) -> list[Month]:
+    def stale_tiles(
+        self, before: Month | None = None, *, committed: Table | None = None, broken: Collection[Path] | None = None
+    ) -> list[Month]:
         """List the months whose tiles are missing, damaged or out of date, in order; only those before ``before``.
 
         Args:
             before: A month; ``None`` means no end.
             committed: A snapshot of the tiles; the newest by default.
+            broken: Files that are damaged or missing; by default each is looked at.
         """
         files = (committed or Table.open(self.tiles_path)).files()
-        names = {file.path.stem for file in files if not looks_damaged(file)}
+        broken = {file.path for file in files if looks_damaged(file)} if broken is None else broken
+        names = {file.path.stem for file in files if file.path not in broken}
         return [month for month, name in self.tile_digests.items() if name not in names and (before is None or month < before)]
+
+
+@lru_cache(maxsize=16)
+def _files_by_month(events: Table, source: EventSource, column: str, timezone: str) -> Mapping[Month, list[CommittedFile]]:
+    """List the event files that may hold times of each month. The views of a source share the answer, and snapshots never change."""
+    files: dict[Month, list[CommittedFile]] = {}
+    for file in events.files():
+        for month in _months(file, source, column, timezone):
+            files.setdefault(month, []).append(file)
+    return dict(sorted(files.items()))
+
+
+def _months(file: CommittedFile, source: EventSource, column: str, timezone: str) -> Sequence[Month]:
+    if column == source.event_time:
+        return [Month.parse(file.partition[MONTH])]
+    if file.nulls(column) == file.rows or not has_column(file, column):
+        return []
+    smallest, largest = file.smallest(column), file.largest(column)
+    if smallest is not None and largest is not None:
+        months = _months_of(smallest, largest + STATISTICS_SLACK, timezone)
+        if len(months) <= _TRUSTED_SPAN_MONTHS:
+            return months
+    # One odd time (1970-01-01 for "unknown") must not make hundreds of empty months, and a column without statistics
+    # (Delta keeps those of the first 32) must not lose its events.
+    return _months_with_rows(file.path, column, timezone)
+
+
+@lru_cache(maxsize=16_384)
+def _months_of(smallest: datetime, largest: datetime, timezone: str) -> tuple[Month, ...]:
+    first, last = (Month.of(to_us(bound), timezone) for bound in (smallest, largest))
+    return tuple(months_between(first, last))
+
+
+@lru_cache(maxsize=65_536)
+def _tile_name(fingerprint: str, month: str, files: tuple[str, ...]) -> str:
+    return digest([fingerprint, month, list(files)])
 
 
 @lru_cache(maxsize=4096)

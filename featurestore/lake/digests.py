@@ -88,6 +88,14 @@ def damage_of(file: CommittedFile) -> str | None:
     return what
 
 
+def note_written(path: Path) -> None:
+    """Note in this process that a file is as it was committed: its bytes were read for the digest that is in the log now."""
+    signature = _signature(path)
+    if signature is not None:
+        _CHECKED[path] = signature
+        _DAMAGED.pop(path, None)
+
+
 def looks_damaged(file: CommittedFile) -> bool:
     """Tell whether a file is missing, has another size, was found damaged in this process, or was written to since its commit.
 
@@ -127,11 +135,13 @@ def _is_recorded(file: CommittedFile) -> bool:
 
 
 def _signature(path: Path) -> _Signature | None:
-    with translating(path, "read"):
-        try:
-            status = os.stat(path)
-        except (FileNotFoundError, NotADirectoryError):
-            return None
+    try:
+        status = os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError:
+        with translating(path, "read"):
+            raise
     return status.st_ino, status.st_size, status.st_mtime_ns
 
 

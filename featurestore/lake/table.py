@@ -33,7 +33,7 @@ from featurestore.lake.delta_log import (
     write_entry,
 )
 from featurestore.lake.delta_runtime import deltalake_at
-from featurestore.lake.digests import note_committed
+from featurestore.lake.digests import note_committed, note_written
 from featurestore.lake.files import LOG, CommittedFile, StagedFile, committed_files, describe, parquet_scan_sql, stage
 from featurestore.lake.newest import NewestVersions
 from featurestore.lake.retry import retried
@@ -120,7 +120,8 @@ class Table:
             self._files = (
                 committed_files(self.path, pa.RecordBatchReader.from_stream(actions).read_all()) if actions is not None else []
             )
-        return [file for file in self._files if all(file.partition.get(key) == value for key, value in partition.items())]
+        wanted = partition.items()
+        return [file for file in self._files if wanted <= file.partition.items()] if partition else list(self._files)
 
     def mark(self, app_id: str) -> int | None:
         """Return the number that the last commit with this mark recorded; ``None`` without one."""
@@ -260,6 +261,8 @@ def _commit_on(
     except CommitConflictError as error:
         raise _OvertakenError(f"Another writer committed to {table.path} meanwhile. Make the call again.") from error
     note_committed(table.path, {name: file.sha256 for name, file in new})
+    for _, file in new:
+        note_written(file.path)
     if not columns:
         _keep_next(table, new, gone, marks, now_ms)
 

@@ -146,6 +146,7 @@ def _changes(timezone_name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return begins, ends, shifts
 
 
+@lru_cache(maxsize=16_384)
 def day_start_us(day: int, timezone_name: str) -> int:
     """Return the first instant of a local day (days since 1970-01-01)."""
     return int(day_starts_us(np.array([day], np.int64), timezone_name)[0])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import lru_cache
 
 import numpy as np
 
@@ -46,10 +47,7 @@ class Month:
             return text
         if isinstance(text, date):
             return cls(text.year, text.month)
-        parts = re.fullmatch(r"(\d{4})-(\d{2})(-\d{2})?", str(text))
-        if not parts:
-            raise DefinitionError(f"{text!r} is not a month. Write it as '2024-08'.")
-        return cls(int(parts[1]), int(parts[2]))
+        return _parsed(str(text))
 
     @classmethod
     def of(cls, instant_us: int, timezone_name: str) -> Month:
@@ -86,6 +84,14 @@ class Month:
         """Return ``[first instant of the month, first instant of the next)`` in a business zone."""
         bounds = [day_start_us((month.first_day - date(1970, 1, 1)).days, timezone_name) for month in (self, self.next())]
         return Interval(bounds[0], bounds[1])
+
+
+@lru_cache(maxsize=4_096)
+def _parsed(text: str) -> Month:
+    parts = re.fullmatch(r"(\d{4})-(\d{2})(-\d{2})?", text)
+    if not parts:
+        raise DefinitionError(f"{text!r} is not a month. Write it as '2024-08'.")
+    return Month(int(parts[1]), int(parts[2]))
 
 
 def months_between(first: Month, last: Month) -> list[Month]:

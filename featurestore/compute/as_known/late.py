@@ -21,7 +21,7 @@ from featurestore.compute.forms import view_measures
 from featurestore.compute.forms.measure import Measure
 from featurestore.compute.items.occurrences import changes
 from featurestore.compute.keys import key_type
-from featurestore.compute.materialization.tiles import tile_sql
+from featurestore.compute.materialization.tile_query import tile_sql
 from featurestore.compute.search.hot_copy import drop_hot, read_hot, write_hot
 from featurestore.compute.search.key_index import extended_codes
 from featurestore.compute.state import ViewState

@@ -20,7 +20,8 @@ from featurestore.compute.folds import RunningFold
 from featurestore.compute.forms.measure import Measure
 from featurestore.compute.keys import KeyDictionary
 from featurestore.compute.materialization.folding import fold_partition
-from featurestore.compute.materialization.tiles import tile_sql, with_codes
+from featurestore.compute.materialization.tile_query import tile_sql
+from featurestore.compute.materialization.tiles import with_codes
 from featurestore.compute.search.probes import Column, Landing, Partition, Probes, Stretch, stretches
 from featurestore.compute.state import ViewState
 from featurestore.compute.windows.pieces import EdgeTotals, PieceReader

@@ -43,9 +43,9 @@ def _late_files(source: EventSource, files: Sequence[CommittedFile]) -> list[Com
     late = []
     until = from_us(to_us(datetime.fromisoformat(source.initial_load_until))) if source.initial_load_until else None
     for file in files:
-        first, last = (bounds.get(column) for bounds, column in ((file.minimum, learned), (file.maximum, source.event_time)))
+        first, last = file.smallest(learned), file.largest(source.event_time)
         if first is None or last is None or (until is not None and first < until):
             continue
-        if learned in file.maximum and first - last > timedelta(days=LATE_DAYS):
+        if file.largest(learned) is not None and first - last > timedelta(days=LATE_DAYS):
             late.append(file)
     return late

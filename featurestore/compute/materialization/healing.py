@@ -39,8 +39,9 @@ def renew_copies(state: ViewState) -> list[Path]:
         The files that were written.
     """
     renewed = []
+    hot = state.layout.hot(state.view.name)
     for file in Table.open(state.ledger_path).files():
-        copy = state.layout.hot(state.view.name) / f"{file.path.stem}.arrow"
+        copy = hot / f"{file.path.stem}.arrow"
         if not has_digests(copy):
             write_hot(copy, _own_columns(file, read_parquet(file)))
             renewed.append(copy)

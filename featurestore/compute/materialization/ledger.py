@@ -51,7 +51,12 @@ _METADATA = "featurestore"
 
 
 def fold_ledger(
-    state: ViewState, *, before: Month | None = None, plan: LedgerPlan | None = None, progress: Progress | None = None
+    state: ViewState,
+    *,
+    before: Month | None = None,
+    plan: LedgerPlan | None = None,
+    progress: Progress | None = None,
+    broken: Collection[Path] | None = None,
 ) -> int:
     """Bring a view's ledger up to date with its tiles, in one commit.
 
@@ -62,6 +67,7 @@ def fold_ledger(
         before: Only tiles of earlier months, and those that the ledger already holds.
         plan: Which files to make; by default it is derived from the tiles.
         progress: Called with the first month of each finished partition.
+        broken: Files that are damaged or missing; by default each is looked at.
 
     Returns:
         The number of ledger rows written.
@@ -73,7 +79,7 @@ def fold_ledger(
     """
     committed = Table.open(state.ledger_path)
     tiles = Table.open(state.tiles_path)
-    renewed = _damaged(committed)
+    renewed = _damaged(committed, broken)
     there = {file.path.stem: file for file in committed.files() if file.name not in renewed}
     plan = plan or plan_ledger(_wanted(state, committed, tiles, before), sizes=tile_sizes(tiles), committed=_names(committed))
     parts = parts_of(plan.ledgers, plan.months, clock=state.clock)
@@ -146,9 +152,10 @@ def _is_readable(committed: Table, start: str, damaged: Collection[str]) -> bool
     return not any(file.name in damaged for file in committed.files(**{START: start}))
 
 
-def _damaged(committed: Table) -> set[str]:
+def _damaged(committed: Table, broken: Collection[Path] | None) -> set[str]:
     """Name the files that must be made anew: the damaged ones; of a ledger and its balances both, since each is read by the other."""
-    damaged = {file.name: file.partition for file in committed.files() if looks_damaged(file)}
+    is_broken = looks_damaged if broken is None else lambda file: file.path in broken
+    damaged = {file.name: file.partition for file in committed.files() if is_broken(file)}
     pairs = {partition[START] for partition in damaged.values() if partition[KIND] in (LEDGER, BALANCES)}
     twins = (file for kind in (LEDGER, BALANCES) for file in committed.files(**{KIND: kind}))
     return {*damaged, *(file.name for file in twins if file.partition[START] in pairs)}

@@ -21,6 +21,7 @@ from featurestore.errors import CommitConflictError, DefinitionError, NotMateria
 from featurestore.lake.digests import DamagedFileError
 from featurestore.lake.layout import Layout
 from featurestore.lake.retry import retried
+from featurestore.lake.spill import Lent, lent_sessions
 from featurestore.lake.table import Table
 from featurestore.spec.view import FeatureView
 from featurestore.timeline import Month
@@ -117,7 +118,8 @@ def materialize(
     started = time.perf_counter()
     tell = one_at_a_time(progress or silent)
     check_all_codes(layout, {view.name: view for view in (*sharing, *views)}.values())
-    reports = each_of(lambda view: _bring_up_to_date(layout, view, before, stages, earlier, tell), views)
+    with lent_sessions(layout) as lent:
+        reports = each_of(lambda view: _bring_up_to_date(layout, view, before, stages, earlier, tell, lent), views)
     if "ledger" in stages:
         renew_indexes(layout, views)
     notes = bulk_load_notes(layout, [view.source for view in views])
@@ -125,7 +127,13 @@ def materialize(
 
 
 def _bring_up_to_date(
-    layout: Layout, view: FeatureView, before: Month | None, stages: Sequence[str], earlier: Earlier, progress: Progress
+    layout: Layout,
+    view: FeatureView,
+    before: Month | None,
+    stages: Sequence[str],
+    earlier: Earlier,
+    progress: Progress,
+    lent: Lent,
 ) -> ViewReport:
     tile_rows = dict[Month, int]()
     ledger_rows = 0
@@ -135,12 +143,14 @@ def _bring_up_to_date(
     def step() -> None:
         nonlocal ledger_rows
         state = ViewState(layout, view, Table.open(layout.events(view.source.name)))
-        broken.update(broken_files(state))
-        for month, rows in build_tiles(state, before=before, earlier=earlier) if "tiles" in stages else ():
+        seen = broken_files(state)
+        broken.update(seen)
+        tiles = build_tiles(state, before=before, earlier=earlier, broken=seen, lent=lent)
+        for month, rows in tiles if "tiles" in stages else ():
             tile_rows[month] = rows
             progress(view.name, "tiles", str(month))
         try:
-            ledger_rows += fold_ledger(state, before=before, progress=tell) if "ledger" in stages else 0
+            ledger_rows += fold_ledger(state, before=before, progress=tell, broken=seen) if "ledger" in stages else 0
         except NotMaterializedError as error:
             if "tiles" not in stages:
                 raise
@@ -156,7 +166,7 @@ def _bring_up_to_date(
         except DamagedFileError:  # seen when it was read; now that it is known, it is made again if it is computed
             retried(step)
     state = ViewState(layout, view, Table.open(layout.events(view.source.name)))
-    mended = sorted(broken - broken_files(state)) + (renew_copies(state) if "ledger" in stages else [])
+    mended = sorted(broken - broken_files(state) if broken else ()) + (renew_copies(state) if "ledger" in stages else [])
     healed = tuple(path.relative_to(layout.root).as_posix() for path in mended)
     return ViewReport(view.name, tuple(sorted(tile_rows)), sum(tile_rows.values()), ledger_rows, healed)
 

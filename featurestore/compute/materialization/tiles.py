@@ -5,123 +5,49 @@ Row shape of a file: ``code`` int64, ``step`` int64, one column per measure.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from functools import partial
 from itertools import groupby
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
 from featurestore.compute.forms import view_measures
-from featurestore.compute.forms.measure import LOCAL_US, ORIGIN_DAY, STEP, TIME_US, Measure, rows_of
+from featurestore.compute.forms.measure import Measure
 from featurestore.compute.keys import key_type
 from featurestore.compute.materialization.donors import Donor, Earlier, find_donor, no_earlier
 from featurestore.compute.materialization.largest import largest_event
+from featurestore.compute.materialization.tile_query import tile_sql
 from featurestore.compute.search.key_index import extended_codes
 from featurestore.compute.state import MONTH, ViewState
 from featurestore.errors import ExpressionError, FeatureStoreError, OverflowingResultError
 from featurestore.lake.arrow_parquet import write_parquet
 from featurestore.lake.digests import looks_damaged
-from featurestore.lake.session import quote
-from featurestore.lake.spill import spilling_session
+from featurestore.lake.spill import Lent, spilling_session
 from featurestore.lake.table import CommittedFile, StagedFile, Table, commit, describe, stage
 from featurestore.spec.view import FeatureView
-from featurestore.timeline import DAY_US, HOUR_US, Interval, Month, from_us, utc_offsets
+from featurestore.timeline import Interval, Month, from_us
 
 MONTHS_AT_ONCE = 12
 
 
-def tile_sql(
-    view: FeatureView,
-    scan: str,
+def build_tiles(
+    state: ViewState,
     *,
-    interval: Interval,
-    timezone: str,
-    naive_timezone: str,
-    measures: Sequence[Measure] | None = None,
-    by: Sequence[str] | None = None,
-    also: str | None = None,
-) -> str:
-    """Render the query that aggregates a view's events into one row per key and step.
-
-    Args:
-        view: The view.
-        scan: SQL of the events to read.
-        interval: Only events whose time, by the view's clock column, lies in it.
-        timezone: The store's business time zone.
-        naive_timezone: The zone in which conditions read clocks and days.
-        measures: What to aggregate; all of the view's by default.
-        by: SQL of the columns that make up a key; the view's key columns by default.
-        also: Condition on the events, over ``TIME_US`` and ``LOCAL_US`` too; none by default.
-
-    Returns:
-        A query with the columns ``key_0``, ``key_1`` and so on, ``step`` and one per measure, in no order.
-    """
-    rows = rows_of(view, naive_timezone)
-    time = quote(view.event_time)
-    measures = view_measures(view, naive_timezone) if measures is None else measures
-    keys = [quote(column) for _, column in view.key_columns] if by is None else by
-    conditions = [rows.condition(aggregation) for aggregation in view.aggregations]
-    where = [*(f"{key} IS NOT NULL" for key in keys), *([also] if also else [])]
-    if "TRUE" not in conditions:
-        where.append(f"({' OR '.join(dict.fromkeys(conditions))})")
-    timed = f"""SELECT *, epoch_us({time}) AS {TIME_US}, {TIME_US} + {_shift_sql(interval, timezone)} AS {LOCAL_US}
-    FROM {scan}
-    WHERE {time} >= make_timestamptz({interval.start_us}) AND {time} < make_timestamptz({interval.end_us})"""
-    first, *others = _prepared(measures) or [[]]
-    columns = ",\n       ".join([f"{_STEP_SQL[view.grain]} AS {STEP}", *first])
-    inner = f"SELECT *, {columns}\n  FROM (\n    {timed}\n  )\n  WHERE {' AND '.join(where)}"
-    for level in others:
-        inner = f"SELECT *, {', '.join(level)}\n  FROM (\n  {inner}\n  )"
-    outputs = ",\n       ".join(
-        [
-            *(f"{key} AS key_{i}" for i, key in enumerate(keys)),
-            f"{STEP} AS step",
-            *(f"{measure.sql} AS {quote(measure.name)}" for measure in measures),
-        ]
-    )
-    return f"SELECT {outputs}\nFROM (\n  {inner}\n)\nGROUP BY {', '.join([*keys, STEP])}"
-
-
-def _prepared(measures: Sequence[Measure]) -> list[list[str]]:
-    """List the columns that measures need computed first, level by level: each uses columns of earlier levels alone.
-
-    DuckDB takes time that grows with the square of the columns to find those of the same SELECT.
-    """
-    levels: dict[tuple[str, str], int] = {}
-    for measure in measures:
-        for level, column in enumerate(measure.prepared):
-            levels[column] = min(level, levels.get(column, level))
-    return [
-        [f"{sql} AS {quote(name)}" for (name, sql), own in levels.items() if own == level]
-        for level in range(max(levels.values(), default=-1) + 1)
-    ]
-
-
-_STEP_SQL = {
-    "1d": f"{LOCAL_US} // {DAY_US} - {-ORIGIN_DAY}",
-    "1h": f"({TIME_US} + {-ORIGIN_DAY * DAY_US}) // {HOUR_US} - {-ORIGIN_DAY * 24}",
-    "event": TIME_US,
-}
-
-
-def _shift_sql(interval: Interval, timezone: str) -> str:
-    """Render the microseconds from UTC to the local clock; a CASE only where the clock changes inside the interval."""
-    shifts = [(start, offset - ORIGIN_DAY * DAY_US) for start, offset in utc_offsets(timezone)]
-    before = [shift for start, shift in shifts if start <= interval.start_us][-1]
-    inside = [(start, shift) for start, shift in shifts if interval.start_us < start < interval.end_us]
-    if not inside:
-        return str(before)
-    whens = "".join(f" WHEN {TIME_US} >= {start} THEN {shift}" for start, shift in reversed(inside))
-    return f"CASE{whens} ELSE {before} END"
-
-
-def build_tiles(state: ViewState, *, before: Month | None = None, earlier: Earlier = no_earlier) -> Iterator[tuple[Month, int]]:
+    before: Month | None = None,
+    earlier: Earlier = no_earlier,
+    broken: Collection[Path] | None = None,
+    lent: Lent | None = None,
+) -> Iterator[tuple[Month, int]]:
     """Compute and commit the tiles that are missing or out of date, up to twelve consecutive months a commit.
 
     Args:
         state: The view.
         before: Leave this month and later ones; ``None`` takes all.
         earlier: The view's definitions of before, whose tiles are used where they hold what this one needs.
+        broken: Files that are damaged or missing; by default each is looked at.
+        lent: Lends the sessions to compute in; by default each query has its own.
 
     Yields:
         Month and number of tile rows, after their commit.
@@ -132,11 +58,11 @@ def build_tiles(state: ViewState, *, before: Month | None = None, earlier: Earli
         CommitConflictError: another writer committed tiles of the same months meanwhile.
     """
     committed = Table.open(state.tiles_path)
-    damaged = {file.name for file in committed.files() if looks_damaged(file)}
-    stale = state.stale_tiles(before, committed=committed)
+    broken = {file.path for file in committed.files() if looks_damaged(file)} if broken is None else broken
+    stale = state.stale_tiles(before, committed=committed, broken=broken)
     donor = find_donor(state, stale, earlier)
     for run in _runs(stale):
-        staged = list(_stage(state, run, donor))
+        staged = list(_stage(state, run, donor, lent))
         commit(
             state.tiles_path,
             add=[file for _, file in staged],
@@ -144,7 +70,7 @@ def build_tiles(state: ViewState, *, before: Month | None = None, earlier: Earli
             partition_by=(MONTH,),
             read_version=committed.version,
             message=f"tiles of {state.view.name}, {run[0]} to {run[-1]}",
-            renewed=damaged,
+            renewed={file.name for file in committed.files() if file.path in broken},
         )
         yield from ((month, file.rows) for month, file in staged)
     # A correction may have moved the last event out of a month.
@@ -169,35 +95,39 @@ def _runs(months: Sequence[Month]) -> Iterator[list[Month]]:
         yield run
 
 
-def _stage(state: ViewState, run: Sequence[Month], donor: Donor | None) -> Iterator[tuple[Month, StagedFile]]:
+def _stage(
+    state: ViewState, run: Sequence[Month], donor: Donor | None, lent: Lent | None
+) -> Iterator[tuple[Month, StagedFile]]:
     """Write the tiles of consecutive months, one file a month."""
     computed = _without_shared_steps(state, run)
     if donor is not None:
         parts = [(is_given, list(months)) for part in computed for is_given, months in groupby(part, key=donor.has)]
         given, computed = ([months for is_given, months in parts if is_given is wanted] for wanted in (True, False))
-        for part, tiles in _given(state, given, donor):
+        for part, tiles in _given(state, given, donor, lent):
             if tiles is None:
                 computed.append(part)
             else:
                 yield from ((month, _write(state, month, tiles)) for month in part)
-    for part, tiles in _aggregated(state, computed, view_measures(state.view, state.layout.naive_timezone)):
+    for part, tiles in _aggregated(state, computed, view_measures(state.view, state.layout.naive_timezone), lent):
         yield from ((month, _write(state, month, tiles)) for month in part)
 
 
-def _given(state: ViewState, parts: Sequence[list[Month]], donor: Donor) -> Iterator[tuple[list[Month], pa.Table | None]]:
+def _given(
+    state: ViewState, parts: Sequence[list[Month]], donor: Donor, lent: Lent | None
+) -> Iterator[tuple[list[Month], pa.Table | None]]:
     """Take tiles from a donor and compute what it has not; ``None`` where it has other rows."""
     if donor.has_same_rows and not donor.missing:
         yield from ((part, donor.tiles(part)) for part in parts)
         return
-    for part, new in _aggregated(state, parts, donor.missing):
+    for part, new in _aggregated(state, parts, donor.missing, lent):
         yield part, donor.with_missing(part, new)
 
 
 def _aggregated(
-    state: ViewState, parts: Sequence[list[Month]], measures: Sequence[Measure]
+    state: ViewState, parts: Sequence[list[Month]], measures: Sequence[Measure], lent: Lent | None
 ) -> Iterator[tuple[list[Month], pa.Table]]:
     """Compute tiles of parts of a run, with codes for their keys."""
-    tables = [aggregate(state, part, measures=measures) for part in parts]
+    tables = [aggregate(state, part, measures=measures, lent=lent) for part in parts]
     keys = [[table[f"key_{i}"].combine_chunks() for i in range(len(state.view.key_types))] for table in tables]
     if not tables:
         return
@@ -222,9 +152,16 @@ def _without_shared_steps(state: ViewState, run: Sequence[Month]) -> list[list[M
 
 
 def aggregate(
-    state: ViewState, months: Sequence[Month], *, end_us: int | None = None, measures: Sequence[Measure] | None = None
+    state: ViewState,
+    months: Sequence[Month],
+    *,
+    end_us: int | None = None,
+    measures: Sequence[Measure] | None = None,
+    lent: Lent | None = None,
 ) -> pa.Table:
     """Aggregate the events of consecutive months, up to ``end_us`` if given, to some of the view's measures or to all.
+
+    The query has a session of its own, unless one is lent.
 
     Returns:
         ``key_0``, ``key_1`` and so on in the dictionary's types, ``step``, one column per measure; in no order.
@@ -249,7 +186,7 @@ def aggregate(
         naive_timezone=naive_timezone,
         measures=measures,
     )
-    with spilling_session(state.layout) as session:
+    with (lent or partial(spilling_session, state.layout))() as session:
         try:
             table = session.sql(sql).to_arrow_table()
         except (duckdb.ConversionException, duckdb.OutOfRangeException, duckdb.InvalidInputException) as error:

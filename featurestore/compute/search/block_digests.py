@@ -15,6 +15,7 @@ import os
 import struct
 import zlib
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -128,12 +129,18 @@ class DamagedCopyError(Exception):
 def has_digests(file: Path) -> bool:
     """Tell whether a file is there and ends with digests of its length; neither they nor the content are checked."""
     try:
-        with file.open("rb") as opened:
-            size = opened.seek(0, os.SEEK_END)
-            opened.seek(max(size - _END.size, 0))
-            end = opened.read()
+        return _has_digests(file, _signature(file.stat()))
     except OSError:
         return False
+
+
+@lru_cache(maxsize=16_384)
+def _has_digests(file: Path, signature: tuple[int, int, int]) -> bool:
+    """Read the end of a file, once in a process while it is the same file."""
+    with file.open("rb") as opened:
+        size = opened.seek(0, os.SEEK_END)
+        opened.seek(max(size - _END.size, 0))
+        end = opened.read()
     if len(end) < _END.size:
         return False
     magic, length, *_ = _END.unpack(end)

@@ -154,6 +154,11 @@ class HotCopy:
         """Whether the file that is mapped is still there, as it was; true of what lies in memory alone."""
         return self._checked is None or self._checked.is_current(self.path)
 
+    @property
+    def is_mapped(self) -> bool:
+        """Whether it lies in a file, and that is the one that was mapped."""
+        return self._checked is not None and self.is_current
+
     def column(self, name: str) -> pa.ChunkedArray | None:
         """Return a column after checking its blocks; ``None`` if they are damaged: then the copy is dropped."""
         column = self.unchecked[name]

@@ -75,6 +75,11 @@ class KeyIndex:
         """Whether all that is mapped is still the file that it was."""
         return all(segment.copy.is_current for segment in self._segments)
 
+    @property
+    def is_mapped(self) -> bool:
+        """Whether all of it lies in files, each still the one that was mapped."""
+        return all(segment.copy.is_mapped for segment in self._segments)
+
     @classmethod
     def made(cls, folder: Path, table: Table, types: Sequence[str]) -> KeyIndex:
         """Map the segments of a dictionary; those that are not in the folder are made, and written if this user may write."""
@@ -150,8 +155,11 @@ def renew_index(layout: Layout, entity: str, types: Sequence[str]) -> None:
         StoreError: the dictionary is damaged.
     """
     folder = layout.hot_keys(entity)
-    # Not what was opened before: that may lie in memory alone, since the disk was full.
-    index = KeyIndex.made(folder, Table.open(keys_table(layout.keys(entity), types)), types)
+    table = Table.open(keys_table(layout.keys(entity), types))
+    index = _NEWEST.get(table.path)
+    if index is None or not index.is_mapped:  # what was opened before may lie in memory alone, since the disk was full
+        index = KeyIndex.made(folder, table, types)
+        _NEWEST.keep(table.path, table.version, index)
     drop_hot(folder, keep=index.files)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from featurestore.compute.materialization.materialize import materialize
-from featurestore.compute.materialization.tiles import tile_sql
+from featurestore.compute.materialization.tile_query import tile_sql
 from featurestore.compute.state import ViewState
 from featurestore.errors import ExpressionError, OverflowingResultError
 from featurestore.lake.arrow_parquet import read_parquet

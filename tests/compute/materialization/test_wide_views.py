@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 import featurestore as fs
-from featurestore.compute.materialization.tiles import tile_sql
+from featurestore.compute.materialization.tile_query import tile_sql
 from featurestore.lake.session import connect
 from featurestore.timeline import Interval, to_us
 
