@@ -170,18 +170,23 @@ def count_keys(path: Path, types: Sequence[str]) -> int:
     return sum(file.rows for file in Table.open(keys_table(path, types)).files())
 
 
+def used_codes(balances: Iterable[CommittedFile]) -> int:
+    """Return the number of codes that totals were made with, from files of balances; see ``check_codes``."""
+    return max((max(file.rows, (file.largest("step") or -1) + 1) for file in balances), default=0)
+
+
 def check_codes(path: Path, types: Sequence[str], balances: Iterable[CommittedFile]) -> None:
     """Refuse a dictionary that knows fewer keys than totals were made with: others would be given the codes of those it forgot.
 
     Args:
         path: Folder of the entity's dictionaries.
         types: Schema types of the key columns.
-        balances: Files of a ledger's balances, a row for each code.
+        balances: Files of a ledger's balances, a row for each code, or for each of the codes in their column ``step``.
 
     Raises:
         StoreError: names both counts and the repair.
     """
-    used = max((file.rows for file in balances), default=0)
+    used = used_codes(balances)
     known = count_keys(path, types) if used else 0
     if known < used:
         raise StoreError(

@@ -27,7 +27,7 @@ from featurestore.spec.view import FeatureView
 from featurestore.timeline import DAY_US, Clock, Month, local_us, months_between, to_us
 
 MONTH, KIND, START = "month", "kind", "start"
-LEDGER, BALANCES = "ledger", "balances"
+LEDGER, BALANCES, ACTIVE = "ledger", "balances", "active"
 FORMAT = 5
 STATISTICS_SLACK = timedelta(milliseconds=1)
 """Delta keeps statistics in milliseconds: a maximum may be cut off by less than one."""

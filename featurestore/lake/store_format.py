@@ -13,7 +13,8 @@ store has: only ``upgrade`` raises them, as its last step.
                          differ in their columns; they may have no event_id (``$event_id`` in the files), ``order_by`` and
                          ``unstamped``, and ``wide`` columns; views may have ``resolution_bits`` beyond 40 and
                          ``relative_to``; and superseded versions have a place (``$place``), every delivery of one its row: a store of
-                         version 1 becomes one of version 2 when any of that is first recorded
+                         version 1 becomes one of version 2 when any of that is first recorded. In stores of version 2 the newest
+                         month of a ledger may have balances of its active entities alone (kind ``active``)
 
 To change the bytes of a store, in this order (docs/formats.md says more): add a line here and to ``RELEASES``, raise
 ``READ_VERSION`` or ``WRITE_VERSION``; add a migration to ``operations/upgrading.py``; keep a store that the release before wrote
@@ -39,6 +40,8 @@ RELEASES = {1: "0.1.0", 2: "0.2.0"}
 
 EVOLUTION = 2
 """The version from which on sources may gain columns."""
+ACTIVE_BALANCES = 2
+"""The version from which on a ledger may have balances of active entities alone."""
 PLACES = 2
 """The version from which on superseded versions have a place."""
 

@@ -7,8 +7,8 @@ from contextlib import suppress
 from itertools import groupby
 from pathlib import Path
 
-from featurestore.compute.keys import check_codes, count_keys, keys_table
-from featurestore.compute.state import BALANCES, KIND, view_fingerprint
+from featurestore.compute.keys import check_codes, count_keys, keys_table, used_codes
+from featurestore.compute.state import ACTIVE, BALANCES, KIND, view_fingerprint
 from featurestore.errors import FeatureStoreError
 from featurestore.lake.layout import Layout
 from featurestore.lake.table import CommittedFile, Table
@@ -30,7 +30,7 @@ def short_dictionaries(layout: Layout, views: Iterable[FeatureView]) -> Iterator
     for sharing in _by_dictionary(views):
         path, types = layout.keys(sharing[0].entity.name), sharing[0].key_types
         with suppress(FeatureStoreError):
-            known, used = count_keys(path, types), max((file.rows for file in _balances(layout, sharing)), default=0)
+            known, used = count_keys(path, types), used_codes(_balances(layout, sharing))
             if known < used:
                 yield keys_table(path, types), f"knows {known:,} keys, and totals were made with {used:,}"
 
@@ -46,4 +46,4 @@ def _by_dictionary(views: Iterable[FeatureView]) -> list[list[FeatureView]]:
 
 def _balances(layout: Layout, views: Iterable[FeatureView]) -> list[CommittedFile]:
     ledgers = (Table.open(layout.ledger(view.name) / view_fingerprint(view, layout)) for view in views)
-    return [file for ledger in ledgers for file in ledger.files(**{KIND: BALANCES})]
+    return [file for ledger in ledgers for kind in (BALANCES, ACTIVE) for file in ledger.files(**{KIND: kind})]

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from featurestore.compute.folds import RunningFold, ScopedFold, Segments, Span
 from featurestore.compute.forms.measure import Measure
+from featurestore.compute.search.probes import Partition
 
 
 def fold_partition(
@@ -84,6 +85,31 @@ def close_partition(ledger: pa.Table, balances: pa.Table, measures: Sequence[Mea
     totals = balances.select([])  # keeps its number of rows
     for measure, fold, before, inside in _running(ledger, balances, measures):
         totals = totals.append_column(measure.name, fold.close(before, inside, segments, span))
+    return totals
+
+
+def closing_of(partition: Partition, codes: np.ndarray, measures: Sequence[Measure], *, span: Span) -> pa.Table:
+    """Return the running totals of some entities at the start of the next partition, as ``close_partition`` of all.
+
+    Args:
+        partition: Balances of all entities, and their rows.
+        codes: Entities, ascending; those that it does not know come last.
+        measures: The view's measures.
+        span: From its start to that of the next partition.
+    """
+    known = codes[: np.searchsorted(codes, partition.entities)]
+    low, high = partition.starts_of(known), partition.ends_of(known)
+    last = (high - 1)[low < high]
+    steps = partition.ledger.numbers("step", last).take(last).astype(np.int64)
+    segments = Segments(np.cumsum(low < high).astype(np.int64), steps)
+    totals = pa.table({"code": codes}).select([])
+    for measure in measures:
+        if isinstance(fold := measure.fold, RunningFold):
+            before = partition.balances.array(measure.name, known).take(pa.array(known)).cast(measure.type)
+            inside = partition.ledger.array(measure.name, last).take(pa.array(last)).cast(measure.type)
+            unseen = fold.neutral(len(codes) - len(known))
+            closed = fold.close(before, inside, segments, span).cast(unseen.type)
+            totals = totals.append_column(measure.name, pa.concat_arrays([closed, unseen]))
     return totals
 
 

@@ -17,7 +17,7 @@ from featurestore.compute.items.lists import FIELDS
 from featurestore.compute.search.block_digests import has_digests
 from featurestore.compute.search.hot_copy import write_hot
 from featurestore.compute.search.key_index import renew_index
-from featurestore.compute.state import BALANCES, KIND, LEDGER, ViewState
+from featurestore.compute.state import ACTIVE, BALANCES, KIND, LEDGER, ViewState
 from featurestore.errors import StoreError
 from featurestore.lake.arrow_parquet import read_parquet
 from featurestore.lake.digests import looks_damaged
@@ -58,5 +58,5 @@ def renew_indexes(layout: Layout, views: Sequence[FeatureView]) -> None:
 def _own_columns(file: CommittedFile, table: pa.Table) -> pa.Table:
     """Keep the columns that are a file's own: those that other files of the table fill are NULL in it."""
     fields = {field.name for field in FIELDS}
-    is_list = file.partition[KIND] not in (LEDGER, BALANCES)
+    is_list = file.partition[KIND] not in (LEDGER, BALANCES, ACTIVE)
     return table.select([name for name in table.column_names if (name in fields) == is_list])

@@ -6,6 +6,8 @@
        balances  ends int64, one column per measure: row c is entity c; its ledger rows are [ends[c - 1], ends[c]),
                  its totals before the partition, or a summary of the partition (``compute/folds/fold.py``)
    Both are files of one Delta table (``kind``, ``start``), so one commit replaces a ledger and all balances after it.
+   The newest month may have, in place of balances of all entities, those of the entities that have rows in it:
+       active    ends, step: the entity's code, ascending, one column per measure as in balances
 2. An entity whose code is beyond a file's balances had not been seen: zeros and NULLs.
 3. Files are named after what they are made from: a ledger after its tiles, balances after all ledgers before them. So a
    changed tile makes its partition's ledger anew and the balances after it, and nothing else.
@@ -20,6 +22,7 @@ from functools import lru_cache, partial
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -31,6 +34,7 @@ from featurestore.compute.materialization.folding import (
     balances_of,
     check_totals,
     close_partition,
+    closing_of,
     empty_balances,
     fold_partition,
     running_totals,
@@ -38,11 +42,14 @@ from featurestore.compute.materialization.folding import (
 from featurestore.compute.materialization.partitions import LedgerPlan, plan_ledger, tile_sizes
 from featurestore.compute.materialization.staging import stage_file
 from featurestore.compute.materialization.sub_ledgers import build_sub_ledgers, sub_ledger_names
-from featurestore.compute.search.hot_copy import drop_hot
-from featurestore.compute.state import BALANCES, KIND, LEDGER, MONTH, START, ViewState
+from featurestore.compute.search.hot_copy import ColumnFile, drop_hot
+from featurestore.compute.search.probes import Partition, TableColumns
+from featurestore.compute.state import ACTIVE, BALANCES, KIND, LEDGER, MONTH, START, ViewState
 from featurestore.errors import NotMaterializedError
 from featurestore.lake.arrow_parquet import read_parquet
 from featurestore.lake.digests import DamagedFileError, looks_damaged, note_damaged
+from featurestore.lake.layout import read_record
+from featurestore.lake.store_format import ACTIVE_BALANCES
 from featurestore.lake.table import StagedFile, Table, commit
 from featurestore.timeline import Month
 
@@ -81,7 +88,7 @@ def fold_ledger(
     tiles = Table.open(state.tiles_path)
     renewed = _damaged(committed, broken)
     there = {file.path.stem: file for file in committed.files() if file.name not in renewed}
-    plan = plan or plan_ledger(_wanted(state, committed, tiles, before), sizes=tile_sizes(tiles), committed=_names(committed))
+    plan = plan or _plan(state, committed, tiles, before)
     parts = parts_of(plan.ledgers, plan.months, clock=state.clock)
     names = plan.names | set(sub_ledger_names(state, parts).values())
     if names == set(there):
@@ -94,22 +101,38 @@ def fold_ledger(
         if plan.balances[start] in there and plan.ledgers[start] in there:
             finished = None
             continue
-        opening = _opening(state, committed, measures, previous, start, finished, renewed)
-        if plan.ledgers[start] in there:
-            ledger, balances = _moved(committed, measures, opening, start)
+        is_there = plan.ledgers[start] in there
+        tiles_of = partial(_tiles, state, tiles, plan, start, _columns(measures))
+        if start == plan.active and previous is not None:
+            ledger, balances = _folded_active(
+                state, tiles_of(), measures, _partition(state, committed, previous, finished), start
+            )
         else:
-            ledger, balances = _folded(state, _tiles(state, tiles, plan, start, _columns(measures)), measures, opening)
+            opening = _opening(state, committed, measures, previous, start, finished, renewed)
+            if is_there and committed.files(**{KIND: BALANCES, START: start}):
+                ledger, balances = _moved(committed, measures, opening, start)
+            else:
+                ledger, balances = _folded(state, tiles_of(), measures, opening)
+        if not is_there:
             metadata = {_METADATA: json.dumps({"months": plan.months[start]})}
             staged.append(stage_file(state, LEDGER, start, plan.ledgers[start], ledger, metadata=metadata))
             rows += ledger.num_rows
         check_totals(ledger, balances, measures, view=state.view.name)
-        staged.append(stage_file(state, BALANCES, start, plan.balances[start], balances))
+        kind = ACTIVE if start == plan.active else BALANCES
+        staged.append(stage_file(state, kind, start, plan.balances[start], balances))
         finished = ledger, balances
         if progress:
             progress(start)
     staged += build_sub_ledgers(state, parts, there, tiles=partial(_tiles, state, tiles, plan))
     _commit(state, committed, staged, names, renewed)
     return rows
+
+
+def _plan(state: ViewState, committed: Table, tiles: Table, before: Month | None) -> LedgerPlan:
+    """Derive which files the ledger must have; balances of active entities alone only where older programs do not read."""
+    has_active = read_record(state.layout)[1].read_version >= ACTIVE_BALANCES
+    wanted = _wanted(state, committed, tiles, before)
+    return plan_ledger(wanted, sizes=tile_sizes(tiles), committed=_names(committed), has_active=has_active)
 
 
 def _commit(
@@ -138,6 +161,32 @@ def _folded(state: ViewState, tiles: pa.Table, measures: Sequence[Measure], open
     return fold_partition(tiles, measures, opening, entities=entities, view=state.view.name)
 
 
+def _folded_active(
+    state: ViewState, tiles: pa.Table, measures: Sequence[Measure], before: Partition, start: str
+) -> tuple[pa.Table, pa.Table]:
+    """Fold the newest month's tiles into its ledger and the balances of the entities that are active in it."""
+    codes, places = np.unique(tiles["code"].to_numpy(), return_inverse=True)
+    opening = closing_of(before, codes, measures, span=Span(before.start_step, state.start_step(start)))
+    placed = tiles.set_column(tiles.column_names.index("code"), "code", pa.array(places.astype(np.int64)))
+    ledger, balances = fold_partition(placed, measures, opening, entities=len(codes), view=state.view.name)
+    return ledger, balances.set_column(balances.column_names.index("step"), "step", pa.array(codes))
+
+
+def _partition(state: ViewState, committed: Table, start: str, finished: tuple[pa.Table, pa.Table] | None) -> Partition:
+    """Return the ledger and the balances of a partition to be looked up: those that were just made, or the committed ones."""
+    first = state.start_step(start)
+    if finished is not None:
+        ledger, balances = finished
+        return Partition(first, TableColumns(ledger), TableColumns(balances))
+    hot = state.layout.hot(state.view.name)
+
+    def columns(kind: str) -> ColumnFile:
+        (file,) = committed.files(**{KIND: kind, START: start})
+        return ColumnFile(file, hot / f"{file.path.stem}.arrow")
+
+    return Partition(first, columns(LEDGER), columns(BALANCES))
+
+
 def _wanted(state: ViewState, committed: Table, tiles: Table, before: Month | None) -> dict[Month, str]:
     """Return the tiles that the ledger must be made from: all up to ``before``, and those after it that it already holds."""
     wanted = {month: name for month, name in state.tile_digests.items() if before is None or month < before}
@@ -156,8 +205,8 @@ def _damaged(committed: Table, broken: Collection[Path] | None) -> set[str]:
     """Name the files that must be made anew: the damaged ones; of a ledger and its balances both, since each is read by the other."""
     is_broken = looks_damaged if broken is None else lambda file: file.path in broken
     damaged = {file.name: file.partition for file in committed.files() if is_broken(file)}
-    pairs = {partition[START] for partition in damaged.values() if partition[KIND] in (LEDGER, BALANCES)}
-    twins = (file for kind in (LEDGER, BALANCES) for file in committed.files(**{KIND: kind}))
+    pairs = {partition[START] for partition in damaged.values() if partition[KIND] in (LEDGER, BALANCES, ACTIVE)}
+    twins = (file for kind in (LEDGER, BALANCES, ACTIVE) for file in committed.files(**{KIND: kind}))
     return {*damaged, *(file.name for file in twins if file.partition[START] in pairs)}
 
 
@@ -191,7 +240,8 @@ def _opening(
         return empty_balances(measures, 0)
     if finished is None:
         starts = sorted(file.partition[START] for file in committed.files(**{KIND: LEDGER}))
-        if _is_readable(committed, start, damaged) and (previous, start) in pairwise(starts):
+        has_all = bool(committed.files(**{KIND: BALANCES, START: start}))
+        if has_all and _is_readable(committed, start, damaged) and (previous, start) in pairwise(starts):
             return running_totals(read_ledger_file(committed, BALANCES, start), measures)
         finished = read_ledger_file(committed, LEDGER, previous), read_ledger_file(committed, BALANCES, previous)
     return close_partition(*finished, measures, span=Span(state.start_step(previous), state.start_step(start)))

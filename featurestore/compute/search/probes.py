@@ -34,12 +34,37 @@ class LedgerColumns(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
+class TableColumns:
+    """Columns of a ledger or of balances that lie in memory."""
+
+    table: pa.Table
+
+    @property
+    def rows(self) -> int:
+        """Number of rows."""
+        return int(self.table.num_rows)
+
+    def array(self, name: str, rows: np.ndarray | None = None, until: np.ndarray | None = None) -> pa.Array:
+        """Return a column as one Arrow array."""
+        return self.table[name].combine_chunks()
+
+    def numbers(self, name: str, rows: np.ndarray | None = None, until: np.ndarray | None = None) -> np.ndarray:
+        """Return a column without NULLs as numpy numbers."""
+        return np.asarray(self.array(name).to_numpy())
+
+
+@dataclass(frozen=True, eq=False)
 class Partition:
-    """One ledger file and the balances beside it."""
+    """One ledger file and the balances beside it.
+
+    Each entity has a place in the balances: its code, or where they are those of active entities alone (``is_active``), the number
+    of its code among those, which are in their column ``step``. Methods that take ``codes`` take places.
+    """
 
     start_step: int
     ledger: LedgerColumns
     balances: LedgerColumns
+    is_active: bool = False
     _kept: dict[object, object] = field(default_factory=dict, repr=False)
 
     @property
@@ -51,6 +76,20 @@ class Partition:
     def entities(self) -> int:
         """Number of entities that have a balance here."""
         return self.balances.rows
+
+    def places_of(self, codes: np.ndarray) -> np.ndarray:
+        """Return the place of each entity's balance (int64); -1 of those that have none here."""
+        if not self.is_active:
+            return np.where(codes < self.entities, codes, -1)
+        known = self.codes
+        places = np.searchsorted(known, codes)
+        is_here = known.take(places, mode="clip") == codes if len(known) else np.zeros(len(codes), bool)
+        return np.where(is_here, places, -1)
+
+    @property
+    def codes(self) -> np.ndarray:
+        """The code of each place (int64)."""
+        return self.balances.numbers("step").astype(np.int64) if self.is_active else np.arange(self.entities)
 
     def entities_of(self, rows: np.ndarray) -> np.ndarray:
         """Return the entity of each row (int64)."""
@@ -77,7 +116,7 @@ class Partition:
 
     def of_a_call(self) -> Partition:
         """Return the same partition, of which nothing is kept yet."""
-        return Partition(self.start_step, self.ledger, self.balances)
+        return Partition(self.start_step, self.ledger, self.balances, self.is_active)
 
     def keep(self, key: object, make: Callable[[], _Kept]) -> _Kept:
         """Return what ``make`` returns; it is called once per key as long as this snapshot is read."""
@@ -94,7 +133,7 @@ class Landing:
         partition: The partition, the last one that starts before the bound.
         index: Its position among all partitions.
         positions: Positions of the probes (int64).
-        codes: Their entities.
+        codes: The places of their entities in its balances.
         row: The last row of the entity before the bound; meaningless where ``found`` is false.
         found: Whether there is one in this partition.
     """

@@ -36,13 +36,14 @@ class CodedRows:
         return cls(table[CODE].to_numpy(), table.drop_columns([CODE]).combine_chunks())
 
     @classmethod
-    def of_ledger(cls, table: pa.Table, ends: np.ndarray) -> CodedRows:
+    def of_ledger(cls, table: pa.Table, balances: pa.Table) -> CodedRows:
         """Read a ledger: which entity a row is of follows from where each entity's rows end.
 
         Raises:
             StoreError: the ends are not those of this ledger.
         """
-        codes = np.repeat(np.arange(len(ends)), np.diff(ends, prepend=0))
+        ends = balances[ENDS].to_numpy()
+        codes = np.repeat(_codes_of(balances), np.diff(ends, prepend=0))
         if len(codes) != table.num_rows:
             raise StoreError(f"It has {table.num_rows} rows, but by its balances the last entity's rows end at {len(codes)}.")
         return cls(codes, table.drop_columns([ENDS]).combine_chunks())
@@ -52,7 +53,7 @@ class CodedRows:
         """Read balances, one row per entity, without the rows that say no more than a missing row does."""
         values = table.select(neutral.column_names).combine_chunks()
         says = np.flatnonzero(named_hash(values) != named_hash(neutral)[0])
-        return cls(says, values.take(pa.array(says)))
+        return cls(_codes_of(table)[says], values.take(pa.array(says)))
 
     @classmethod
     def of_sub_ledger(cls, table: pa.Table) -> CodedRows:
@@ -71,6 +72,12 @@ class CodedRows:
         known = (self.codes >= 0) & (self.codes < len(is_chosen))
         kept = ~known | is_chosen.take(self.codes, mode="clip") if len(is_chosen) else np.ones(len(self.codes), bool)
         return self if kept.all() else CodedRows(self.codes[kept], self.values.filter(pa.array(kept)))
+
+
+def _codes_of(balances: pa.Table) -> np.ndarray:
+    """Return the code of each row of balances: its number, or what their column ``step`` says of those of active entities alone."""
+    steps = balances[STEP]
+    return np.arange(balances.num_rows) if steps.null_count else np.asarray(steps.to_numpy())
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,7 +11,7 @@ from featurestore.compute.folds import Span
 from featurestore.compute.forms import ledger_measures
 from featurestore.compute.materialization.folding import close_partition, running_totals
 from featurestore.compute.materialization.ledger import read_ledger_file
-from featurestore.compute.state import BALANCES, KIND, LEDGER, START, ViewState
+from featurestore.compute.state import ACTIVE, BALANCES, KIND, LEDGER, START, ViewState
 from featurestore.lake.table import Table
 
 
@@ -50,7 +50,12 @@ def check_continuity(state: ViewState, *, newest: int = 1) -> tuple[Joint, ...]:
         span = Span(state.start_step(before), state.start_step(start))
         ledger, balances = (read_ledger_file(committed, kind, before) for kind in (LEDGER, BALANCES))
         closing = close_partition(ledger, balances, measures, span=span)
-        opening = running_totals(read_ledger_file(committed, BALANCES, start), measures)
+        is_all = bool(committed.files(**{KIND: BALANCES, START: start}))
+        balances = read_ledger_file(committed, BALANCES if is_all else ACTIVE, start)
+        opening = running_totals(balances, measures)
+        if not is_all:  # of those that are active in the later one
+            codes = balances["step"].to_numpy()
+            closing = closing.take(pa.array(codes[codes < closing.num_rows]))
         known = opening.slice(0, closing.num_rows)
         broken = tuple(name for name in closing.column_names if not _equal(closing[name], known[name]))
         joints.append(Joint(before, start, opening.num_rows, broken))

@@ -29,7 +29,7 @@ from featurestore.compute.materialization.materialize import Progress, silent
 from featurestore.compute.materialization.partitions import LedgerPlan
 from featurestore.compute.materialization.tiles import build_tiles
 from featurestore.compute.search.hot_copy import read_hot
-from featurestore.compute.state import BALANCES, KIND, LEDGER, MONTH, START, ViewState
+from featurestore.compute.state import ACTIVE, BALANCES, KIND, LEDGER, MONTH, START, ViewState
 from featurestore.compute.verification.compare import ENDS, STEP, CodedRows, differing_columns
 from featurestore.compute.verification.proof import Proof
 from featurestore.compute.verification.rebuild import Sample, SampledState, rebuilding, sampled_codes
@@ -52,6 +52,7 @@ from featurestore.lake.table import CommittedFile, Table
 from featurestore.spec.view import FeatureView
 from featurestore.timeline import Month
 
+_KINDS = (LEDGER, BALANCES, ACTIVE)
 _UNREADABLE = (StoreError, OSError, pa.ArrowException)
 
 
@@ -166,7 +167,7 @@ def _compare_ledger(proof: Proof, aside: SampledState, progress: Progress) -> It
         fold_ledger(aside, plan=plan, progress=partial(progress, aside.view.name, LEDGER))
     rebuilt = {file.path.stem: file.path for file in Table.open(aside.ledger_path).files()}
     for start in plan.months:
-        files = {kind: proof.ledger.files(**{KIND: kind, START: start})[0].path for kind in (LEDGER, BALANCES)}
+        files = {LEDGER: _file_of(proof.ledger, start, LEDGER), BALANCES: _file_of(proof.ledger, start, BALANCES, ACTIVE)}
         counterparts = {kind: read_parquet(rebuilt[file.stem]) for kind, file in files.items()}
         neutral = _nothing(counterparts[LEDGER], ledger_measures(aside.view, aside.layout.naive_timezone))
         expected = _rows(counterparts, neutral)
@@ -189,7 +190,7 @@ def _compare_ledger(proof: Proof, aside: SampledState, progress: Progress) -> It
 def _compare_sub_ledgers(proof: Proof, start: str, rebuilt: Mapping[str, Path]) -> Iterator[Comparison]:
     for file in proof.ledger.files(**{START: start}):
         kind = file.partition[KIND]
-        if kind in (LEDGER, BALANCES):
+        if kind in (LEDGER, BALANCES, ACTIVE):
             continue
         try:
             committed = CodedRows.of_sub_ledger(read_parquet(file.path))
@@ -197,6 +198,11 @@ def _compare_sub_ledgers(proof: Proof, start: str, rebuilt: Mapping[str, Path]) 
             yield proof.damaged(kind, start, file.path, error)
             continue
         yield proof.compared(kind, start, file.path, committed, CodedRows.of_sub_ledger(read_parquet(rebuilt[file.path.stem])))
+
+
+def _file_of(ledger: Table, start: str, *kinds: str) -> Path:
+    """Return where the file of a partition lies that is of one of some kinds."""
+    return next(file.path for kind in kinds for file in ledger.files(**{KIND: kind, START: start}))
 
 
 def _nothing(ledger: pa.Table, measures: Sequence[Measure]) -> pa.Table:
@@ -209,7 +215,7 @@ def _rows(tables: Mapping[str, pa.Table], neutral: pa.Table) -> dict[str, CodedR
     """Read those of a partition's tables that are there: the codes of a ledger's rows follow from its balances."""
     coded = {}
     if len(tables) == len((LEDGER, BALANCES)):
-        coded[LEDGER] = CodedRows.of_ledger(tables[LEDGER], tables[BALANCES][ENDS].to_numpy())
+        coded[LEDGER] = CodedRows.of_ledger(tables[LEDGER], tables[BALANCES])
     if BALANCES in tables:
         coded[BALANCES] = CodedRows.of_balances(tables[BALANCES], neutral)
     return coded
@@ -218,9 +224,11 @@ def _rows(tables: Mapping[str, pa.Table], neutral: pa.Table) -> dict[str, CodedR
 def _committed_plan(proof: Proof, built: set[Month]) -> tuple[LedgerPlan, list[str]]:
     """Return the partitions that were folded from the events committed now, up to the first that was not; and what waits."""
     wanted = proof.state.tile_digests
-    names = {kind: {file.partition[START]: file for file in proof.ledger.files(**{KIND: kind})} for kind in (LEDGER, BALANCES)}
+    names = {kind: {file.partition[START]: file for file in proof.ledger.files(**{KIND: kind})} for kind in _KINDS}
+    active = next(iter(names[ACTIVE]), None)
+    names[BALANCES] |= names[ACTIVE]
     starts = sorted(names[LEDGER])
-    plan = LedgerPlan({}, {}, {})
+    plan = LedgerPlan({}, {}, {}, active)
     folded = set[Month]()
     next_start = dict(pairwise(starts))
     for start in starts:

@@ -1,7 +1,8 @@
 """Totals of one view at any step: which partition, which row, which value.
 
 The partition of a bound is the last one that starts before it; the total is the balance there plus the totals on the last
-row of the entity before the bound. A bound at or before the first partition has no history: zeros and NULLs.
+row of the entity before the bound. A bound at or before the first partition has no history: zeros and NULLs. The newest
+partition may have balances of its active entities alone: for the others the partition before it answers, whose last row stands.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from featurestore.compute.keys import check_codes, keys_table
 from featurestore.compute.materialization.ledger import months_of
 from featurestore.compute.search.hot_copy import ColumnFile
 from featurestore.compute.search.probes import Landing, Partition, Probes
-from featurestore.compute.state import BALANCES, KIND, LEDGER, START, ViewState
+from featurestore.compute.state import ACTIVE, BALANCES, KIND, LEDGER, START, ViewState
 from featurestore.compute.windows.sub_ledgers import SubLedgerReader
 from featurestore.lake.table import CommittedFile, Table
 from featurestore.timeline import Month
@@ -37,7 +38,8 @@ class LedgerReader:
         self._state = state
         self.table = table or Table.open(state.ledger_path)
         self.ledgers = {file.partition[START]: file for file in self.table.files(**{KIND: LEDGER})}
-        balances = {file.partition[START]: file for file in self.table.files(**{KIND: BALANCES})}
+        active = {file.partition[START]: file for file in self.table.files(**{KIND: ACTIVE})}
+        balances = {file.partition[START]: file for file in self.table.files(**{KIND: BALANCES})} | active
         self._balances = tuple(balances.values())
         self._keys: Table | None = None
         self.check_keys()
@@ -47,7 +49,7 @@ class LedgerReader:
             return ColumnFile(file, hot / f"{file.path.stem}.arrow")
 
         self._partitions = tuple(
-            Partition(state.start_step(start), columns(file), columns(balances[start]))
+            Partition(state.start_step(start), columns(file), columns(balances[start]), start in active)
             for start, file in sorted(self.ledgers.items())
         )
         self._column_files = [each for pair in ((p.ledger, p.balances) for p in self._partitions) for each in pair]
@@ -96,11 +98,15 @@ class LedgerReader:
             bounds: Step per probe, itself not included.
         """
         of = np.searchsorted(self._starts, bounds, side="left") - 1
+        if self._partitions and self._partitions[-1].is_active:
+            newest = np.flatnonzero(of == len(self._partitions) - 1)
+            of[newest[self._partitions[-1].places_of(codes[newest]) < 0]] -= 1
         landings = []
         for i in np.flatnonzero(np.bincount(of[of >= 0], minlength=len(self._partitions))):
             partition = self._partitions[i]
-            positions = np.flatnonzero((of == i) & (codes >= 0) & (codes < partition.entities))
-            mine = codes.take(positions)
+            positions = np.flatnonzero((of == i) & (codes >= 0))
+            places = partition.places_of(codes.take(positions))
+            positions, mine = positions[places >= 0], places[places >= 0]
             row, found = partition.last_row_before(mine, bounds.take(positions))
             landings.append(Landing(partition, int(i), positions, mine, row, found))
         return Probes(codes, bounds, self._partitions, tuple(landings))
@@ -115,7 +121,8 @@ class LedgerReader:
     @property
     def entities(self) -> int:
         """Number of entities that the newest balances know."""
-        return self._partitions[-1].entities if self._partitions else 0
+        last = self._partitions[-2:]  # of the newest one, those that are active in it may be all that are known
+        return max((int(each.codes[-1]) + 1 if each.is_active and each.entities else each.entities for each in last), default=0)
 
     def active_codes(self, left: int, right: int) -> np.ndarray:
         """List the entities that have a row with ``left <= step < right``, ascending (int64)."""
@@ -125,7 +132,8 @@ class LedgerReader:
             if partition.start_step >= right or ends_before:
                 continue
             rows = np.flatnonzero((partition.steps >= left) & (partition.steps < right))
-            is_active[partition.entities_of(rows)] = True
+            places = partition.entities_of(rows)
+            is_active[partition.codes[places] if partition.is_active else places] = True
         return np.flatnonzero(is_active)
 
 

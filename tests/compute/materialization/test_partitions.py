@@ -53,8 +53,24 @@ def test_the_newest_month_is_split_off_when_its_partition_must_be_written_again(
     second = plan_ledger(names(months), sizes=sizes, committed=committed)
     assert list(second.months) == ["2021-01", "2021-05"]
     assert second.ledgers["2021-01"] == first.ledgers["2021-01"]
+    assert second.active == "2021-05"
     sparse = dict.fromkeys(months, TileSize(10, 100))
-    assert list(plan_ledger(names(months), sizes=sparse, committed=committed).months) == ["2021-01"]
+    assert list(plan_ledger(names(months), sizes=sparse, committed=committed).months) == ["2021-01", "2021-05"]
+    older = plan_ledger(names(months), sizes=sparse, committed=committed, has_active=False)
+    assert (list(older.months), older.active) == (["2021-01"], None)
+
+
+def test_a_newest_month_with_balances_of_all_stays_until_it_is_written_again() -> None:
+    months = months_between(Month(2021, 1), Month(2021, 5))
+    sizes = dict.fromkeys(months, TileSize(10, 1))
+    first = plan_ledger(names(months[:4]), sizes=sizes)
+    committed = {start: {first.ledgers[start], first.balances[start]} for start in first.months}
+    older = plan_ledger(names(months), sizes=sizes, committed=committed, has_active=False)
+    committed = {start: {older.ledgers[start], older.balances[start]} for start in older.months}
+    assert plan_ledger(names(months), sizes=sizes, committed=committed) == older
+    changed = names(months) | {months[-1]: "2021-05 v2"}
+    later = plan_ledger(changed, sizes=sizes, committed=committed)
+    assert (later.active, later.balances["2021-01"]) == ("2021-05", older.balances["2021-01"])
 
 
 def partitions(layout: Layout) -> dict[str, str]:
