@@ -42,9 +42,7 @@ def build_sub_ledgers(
     """
     for items, fold in view_items(state.view, state.layout.naive_timezone).items():
         names = fold.names(items, parts)
-        files = {
-            key: sub_ledger_lists(state, there[name].path.stem, there[name]) for key, name in names.items() if name in there
-        }
+        files = _Opened(state, {key: there[name] for key, name in names.items() if name in there})
         for i, part in enumerate(parts):
             wanted = {kind: name for (kind, start), name in names.items() if start == part.start}
             if all(name in there for name in wanted.values()):
@@ -56,6 +54,20 @@ def build_sub_ledgers(
                     staged = stage_file(state, kind, part.start, name, tables[kind])
                     files[kind, part.start] = sub_ledger_lists(state, name, staged)
                     yield staged
+
+
+class _Opened(dict[tuple[str, str], EntityLists]):
+    """Sub-ledger files by kind and partition, each opened when it is asked for: a day needs few of those of ten years."""
+
+    def __init__(self, state: ViewState, there: Mapping[tuple[str, str], CommittedFile]) -> None:
+        super().__init__()
+        self._state = state
+        self._there = there
+
+    def __missing__(self, key: tuple[str, str]) -> EntityLists:
+        file = self._there[key]
+        self[key] = sub_ledger_lists(self._state, file.path.stem, file)
+        return self[key]
 
 
 def sub_ledger_lists(state: ViewState, name: str, file: CommittedFile | StagedFile) -> EntityLists:
