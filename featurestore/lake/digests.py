@@ -19,7 +19,8 @@ from threading import Lock
 import pyarrow.parquet as pq
 
 from featurestore.errors import StoreError
-from featurestore.lake.delta_log import checkpoint_path, entry_path, noted_checkpoint
+from featurestore.lake.checkpoints import ENDING, checkpoint_damage, find_start
+from featurestore.lake.delta_log import bad_entry, entry_path
 from featurestore.lake.files import LOG, SHA256, CommittedFile, sha256_of
 from featurestore.lake.storage import STORAGE
 from featurestore.lake.whole_file import translating
@@ -188,19 +189,26 @@ _LOGS = _DigestLogs()
 def _all_of_log(table: Path) -> list[Path]:
     """List the entries and checkpoints of a log, in order."""
     paths = [file.path for file in STORAGE.list_files(table / LOG)]
-    return sorted(path for path in paths if path.name[:20].isdecimal() and path.suffix in (".json", ".parquet"))
+    paths = [path for path in paths if path.name[:20].isdecimal()]
+    return sorted(path for path in paths if path.suffix == ".json" or _is_sound_checkpoint(path))
 
 
 def _end_of_log(table: Path) -> Iterator[Path]:
-    """Yield the newest checkpoint and the entries after it; that takes no list of a log of thousands."""
-    start = noted_checkpoint(table)
+    """Yield the newest sound checkpoint and the entries after it."""
+    start = find_start(table).version
     if start >= 0:
-        yield checkpoint_path(table, start)
+        yield table / LOG / f"{start:020}{ENDING}"
     yield from takewhile(STORAGE.exists, (entry_path(table, version) for version in count(start + 1)))
 
 
+def _is_sound_checkpoint(path: Path) -> bool:
+    return path.name.endswith(ENDING) and checkpoint_damage(path) is None
+
+
 def _of_entry(path: Path) -> dict[str, str]:
-    found = {}
+    found = dict[str, str]()
+    if bad_entry(path.parents[1], version := int(path.stem), version) is not None:
+        return found  # told by whoever opens a version that needs it
     for line in STORAGE.get(path).content.splitlines():
         add = json.loads(line).get("add") if line.startswith(b'{"add"') else None
         digest = ((add or {}).get("tags") or {}).get(SHA256)

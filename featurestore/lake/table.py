@@ -20,21 +20,19 @@ import pyarrow as pa
 
 from featurestore.errors import CommitConflictError, StoreError
 from featurestore.lake.belonging import check_never_was, check_own, forget_version, record_lasting, store_mark
+from featurestore.lake.checkpoints import write_due_checkpoint
 from featurestore.lake.delta_log import (
     add_action,
-    check_newest,
     create_actions,
-    damage,
     entry_path,
-    has_log,
     mark_action,
-    read_marks,
     remove_action,
     write_entry,
 )
 from featurestore.lake.delta_runtime import deltalake_at
 from featurestore.lake.digests import note_committed, note_written
-from featurestore.lake.files import LOG, CommittedFile, StagedFile, committed_files, describe, parquet_scan_sql, stage
+from featurestore.lake.files import CommittedFile, StagedFile, committed_files, describe, parquet_scan_sql, stage
+from featurestore.lake.log_opening import open_log, read_marks
 from featurestore.lake.newest import NewestVersions
 from featurestore.lake.retry import retried
 from featurestore.lake.storage import STORAGE
@@ -85,20 +83,9 @@ class Table:
     @classmethod
     def _read(cls, path: Path, version: int | None) -> Table:
         """Read a table's log; see ``open``."""
-        from deltalake import DeltaTable
-        from deltalake.exceptions import DeltaError
-
         if version == -1:
             return cls(path, -1, None)
-        delta = None
-        try:
-            if version is not None or STORAGE.exists(path / LOG):
-                with deltalake_at(path):
-                    if version is not None or has_log(path) or DeltaTable.is_deltatable(str(path)):
-                        delta = DeltaTable(str(path), version=version)
-        except DeltaError as error:
-            what = f"version {version} of the table" if version is not None else "the table"
-            raise StoreError(f"Cannot read {what} {path}: {damage(path) or error}") from error
+        delta = open_log(path, version)
         if delta is None:
             check_never_was(path)
             return cls(path, -1, None)
@@ -150,16 +137,11 @@ class Table:
 
 
 _NEWEST = NewestVersions[Table]()
-_CHECKED = dict[Path, int]()
-
 
 def _check_trusted(table: Table) -> None:
-    """Refuse a newest version with entries that are not whole, or of another store; what is written next may rest on it."""
-    checked = _CHECKED.get(table.path, -1)
-    check_newest(table.path, table.version, checked=checked if checked < table.version else -1)
+    """Refuse a newest version of another store, or an older one than was had; what is written next may rest on it."""
     check_own(table.path, table.table_id, table.version, configuration=table._delta.metadata().configuration)
     STORAGE.rests_on(entry_path(table.path, table.version))
-    _CHECKED[table.path] = table.version
 
 
 def commit(
@@ -260,6 +242,7 @@ def _commit_on(
         write_entry(table.path, table.version + 1, actions, now_ms=now_ms, message=message)
     except CommitConflictError as error:
         raise _OvertakenError(f"Another writer committed to {table.path} meanwhile. Make the call again.") from error
+    write_due_checkpoint(table.path, table.version + 1)
     note_committed(table.path, {name: file.sha256 for name, file in new})
     for _, file in new:
         note_written(file.path)
@@ -280,7 +263,6 @@ def _keep_next(
         following = Table(table.path, table.version + 1, table._delta)
         following._files = files_after(table, new, gone, now_ms)
         following._marks = {**known, **marks}
-        _CHECKED[table.path] = following.version
         _NEWEST.keep(table.path, following.version, following)
 
 

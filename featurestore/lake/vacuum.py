@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from featurestore.errors import StoreError
-from featurestore.lake.delta_log import write_checkpoint
+from featurestore.lake.checkpoints import ENDING, checkpoint_damage, mend_checkpoints, sum_path, write_checkpoint
 from featurestore.lake.delta_runtime import deltalake_at
 from featurestore.lake.files import LOG
 from featurestore.lake.storage import STORAGE, Listed
@@ -43,12 +43,15 @@ def vacuum(path: Path, *, retention_hours: int = 24 * 7, keep_versions: Sequence
     if Table.open(path).version < 0:
         return []
     STORAGE.check_open(path)
+    mend_checkpoints(path)  # deltalake would begin at a damaged one
     keep = list(keep_versions) or None
     options = {"dry_run": True, "enforce_retention_duration": False, "full": True}
     try:
+        for version in keep_versions:  # each entry whole: what a version needs is read from them
+            Table.open(path, version)
         with deltalake_at(path):
             unneeded = DeltaTable(str(path)).vacuum(retention_hours=retention_hours, keep_versions=keep, **options)
-    except DeltaError as error:
+    except (DeltaError, StoreError) as error:
         kept = ", ".join(map(str, keep_versions)) or "none"
         raise StoreError(
             f"Cannot vacuum {path}, whose versions to be kept are {kept}: {error}. Unpin what can no longer be read, or publish it "
@@ -83,23 +86,27 @@ def shorten_log(path: Path, *, retention_hours: int, keep_versions: Iterable[int
     """
     log = path / LOG
     commits = _versions(log, ".json")
-    checkpoints = _versions(log, ".checkpoint.parquet")
     if not commits:
         return 0
+    mend_checkpoints(path)  # no entry goes that a damaged one should stand for
+    checkpoints = _versions(log, ENDING)
     newest = max(commits)
     if newest - max(checkpoints, default=-1) > COMMITS_UNTIL_CHECKPOINT:
         write_checkpoint(path)
-        checkpoints = _versions(log, ".checkpoint.parquet")
+        checkpoints = _versions(log, ENDING)
     since_s = time.time() - retention_hours * 3600
     # A version was the newest one until the next was committed.
     recent = [
         version for version, entry in commits.items() if version == newest or _is_since(commits.get(version + 1), since_s)
     ]
     oldest = min([*recent, *keep_versions])
-    start = max((version for version in checkpoints if version <= oldest), default=0)
+    sound = (version for version, file in checkpoints.items() if checkpoint_damage(file.path) is None)
+    start = max((version for version in sound if version <= oldest), default=0)
     unneeded = [entry for kind in (checkpoints, commits) for version, entry in sorted(kind.items()) if version < start]
     for entry in unneeded:
         STORAGE.delete(entry.path)
+        if entry.path.name.endswith(ENDING):
+            STORAGE.delete(sum_path(entry.path))
     return len(unneeded)
 
 

@@ -21,7 +21,8 @@ from featurestore.compute.search.hot_copy import copy_damage
 from featurestore.compute.windows.versions import ReadVersions
 from featurestore.drift.recalibration.calibration_versions import parameters, versions
 from featurestore.errors import FeatureStoreError, StoreError
-from featurestore.lake.delta_log import damage
+from featurestore.lake.checkpoints import checkpoint_damages, checkpoints, find_start, is_vouched, lost_checkpoint
+from featurestore.lake.delta_log import damaged_entry, entry_path, way_back
 from featurestore.lake.digests import damage_of, recorded_digest
 from featurestore.lake.files import LOG, CommittedFile
 from featurestore.lake.json_files import read_json
@@ -35,6 +36,7 @@ COMPUTED = ("tiles", "ledger", "snapshots", "sketches", "scores", "days", "fault
 """Kinds of tables that are made of others."""
 COPIES = ("hot", "known")
 TABLE = "table"
+LOG_FILE = "log"
 _RECORDS = ("publications", "calibrations", "acknowledged", "alerts")
 _PLACES = {"lake", "landing", "reports", "spill", *COPIES, *_RECORDS, "pins", "newest", "definitions"}
 _TOP_FILES = {"store.json", "registry.json", "registry.lock", "README.md"}
@@ -143,6 +145,7 @@ def _of_table(layout: Layout, path: Path, kept: set[int], examined: Examined, pr
     if broken is not None:
         yield Damage(_name(layout, path / LOG), TABLE, broken, "" if is_free else _way_out(kind), can_heal=is_free)
         return
+    yield from _of_log(layout, path, examined)
     newest = {file.name: file for file in Table.open(path).files()}
     needed = dict(newest)
     for version in sorted(kept):
@@ -164,16 +167,30 @@ def _of_table(layout: Layout, path: Path, kept: set[int], examined: Examined, pr
 
 
 def _log_damage(path: Path) -> str | None:
-    """Say what is wrong with a table's log, its checkpoints and its witness; ``None`` if nothing is."""
+    """Say what keeps the newest version of a table from being read; ``None`` if nothing does."""
     try:
         Table.open(path)
-        for checkpoint in STORAGE.list_files(path / LOG, ending=".parquet"):
-            pq.read_table(checkpoint.path, partitioning=None)
-        return damage(path)
+        entry = damaged_entry(path)
     except StoreError as error:
         return f"cannot be read: {error}"
-    except (pa.ArrowException, OSError) as error:
-        return f"has a damaged checkpoint ({error})"
+    return way_back(path, *entry) if entry is not None and entry[0] > find_start(path).version else None
+
+
+def _of_log(layout: Layout, path: Path, examined: Examined) -> Iterator[Damage]:
+    """Look at what the newest version can be read without: damaged checkpoints, and entries that a checkpoint stands for."""
+    for checkpoint in checkpoints(path).values():
+        examined.count(checkpoint)
+        examined.unchecked += not is_vouched(checkpoint)
+    for each in checkpoint_damages(path):
+        way_out = "" if each.can_mend else lost_checkpoint(each.path)
+        yield Damage(_name(layout, each.path), LOG_FILE, each.what, way_out, can_heal=each.can_mend)
+    entry = damaged_entry(path)
+    if entry is not None:
+        name = _name(layout, entry_path(path, entry[0]))
+        way_out = (
+            "Restore it from a backup: only versions before the next checkpoint need it, which pins and publications may name"
+        )
+        yield Damage(name, LOG_FILE, entry[1], way_out)
 
 
 def _unvouched(file: CommittedFile, examined: Examined) -> str | None:

@@ -12,6 +12,7 @@ from featurestore.compute.materialization.materialize import Progress, materiali
 from featurestore.compute.search.derived_files import drop_copy
 from featurestore.drift.audit_tables import MONTH, last_snapshot
 from featurestore.errors import FeatureStoreError
+from featurestore.lake.checkpoints import checkpoint_damages, write_checkpoint
 from featurestore.lake.digests import is_sound
 from featurestore.lake.files import LOG
 from featurestore.lake.layout import Layout, read_record
@@ -19,7 +20,7 @@ from featurestore.lake.storage import STORAGE
 from featurestore.lake.store_format import STORE_FILE
 from featurestore.lake.table import Table
 from featurestore.operations.auditing import audit_store, snapshot_views
-from featurestore.operations.damages import COPIES, TABLE, Damage, Examined, find_damages, healed
+from featurestore.operations.damages import COPIES, LOG_FILE, TABLE, Damage, Examined, find_damages, healed
 from featurestore.operations.definitions import recorded
 from featurestore.operations.panels import audited_view
 from featurestore.operations.vacuuming import kept_versions
@@ -121,6 +122,9 @@ def _heal(layout: Layout, registry: Registry, damages: Sequence[Damage], progres
             drop_copy(path)
         elif damage.kind == TABLE:
             STORAGE.delete_all(path.parent)
+    for table in sorted({layout.root / Path(damage.path).parents[1] for damage in ours if damage.kind == LOG_FILE}):
+        with suppress(FeatureStoreError):  # told as left
+            write_checkpoint(table)
     kinds = {_kind(damage) for damage in ours}
     if kinds & {"tiles", "ledger", "hot"}:
         for view in registry.views.values():
@@ -155,6 +159,8 @@ def _is_mended(layout: Layout, damage: Damage) -> bool:
     path = layout.root / damage.path
     if damage.kind in COPIES:
         return True
+    if damage.kind == LOG_FILE:
+        return path not in {each.path for each in checkpoint_damages(path.parents[1])}
     table = path.parent if damage.kind == TABLE else next(folder for folder in path.parents if (folder / LOG).exists())
     try:
         files = Table.open(table).files()

@@ -13,7 +13,7 @@ import pytest
 import featurestore as fs
 from featurestore.errors import StoreError
 from featurestore.lake.arrow_parquet import read_parquet
-from featurestore.lake.delta_log import write_checkpoint
+from featurestore.lake.checkpoints import write_checkpoint
 from featurestore.lake.digests import recorded_digest
 from featurestore.lake.table import Table
 from tests.operations.damaged_store import (
@@ -174,6 +174,67 @@ def test_files_of_before_digests_are_told_as_unchecked(root: Path) -> None:
     assert "no digest" in str(report)
     truncate(files(root, "events")[0])
     assert not store.doctor().is_sound
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_checkpoint_is_named_and_made_again_while_the_entries_are_there(root: Path, damage, expected) -> None:
+    store = fs.FeatureStore(root)
+    table = store.layout.events("events")
+    write_checkpoint(table)
+    (path,) = (table / "_delta_log").glob("*.checkpoint.parquet")
+    damage(path)
+    (told,) = (each for each in store.doctor(dry_run=True).damages if each.path == path.relative_to(root).as_posix())
+    assert (told.kind, told.can_heal) == ("log", True)
+    assert plain(store) == expected[0]
+    assert store.doctor().is_sound
+    assert store.doctor(dry_run=True).damages == ()
+    assert path.exists()
+
+
+@pytest.mark.parametrize("kind", ["events", "tiles"])
+def test_a_damaged_checkpoint_that_is_all_there_is_is_told_and_what_is_computed_is_made_again(
+    root: Path, kind: str, expected
+) -> None:
+    store = fs.FeatureStore(root)
+    table = next((root / "lake" / kind).rglob("_delta_log")).parent
+    write_checkpoint(table)
+    (path,) = (table / "_delta_log").glob("*.checkpoint.parquet")
+    for entry in (table / "_delta_log").glob("*.json"):
+        entry.unlink()
+    shutil.copytree(table / "_delta_log", root.parent / "log")
+    truncate(path)
+    shutil.rmtree(root / "hot")
+    report = store.doctor()
+    if kind == "tiles":
+        assert report.is_sound, str(report)
+        assert store.doctor(dry_run=True).damages == ()
+    else:
+        assert any(path.name in each.what and "any that has them will do" in each.what for each in report.left)
+        with pytest.raises(StoreError, match=path.name):
+            store.ingest("events", rows(400, 402))
+        shutil.copy(root.parent / "log" / path.name, path)
+    assert (plain(store), as_known(store)) == expected
+
+
+def test_an_entry_that_a_checkpoint_stands_for_is_told_without_giving_up_later_ones(root: Path, expected) -> None:
+    store = fs.FeatureStore(root)
+    write_checkpoint(store.layout.events("events"))
+    first = files(root, "log of events")[0]
+    truncate(first)
+    (damage,) = store.doctor().left
+    assert damage.path == first.relative_to(root).as_posix()
+    assert "only versions before the next checkpoint need it" in damage.way_out
+    assert plain(store) == expected[0]
+
+
+def test_a_checkpoint_of_before_there_were_sums_is_counted_as_unchecked(root: Path) -> None:
+    store = fs.FeatureStore(root)
+    table = store.layout.events("events")
+    write_checkpoint(table)
+    assert store.doctor().unchecked == 0
+    next((table / "_delta_log").glob("*.sum")).unlink()
+    report = store.doctor()
+    assert (report.damages, report.unchecked) == ((), 1)
 
 
 def test_digests_outlive_the_entries_that_recorded_them(root: Path) -> None:
