@@ -27,6 +27,8 @@ from featurestore.lake.whole_file import translating
 
 _ENGINE = "featurestore"
 _NAIVE_TIME = "timestamp_ntz"
+_ACTIONS = {"commitInfo", "protocol", "metaData", "add", "remove", "txn", "cdc", "domainMetadata"}
+"""What a line of an entry may be: deltalake passes over others without a word."""
 _MISSING = "is missing"
 _NOT_WHOLE = "is not whole"
 _Action = dict[str, Any]
@@ -201,7 +203,7 @@ def _is_whole(entry: Path) -> bool:
         about = json.loads(content.partition(b"\n")[0])
     except ValueError:
         return False
-    if not isinstance(about, dict):
+    if not isinstance(about, dict) or not _ACTIONS.issuperset(about):
         return False
     info = about.get("commitInfo") or {}
     lines = info.get("lines")  # those of other programs do not say it

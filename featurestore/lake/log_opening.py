@@ -108,7 +108,8 @@ def _opened(table: Path, version: int | None, start: Start) -> Any | None:
                 delta = DeltaTable(str(table), version=version)
     except DeltaError as error:
         what = f"version {version} of the table" if version is not None else "the table"
-        raise StoreError(f"Cannot read {what} {table}: {log_damage(table, start, version) or error}") from error
+        said = f"{error}" if start.version < 0 else f"{error}. It was read from {start.version:020}{ENDING} on"
+        raise StoreError(f"Cannot read {what} {table}: {log_damage(table, start, version) or said}") from error
     newest = int(delta.version())
     bad = bad_entry(table, start.version + 1, newest)
     if bad is not None:

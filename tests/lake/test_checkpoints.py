@@ -28,6 +28,7 @@ def _set(content: Callable[[bytes], bytes]) -> Callable[[Path], object]:
 
 DAMAGES: dict[str, Callable[[Path], object]] = {
     "another digit": _set(lambda content: content.replace(b"numRecords", b"numRecordz", 1)),
+    "another word": _set(lambda content: content.replace(b"commitInfo", b"commitIofo", 1)),
     "a flipped bit": _set(lambda content: content[:3000] + bytes([content[3000] ^ 8]) + content[3001:]),
     "cut": _set(lambda content: content[: len(content) // 2]),
     "empty": _set(lambda content: b""),
@@ -60,7 +61,7 @@ def hint(path: Path) -> Path:
     return path / "_delta_log" / "_last_checkpoint"
 
 
-@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("damage", [name for name in DAMAGES if name != "another word"])
 @pytest.mark.parametrize("has_hint", [True, False])
 def test_a_damaged_checkpoint_is_read_around_while_the_entries_are_there(path, expected, damage: str, has_hint: bool) -> None:
     DAMAGES[damage](second(path))
@@ -79,7 +80,7 @@ def test_a_damaged_checkpoint_is_read_around_while_the_entries_are_there(path, e
     assert answers(path, (10,)) == answers(path, (10,))
 
 
-@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("damage", [name for name in DAMAGES if name != "another word"])
 @pytest.mark.parametrize("has_hint", [True, False])
 def test_a_checkpoint_that_is_all_there_is_is_told_and_any_backup_of_it_is_the_way_back(
     path, expected, damage: str, has_hint: bool
@@ -149,6 +150,12 @@ def test_an_entry_of_before_is_needed_by_the_versions_of_before_alone(path, expe
     assert Table.open(path, FIRST).version == FIRST
     with pytest.raises(StoreError, match="is not whole"):
         committed_us(path, FIRST + 1)
+
+
+def test_an_entry_whose_first_word_has_another_letter_is_told(path) -> None:
+    DAMAGES["another word"](entry_path(path, LAST))
+    with pytest.raises(StoreError, match=rf"{LAST:020}\.json is not whole"):
+        Table.open(path)
 
 
 @pytest.mark.parametrize("content", ["", "{}", '{"version":1990}', '{"version":7}', '{"version":"8"}', "[8]", '{"version":-8}'])
