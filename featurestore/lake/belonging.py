@@ -2,6 +2,8 @@
 
     store.json                    {"id": "..."}, made with the store; stores of before have none, and nothing to compare
     lake/<kind>/<name>/_delta_log  the first entry names that id in the table's configuration
+    store.json                    {"tables": {"<kind>/<name>": "..."}}, where ``upgrade`` made the id: what the logs call the
+                                  tables of before, which name no store
     newest/<kind>/<name>           the newest version of a table that cannot be made again: a number
 
 A store that is copied or restored whole is the same store at one moment: its parts agree. A folder of another store, with its witness
@@ -14,9 +16,11 @@ or to none, and never ahead of the log. So it costs a commit nothing that one wo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import uuid
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from featurestore.errors import StoreError
 from featurestore.lake.delta_log import entry_path
@@ -28,16 +32,19 @@ from featurestore.lake.whole_file import write_atomically
 from featurestore.lake.witness import COMPUTED, check_never_written, check_witness, record_witness
 
 ID = "id"
+TABLES = "tables"
 _STORE = "featurestore.store"
 _NEWEST = "newest"
 _KEYS = "keys"
-_IDS = dict[Path, tuple[tuple[int, int, int], str | None]]()
+_LASTING = {"events", "superseded", "quarantine", _KEYS}
+_Identity = tuple[str | None, Mapping[str, str]]
+_IDS = dict[Path, tuple[tuple[int, int, int], _Identity]]()
 
 
 def store_mark(table: Path) -> dict[str, str]:
     """Return what the log of a new table says of the store that it is made in; nothing in one without an id."""
     root = _root_of(table)
-    store = None if root is None else _store_id(root)
+    store = None if root is None else _identity(root)[0]
     return {} if store is None else {_STORE: store}
 
 
@@ -54,7 +61,7 @@ def check_own(table: Path, table_id: str, version: int, *, configuration: Mappin
         StoreError: says which, and the repair.
     """
     check_witness(table, table_id, version)
-    _check_belongs(table, configuration)
+    _check_belongs(table, table_id, configuration)
     _check_not_older(table, version)
 
 
@@ -77,12 +84,34 @@ def record_lasting(table: Path, table_id: str, version: int) -> None:
             write_atomically(path, f"{version}\n".encode())
 
 
-def _check_belongs(table: Path, configuration: Mapping[str, str | None]) -> None:
+def take_in(root: Path, tables: Iterable[tuple[Path, str, int]]) -> dict[str, Any]:
+    """Give a store of before an id, and take its tables in: they are the store's from then on, and as new as they are now.
+
+    Args:
+        root: The store's directory.
+        tables: All of them: folder, what its log calls it, newest version.
+
+    Returns:
+        What store.json is to say.
+    """
+    ids = dict[str, str]()
+    for table, table_id, version in tables:
+        name = table.relative_to(root / "lake")
+        ids[name.as_posix()] = table_id
+        if name.parts[0] in _LASTING:
+            record_lasting(table, table_id, version)
+    return {ID: uuid.uuid4().hex, TABLES: ids}
+
+
+def _check_belongs(table: Path, table_id: str, configuration: Mapping[str, str | None]) -> None:
     """Refuse a table that was made in another store; a store without an id takes any."""
     root = _root_of(table)
-    store = None if root is None else _store_id(root)
+    if root is None:
+        return
+    store, taken_in = _identity(root)
     made_in = configuration.get(_STORE)
-    if root is not None and store is not None and made_in != store:
+    is_of_before = made_in is None and taken_in.get(table.relative_to(root / "lake").as_posix()) == table_id
+    if store is not None and made_in != store and not is_of_before:
         raise StoreError(
             f"{table} was made in another store ({made_in or 'one of an older release'}; this one is {store}, as {root / STORE_FILE} "
             f"says): another store's was put in its place. Restore {table} from a backup of this store, or the whole store, with its "
@@ -141,19 +170,21 @@ def _root_of(table: Path) -> Path | None:
     return next((lake.parent for lake in lakes if STORAGE.exists(lake.parent / STORE_FILE)), None)
 
 
-def _store_id(root: Path) -> str | None:
-    """Return the id of a store, read again when its file is another one."""
+def _identity(root: Path) -> _Identity:
+    """Return the id of a store and the tables of before that it has taken in, read again when its file is another one."""
     path = root / STORE_FILE
     try:
         status = path.stat()
     except OSError:
-        return None
+        return None, {}
     trace = status.st_ino, status.st_size, status.st_mtime_ns
     kept = _IDS.get(root)
     if kept is None or kept[0] != trace:
-        value: object = None
+        value: Any = None
         with suppress(StoreError):  # which is told when the store is opened
             value = read_json(path)
-        store = value.get(ID) if isinstance(value, dict) else None
-        kept = _IDS[root] = trace, store if isinstance(store, str) else None
+        said = value if isinstance(value, dict) else {}
+        store, tables = said.get(ID), said.get(TABLES)
+        found = store if isinstance(store, str) else None, tables if isinstance(tables, dict) else {}
+        kept = _IDS[root] = trace, found
     return kept[1]

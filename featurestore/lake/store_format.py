@@ -14,7 +14,8 @@ store has: only ``upgrade`` raises them, as its last step.
                          ``unstamped``, and ``wide`` columns; views may have ``resolution_bits`` beyond 40 and
                          ``relative_to``; and superseded versions have a place (``$place``), every delivery of one its row: a store of
                          version 1 becomes one of version 2 when any of that is first recorded. In stores of version 2 the newest
-                         month of a ledger may have balances of its active entities alone (kind ``active``)
+                         month of a ledger may have balances of its active entities alone (kind ``active``). And a store has an
+                         ``id`` that its tables name: ``upgrade`` gives one to a store of before, and raises its write version
 
 To change the bytes of a store, in this order (docs/formats.md says more): add a line here and to ``RELEASES``, raise
 ``READ_VERSION`` or ``WRITE_VERSION``; add a migration to ``operations/upgrading.py``; keep a store that the release before wrote
@@ -44,6 +45,8 @@ ACTIVE_BALANCES = 2
 """The version from which on a ledger may have balances of active entities alone."""
 PLACES = 2
 """The version from which on superseded versions have a place."""
+IDENTITY = 2
+"""The version from which on whoever makes a table names the store's id in it."""
 
 _FORMAT_OF_OLD = "format"
 _VERSIONS = ("read_version", "write_version")

@@ -13,11 +13,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from featurestore.lake.belonging import ID, take_in
+from featurestore.lake.files import LOG
 from featurestore.lake.json_files import json_bytes
 from featurestore.lake.layout import Layout, read_record
 from featurestore.lake.lock import exclusive
 from featurestore.lake.storage import STORAGE
-from featurestore.lake.store_format import STORE_FILE, StoreRecord
+from featurestore.lake.store_format import IDENTITY, STORE_FILE, StoreRecord
+from featurestore.lake.table import Table
 
 
 @dataclass(frozen=True)
@@ -98,6 +101,21 @@ def _in_utc(layout: Layout, record: StoreRecord) -> Mapping[str, Any]:
     return {"naive_times": "utc"}
 
 
+def _identity(layout: Layout, record: StoreRecord) -> str | None:
+    what = "parts of another store, or of another moment, are not told"
+    return None if ID in dict(record.others) else f"{layout.root / STORE_FILE} names no id: {what}"
+
+
+def _tables_taken_in(layout: Layout, record: StoreRecord) -> Mapping[str, Any]:
+    """Make an id, and record the tables that are there; each must be readable, since what is taken in is trusted."""
+    lake = layout.root / "lake"
+    folders = sorted(
+        {file.path.parents[1] for file in STORAGE.list_files(lake, ending=".json") if file.path.parent.name == LOG}
+    )
+    tables = map(Table.open, folders)
+    return take_in(layout.root, [(table.path, table.table_id, table.version) for table in tables if table.version >= 0])
+
+
 MIGRATIONS = (
     Migration(
         "two versions",
@@ -115,6 +133,16 @@ MIGRATIONS = (
         write_version=1,
         reason=_naive_times,
         apply=_in_utc,
+    ),
+    Migration(
+        "identity",
+        "store.json has an id, which new tables name, and says which tables of before belong to it: a folder of another store, or of "
+        "an older backup than the rest, is told from now on. Older programs may read the store and not write to it, since their "
+        "tables would name no store",
+        read_version=1,
+        write_version=IDENTITY,
+        reason=_identity,
+        apply=_tables_taken_in,
     ),
 )
 """All migrations there have been, oldest first."""

@@ -14,5 +14,5 @@ def test_an_upgrade_is_shown_made_and_not_made_again(run: Run, tmp_path: Path) -
     code, out, _ = run("upgrade", "--dry-run")
     assert (code, out.splitlines()[0].partition(":")[0]) == (0, "two versions")
     assert json.loads(run("upgrade", "--dry-run", "--json")[1])["is_dry_run"] is True
-    assert run("upgrade")[1].splitlines()[-1] == "It has read version 1, write version 1"
-    assert run("upgrade")[1] == "Nothing to upgrade: read version 1, write version 1\n"
+    assert run("upgrade")[1].splitlines()[-1] == "It has read version 1, write version 2"
+    assert run("upgrade")[1] == "Nothing to upgrade: read version 1, write version 2\n"

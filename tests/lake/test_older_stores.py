@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 from datetime import datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import pyarrow as pa
 import pytest
 from packaging.version import Version
 
@@ -15,6 +17,7 @@ from featurestore.errors import CommitConflictError, StoreError
 from featurestore.lake.layout import create_or_open
 from featurestore.lake.lock import exclusive
 from featurestore.lake.store_format import NEW, READ_VERSION, RELEASES, WRITE_VERSION, StoreRecord
+from featurestore.lake.table import Table
 from featurestore.operations import upgrading
 from featurestore.operations.upgrading import MIGRATIONS, Migration, upgrade
 from tests.lake.fixtures.store_0_1 import delivered
@@ -84,18 +87,20 @@ def test_an_upgrade_tells_first_what_it_would_do_and_does_it_once(older: OlderSt
     assert "would" in str(told)
     done = store.upgrade()
     assert (done.steps, done.is_dry_run) == (told.steps, False)
-    # The version rises with the meaning of times without a zone, which stays in UTC here.
-    assert record_of(older.root) == {
+    # The read version rises with the meaning of times without a zone, which stays in UTC here.
+    record = record_of(older.root)
+    assert (len(record.pop("id")), "events/events" in record.pop("tables")) == (32, True)
+    assert record == {
         "read_version": 1,
-        "write_version": 1,
+        "write_version": 2,
         "read_since": "0.1.0",
-        "write_since": "0.1.0",
+        "write_since": "0.2.0",
         "timezone": "Asia/Shanghai",
         "naive_times": "utc",
     }
     assert fs.FeatureStore(older.root).layout.naive_timezone == "UTC"
     again = store.upgrade()
-    assert (again.steps, again.read_version, again.write_version) == ((), 1, 1)
+    assert (again.steps, again.read_version, again.write_version) == ((), 1, 2)
     assert "Nothing to upgrade" in str(again)
 
 
@@ -213,18 +218,93 @@ def test_an_upgrade_that_is_killed_leaves_the_old_version_and_the_same_call_goes
     layout, calls = create_or_open(older.root), list[str]()
     second, third = (rewriting(name, version=version, calls=calls) for name, version in (("second", 2), ("third", 3)))
     killed = rewriting("third", version=3, calls=calls, fails=True)
+    before = [each for each in MIGRATIONS if each.write_version < 2]
     with pytest.raises(KeyboardInterrupt):
-        upgrade(layout, migrations=[*MIGRATIONS, second, killed])
+        upgrade(layout, migrations=[*before, second, killed])
     found = record_of(older.root)
     assert (found["read_version"], found["write_version"], found["write_since"]) == (1, 2, "0.2.0")
     assert (found["second"], found.get("third")) == ("recorded", None)
     assert_answers(older, fs.FeatureStore(older.root))
-    told = upgrade(layout, migrations=[*MIGRATIONS, second, third], dry_run=True)
+    told = upgrade(layout, migrations=[*before, second, third], dry_run=True)
     assert [(step.name, step.reason) for step in told.steps] == [("third", "it has write version 2")]
-    done = upgrade(layout, migrations=[*MIGRATIONS, second, third])
+    done = upgrade(layout, migrations=[*before, second, third])
     assert (done.steps, done.read_version, done.write_version) == (told.steps, 1, 3)
     assert calls == ["second", "third", "third"]
     assert record_of(older.root)["third"] == "recorded"
+
+
+@pytest.fixture
+def others(tmp_path: Path) -> Path:
+    """Tables of a store that has no id either, under the names of the older store's."""
+    root = tmp_path / "others"
+    create_or_open(root, timezone="Asia/Shanghai")
+    record = record_of(root)
+    del record["id"]
+    (root / "store.json").write_text(json.dumps(record))
+    store = fs.FeatureStore(root)
+    source = fs.EventSource("events", schema={"id": "int64", "at": "timestamp"}, event_id="id", event_time="at")
+    store.apply([source])
+    store.ingest("events", pa.table({"id": [1], "at": [datetime(2024, 1, 1)]}))
+    return root / "lake" / "events" / "events"
+
+
+def test_an_upgraded_store_tells_the_tables_of_another_one(older: OlderStore, others: Path) -> None:
+    events = older.root / "lake" / "events" / "events"
+    kept = Path(shutil.copytree(events, older.root.parent / "kept"))
+    shutil.rmtree(events)
+    shutil.copytree(others, events)
+    (events.with_name(".events.table")).unlink(missing_ok=True)
+    assert Table.open(events).version == 0  # which nobody could tell before
+    shutil.rmtree(events)
+    shutil.copytree(kept, events)
+    store = fs.FeatureStore(older.root)
+    store.upgrade()
+    for place in (events, older.root / "lake" / "tiles" / "more"):
+        shutil.rmtree(place, ignore_errors=True)
+        shutil.copytree(others, place)
+        events.with_name(".events.table").unlink(missing_ok=True)
+        with pytest.raises(StoreError, match="was made in another store"):
+            Table.open(place)
+    shutil.rmtree(events)
+    shutil.copytree(kept, events)
+    assert_answers(older, store)
+
+
+def test_an_upgraded_store_tells_tables_that_are_older_than_the_rest(older: OlderStore) -> None:
+    fs.FeatureStore(older.root).upgrade()
+    for kind in ("events", "superseded", "keys"):
+        table = next(path.parent for path in sorted((older.root / "lake" / kind).rglob("_delta_log")))
+        newest = max((table / "_delta_log").glob("*.json"))
+        if newest.stem.strip("0"):
+            newest.rename(older.root / "newest.json")
+            with pytest.raises(StoreError, match=r"it has had version \d+ .*older than the rest"):
+                Table.open(table)
+            (older.root / "newest.json").rename(newest)
+    assert Table.open(older.root / "lake" / "events" / "events").version > 0
+
+
+def test_what_an_upgraded_store_makes_names_it(older: OlderStore) -> None:
+    store = fs.FeatureStore(older.root)
+    store.upgrade()
+    view = next(iter(store.registry.views.values()))
+    store.apply([fs.FeatureView("added", entity=view.entity, source=view.source, aggregations=[fs.Count("n")])])
+    store.materialize(["added"])
+    (log,) = (older.root / "lake" / "tiles" / "added").rglob("_delta_log")
+    assert record_of(older.root)["id"] in (log / f"{0:020}.json").read_text()
+    assert store.verify(["added"]).is_equal
+
+
+def test_a_damaged_table_is_not_taken_in(older: OlderStore) -> None:
+    first = min((older.root / "lake" / "events" / "events" / "_delta_log").glob("*.json"))
+    content = first.read_bytes()
+    first.write_bytes(b"")
+    store = fs.FeatureStore(older.root)
+    with pytest.raises(StoreError, match=first.name):
+        store.upgrade()
+    assert "id" not in record_of(older.root)
+    first.write_bytes(content)
+    store.upgrade()
+    assert_answers(older, store)
 
 
 def test_two_upgrades_at_once_are_one(older: OlderStore) -> None:
