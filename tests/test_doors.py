@@ -6,6 +6,7 @@ import copy
 import errno
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from functools import partial
@@ -19,6 +20,9 @@ import pytest
 
 import featurestore as fs
 from featurestore.lake import delta_runtime
+from featurestore.lake.storage import STORAGE
+from tests.operations import damaged_store
+from tests.operations.test_publishing import promote
 
 EVENTS = fs.EventSource(
     "events",
@@ -148,6 +152,47 @@ VERBS: dict[str, Callable[[fs.FeatureStore], object]] = {
 }
 
 
+PRIOR = fs.Calibration("prior", fit="beta_binomial", inputs=["activity:seen_30d", "activity:seen_lifetime"])
+OTHER = fs.FeatureView("other", entity=damaged_store.VIEW.entity, source=damaged_store.EVENTS, aggregations=[fs.Count("all")])
+REPORTS: dict[str, Callable[[fs.FeatureStore], object]] = {
+    "plan": lambda store: store.plan([OTHER]),
+    "remove": lambda store: store.remove("other") if "other" in store.registry.views else store.apply([OTHER]),
+    "quarantine": lambda store: store.quarantine("events"),
+    "stream": lambda store: store.stream_historical_features(damaged_store.spine(), ["activity"]).read_all(),
+    "batch": lambda store: store.get_batch_features(damaged_store.AT, ["activity"]),
+    "published": lambda store: store.published("routing_v1"),
+    "take snapshots": lambda store: store.take_snapshots("2024-03"),
+    "history": lambda store: store.drift_history(),
+    "faults": lambda store: store.data_faults(),
+    "forecasts": lambda store: store.forecast_scores(),
+    "acknowledge": lambda store: store.acknowledge("activity:seen_30d", note="seen"),  # refused: nothing is open
+    "alerts": lambda store: store.alerts(),
+    "digest": lambda store: store.digest("2024-02"),
+    "distributions": lambda store: store.write_distributions("2024-02"),
+    "recalibrate": lambda store: store.recalibrate("prior"),
+    "outlooks": lambda store: store.outlooks(),
+    "rollback": lambda store: store.rollback("prior"),
+    "pin": lambda store: store.pin("more", store.get_batch_features(damaged_store.AT, ["activity"])),
+    "unpin": lambda store: store.unpin("model") if STORAGE.exists(store.layout.pins / "model.json") else None,
+    "upgrade": lambda store: store.upgrade(),
+}
+DRAWN: dict[str, Callable[[fs.FeatureStore], object]] = {
+    "timeline": lambda store: store.write_timeline(),
+    "report": lambda store: store.write_report("activity", "2024-02"),
+}
+
+
+@pytest.fixture(scope="module")
+def audited(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with audited months, a publication, a pin and a calibration that was promoted often."""
+    made = damaged_store.make_store(tmp_path_factory.mktemp("audited") / "store")
+    made.apply([OTHER, PRIOR])
+    made.materialize()
+    for a in range(1, 9):
+        promote(made.layout.calibrations("prior"), float(a))
+    return made.layout.root
+
+
 class Fault:
     """Fails the n-th call of a function of the system or of a library that concerns a store."""
 
@@ -161,7 +206,7 @@ class Fault:
         if self.root is None or any(str(each).startswith(str(self.root)) for each in args):
             self.left -= 1
             if self.left == 0:
-                raise self.error
+                raise type(self.error)(*self.error.args)  # one that is raised again keeps the frames of before
         return self.real(*args, **kwargs)
 
 
@@ -204,3 +249,44 @@ def test_what_fails_at_any_door_is_an_error_of_ours_and_the_call_can_be_made_aga
         assert told is None or len(str(told)) > len(str(error)), verb
         call(store)
     assert failed
+
+
+def test_each_public_verb_is_tried_at_broken_doors() -> None:
+    tried = {name for call in (*VERBS.values(), *REPORTS.values(), *DRAWN.values()) for name in call.__code__.co_names}
+    public = {name for name in vars(fs.FeatureStore) if not name.startswith("_")}
+    assert not public - tried
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "nth", "error"),
+    [
+        (os, "fsync", 1, OSError(errno.ENOSPC, "No space left on device")),
+        (os, "link", 1, OSError(errno.EDQUOT, "Disk quota exceeded")),
+        (os, "replace", 1, OSError(errno.ENOSPC, "No space left on device")),
+        (os, "open", 1, OSError(errno.EMFILE, "Too many open files")),
+        (os, "stat", 1, OSError(errno.EIO, "Input/output error")),
+        (os, "stat", 3, OSError(errno.EIO, "Input/output error")),
+        (os, "scandir", 1, PermissionError(errno.EACCES, "Permission denied")),
+        (Path, "open", 2, PermissionError(errno.EACCES, "Permission denied")),
+        (Path, "read_bytes", 1, OSError(errno.EIO, "Input/output error")),
+        (pq, "ParquetFile", 1, pa.ArrowInvalid("a page is damaged")),
+        (duckdb, "connect", 1, duckdb.IOException("IO Error: no")),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_fails_at_a_door_of_what_reports_is_an_error_of_ours_too(
+    audited: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, nth: int, error: Exception
+) -> None:
+    store = fs.FeatureStore(shutil.copytree(audited, tmp_path / "store"))
+    failed = 0
+    for verb, call in (REPORTS | (DRAWN if name == "replace" else {})).items():
+        with monkeypatch.context() as broken:
+            root = store.layout.root if owner in (os, Path) and name != "fsync" else None
+            broken.setattr(owner, name, Fault(getattr(owner, name), error, nth, root))
+            told = error_of(call, store)
+        failed += told is not None
+        assert "stopped at an error of the disk or of a library" not in str(told), verb  # which the last door says
+        assert told is None or len(str(told)) > len(str(error)), verb
+        again = error_of(call, store) if verb not in DRAWN else None
+        assert again is None or verb == "acknowledge", verb
+    assert failed > 1  # acknowledge is refused in any case

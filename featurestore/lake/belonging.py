@@ -28,7 +28,7 @@ from featurestore.lake.files import LOG
 from featurestore.lake.json_files import read_json
 from featurestore.lake.storage import STORAGE
 from featurestore.lake.store_format import STORE_FILE
-from featurestore.lake.whole_file import write_atomically
+from featurestore.lake.whole_file import translating, write_atomically
 from featurestore.lake.witness import COMPUTED, check_never_written, check_witness, record_witness
 
 ID = "id"
@@ -108,7 +108,10 @@ def _check_belongs(table: Path, table_id: str, configuration: Mapping[str, str |
     root = _root_of(table)
     if root is None:
         return
-    store, taken_in = _identity(root)
+    try:
+        store, taken_in = _identity(root)
+    except StoreError:
+        return  # told when the store is opened; until then the doctor names what else is damaged
     made_in = configuration.get(_STORE)
     is_of_before = made_in is None and taken_in.get(table.relative_to(root / "lake").as_posix()) == table_id
     if store is not None and made_in != store and not is_of_before:
@@ -171,18 +174,18 @@ def _root_of(table: Path) -> Path | None:
 
 
 def _identity(root: Path) -> _Identity:
-    """Return the id of a store and the tables of before that it has taken in, read again when its file is another one."""
+    """Return the id of a store and the tables of before that it has taken in, read again when its file is another one.
+
+    Raises:
+        StoreError: the file cannot be read; a table that is made now would name no store.
+    """
     path = root / STORE_FILE
-    try:
+    with translating(path, "read"):
         status = path.stat()
-    except OSError:
-        return None, {}
     trace = status.st_ino, status.st_size, status.st_mtime_ns
     kept = _IDS.get(root)
     if kept is None or kept[0] != trace:
-        value: Any = None
-        with suppress(StoreError):  # which is told when the store is opened
-            value = read_json(path)
+        value = read_json(path)
         said = value if isinstance(value, dict) else {}
         store, tables = said.get(ID), said.get(TABLES)
         found = store if isinstance(store, str) else None, tables if isinstance(tables, dict) else {}

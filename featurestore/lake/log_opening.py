@@ -62,7 +62,8 @@ def read_marks(table: Path, version: int) -> dict[str, int] | None:
             rows = pq.read_table(table / LOG / f"{start:020}{ENDING}", columns=["txn"])["txn"].drop_null().to_pylist()
             marks |= {row["appId"]: int(row["version"]) for row in rows}
         for each in range(start + 1, version + 1):
-            actions = (json.loads(line) for line in entry_path(table, each).read_bytes().splitlines() if b'"txn"' in line)
+            lines = STORAGE.get(entry_path(table, each)).content.splitlines()
+            actions = (json.loads(line) for line in lines if b'"txn"' in line)
             marks |= {own["txn"]["appId"]: int(own["txn"]["version"]) for own in actions if "txn" in own}
     except (OSError, pa.ArrowException, LookupError, TypeError, ValueError):
         return None

@@ -39,6 +39,6 @@ def unpin(layout: Layout, name: str) -> None:
         VersionError: there is none of that name.
     """
     path = layout.pins / f"{checked_name(name, 'a pin')}.json"
-    if not path.exists():
+    if not STORAGE.exists(path):
         raise VersionError(f"There is no pin {name!r}. Known: {', '.join(pins(layout)) or 'none'}.")
     STORAGE.delete(path)

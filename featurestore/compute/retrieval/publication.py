@@ -135,7 +135,7 @@ def publications(folder: Path) -> list[Publication]:
         try:
             kept.append(_parse(path, read_json(path)))
         except StoreError:
-            if path.exists():
+            if STORAGE.exists(path):
                 raise  # else it has expired meanwhile
     return kept
 

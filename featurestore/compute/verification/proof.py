@@ -13,6 +13,7 @@ from featurestore.compute.keys import KeyDictionary
 from featurestore.compute.state import ViewState
 from featurestore.compute.verification.compare import CodedRows, Decoder, compare
 from featurestore.compute.verification.verdict import DAMAGED, DIFFERENT, EQUAL, EVENTS, Comparison, Difference
+from featurestore.lake.storage import STORAGE
 from featurestore.lake.table import Table
 from featurestore.timeline import from_us
 
@@ -76,7 +77,7 @@ class Proof:
 
 
 def _problem(error: Exception, file: Path) -> str:
-    if not file.exists():
+    if not STORAGE.exists(file):
         return "is missing"
     cause = str(error.__cause__ or error).splitlines()[0].rstrip(".")
     return f"is damaged: {cause}"

@@ -19,6 +19,7 @@ from featurestore.compute.keys import KeyDictionary
 from featurestore.compute.state import ViewState
 from featurestore.lake.layout import Layout, spill_folder
 from featurestore.lake.session import connect, quote
+from featurestore.lake.storage import STORAGE
 from featurestore.lake.table import CommittedFile
 from featurestore.lake.whole_file import copy_folder
 
@@ -94,7 +95,7 @@ def rebuilding(state: ViewState, sample: Sample) -> Iterator[SampledState]:
     with spill_folder(layout) as folder:
         aside = AsideLayout(layout.root, layout.timezone, layout.naive_timezone, layout.bounds, folder)
         for name in (state.view.entity.name, *(items.name for items in view_items(state.view, layout.naive_timezone))):
-            if layout.keys(name).exists():
+            if STORAGE.exists(layout.keys(name)):
                 copy_folder(layout.keys(name), aside.keys(name))
         yield SampledState(aside, state.view, state.events, sample)
 

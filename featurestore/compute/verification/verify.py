@@ -48,6 +48,7 @@ from featurestore.compute.verification.verdict import (
 from featurestore.errors import DefinitionError, FeatureStoreError, StoreError
 from featurestore.lake.arrow_parquet import read_parquet
 from featurestore.lake.layout import Layout
+from featurestore.lake.storage import STORAGE
 from featurestore.lake.table import CommittedFile, Table
 from featurestore.spec.view import FeatureView
 from featurestore.timeline import Month
@@ -256,7 +257,7 @@ def _compare_hot(proof: Proof) -> Iterator[Comparison]:
     rows = 0
     for file in proof.ledger.files():
         hot = folder / f"{file.path.stem}.arrow"
-        if not hot.exists():
+        if not STORAGE.exists(hot):
             continue
         copy = read_hot(hot)
         partition = f"{file.partition[KIND]} {file.partition[START]}"
