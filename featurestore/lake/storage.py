@@ -23,8 +23,9 @@ Derived copies (``compute/search/derived_files.py``) and what people look at do 
 from __future__ import annotations
 
 import hashlib
+import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -159,8 +160,7 @@ class LocalStorage:
     def list_files(self, folder: Path, *, ending: str = "") -> list[Listed]:
         """List files below a folder; see ``Storage``."""
         with translating(folder, "read"):
-            below = [(path, path.relative_to(folder).parts) for path in folder.rglob(f"*{ending}")]
-        visible = [path for path, parts in below if not any(part.startswith(".") for part in parts)]
+            visible = list(_visible(folder, ending))
         listed = []
         for path in sorted(visible):
             with translating(path, "read"), suppress(FileNotFoundError):  # deleted since
@@ -241,6 +241,18 @@ class LocalStorage:
 
 
 STORAGE = LocalStorage()
+
+
+def _visible(folder: Path, ending: str) -> Iterator[Path]:
+    """Yield the files below a folder but those that are being written; a folder that may not be read is no empty one."""
+    for place, folders, names in os.walk(folder, onerror=_raise):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        yield from (Path(place, name) for name in names if name.endswith(ending) and not name.startswith("."))
+
+
+def _raise(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):
+        raise error
 
 
 def _version(content: bytes) -> str:

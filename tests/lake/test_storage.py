@@ -81,3 +81,28 @@ def test_a_full_disk_is_said_and_leaves_the_old_content_alone(tmp_path: Path, mo
             write()
     assert [(file.path.name, file.size_bytes) for file in storage.list_files(tmp_path)] == [("a.json", 3)]
     assert sorted(entry.name for entry in tmp_path.iterdir()) == [".a.json.lock", "a.json"]
+
+
+@pytest.mark.parametrize("nth", [1, 2])
+def test_a_folder_that_may_not_be_read_is_no_empty_one(tmp_path: Path, monkeypatch, nth: int) -> None:
+    storage, calls, real = LocalStorage(), list[object](), os.scandir
+    storage.create(tmp_path / "a" / "1.json", b"")
+    assert storage.list_files(tmp_path / "none") == []
+
+    def scandir(folder: object) -> object:
+        calls.append(folder)
+        if len(calls) == nth:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return real(folder)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    with pytest.raises(StoreError, match=r"cannot be read \(Permission denied\).*Give this user the right"):
+        storage.list_files(tmp_path)
+
+
+def test_what_is_hidden_is_listed_nowhere(tmp_path: Path) -> None:
+    storage = LocalStorage()
+    for name in (".a.tmp", "b", ".c/d", "e/.f", "e/g"):
+        storage.overwrite(tmp_path / name, b"")
+    assert [file.path.relative_to(tmp_path).as_posix() for file in storage.list_files(tmp_path)] == ["b", "e/g"]
+    assert [file.path.name for file in storage.list_files(tmp_path / ".c")] == ["d"]
