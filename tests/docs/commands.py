@@ -128,6 +128,7 @@ RUNS = (
     Run("python -m docs.reference --check"),
     Run("make bench SIZE=100k", prints=("100,000 events", "10 y windows / 6 months")),
     Run("python -m tests.power_cuts 10", covers=("python -m tests.power_cuts 400",)),
+    Run("python -m tests.lake.log_damages 12", covers=("python -m tests.lake.log_damages 600",)),
     Run("make bench-drift QUICK=1", prints=("false episodes", "CPU")),
 )
 
