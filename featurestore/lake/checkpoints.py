@@ -146,6 +146,13 @@ def write_checkpoint(table: Path) -> None:
         _create(table / LOG / made.name, STORAGE.get(made).content, hint)
 
 
+def vouch_for_checkpoints(table: Path) -> None:
+    """Give the sound checkpoints of before a sum: what they say now is believed, and another bit is told from then on."""
+    for path in checkpoints(table).values():
+        if checkpoint_damage(path) is None and not is_vouched(path):
+            STORAGE.overwrite(sum_path(path), _sum_of(STORAGE.get(path).content))
+
+
 def mend_checkpoints(table: Path) -> None:
     """Delete damaged checkpoints that entries stand for, and a hint that leads nowhere; the next checkpoint brings another.
 
@@ -208,11 +215,15 @@ def log_aside(table: Path, start: Start, version: int | None = None) -> Iterator
 
 def _create(path: Path, content: bytes, hint: bytes) -> None:
     """Write a checkpoint, its sum, then the hint at it; another process may have written the same."""
-    digest = hashlib.sha256(content).hexdigest()
     with suppress(CommitConflictError):
         STORAGE.create(path, content)
-        STORAGE.create(sum_path(path), json_bytes({"sha256": digest, "crc32": zlib.crc32(digest.encode())}))
+        STORAGE.create(sum_path(path), _sum_of(content))
         STORAGE.overwrite(path.with_name(HINT), hint)
+
+
+def _sum_of(content: bytes) -> bytes:
+    digest = hashlib.sha256(content).hexdigest()
+    return json_bytes({"sha256": digest, "crc32": zlib.crc32(digest.encode())})
 
 
 def _can_mend(table: Path, path: Path, what: str, sound: list[int]) -> bool:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from featurestore.lake.belonging import ID, take_in
+from featurestore.lake.checkpoints import vouch_for_checkpoints
 from featurestore.lake.files import LOG
 from featurestore.lake.json_files import json_bytes
 from featurestore.lake.layout import Layout, read_record
@@ -112,8 +113,10 @@ def _tables_taken_in(layout: Layout, record: StoreRecord) -> Mapping[str, Any]:
     folders = sorted(
         {file.path.parents[1] for file in STORAGE.list_files(lake, ending=".json") if file.path.parent.name == LOG}
     )
-    tables = map(Table.open, folders)
-    return take_in(layout.root, [(table.path, table.table_id, table.version) for table in tables if table.version >= 0])
+    tables = [table for table in map(Table.open, folders) if table.version >= 0]
+    for table in tables:
+        vouch_for_checkpoints(table.path)
+    return take_in(layout.root, [(table.path, table.table_id, table.version) for table in tables])
 
 
 MIGRATIONS = (

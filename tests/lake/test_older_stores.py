@@ -14,6 +14,7 @@ from packaging.version import Version
 
 import featurestore as fs
 from featurestore.errors import CommitConflictError, StoreError
+from featurestore.lake.checkpoints import checkpoints, sum_path, write_checkpoint
 from featurestore.lake.layout import create_or_open
 from featurestore.lake.lock import exclusive
 from featurestore.lake.store_format import NEW, READ_VERSION, RELEASES, WRITE_VERSION, StoreRecord
@@ -292,6 +293,21 @@ def test_what_an_upgraded_store_makes_names_it(older: OlderStore) -> None:
     (log,) = (older.root / "lake" / "tiles" / "added").rglob("_delta_log")
     assert record_of(older.root)["id"] in (log / f"{0:020}.json").read_text()
     assert store.verify(["added"]).is_equal
+
+
+def test_an_upgraded_store_vouches_for_its_checkpoints(older: OlderStore) -> None:
+    events = older.root / "lake" / "events" / "events"
+    write_checkpoint(events)
+    (path,) = checkpoints(events).values()
+    sum_path(path).unlink()  # as older releases leave them
+    fs.FeatureStore(older.root).upgrade()
+    for entry in (events / "_delta_log").glob("*.json"):
+        entry.unlink()
+    assert Table.open(events).files()
+    content = path.read_bytes()
+    path.write_bytes(content[:2000] + bytes([content[2000] ^ 1]) + content[2001:])
+    with pytest.raises(StoreError, match="its SHA-256 differs"):
+        Table.open(events)
 
 
 def test_a_damaged_table_is_not_taken_in(older: OlderStore) -> None:
