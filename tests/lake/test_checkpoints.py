@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import re
 import shutil
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from featurestore.lake.table import Table, commit
 from featurestore.lake.vacuum import shorten_log, vacuum
 from tests.lake.log_damages import FIRST, LAST, MONTH, SECOND, answers, checkpoint_files, flips, make_log, shorten
 from tests.lake.test_table import rows, staged
+from tests.power_cuts import Disk
 
 
 def _set(content: Callable[[bytes], bytes]) -> Callable[[Path], object]:
@@ -193,3 +195,34 @@ def test_a_bit_of_any_file_of_a_log_may_be_another_one(made, tmp_path: Path) -> 
     counts = flips(made, tmp_path, 32, seed=3)
     assert {what for _, _, what in counts} == {"equal", "refused"}
     assert not [kind for kind, _, what in counts if kind == "all entries" and what == "refused" and "json" not in _]
+
+
+def test_a_cut_of_power_while_checkpoints_are_written_and_entries_deleted_loses_nothing(tmp_path: Path) -> None:
+    disk = Disk(tmp_path / "disk")
+    path = disk.root / "t"
+    disk.root.mkdir()
+    with disk.watched():
+        for number in range(9):
+            commit(path, add=[staged(path, MONTH, [number], f"{number}")], partition_by=("month",))
+            disk.acknowledge(events=frozenset(range(number + 1)))
+            if number == FIRST:
+                write_checkpoint(path)
+            if number == FIRST + 2:
+                DAMAGES["zeros"](checkpoint_files(path, FIRST)[0])
+        write_checkpoint(path)
+        for file in (path / "_delta_log").iterdir():
+            os.utime(file, (0, 0))
+        assert shorten_log(path, retention_hours=1) == 8
+        commit(path, add=[staged(path, MONTH, [9], "9")], partition_by=("month",))
+        disk.acknowledge(events=frozenset(range(10)))
+    chance = random.Random(5)
+    for number in range(20):
+        moment = disk.moments[-1 - 3 * number % len(disk.moments)]
+        cut = tmp_path / f"{number}"
+        moment.cut(cut, chance)
+        if moment.word.events:
+            found = rows(cut / "t")
+            assert moment.word.events <= set(found)
+            assert len(set(found)) == len(found)
+            mend_checkpoints(cut / "t")
+            assert rows(cut / "t") == found
