@@ -59,8 +59,9 @@ def read_marks(table: Path, version: int) -> dict[str, int] | None:
     try:
         start = find_start(table, version).version
         if start >= 0:
-            rows = pq.read_table(table / LOG / f"{start:020}{ENDING}", columns=["txn"])["txn"].drop_null().to_pylist()
-            marks |= {row["appId"]: int(row["version"]) for row in rows}
+            with pq.ParquetFile(table / LOG / f"{start:020}{ENDING}") as checkpoint:  # ``read_table`` would import pandas
+                rows = checkpoint.read(columns=["txn"])["txn"].to_pylist()
+            marks |= {row["appId"]: int(row["version"]) for row in rows if row is not None and row["appId"] is not None}
         for each in range(start + 1, version + 1):
             lines = STORAGE.get(entry_path(table, each)).content.splitlines()
             actions = (json.loads(line) for line in lines if b'"txn"' in line)
