@@ -66,7 +66,7 @@ class ItemWindow:
         return np.bincount(rows, minlength=len(self.reader.tails.codes))
 
     def counts(self, measure: Measure, *, buckets: int) -> np.ndarray:
-        """Return the counts per bucket; see ``HistogramReader.counts``."""
+        """Return the counts per bucket; see ``ProfileReader.counts``."""
         out = np.zeros((len(self.reader.tails.codes), buckets), np.int64)
         rows, numbers, counts = self._counted(measure)
         out[rows, numbers] = counts

@@ -51,7 +51,7 @@ class WindowTotals(Protocol):
         ...
 
     def counts(self, measure: Measure, *, buckets: int) -> np.ndarray:
-        """Return the counts per bucket in the window (int64 [n, buckets]), of a measure whose fold is ``HistogramFold``."""
+        """Return the counts per bucket in the window (int64 [n, buckets]), of a measure whose fold is ``ProfileFold``."""
         ...
 
     def ranked(self, measure: Measure, *, q: float) -> tuple[np.ndarray, np.ndarray]:

@@ -8,7 +8,6 @@ import pyarrow as pa
 
 from featurestore.compute.folds import Fold, LastFold, SumFold
 from featurestore.compute.items.files import ItemFold
-from featurestore.compute.items.histograms import HistogramFold
 from featurestore.spec.aggregations import Aggregation
 from featurestore.spec.document import digest
 from featurestore.spec.expression import parse
@@ -80,11 +79,10 @@ def sum_measure(what: str, sql: str, *, prepared: tuple[tuple[str, str], ...] = 
     return Measure(f"{what}_{digest(sql)[:12]}", f"CAST(coalesce({sql}, 0) AS BIGINT)", SumFold(), prepared, exponent)
 
 
-def buckets_measure(what: str, bucket_sql: str, *, has_groups: bool) -> Measure:
+def buckets_measure(what: str, bucket_sql: str, fold: ItemFold) -> Measure:
     """Make a measure of the buckets of a step's rows; ``bucket_sql`` is a number per row, NULL where the row does not count."""
     bucket = f"bucket {digest(bucket_sql)[:12]}"
     collected = f'list_sort(list("{bucket}") FILTER (WHERE "{bucket}" IS NOT NULL))'
-    fold = HistogramFold(has_groups=has_groups)
     return Measure(f"{what}_{digest(bucket_sql)[:12]}", collected, fold, ((bucket, bucket_sql),))
 
 

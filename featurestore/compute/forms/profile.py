@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from featurestore.compute.forms.form import WindowTotals
 from featurestore.compute.forms.measure import LOCAL_US, Measure, RowSql, buckets_measure
+from featurestore.compute.items.profiles import ProfileFold
 from featurestore.spec.aggregations import Aggregation, Profile
 from featurestore.timeline import DAY_US, HOUR_US
 
@@ -26,7 +27,7 @@ class ProfileForm:
         """List one: the bucket of each row of a step."""
         aggregation = cast(Profile, aggregation)
         bucket = f"CASE WHEN {rows.condition(aggregation)} THEN {_BUCKET_SQL[aggregation.by]} END"
-        return (buckets_measure(aggregation.by, bucket, has_groups=False),)
+        return (buckets_measure(aggregation.by, bucket, ProfileFold(aggregation.buckets)),)
 
     def finalize(self, aggregation: Aggregation, measures: tuple[Measure, ...], window: WindowTotals) -> pa.Array:
         """Return a fixed-size list of int64 counts, zeros without events."""

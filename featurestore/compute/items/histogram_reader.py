@@ -1,4 +1,4 @@
-"""Reading sub-ledgers of buckets: how often each bucket, or which bucket at a rank, between steps.
+"""Reading sub-ledgers of buckets: which bucket at a rank, between steps.
 
 1. The count of a bucket in a window is the difference of two running totals, as for a sum. Up to four lists of an entity say
    it: what is carried into the partition of each edge, and what lies inside it before the edge. Where both edges lie in one
@@ -100,7 +100,7 @@ class _Place:
 
 
 class HistogramReader:
-    """Counts buckets between steps.
+    """Finds ranks between steps.
 
     Args:
         items: The list column.
@@ -113,31 +113,12 @@ class HistogramReader:
         self._inside = [files[items.kind(INSIDE), part.start] for part in parts]
         self._firsts = np.array([part.first for part in parts], np.int64)
 
-    def counts(self, codes: np.ndarray, edges: Edges, *, buckets: int) -> np.ndarray:
-        """Count the values in each of the buckets ``[0, buckets)``, of a fold without groups.
-
-        Args:
-            codes: Entity per probe, negative for unknown ones.
-            edges: ``(sign, bounds)``: what lies before each probe's bound counts ``sign`` times.
-            buckets: How many there are.
-
-        Returns:
-            int64 [probes, buckets].
-        """
-        out = np.zeros((len(codes), buckets), np.int64)
-        for first, end, places in self._chunks(codes, edges):
-            for place in places:
-                probe, bucket, count = place.counted(place.low, place.high)
-                cells = out[first:end].reshape(-1)
-                cells[probe * buckets + bucket] += count.astype(np.int64)
-        return out
-
     def ranked(self, codes: np.ndarray, edges: Edges, *, q: float) -> tuple[np.ndarray, np.ndarray]:
         """Find the bucket of the value at rank ``floor(q * (n - 1))`` of n values, of a fold with groups.
 
         Args:
             codes: Entity per probe, negative for unknown ones.
-            edges: As for ``counts``.
+            edges: ``(sign, bounds)``: what lies before each probe's bound counts ``sign`` times.
             q: From 0 to 1.
 
         Returns:

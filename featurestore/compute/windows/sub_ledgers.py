@@ -8,9 +8,11 @@ from functools import cached_property
 import numpy as np
 
 from featurestore.compute.forms import view_items
+from featurestore.compute.items.earlier import in_todays_form
 from featurestore.compute.items.files import Files, Items
 from featurestore.compute.items.histogram_reader import Edges, HistogramReader
 from featurestore.compute.items.parts import Part
+from featurestore.compute.items.profile_reader import ProfileReader
 from featurestore.compute.items.runs import RunsReader
 from featurestore.compute.materialization.sub_ledgers import sub_ledger_lists
 from featurestore.compute.search.hot_copy import ColumnFile
@@ -37,6 +39,17 @@ class SubLedgerReader:
         return {items.name: items for items in view_items(self.state.view, self.state.layout.naive_timezone)}
 
     @cached_property
+    def _in_form(self) -> dict[str, Files]:
+        return {}
+
+    def _files_of(self, name: str) -> Files:
+        """Return the files of a list column, in today's form; what is made of those of before is made once."""
+        if name not in self._in_form:
+            fold = view_items(self.state.view, self.state.layout.naive_timezone)[self._items[name]]
+            self._in_form[name] = in_todays_form(self._items[name], fold, self.parts, self._files)
+        return self._in_form[name]
+
+    @cached_property
     def _files(self) -> Files:
         kinds = tuple(f"{name}." for name in self._items)
         return {
@@ -55,8 +68,8 @@ class SubLedgerReader:
         return RunsReader(self._items[name], self.parts, self._files).distinct(window, codes, bounds)
 
     def counts(self, name: str, codes: np.ndarray, edges: Edges, *, buckets: int) -> np.ndarray:
-        """Count buckets; see ``HistogramReader.counts``. ``name`` is the list column."""
-        return HistogramReader(self._items[name], self.parts, self._files).counts(codes, edges, buckets=buckets)
+        """Count buckets; see ``ProfileReader.counts``. ``name`` is the list column."""
+        return ProfileReader(self._items[name], self.parts, self._files_of(name)).counts(codes, edges, buckets=buckets)
 
     def ranked(self, name: str, codes: np.ndarray, edges: Edges, *, q: float) -> tuple[np.ndarray, np.ndarray]:
         """Find buckets at ranks; see ``HistogramReader.ranked``. ``name`` is the list column."""

@@ -7,16 +7,23 @@ from collections import Counter
 
 import duckdb
 import numpy as np
+import pyarrow as pa
 import pytest
 
-from featurestore.compute.items import histogram_reader, histograms, occurrences
+from featurestore.compute.items import histogram_reader, histograms, occurrences, profile_reader, profiles
 from featurestore.compute.items.buckets import bucket_sql, bucket_values, offset_of, ranked
+from featurestore.compute.items.earlier import in_todays_form
 from featurestore.compute.items.files import Items
 from featurestore.compute.items.histogram_reader import HistogramReader
 from featurestore.compute.items.histograms import HistogramFold
-from tests.compute.items.log import Log, folded, random_log
+from featurestore.compute.items.lists import ITEMS as ITEMS_
+from featurestore.compute.items.lists import LIST, ROWS, STEPS, TOTALS, EntityLists
+from featurestore.compute.items.parts import Part
+from featurestore.compute.items.profile_reader import ProfileReader
+from featurestore.compute.items.profiles import ProfileFold
+from tests.compute.items.log import InMemory, Log, folded, random_log
 
-COUNTED, RANKED = HistogramFold(has_groups=False), HistogramFold(has_groups=True)
+COUNTED, RANKED = ProfileFold(8), HistogramFold(has_groups=True)
 ITEMS = Items("buckets_abc", (5,))
 EDGES = [[0, 60], [0, 20, 60], [0, 7, 20, 21, 45, 60]]
 
@@ -32,7 +39,7 @@ def values_in(log: Log, entity: int, left: int, right: int) -> list[int]:
 
 
 def check_counts(log: Log, edges: list[int]) -> None:
-    reader = HistogramReader(ITEMS, *folded(COUNTED, ITEMS, log, edges))
+    reader = ProfileReader(ITEMS, *folded(COUNTED, ITEMS, log, edges))
     codes, right, lefts = probes()
     for left in lefts:
         found = reader.counts(codes, [(1, right), (-1, left)], buckets=8)
@@ -58,7 +65,10 @@ def spread(log: Log, factor: int = 1) -> Log:
 
 
 @pytest.mark.parametrize("edges", EDGES, ids=str)
-def test_counts_between_two_steps_equal_a_plain_count(edges: list[int]) -> None:
+@pytest.mark.parametrize("block", [2, 5, 64])
+def test_counts_between_two_steps_equal_a_plain_count(monkeypatch, block: int, edges: list[int]) -> None:
+    for module in (profiles, profile_reader):
+        monkeypatch.setattr(module, "BLOCK", block)
     check_counts(random_log(1, rows=300), edges)
     check_counts([row for row in random_log(2, rows=300) if not 20 <= row[2] < 45], edges)
 
@@ -74,6 +84,9 @@ def test_the_bucket_at_a_rank_is_that_of_the_sorted_values(monkeypatch, most_who
 def test_the_size_of_the_pieces_does_not_matter(monkeypatch) -> None:
     monkeypatch.setattr(occurrences, "CHUNK", 10)
     monkeypatch.setattr(histogram_reader, "_CHUNK", 20)
+    monkeypatch.setattr(profile_reader, "_PROBES", 7)
+    monkeypatch.setattr(profile_reader, "_NARROW", 0)
+    monkeypatch.setattr(profiles, "_FOLD_CHUNK", 12)
     monkeypatch.setattr(histograms, "_FOLD_CHUNK", 3)
     monkeypatch.setattr(histograms, "MAX_WHOLE", 3)
     check_counts(random_log(3, rows=300), [0, 20, 45, 60])
@@ -90,16 +103,47 @@ def test_pieces_of_a_window_add_up() -> None:
     log = random_log(4, rows=300)
     edges = [(sign, np.array([bound])) for sign, bound in ((1, 55), (-1, 50), (1, 30), (-1, 5))]
     values = values_in(log, 2, 5, 30) + values_in(log, 2, 50, 55)
-    counted = HistogramReader(ITEMS, *folded(COUNTED, ITEMS, log, [0, 20, 45, 60]))
+    counted = ProfileReader(ITEMS, *folded(COUNTED, ITEMS, log, [0, 20, 45, 60]))
     assert counted.counts(np.array([2]), edges, buckets=8).tolist() == [np.bincount(values, minlength=8).tolist()]
     ranks = HistogramReader(ITEMS, *folded(RANKED, ITEMS, log, [0, 20, 45, 60]))
     assert ranks.ranked(np.array([2]), edges, q=0.3)[0].tolist() == [sorted(values)[math.floor(0.3 * (len(values) - 1))]]
 
 
+def test_files_of_the_form_of_before_are_read_until_they_are_made_anew() -> None:
+    log, edges, (codes, right, lefts) = random_log(8, rows=300), [0, 20, 45, 60], probes()
+    parts, files = folded(COUNTED, ITEMS, log, edges)
+    earlier = in_todays_form(ITEMS, COUNTED, parts, {key: files_of_before(log, part) for key, part in keys_of_before(parts)})
+    for left in lefts:
+        today, before = (ProfileReader(ITEMS, parts, each) for each in (files, earlier))
+        asked = codes, [(1, right), (-1, left)]
+        assert before.counts(*asked, buckets=8).tolist() == today.counts(*asked, buckets=8).tolist()
+
+
+def keys_of_before(parts: list[Part]) -> list[tuple[tuple[str, str], Part]]:
+    return [((ITEMS.kind("inside"), part.start), part) for part in parts]
+
+
+def files_of_before(log: Log, part: Part) -> EntityLists:
+    """Running counts per entity and bucket of one partition, and of the groups that the buckets lie in."""
+    rows = sorted((entity, bucket, step) for entity, bucket, step in log if part.first <= step < part.cut)
+    rows += [(entity, (bucket >> 2) + 2**25, step) for entity, bucket, step in rows]
+    entities = max(entity for entity, _, _ in rows) + 1
+    columns: dict[str, list[list[int]]] = {name: [[] for _ in range(entities)] for name in (ITEMS_, ROWS, STEPS, TOTALS)}
+    ends = 0
+    for entity, bucket in sorted({(entity, bucket) for entity, bucket, _ in rows}):
+        steps = [step for e, b, step in rows if (e, b) == (entity, bucket)]
+        ends += len(set(steps))
+        columns[ITEMS_][entity].append(bucket)
+        columns[ROWS][entity].append(ends)
+        columns[STEPS][entity] += sorted(set(steps))
+        columns[TOTALS][entity] += [sum(each <= step for each in steps) for step in sorted(set(steps))]
+    return EntityLists(InMemory(pa.table({name: pa.array(lists, LIST) for name, lists in columns.items()})))
+
+
 def test_without_partitions_nothing_is_counted() -> None:
-    reader, edges = HistogramReader(ITEMS, [], {}), [(1, np.array([9]))]
-    assert reader.counts(np.array([2]), edges, buckets=2).tolist() == [[0, 0]]
-    assert reader.ranked(np.array([2]), edges, q=0.5)[1].tolist() == [False]
+    edges = [(1, np.array([9]))]
+    assert ProfileReader(ITEMS, [], {}).counts(np.array([2]), edges, buckets=2).tolist() == [[0, 0]]
+    assert HistogramReader(ITEMS, [], {}).ranked(np.array([2]), edges, q=0.5)[1].tolist() == [False]
 
 
 def buckets_of(values: list, error: float, kind: str) -> np.ndarray:
