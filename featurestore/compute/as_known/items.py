@@ -73,7 +73,7 @@ class ItemWindow:
         return out
 
     def ranked(self, measure: Measure, *, q: float) -> tuple[np.ndarray, np.ndarray]:
-        """Return the bucket at a rank, and whether there is one; see ``HistogramReader.ranked``."""
+        """Return the bucket at a rank, and whether there is one; see ``RankReader.ranked``."""
         rows, buckets, counts = self._counted(measure)
         lengths = np.bincount(rows, minlength=len(self.reader.tails.codes))
         at_rank = np.zeros(len(lengths), np.int64)

@@ -55,7 +55,7 @@ class WindowTotals(Protocol):
         ...
 
     def ranked(self, measure: Measure, *, q: float) -> tuple[np.ndarray, np.ndarray]:
-        """Return the bucket at a rank, and whether there is one, of a measure whose fold is ``HistogramFold`` with groups."""
+        """Return the bucket at a rank, and whether there is one, of a measure whose fold is ``RankFold``."""
         ...
 
 

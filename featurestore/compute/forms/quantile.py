@@ -9,7 +9,7 @@ import pyarrow as pa
 from featurestore.compute.forms.form import WindowTotals
 from featurestore.compute.forms.measure import Measure, RowSql, buckets_measure
 from featurestore.compute.items.buckets import bucket_sql, bucket_values
-from featurestore.compute.items.histograms import HistogramFold
+from featurestore.compute.items.ranks import RankFold
 from featurestore.lake.session import quote
 from featurestore.spec.aggregations import Aggregation, Quantile
 
@@ -22,7 +22,7 @@ class QuantileForm:
         aggregation = cast(Quantile, aggregation)
         column = quote(aggregation.column)
         sql = f"CASE WHEN {rows.condition(aggregation, column)} THEN {bucket_sql(column, aggregation.error)} END"
-        return (buckets_measure("buckets", sql, HistogramFold(has_groups=True)),)
+        return (buckets_measure("buckets", sql, RankFold()),)
 
     def finalize(self, aggregation: Aggregation, measures: tuple[Measure, ...], window: WindowTotals) -> pa.Array:
         """Return double, NULL without values."""

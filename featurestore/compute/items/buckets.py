@@ -14,7 +14,7 @@ import math
 
 import numpy as np
 
-from featurestore.compute.items.occurrences import Occurrences, changes
+from featurestore.compute.items.occurrences import changes
 
 # A little less than declared, so that the rounding of logarithms stays inside the error.
 _MARGIN = 1 - 2**-20
@@ -56,28 +56,6 @@ def bucket_values(numbers: np.ndarray, error: float) -> np.ndarray:
         size = np.minimum(np.exp(log), np.finfo(float).max)
     values: np.ndarray = np.where(numbers == 0, 0.0, np.sign(numbers) * size)
     return values
-
-
-def fold_buckets(seen: Occurrences) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Fold a partition's bucket numbers into running counts per entity and bucket.
-
-    Args:
-        seen: Bucket numbers, repeated as often as they occur, of a range of entities.
-
-    Returns:
-        ``(codes, buckets, rows, steps, totals)``: the first three per pair of entity and bucket, sorted by both, ``rows`` how
-        many of the last two are the pair's own; those are per pair and step.
-    """
-    first = np.flatnonzero(seen.is_first | changes(seen.steps))
-    ends = np.concatenate([first[1:], [len(seen.steps)]]) if len(first) else first
-    rows = np.diff(np.searchsorted(first, np.concatenate([seen.first, [len(seen.steps)]])))
-    return (
-        seen.codes[seen.first],
-        seen.items[seen.first],
-        rows,
-        seen.steps[first],
-        ends - np.repeat(seen.first, rows),
-    )
 
 
 def added_up(groups: np.ndarray, buckets: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -9,27 +9,18 @@ Snapshots that answers, publications and pins name may have them for ever. Their
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 
 from featurestore.compute.items.files import Files, ItemFold, Items
-from featurestore.compute.items.lists import ITEMS, ROWS, STEPS, TOTALS, EntityLists
+from featurestore.compute.items.lists import ITEMS, ROWS, STEPS, TOTALS, EntityLists, InMemory
 from featurestore.compute.items.occurrences import changes
 from featurestore.compute.items.parts import Part
 
 INSIDE = "inside"
 # Numbers of groups of buckets are greater than those of buckets.
 _GROUPS_FROM = 2**24
-
-
-@dataclass(frozen=True, eq=False)
-class _InMemory:
-    table: pa.Table
-
-    def array(self, name: str) -> pa.Array:
-        return self.table[name].combine_chunks()
 
 
 def in_todays_form(items: Items, fold: ItemFold, parts: Sequence[Part], files: Files) -> Files:
@@ -40,7 +31,7 @@ def in_todays_form(items: Items, fold: ItemFold, parts: Sequence[Part], files: F
     for i, part in enumerate(parts):
         tiles = _tiles(files[items.kind(INSIDE), part.start], items.name)
         tables = fold.fold(items, parts, i, files=made, tiles=tiles, numbers=lambda values: np.asarray(values.to_numpy()))
-        made |= {(kind, part.start): EntityLists(_InMemory(table)) for kind, table in tables.items()}
+        made |= {(kind, part.start): EntityLists(InMemory(table)) for kind, table in tables.items()}
     return made
 
 

@@ -57,10 +57,10 @@ class ItemFold(ABC):
             items: The list column.
             parts: All partitions.
             index: Which of them to build.
-            files: The files of the partitions before it.
+            files: The files of the partitions before it, and those of its own that are there.
             tiles: Its tiles: ``code``, ``step`` and the list column, sorted by step.
             numbers: Turns items into int64.
 
         Returns:
-            Kind to table, one row per entity (``items/lists.py``).
+            Kind to table (``items/lists.py``); of files that are there nothing need be made.
         """

@@ -34,6 +34,17 @@ class Columns(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
+class InMemory:
+    """Columns of a table that lies in memory."""
+
+    table: pa.Table
+
+    def array(self, name: str) -> pa.Array:
+        """Return a column by its name."""
+        return self.table[name].combine_chunks()
+
+
+@dataclass(frozen=True, eq=False)
 class EntityLists:
     """A sub-ledger file, its columns as flat arrays.
 

@@ -63,13 +63,14 @@ class ProfileFold(ItemFold):
     def fold(
         self, items: Items, parts: Sequence[Part], index: int, *, files: Files, tiles: pa.Table, numbers: Numbers
     ) -> dict[str, pa.Table]:
-        """Build what was before one partition, and its sequence."""
+        """Build the sequence of one partition, and what was before it unless that is there."""
         found = sequence_of(tiles, items.name, numbers=numbers)
         blocks = self._blocks(found.items_of, found.items)
-        return {
-            items.kind(BEFORE): self._before(items, parts, index, files),
-            items.kind(SEQUENCE): list_table({**found.places, ITEMS: (found.items_of, found.items), TOTALS: blocks}),
-        }
+        columns = {**found.places, ITEMS: (found.items_of, found.items), TOTALS: blocks}
+        made = {items.kind(SEQUENCE): list_table(columns)}
+        if (items.kind(BEFORE), parts[index].start) not in files:
+            made[items.kind(BEFORE)] = self._before(items, parts, index, files)
+        return made
 
     def _blocks(self, items_of: np.ndarray, items: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Count the buckets after each whole block of each entity: ``(number of counts per entity, counts)``."""

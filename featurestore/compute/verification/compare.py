@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from featurestore.compute.items.lists import FIELDS, ROWS, STEPS
+from featurestore.compute.items.lists import FIELDS, ROWS
 from featurestore.compute.keys import KeyDictionary
 from featurestore.compute.search.row_hash import named_hash, set_hash, stable_hash
 from featurestore.errors import StoreError
@@ -62,8 +62,9 @@ class CodedRows:
         columns = {name: table[name].combine_chunks() for name in own}
         ends = {name: np.asarray(column.offsets)[1:] for name, column in columns.items()}
         if ROWS in own:  # counted from the file's beginning; from the entity's, they depend on no other entity
-            starts = np.repeat(ends[STEPS] - np.diff(ends[STEPS], prepend=0), np.diff(ends[ROWS], prepend=0))
-            columns[ROWS] = pa.ListArray.from_arrays(columns[ROWS].offsets, pa.array(columns[ROWS].values.to_numpy() - starts))
+            counts, rows = np.diff(ends[ROWS], prepend=0), columns[ROWS].values.to_numpy()
+            starts = np.repeat(np.concatenate([[0], rows])[ends[ROWS] - counts], counts)
+            columns[ROWS] = pa.ListArray.from_arrays(columns[ROWS].offsets, pa.array(rows - starts))
         codes = np.flatnonzero(np.any([np.diff(column, prepend=0) > 0 for column in ends.values()], axis=0))
         return cls(codes, pa.table(columns).take(pa.array(codes)))
 

@@ -22,6 +22,7 @@ import pyarrow as pa
 
 from featurestore.compute.forms import ledger_measures
 from featurestore.compute.forms.measure import Measure
+from featurestore.compute.items.ranks import LEVELS, SEQUENCE, by_entity
 from featurestore.compute.keys import load_keys
 from featurestore.compute.materialization.folding import balances_of, empty_balances
 from featurestore.compute.materialization.ledger import fold_ledger, months_of
@@ -189,16 +190,25 @@ def _compare_ledger(proof: Proof, aside: SampledState, progress: Progress) -> It
 
 
 def _compare_sub_ledgers(proof: Proof, start: str, rebuilt: Mapping[str, Path]) -> Iterator[Comparison]:
-    for file in proof.ledger.files(**{START: start}):
-        kind = file.partition[KIND]
+    files = {file.partition[KIND]: file.path for file in proof.ledger.files(**{START: start})}
+    counterparts = {kind: rebuilt[file.stem] for kind, file in files.items() if file.stem in rebuilt}
+    for kind, file in files.items():
         if kind in (LEDGER, BALANCES, ACTIVE):
             continue
         try:
-            committed = CodedRows.of_sub_ledger(read_parquet(file.path))
+            committed = _sub_ledger(files, kind)
         except _UNREADABLE as error:
-            yield proof.damaged(kind, start, file.path, error)
+            yield proof.damaged(kind, start, file, error)
             continue
-        yield proof.compared(kind, start, file.path, committed, CodedRows.of_sub_ledger(read_parquet(rebuilt[file.path.stem])))
+        yield proof.compared(kind, start, file, committed, _sub_ledger(counterparts, kind))
+
+
+def _sub_ledger(files: Mapping[str, Path], kind: str) -> CodedRows:
+    """Read one of a partition's sub-ledgers by entity."""
+    table = read_parquet(files[kind])
+    if kind.endswith(f".{LEVELS}"):
+        table = by_entity(table, read_parquet(files[kind.removesuffix(LEVELS) + SEQUENCE]))
+    return CodedRows.of_sub_ledger(table)
 
 
 def _file_of(ledger: Table, start: str, *kinds: str) -> Path:

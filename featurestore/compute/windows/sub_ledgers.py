@@ -10,10 +10,11 @@ import numpy as np
 from featurestore.compute.forms import view_items
 from featurestore.compute.items.earlier import in_todays_form
 from featurestore.compute.items.files import Files, Items
-from featurestore.compute.items.histogram_reader import Edges, HistogramReader
 from featurestore.compute.items.parts import Part
 from featurestore.compute.items.profile_reader import ProfileReader
+from featurestore.compute.items.rank_reader import RankReader
 from featurestore.compute.items.runs import RunsReader
+from featurestore.compute.items.sequences import Edges
 from featurestore.compute.materialization.sub_ledgers import sub_ledger_lists
 from featurestore.compute.search.hot_copy import ColumnFile
 from featurestore.compute.state import KIND, START, ViewState
@@ -72,5 +73,5 @@ class SubLedgerReader:
         return ProfileReader(self._items[name], self.parts, self._files_of(name)).counts(codes, edges, buckets=buckets)
 
     def ranked(self, name: str, codes: np.ndarray, edges: Edges, *, q: float) -> tuple[np.ndarray, np.ndarray]:
-        """Find buckets at ranks; see ``HistogramReader.ranked``. ``name`` is the list column."""
-        return HistogramReader(self._items[name], self.parts, self._files).ranked(codes, edges, q=q)
+        """Find buckets at ranks; see ``RankReader.ranked``. ``name`` is the list column."""
+        return RankReader(self._items[name], self.parts, self._files_of(name)).ranked(codes, edges, q=q)

@@ -10,20 +10,21 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from featurestore.compute.items import histogram_reader, histograms, occurrences, profile_reader, profiles
+from featurestore.compute.items import profile_reader, profiles, rank_reader, ranks
 from featurestore.compute.items.buckets import bucket_sql, bucket_values, offset_of, ranked
 from featurestore.compute.items.earlier import in_todays_form
 from featurestore.compute.items.files import Items
-from featurestore.compute.items.histogram_reader import HistogramReader
-from featurestore.compute.items.histograms import HistogramFold
 from featurestore.compute.items.lists import ITEMS as ITEMS_
 from featurestore.compute.items.lists import LIST, ROWS, STEPS, TOTALS, EntityLists
 from featurestore.compute.items.parts import Part
 from featurestore.compute.items.profile_reader import ProfileReader
 from featurestore.compute.items.profiles import ProfileFold
+from featurestore.compute.items.rank_reader import RankReader
+from featurestore.compute.items.ranks import RankFold, by_entity
+from featurestore.errors import StoreError
 from tests.compute.items.log import InMemory, Log, folded, random_log
 
-COUNTED, RANKED = ProfileFold(8), HistogramFold(has_groups=True)
+COUNTED, RANKED = ProfileFold(8), RankFold()
 ITEMS = Items("buckets_abc", (5,))
 EDGES = [[0, 60], [0, 20, 60], [0, 7, 20, 21, 45, 60]]
 
@@ -49,7 +50,7 @@ def check_counts(log: Log, edges: list[int]) -> None:
 
 
 def check_ranks(log: Log, edges: list[int]) -> None:
-    reader = HistogramReader(ITEMS, *folded(RANKED, ITEMS, log, edges))
+    reader = RankReader(ITEMS, *folded(RANKED, ITEMS, log, edges))
     codes, right, lefts = probes()
     for left, q in zip(lefts, (0.5, 1.0, 0.9, 0.0), strict=True):
         buckets, has_value = reader.ranked(codes, [(1, right), (-1, left)], q=q)
@@ -74,29 +75,32 @@ def test_counts_between_two_steps_equal_a_plain_count(monkeypatch, block: int, e
 
 
 @pytest.mark.parametrize("edges", EDGES, ids=str)
-@pytest.mark.parametrize("most_whole", [0, 3, 15, 48])
-def test_the_bucket_at_a_rank_is_that_of_the_sorted_values(monkeypatch, most_whole: int, edges: list[int]) -> None:
-    monkeypatch.setattr(histograms, "MAX_WHOLE", most_whole)
+@pytest.mark.parametrize("copied", [0, 2**16])
+def test_the_bucket_at_a_rank_is_that_of_the_sorted_values(monkeypatch, copied: int, edges: list[int]) -> None:
+    monkeypatch.setattr(rank_reader, "_COPIED", copied)
     check_ranks(spread(random_log(5, rows=400, items=200)), edges)
     check_ranks(spread([row for row in random_log(6, rows=300, items=200) if not 20 <= row[2] < 45], 3_000), edges)
 
 
+def test_buckets_of_the_greatest_and_the_smallest_doubles_have_ranks() -> None:
+    furthest = 2**24 - 1
+    values = [(0, sign * (furthest - item), step) for sign in (-1, 1) for _, item, step in random_log(9, rows=100)]
+    check_ranks([*values, (0, 0, 30)], [0, 20, 45, 60])
+
+
+def test_one_bucket_alone_and_others_in_other_partitions_have_ranks() -> None:
+    check_ranks([(0, 7, 3), (0, 7, 5), (1, 7, 9)], [0, 20, 60])
+    check_ranks([(0, 7, 3), (0, -9, 25), (1, 300, 50), (1, 300, 3)], [0, 20, 45, 60])
+
+
 def test_the_size_of_the_pieces_does_not_matter(monkeypatch) -> None:
-    monkeypatch.setattr(occurrences, "CHUNK", 10)
-    monkeypatch.setattr(histogram_reader, "_CHUNK", 20)
     monkeypatch.setattr(profile_reader, "_PROBES", 7)
     monkeypatch.setattr(profile_reader, "_NARROW", 0)
     monkeypatch.setattr(profiles, "_FOLD_CHUNK", 12)
-    monkeypatch.setattr(histograms, "_FOLD_CHUNK", 3)
-    monkeypatch.setattr(histograms, "MAX_WHOLE", 3)
+    monkeypatch.setattr(rank_reader, "_PROBES", 50)
+    monkeypatch.setattr(ranks, "_FOLD_CHUNK", 3)
     check_counts(random_log(3, rows=300), [0, 20, 45, 60])
     check_ranks(spread(random_log(3, rows=300, items=200)), [0, 20, 45, 60])
-
-
-def test_many_groups_far_apart_are_sorted_instead_of_laid_out(monkeypatch) -> None:
-    monkeypatch.setattr(histogram_reader, "_CELLS", 0)
-    monkeypatch.setattr(histograms, "MAX_WHOLE", 3)
-    check_ranks(spread(random_log(7, rows=300, items=200), 30_000), [0, 20, 45, 60])
 
 
 def test_pieces_of_a_window_add_up() -> None:
@@ -105,8 +109,8 @@ def test_pieces_of_a_window_add_up() -> None:
     values = values_in(log, 2, 5, 30) + values_in(log, 2, 50, 55)
     counted = ProfileReader(ITEMS, *folded(COUNTED, ITEMS, log, [0, 20, 45, 60]))
     assert counted.counts(np.array([2]), edges, buckets=8).tolist() == [np.bincount(values, minlength=8).tolist()]
-    ranks = HistogramReader(ITEMS, *folded(RANKED, ITEMS, log, [0, 20, 45, 60]))
-    assert ranks.ranked(np.array([2]), edges, q=0.3)[0].tolist() == [sorted(values)[math.floor(0.3 * (len(values) - 1))]]
+    ranked_by = RankReader(ITEMS, *folded(RANKED, ITEMS, log, [0, 20, 45, 60]))
+    assert ranked_by.ranked(np.array([2]), edges, q=0.3)[0].tolist() == [sorted(values)[math.floor(0.3 * (len(values) - 1))]]
 
 
 def test_files_of_the_form_of_before_are_read_until_they_are_made_anew() -> None:
@@ -117,6 +121,10 @@ def test_files_of_the_form_of_before_are_read_until_they_are_made_anew() -> None
         today, before = (ProfileReader(ITEMS, parts, each) for each in (files, earlier))
         asked = codes, [(1, right), (-1, left)]
         assert before.counts(*asked, buckets=8).tolist() == today.counts(*asked, buckets=8).tolist()
+    parts, files = folded(RANKED, ITEMS, log, edges)
+    earlier = in_todays_form(ITEMS, RANKED, parts, {key: files_of_before(log, part) for key, part in keys_of_before(parts)})
+    today, before = (RankReader(ITEMS, parts, each).ranked(codes, [(1, right)], q=0.5) for each in (files, earlier))
+    assert [each.tolist() for each in before] == [each.tolist() for each in today]
 
 
 def keys_of_before(parts: list[Part]) -> list[tuple[tuple[str, str], Part]]:
@@ -143,7 +151,7 @@ def files_of_before(log: Log, part: Part) -> EntityLists:
 def test_without_partitions_nothing_is_counted() -> None:
     edges = [(1, np.array([9]))]
     assert ProfileReader(ITEMS, [], {}).counts(np.array([2]), edges, buckets=2).tolist() == [[0, 0]]
-    assert HistogramReader(ITEMS, [], {}).ranked(np.array([2]), edges, q=0.5)[1].tolist() == [False]
+    assert RankReader(ITEMS, [], {}).ranked(np.array([2]), edges, q=0.5)[1].tolist() == [False]
 
 
 def buckets_of(values: list, error: float, kind: str) -> np.ndarray:
@@ -191,3 +199,13 @@ def test_the_rank_is_that_of_the_sorted_values(q: float) -> None:
         np.cumsum([len(each) for each in counts]), np.concatenate([[each[b] for b in sorted(each)] for each in counts]), q
     )
     assert buckets[rows].tolist() == [values[math.floor(q * (len(values) - 1))] for values in lists]
+
+
+def test_levels_say_of_each_entity_what_its_values_were_and_damaged_ones_say_so() -> None:
+    log = spread(random_log(10, rows=200, items=50))
+    _, files = folded(RANKED, ITEMS, log, [0, 60])
+    levels, sequence = (files[ITEMS.kind(what), "0000"].file._table for what in ("levels", "sequence"))
+    found = by_entity(levels, sequence)[ITEMS_].to_pylist()
+    assert found == [[item for _, item in sorted((step, item) for e, item, step in log if e == entity)] for entity in range(4)]
+    with pytest.raises(StoreError, match="do not add up"):
+        by_entity(levels, sequence.slice(0, 3))

@@ -56,14 +56,14 @@ def test_a_late_row_makes_anew_what_it_can_touch_and_no_more(tmp_path) -> None:
     behind = files(layout, view)
     changed = {key for key in behind if before.get(key) != behind[key]}
     # Of 30 days the marks reach into the next year, of two years into the two after it.
-    own = {(kind, "2020-01") for kind in ("ledger", "balances", "spans", "30", "730", "lifetime", "inside")}
+    own = {(kind, "2020-01") for kind in ("ledger", "balances", "spans", "30", "730", "lifetime", "sequence", "levels")}
     assert changed == own | {
         (kind, start)
         for kind, starts in {
             "30": ["2021-01"],
             "730": ["2021-01", "2022-01"],
             "lifetime": ["2021-01", "2022-01"],
-            "carried": ["2021-01", "2022-01"],
+            "before": ["2021-01", "2022-01"],
             "balances": ["2021-01", "2022-01"],
         }.items()
         for start in starts
