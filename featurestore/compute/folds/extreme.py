@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from featurestore.compute.folds.fold import ScopedFold, Segments
 from featurestore.compute.search.probes import Stretch
-from featurestore.compute.search.ranges import BlockExtremes, Reduce, RowsWithValue, over_ranges
+from featurestore.compute.search.ranges import BlockExtremes, Reduce, Take, next_with_value, over_ranges
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,8 @@ class ExtremeFold(ScopedFold):
         extremes = np.full(probes, self._neutral)
         has_value = np.zeros(probes, bool)
         for stretch in stretches:
-            whole = stretch.partition.balances.array(name).take(pa.array(stretch.whole_codes))
+            codes = stretch.whole_codes
+            whole = stretch.partition.balances.array(name, codes).take(pa.array(codes))
             parts = (stretch.whole, self._filled(whole), np.asarray(whole.is_valid())), self._partial(name, stretch)
             for positions, values, is_there in parts:
                 extremes[positions] = self._reduce(extremes[positions], values)
@@ -65,21 +66,29 @@ class ExtremeFold(ScopedFold):
     def _partial(self, name: str, stretch: Stretch) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return positions, extremes, and whether there is one, of the parts of entities' rows."""
         partition = stretch.partition
-        column = partition.ledger.array(name)
+        column = partition.ledger.array(name, stretch.low, stretch.high)
         extremes = over_ranges(
-            lambda rows: self._filled(column.take(pa.array(rows))),
+            self._taking(column),
             len(column),
             stretch.low,
             stretch.high,
             reduce=self._reduce,
-            blocks=lambda: partition.keep((name, "extremes"), lambda: BlockExtremes(self._filled(column), self._reduce)),
+            blocks=lambda: partition.keep(
+                (name, "extremes"), lambda: BlockExtremes(self._filled(partition.ledger.array(name)), self._reduce)
+            ),
         )
         has_value = extremes != self._neutral
         doubtful = np.flatnonzero(~has_value)
         if len(doubtful):  # nothing there, or a value that is the neutral one
-            rows = partition.keep((name, "rows with value"), lambda: RowsWithValue.of(column))
-            has_value[doubtful] = rows.next(stretch.low[doubtful]) < stretch.high[doubtful]
+            low, high = stretch.low[doubtful], stretch.high[doubtful]
+            has_value[doubtful] = next_with_value(column, low, high) < high
         return stretch.partial, extremes, has_value
+
+    def _taking(self, column: pa.Array) -> Take:
+        """Return what gives the values of some rows as numbers, NULLs as the neutral one."""
+        if column.type == pa.from_numpy_dtype(self._number) and not column.null_count:
+            return np.asarray(column.to_numpy()).take
+        return lambda rows: self._filled(column.take(pa.array(rows)))
 
     @property
     def _reduce(self) -> Reduce:

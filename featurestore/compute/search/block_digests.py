@@ -101,9 +101,11 @@ class CheckedFile:
         if not len(begins):
             return
         first, last = begins // BLOCK_BYTES, np.maximum(ends - 1, begins) // BLOCK_BYTES
-        touched = np.unique(np.concatenate([first, last]))
-        self.check((block * BLOCK_BYTES, block * BLOCK_BYTES + 1) for block in touched[~self._is_checked[touched]].tolist())
-        self.check((begin, end) for begin, end in zip(begins[last > first + 1], ends[last > first + 1], strict=True))
+        blocks = np.concatenate([first, last])
+        unchecked = np.unique(blocks[~self._is_checked[blocks]])
+        self.check((block * BLOCK_BYTES, block * BLOCK_BYTES + 1) for block in unchecked.tolist())
+        long = np.flatnonzero(last > first + 1)
+        self.check((begin, end) for begin, end in zip(begins[long], ends[long], strict=True))
 
 
 def _mapped(file: Path) -> tuple[pa.Buffer, tuple[int, int, int]]:

@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -24,24 +23,28 @@ Reduce = np.ufunc
 Take = Callable[[np.ndarray], np.ndarray]
 
 
-@dataclass(frozen=True, eq=False)
-class RowsWithValue:
-    """The rows of a column that are not NULL.
+def next_with_value(column: pa.Array, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """Return the first row of each range ``[low, high)`` that is not NULL; ``high`` where there is none.
 
-    Args:
-        rows: Ascending, and after the last the number of all rows; ``None`` if none is NULL.
+    Only the bits that say so are read, 64 rows at a time, from the ranges' first rows on.
     """
-
-    rows: np.ndarray | None
-
-    @classmethod
-    def of(cls, column: pa.Array) -> RowsWithValue:
-        """Find the rows of a column that are not NULL."""
-        return cls(np.append(np.flatnonzero(np.asarray(column.is_valid())), len(column)) if column.null_count else None)
-
-    def next(self, rows: np.ndarray) -> np.ndarray:
-        """Return the first row with a value from each row on; the number of all rows if there is none."""
-        return rows if self.rows is None else self.rows[np.searchsorted(self.rows, rows)]
+    validity = column.buffers()[0]
+    if not column.null_count or validity is None:
+        return np.asarray(np.minimum(low, high))
+    words = np.frombuffer(validity, "<u8", count=validity.size // 8)
+    tail = np.uint64(int.from_bytes(validity.slice(len(words) * 8).to_pybytes(), "little"))
+    end = high + column.offset
+    found = np.minimum(low, high) + column.offset
+    left = np.flatnonzero(found < end)
+    while len(left):
+        rows = found[left]
+        of = rows >> 6
+        read = np.where(of < len(words), words.take(of, mode="clip"), tail) if len(words) else np.full(len(of), tail)
+        bits = read >> (rows & 63).astype(np.uint64)
+        lowest = np.bitwise_count((bits & (~bits + np.uint64(1))) - np.uint64(1))
+        found[left] = np.minimum(np.where(bits > 0, rows + lowest, (of + 1) << 6), end[left])
+        left = left[(bits == 0) & (found[left] < end[left])]
+    return np.asarray(found - column.offset)
 
 
 class BlockExtremes:

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from featurestore.compute.search.ranges import BLOCK, BlockExtremes, RowsWithValue, over_ranges
+from featurestore.compute.search.ranges import BLOCK, BlockExtremes, next_with_value, over_ranges
 
 
 @pytest.mark.parametrize("reduce", [np.minimum, np.maximum])
@@ -29,8 +29,23 @@ def test_extremes_over_ranges_equal_a_loop(rows: int, ranges: int, reduce: np.uf
 
 def test_the_next_row_with_a_value_is_found_or_none() -> None:
     column = pa.array([None, 1, None, None, 2, None])
-    assert RowsWithValue.of(column).next(np.arange(6)).tolist() == [1, 1, 4, 4, 4, 6]
-    assert RowsWithValue.of(pa.array([1, 2])).next(np.arange(2)).tolist() == [0, 1]
+    assert next_with_value(column, np.arange(6), np.full(6, 6)).tolist() == [1, 1, 4, 4, 4, 6]
+    assert next_with_value(column, np.arange(6), np.array([1, 2, 4, 4, 5, 6])).tolist() == [1, 1, 4, 4, 4, 6]
+    assert next_with_value(pa.array([1, 2]), np.arange(2), np.full(2, 2)).tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("rows", [1, 63, 64, 65, 127, 900])
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.5])
+def test_the_next_row_with_a_value_equals_a_loop_wherever_a_column_begins(rows: int, share: float) -> None:
+    rng = np.random.default_rng(rows)
+    has_value = rng.random(rows + 9) < share
+    low = rng.integers(0, rows, 50)
+    high = low + rng.integers(0, rows - low + 1)
+    for offset in (0, 9):
+        column = pa.array(np.arange(rows + 9), mask=~has_value).slice(offset, rows)
+        valid = has_value[offset : offset + rows].tolist()
+        expected = [next((row for row in range(start, end) if valid[row]), end) for start, end in zip(low, high, strict=True)]
+        assert next_with_value(column, low, high).tolist() == expected
 
 
 class MaximumOfTwoAtOnce:
