@@ -138,6 +138,7 @@ class Table:
 
 _NEWEST = NewestVersions[Table]()
 
+
 def _check_trusted(table: Table) -> None:
     """Refuse a newest version of another store, or an older one than was had; what is written next may rest on it."""
     check_own(table.path, table.table_id, table.version, configuration=table._delta.metadata().configuration)
