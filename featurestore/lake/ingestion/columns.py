@@ -80,7 +80,7 @@ def convert(column: str, kind: str, *, sql_type: str, is_id: bool = False, csv: 
     if kind == "string" and is_id and (sql_type in _WIDTHS or sql_type in _WIDER_INTEGERS):
         return Conversion(f"{name}::VARCHAR")
     if csv is not None and sql_type == "VARCHAR" and kind in ("int64", "int32", "double"):
-        name = _plain_number(name, csv)
+        name = plain_number(name, csv)
     conversion = {
         "int64": _integer,
         "int32": _integer,
@@ -93,7 +93,7 @@ def convert(column: str, kind: str, *, sql_type: str, is_id: bool = False, csv: 
     return conversion[kind](column, name, sql_type, kind)
 
 
-def _plain_number(name: str, csv: Csv) -> str:
+def plain_number(name: str, csv: Csv) -> str:
     """Write a number with a point and without groups; leave what is written otherwise no number, so that none is misread."""
     if csv.decimal == "." and csv.thousands is None:
         return name

@@ -18,6 +18,8 @@ from featurestore.errors import CommitConflictError, IngestError, StoreError
 from featurestore.lake.evolution import check_columns
 from featurestore.lake.ingestion.batch import Batch
 from featurestore.lake.ingestion.equals import number_equals
+from featurestore.lake.ingestion.foreign_files import CheckedDelivery, check_foreign
+from featurestore.lake.ingestion.foreign_portions import ForeignReading
 from featurestore.lake.ingestion.gaps import fill_gaps
 from featurestore.lake.ingestion.identity import Verdict, judge
 from featurestore.lake.ingestion.ingest_report import IngestReport, Tally
@@ -83,17 +85,15 @@ def ingest(
     _check_order(source, replace)
     landing = landing_of(layout, source) if rows is None else Landing((), ())
     marks = {file.path: file.mark for file in waiting_files(layout, source, landing.files)}
-    checked = (
-        check_files(marks, source, csv=csv, bounds=layout.bounds)
-        if rows is None
-        else check_input(rows, source, csv=csv, bounds=layout.bounds)
-    )
+    checked, foreign = _check_files(layout, source, rows, landing, marks, csv)
     table = Table.open(layout.events(source.name))
     check_columns(table, source)
     tally = Tally(source.name, table.version, unread=tuple(map(str, landing.unread)))
     with spilling_session(layout, *_folders(checked)) as session:
         batch = Batch(session, source, now_us=_now_us(), naive_timezone=layout.naive_timezone, ids=ids)
-        for portion in portions_of(checked, limit=batch_rows, bounds=layout.bounds):
+        reading = ForeignReading(session, source, layout.bounds, batch_rows, csv, tally.foreign)
+        own = portions_of(checked, limit=batch_rows, bounds=layout.bounds)
+        for portion in own if source.mapping is None else reading.portions(foreign):
             if batch.is_full_with(portion, rows=batch_rows, size_bytes=layout.bounds.batch_bytes):
                 _commit_batch(layout, batch, tally, marks=marks, replace=replace)
             batch.add(portion)
@@ -101,6 +101,18 @@ def ingest(
                 progress(tally.rows_read + batch.rows_read)
         _commit_batch(layout, batch, tally, marks=marks, replace=replace)
     return tally.report(time.monotonic() - started)
+
+
+def _check_files(
+    layout: Layout, source: EventSource, rows: Any, landing: Landing, marks: Mapping[Path, str], csv: Csv | None
+) -> tuple[list[InputFile] | pa.RecordBatchReader, list[CheckedDelivery]]:
+    """Check what is read, and sort it into deliveries where a mapping reads it."""
+    if source.mapping is not None:
+        foreign = check_foreign(source, rows, landing.files, marks, csv=csv, bounds=layout.bounds)
+        return [file for delivery in foreign for file in delivery.files], foreign
+    if rows is None:
+        return check_files(marks, source, csv=csv, bounds=layout.bounds), []
+    return check_input(rows, source, csv=csv, bounds=layout.bounds), []
 
 
 def _now_us() -> int:

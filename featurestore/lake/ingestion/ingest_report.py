@@ -53,6 +53,21 @@ class FileLines:
         return f"{self.file}: {self.lines:,} lines: {self.records:,} records in {self.record_lines:,} lines{others}{hint}"
 
 
+@dataclass
+class ForeignCounts:
+    """What became of the rows of files that were read through a mapping.
+
+    Args:
+        rows: Rows that were read; of joined files those of the side to which others are joined.
+        ignored: Rows of which no event comes, where the mapping says that such are ignored.
+        unjoined: Source of the mapping to those of its rows that no row of the other side has found.
+    """
+
+    rows: int = 0
+    ignored: int = 0
+    unjoined: dict[str, int] = field(default_factory=dict)
+
+
 @dataclass(frozen=True)
 class IngestReport:
     """What one call of ``ingest`` read, committed and refused.
@@ -82,6 +97,9 @@ class IngestReport:
         by_place: Events of which a batch held several contents that neither ingested_at nor order_by tells apart: the last by place
             counts (in a source without ingested_at the first, unless it replaces).
         missing_columns: Column of the schema to the number of files, or other inputs, that lack it.
+        file_rows: Rows of the files, where a mapping made events of them: ``rows_read`` then counts what it made.
+        ignored_rows: Those of them of which no event comes, as the mapping means it.
+        unjoined_rows: Source of the mapping to those of its rows that no row of the files that it is joined to has found.
     """
 
     source: str
@@ -105,9 +123,15 @@ class IngestReport:
     skipped_hours: int = 0
     missing_columns: Mapping[str, int] = field(default_factory=dict)
     by_place: int = 0
+    file_rows: int = 0
+    ignored_rows: int = 0
+    unjoined_rows: Mapping[str, int] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        facts = [f"{self.rows_read:,} rows read", f"{self.rows_added:,} added"]
+        of = f" made of {self.file_rows:,} rows of files" if self.file_rows else " rows read"
+        facts = [f"{self.rows_read:,}{of}", f"{self.rows_added:,} added"]
+        facts += [f"{self.ignored_rows:,} rows of files ignored"] if self.ignored_rows else []
+        facts += [f"{count:,} rows of {name} joined to none" for name, count in self.unjoined_rows.items() if count]
         facts += [
             f"{count:,} {what}" for what, count in (("duplicates", self.duplicates), ("corrections", self.corrections)) if count
         ]
@@ -167,6 +191,7 @@ class Tally:
     unread: tuple[str, ...] = ()
     clocks: WallClocks | None = None
     lacking: dict[str, set[str]] = field(default_factory=dict)
+    foreign: ForeignCounts = field(default_factory=ForeignCounts)
 
     def report(self, elapsed_s: float) -> IngestReport:
         """Return the report of an ingest that took so many seconds."""
@@ -192,6 +217,9 @@ class Tally:
             skipped_hours=self.clocks.skipped_hours if self.clocks else 0,
             by_place=self.by_place,
             missing_columns={column: len(labels) for column, labels in sorted(self.lacking.items())},
+            file_rows=self.foreign.rows,
+            ignored_rows=self.foreign.ignored,
+            unjoined_rows={name: count for name, count in self.foreign.unjoined.items() if count},
         )
 
 

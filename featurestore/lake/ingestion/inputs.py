@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import pyarrow as pa
 
@@ -23,10 +24,36 @@ from featurestore.lake.ingestion.json_lines import JsonFile, check_json_lines
 from featurestore.lake.ingestion.parquet_size import ParquetSize, size_of
 from featurestore.lake.ingestion.text_files import open_bytes
 from featurestore.spec.csv_format import Csv
-from featurestore.spec.source import EventSource
 
 DELTA = "Delta"
 _BLOCK_BYTES = 1 << 20
+
+
+class Expected(Protocol):
+    """What files are expected to have: those of an event source, or those that a mapping reads."""
+
+    @property
+    def name(self) -> str:
+        """What to call it in errors."""
+
+    @property
+    def types(self) -> dict[str, str]:
+        """The columns, with their types."""
+
+    @property
+    def csv(self) -> Csv | None:
+        """How CSV is written."""
+
+    @property
+    def event_id(self) -> str | None:
+        """The column that identifies."""
+
+    @property
+    def event_time(self) -> str:
+        """The column that says when."""
+
+    def may_lack(self, column: str) -> bool:
+        """Tell whether a file without a column is accepted."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +109,7 @@ def find_files(rows: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) 
     return sorted(dict.fromkeys(paths))
 
 
-def check_files(paths: Iterable[Path], source: EventSource, *, csv: Csv | None = None, bounds: Bounds) -> list[InputFile]:
+def check_files(paths: Iterable[Path], source: Expected, *, csv: Csv | None = None, bounds: Bounds) -> list[InputFile]:
     """Check what ``find_files`` has found, the files of Delta tables one by one.
 
     Raises:
@@ -94,7 +121,7 @@ def check_files(paths: Iterable[Path], source: EventSource, *, csv: Csv | None =
     return checked
 
 
-def check_file(path: Path, source: EventSource, *, csv: Csv | None = None, bounds: Bounds) -> InputFile:
+def check_file(path: Path, source: Expected, *, csv: Csv | None = None, bounds: Bounds) -> InputFile:
     """Open a file and compare it with its name and its source's schema.
 
     Args:
@@ -130,7 +157,7 @@ def check_file(path: Path, source: EventSource, *, csv: Csv | None = None, bound
     return file
 
 
-def check_columns(columns: Iterable[str], source: EventSource, what: str, *, hint: str = "") -> None:
+def check_columns(columns: Iterable[str], source: Expected, what: str, *, hint: str = "") -> None:
     """Compare an input's columns with the schema of its source; other columns may have any names.
 
     Raises:
@@ -156,14 +183,14 @@ def _say_optional(column: str) -> str:
     return f" If files may lack it, say optional=({column!r},)."
 
 
-def _check_delta(folder: Path, source: EventSource) -> list[InputFile]:
+def _check_delta(folder: Path, source: Expected) -> list[InputFile]:
     files = delta_files(folder, IngestError)
     columns = tuple(files[0].schema.names)
     check_columns(columns, source, f"The Delta table {folder}")
     return [InputFile(file.path, DELTA, columns, delta=file, needed=source.types) for file in files]
 
 
-def _check_columns_file(path: Path, kind: str, source: EventSource, bounds: Bounds) -> InputFile:
+def _check_columns_file(path: Path, kind: str, source: Expected, bounds: Bounds) -> InputFile:
     try:
         schema, rows = parquet_shape(path) if kind == PARQUET else arrow_shape(path)
         size = size_of(path, bounds) if kind == PARQUET else None
@@ -179,6 +206,6 @@ def _read_to_the_end(path: Path, kind: str, encoding: str, bounds: Bounds) -> No
             pass
 
 
-def _check_csv(path: Path, source: EventSource, csv: Csv, bounds: Bounds) -> InputFile:
+def _check_csv(path: Path, source: Expected, csv: Csv, bounds: Bounds) -> InputFile:
     found = read_header(path, csv, source.types, bounds)
     return InputFile(path, CSV, found.columns, csv=found)

@@ -58,6 +58,7 @@ class Portion:
         is_text: Whether it comes from lines, its values being texts.
         size_bytes: What it takes in memory.
         extra_columns: Columns of the file that the schema does not name and that are not in the table.
+        reasons: Why its rows may be none, besides those of lines; the column ``REASON`` says it.
     """
 
     label: str
@@ -70,6 +71,7 @@ class Portion:
     is_text: bool = False
     size_bytes: int = 0
     extra_columns: tuple[str, ...] = ()
+    reasons: tuple[str, ...] = ()
 
 
 def check_input(

@@ -20,6 +20,7 @@ from pathlib import Path
 from featurestore.errors import IngestError
 from featurestore.lake.endings import ending_of
 from featurestore.lake.file_names import DELTA_LOG, delta_table_of, is_aside, is_finished
+from featurestore.lake.ingestion.deliveries import sort_files
 from featurestore.lake.layout import Layout
 from featurestore.lake.table import Table
 from featurestore.spec.source import EventSource
@@ -68,7 +69,7 @@ class UnreadFile:
 
 @dataclass(frozen=True)
 class Landing:
-    """What lies in a source's landing folder, both sorted by path.
+    """What lies in a source's landing folder, both sorted by path; files of incomplete deliveries are among the unread.
 
     Hidden names, those with a leading underscore, checksums and files that are being written are set aside on purpose: they are in
     neither; an unfinished one is among the unread after a day.
@@ -111,6 +112,10 @@ def landing_of(layout: Layout, source: EventSource) -> Landing:
             files.append(LandedFile(entry.path, entry.name, entry.status.st_size, entry.status.st_mtime_ns, month))
         elif reason:
             unread[entry.name] = UnreadFile(entry.name, reason)
+    if source.mapping is not None:
+        left = sort_files(source.mapping, {file.path: file.name for file in files}).left
+        unread |= {file.name: UnreadFile(file.name, left[file.path]) for file in files if file.path in left}
+        files = [file for file in files if file.path not in left]
     return Landing(tuple(files), tuple(unread.values()))
 
 

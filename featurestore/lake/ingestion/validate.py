@@ -44,6 +44,7 @@ def validation_of(
     now_us: int,
     ids: Collection[str] = (),
     csv: Csv | None = None,
+    more_reasons: Sequence[str] = (),
 ) -> Validation:
     """Plan how to read a relation, in a session that has the functions of ``time_functions``.
 
@@ -57,6 +58,7 @@ def validation_of(
         now_us: The present, in microseconds since 1970 UTC.
         ids: Columns besides the event_id that name an entity.
         csv: How the texts of numbers are written, if they come from CSV.
+        more_reasons: What the relation may say itself of a row, besides what a line can be.
     """
     named_ids = {source.id_column, *ids}
     chosen = {
@@ -69,7 +71,7 @@ def validation_of(
     named = ", ".join(f"{_converted(column)} AS {quote(column)}" for column in conversions)
     extra = tuple(column for column in types if column not in source.types and column not in _OURS)
     reasons = _Reasons()
-    broken = _broken_sql(conversions, reasons, types=types)
+    broken = _broken_sql(conversions, reasons, types=types, told=(*REASONS, *more_reasons))
     reason = _case([('"$broken" <> 0', '"$broken"'), *_wrong_values(source, reasons, types, now_us)])
     raw = _raw_json(source, types, extra)
     position = f", {quote(POSITION)}" if POSITION in types else ""
@@ -103,9 +105,11 @@ def _converted(column: str) -> str:
     return quote(f"$converted {column}")
 
 
-def _broken_sql(conversions: Mapping[str, Conversion], reasons: _Reasons, *, types: Mapping[str, str]) -> str:
+def _broken_sql(
+    conversions: Mapping[str, Conversion], reasons: _Reasons, *, types: Mapping[str, str], told: Sequence[str]
+) -> str:
     """Render the number of the reason why a row could not be converted; which one exactly is asked of broken rows only."""
-    arms = [(f"{quote(REASON)} = {literal(reason)}", reasons.number(reason)) for reason in REASONS] if REASON in types else []
+    arms = [(f"{quote(REASON)} = {literal(reason)}", reasons.number(reason)) for reason in told] if REASON in types else []
     arms += [(f"NOT {quote(IS_ROW)}", reasons.number(UNREADABLE))] if IS_ROW in types else []
     for column, conversion in conversions.items():
         if conversion.is_present is not None:
@@ -155,6 +159,8 @@ def _wrong_values(source: EventSource, reasons: _Reasons, types: Collection[str]
             faults.append((f"absurd {column}", outside))
         if kind == "double" and column not in source.wide:
             faults.append((f"absurd {column}", f"abs({quote(column)}) > {LARGEST_DOUBLE!r}"))
+    for reason, condition in _not_accepted(source):
+        faults.append((reason, condition))
     for column, allowed in source.values:
         faults.append((f"unknown value of {column}", f"NOT list_contains({literals(allowed)}, {quote(column)})"))
     return [(condition, reasons.number(reason)) for reason, condition in faults]
@@ -170,18 +176,34 @@ def _final_columns(source: EventSource, now_us: int) -> str:
     )
 
 
+def _not_accepted(source: EventSource) -> list[tuple[str, str]]:
+    """List the times that the source's mapping does not accept, as ``(reason, condition)``."""
+    if source.mapping is None:
+        return []
+    first, end = source.mapping.accept_us
+    name = quote(source.event_time)
+    conditions = [] if first is None else [f"{name} < make_timestamptz({first})"]
+    conditions += [] if end is None else [f"{name} >= make_timestamptz({end})"]
+    return [(f"{source.event_time} outside of accept", " OR ".join(conditions))] if conditions else []
+
+
 def _raw_json(source: EventSource, types: Mapping[str, str], extra: tuple[str, ...]) -> str:
     """Render a raw row as JSON text: the schema's columns in its order, then the others by name."""
     if LINE in types:
         line = quote(LINE)
         return f"CASE WHEN {quote(IS_ROW)} THEN {line} ELSE to_json({line})::VARCHAR END"
+    return row_json({column: types[column] for column in (*source.types, *sorted(extra)) if column in types})
+
+
+def row_json(types: Mapping[str, str], names: Mapping[str, str] | None = None) -> str:
+    """Render columns of some DuckDB types as the JSON text of a row; ``names`` says under which names a query has them."""
     fields = []
-    for column in (*(column for column in source.types if column in types), *sorted(extra)):
-        name = quote(column)
+    for column, kind in types.items():
+        name = quote(column if names is None else names[column])
         value = f"to_json({name})"
-        if types[column] in ("FLOAT", "DOUBLE"):  # JSON has no NaN: it is written as a text
+        if kind in ("FLOAT", "DOUBLE"):  # JSON has no NaN: it is written as a text
             value = f"CASE WHEN isfinite({name}) THEN to_json({name}) ELSE to_json({name}::VARCHAR) END"
-        elif types[column] == "TIMESTAMP":  # before all days that DuckDB can write
+        elif kind == "TIMESTAMP":  # before all days that DuckDB can write
             value = f"CASE WHEN epoch_us({name}) < {_FIRST_WRITABLE_US} THEN to_json(epoch_us({name})) ELSE to_json({name}) END"
         fields.append(f"{literal(column)}: {value}")
     return f"to_json({{{', '.join(fields)}}})::VARCHAR"
