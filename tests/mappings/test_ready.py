@@ -2,32 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
 from pathlib import Path
 
-import pyarrow as pa
-
-import featurestore as fs
-from featurestore.lake.session import connect
-from featurestore.lake.table import Table, parquet_scan_sql
 from featurestore.mappings import NAMES, olist, online_retail_ii, read_ready, rees46, retailrocket
-
-
-def _store(tmp_path: Path, *sources: fs.EventSource) -> fs.FeatureStore:
-    store = fs.FeatureStore(tmp_path / "store", timezone="UTC")
-    store.apply(list(sources))
-    return store
-
-
-def _events(store: fs.FeatureStore, name: str = "events", *, order: str = "event_time, event_type") -> list[dict[str, object]]:
-    path = store.layout.events(name)
-    with connect(path) as session:
-        table: pa.Table = session.sql(f"FROM {parquet_scan_sql(Table.open(path).files())} ORDER BY {order}").to_arrow_table()
-    return table.to_pylist()
-
-
-def _utc(*parts: int) -> datetime:
-    return datetime(*parts, tzinfo=timezone.utc)  # type: ignore[misc, arg-type]
+from tests.mappings.foreign import events_of, store_of, utc
 
 
 def test_every_name_is_a_module_with_a_mapping_of_its_name() -> None:
@@ -43,17 +21,17 @@ def test_retailrocket_becomes_views_carts_and_buys(tmp_path: Path) -> None:
         "1433221332117,1,unheard_of,2,\n"
         "soon,1,view,2,\n"
     )
-    store = _store(tmp_path, retailrocket.SOURCE)
+    store = store_of(tmp_path, retailrocket.SOURCE)
     report = store.ingest("events", tmp_path / "events.csv")
     assert (report.rows_added, report.file_rows) == (3, 5)
     assert report.quarantined == {"unknown value of event": 1, "unparsable timestamp": 1}
-    rows = _events(store)
+    rows = events_of(store)
     assert [(row["event_type"], row["sku_id"], row["order_id"]) for row in rows] == [
         ("buy", 356475, 4000),
         ("view", 355908, None),
         ("cart", 248676, None),
     ]
-    assert rows[0]["event_time"] == _utc(2015, 6, 2, 5, 2, 12, 117000)
+    assert rows[0]["event_time"] == utc(2015, 6, 2, 5, 2, 12, 117000)
     assert store.ingest("events", tmp_path / "events.csv").duplicates == 3
 
 
@@ -62,10 +40,10 @@ def test_retailrocket_properties_are_kept_where_they_mean_something(tmp_path: Pa
         "timestamp,itemid,property,value\n1435460400000,460429,categoryid,1338\n1441508400000,206783,888,1116713 960601 n277.200\n"
     )
     (tmp_path / "item_properties_part2.csv").write_text("timestamp,itemid,property,value\n1433041200000,183478,available,0\n")
-    store = _store(tmp_path, retailrocket.PROPERTIES)
+    store = store_of(tmp_path, retailrocket.PROPERTIES)
     report = store.ingest("item_properties", str(tmp_path / "item_properties_part*.csv"))
     assert (report.rows_added, report.file_rows, report.ignored_rows) == (2, 3, 1)
-    assert [(row["event_type"], row["value"]) for row in _events(store, "item_properties")] == [
+    assert [(row["event_type"], row["value"]) for row in events_of(store, "item_properties")] == [
         ("available", "0"),
         ("category", "1338"),
     ]
@@ -78,12 +56,11 @@ def test_rees46_keeps_its_utc_and_its_gaps(tmp_path: Path) -> None:
         "2019-11-01 00:00:09 UTC,remove_from_cart,5000088,2053013566100866035,,,0.29,530496790,\n"
         "2019-11-01 00:00:09 UTC,purchase,5000088,2053013566100866035,,,n/a,530496790,8e5f\n"
     )
-    store = fs.FeatureStore(tmp_path / "store", timezone="Asia/Shanghai")
-    store.apply([rees46.SOURCE])
+    store = store_of(tmp_path, rees46.SOURCE, timezone="Asia/Shanghai")
     report = store.ingest("events", tmp_path / "2019-Nov.csv")
     assert report.quarantined == {"unparsable price": 1}
-    first, second = _events(store)
-    assert first["event_time"] == _utc(2019, 11, 1)
+    first, second = events_of(store)
+    assert first["event_time"] == utc(2019, 11, 1)
     assert (first["category_id"], first["price_cents"], first["brand"]) == (2053013555631882655, 48907, "xiaomi")
     assert (second["event_type"], second["price_cents"], second["brand"], second["session_id"]) == ("uncart", 29, None, None)
 
@@ -113,10 +90,10 @@ def test_olist_becomes_four_events_of_each_item(tmp_path: Path) -> None:
     folder.mkdir()
     for name, text in OLIST.items():
         (folder / name).write_text(text)
-    store = _store(tmp_path, olist.SOURCE)
+    store = store_of(tmp_path, olist.SOURCE)
     report = store.ingest("events", folder)
     assert (report.file_rows, report.rows_added, report.quarantined, report.unjoined_rows) == (2, 10, {}, {"items": 1})
-    rows = _events(store, order="event_time, item")
+    rows = events_of(store, order="event_time, item")
     assert [(row["order_id"], row["event_type"], row["item"]) for row in rows] == [
         ("o1", "buy", 1),
         ("o1", "buy", 2),
@@ -129,14 +106,14 @@ def test_olist_becomes_four_events_of_each_item(tmp_path: Path) -> None:
         ("o1", "deliver", 1),
         ("o1", "deliver", 2),
     ]
-    assert rows[0]["event_time"] == _utc(2017, 10, 2, 13, 56, 33)
+    assert rows[0]["event_time"] == utc(2017, 10, 2, 13, 56, 33)
     assert (rows[0]["user_id"], rows[0]["region_id"], rows[0]["price_cents"], rows[0]["freight_cents"]) == (
         "u1",
         "SP",
         2999,
         872,
     )
-    assert rows[0]["promised_at"] == _utc(2017, 10, 18, 2)  # the clocks were put forward on the 15th
+    assert rows[0]["promised_at"] == utc(2017, 10, 18, 2)  # the clocks were put forward on the 15th
     again = store.ingest("events", folder)
     assert (again.rows_added, again.duplicates) == (0, 10)
 
@@ -150,10 +127,10 @@ def test_online_retail_tells_returns_from_sales(tmp_path: Path) -> None:
         "489464,21733,85123a mixed,-96,12/1/2009 10:52,0,,United Kingdom\n"
         "A506401,B,Adjust bad debt,1,2010-04-29 13:36:00,-53594.36,,United Kingdom\n"
     )
-    store = _store(tmp_path, online_retail_ii.SOURCE)
+    store = store_of(tmp_path, online_retail_ii.SOURCE)
     report = store.ingest("events", tmp_path / "online_retail_II.csv")
     assert (report.rows_added, report.quarantined) == (4, {"no event of the mapping comes of it": 1})
-    rows = _events(store)
+    rows = events_of(store)
     assert [(row["event_type"], row["quantity"], row["price_cents"], row["user_id"]) for row in rows] == [
         ("buy", 12, 695, 13085),
         ("buy", 12, 695, 13085),

@@ -52,7 +52,12 @@ def wanted_of(mapping: FilesMapping, branch: Branch, name: str, event_time: str)
 
 
 def locate(
-    mapping: FilesMapping, branch: Branch, columns: Mapping[str, Collection[str]], event_time: str
+    mapping: FilesMapping,
+    branch: Branch,
+    columns: Mapping[str, Collection[str]],
+    event_time: str,
+    *,
+    absent: Collection[str] = (),
 ) -> dict[str, tuple[str, str]]:
     """Find each column that a branch reads.
 
@@ -61,6 +66,7 @@ def locate(
         branch: Which files it reads.
         columns: Source to the columns that its files have, all of them.
         event_time: Column of the event that says when it happened.
+        absent: Sources of which the delivery has no file, and need not: their columns are those that no other file has.
 
     Returns:
         Column, as the mapping writes it, to the source that has it and its name there.
@@ -74,13 +80,21 @@ def locate(
             key = left if name == join.left else right
             if key not in there[name]:
                 raise _missing(mapping, f"the files of {name} have no column {key!r}", key, there[name], f"{join.at}.on")
-    return {ref: _place_of(mapping, branch, there, ref, at) for ref, at in reads_of(mapping, branch, event_time).items()}
+    return {
+        ref: _place_of(mapping, branch, there, absent, ref, at) for ref, at in reads_of(mapping, branch, event_time).items()
+    }
 
 
 def _place_of(
-    mapping: FilesMapping, branch: Branch, there: Mapping[str, Collection[str]], ref: str, at: str
+    mapping: FilesMapping,
+    branch: Branch,
+    there: Mapping[str, Collection[str]],
+    absent: Collection[str],
+    ref: str,
+    at: str,
 ) -> tuple[str, str]:
-    having = [name for name in branch.sources if ref in there[name]]
+    every = [name for name in branch.sources if ref in there[name]]
+    having = [name for name in every if name not in absent] or every[:1]
     joined = {join.right for join in branch.joins if (ref, ref) in join.on}
     if having and all(name in joined for name in having[1:]):
         return having[0], ref

@@ -119,4 +119,5 @@ def _checked(
         inputs[name] = files
         # Of files that a delivery need not have none of the columns is missed.
         columns[name] = set.intersection(*(set(file.columns) for file in files)) if files else set(wanted.types)
-    return CheckedDelivery(branch, inputs, locate(mapping, branch, columns, source.event_time))
+    absent = [name for name, paths in delivery.files.items() if not paths]
+    return CheckedDelivery(branch, inputs, locate(mapping, branch, columns, source.event_time, absent=absent))

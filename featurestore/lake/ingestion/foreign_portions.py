@@ -90,8 +90,10 @@ class ForeignReading:
         for number, name in enumerate(branch.sources):
             keys = [left for join in branch.joins if join.left == name for left, _ in join.on]
             keys += [right for join in branch.joins if join.right == name for _, right in join.on]
-            columns = list(dict.fromkeys([column for of, column in delivery.places.values() if of == name] + keys))
             inputs = delivery.inputs[name]
+            needed = {column for of, column in delivery.places.values() if of == name} | set(keys)
+            there = inputs[0].columns if isinstance(inputs, list) and inputs else ()
+            columns = [*(column for column in there if column in needed), *sorted(needed.difference(there))]
             table = LaidAside(self.session, number, columns, isinstance(inputs, list) and len(inputs) > 1)
             tables[name] = table
             for portion in portions_of(inputs, limit=_SLICE_ROWS, bounds=self.bounds):

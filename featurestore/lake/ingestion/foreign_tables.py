@@ -136,7 +136,7 @@ def joined_rows(
     session.execute(f"CREATE OR REPLACE TEMP TABLE {quote(_JOINED)} AS {numbered}")
     ((count,),) = session.execute(f"SELECT count(*) FROM {quote(_JOINED)}").fetchall()
     of = {ref: types[name][column] for ref, (name, column) in places.items()}
-    line = _line(branch, places, names, of)
+    line = _line(tables, places, names, of)
     relation = f"(SELECT *, {line} AS {quote(LINE)} FROM {quote(_JOINED)})"
     return Rows(relation, names, of, {ref: csv[name] for ref, (name, _) in places.items()}, sums), int(count), unjoined
 
@@ -165,13 +165,16 @@ def _equal(left: str, left_type: str, right: str, right_type: str) -> str:
     return f"{left} = {right}" if left_type == right_type else f"{left}::VARCHAR = {right}::VARCHAR"
 
 
-def _line(branch: Branch, places: Mapping[str, tuple[str, str]], names: Mapping[str, str], types: Mapping[str, str]) -> str:
+def _line(
+    tables: Mapping[str, LaidAside], places: Mapping[str, tuple[str, str]], names: Mapping[str, str], types: Mapping[str, str]
+) -> str:
     """Render a row as JSON text; of several files with the columns of each under its name."""
     parts = []
-    for name in branch.sources:
-        columns = {column: ref for ref, (of, column) in places.items() if of == name}
+    for name, table in tables.items():
+        read = {column: ref for ref, (of, column) in places.items() if of == name}
+        columns = {column: read[column] for column in table.columns if column in read}
         if columns:
             inner = row_json({c: types[ref] for c, ref in columns.items()}, {c: names[ref] for c, ref in columns.items()})
-            parts.append(inner if len(branch.sources) == 1 else f"{literal(json.dumps(name))} || ':' || {inner}")
+            parts.append(inner if len(tables) == 1 else f"{literal(json.dumps(name))} || ':' || {inner}")
     texts = " || ',' || ".join(parts)
-    return texts if len(branch.sources) == 1 else f"('{{' || {texts} || '}}')"
+    return texts if len(tables) == 1 else f"('{{' || {texts} || '}}')"

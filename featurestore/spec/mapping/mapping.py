@@ -126,7 +126,7 @@ class Mapping:
             "event_type": event_type,
             "events": events,
             "accept": accept,
-            "on_no_event": on_no_event,
+            "on_no_event": None if on_no_event == QUARANTINE else on_no_event,
         }
         origin = f"Mapping {name!r}"
         try:
@@ -205,7 +205,7 @@ class Mapping:
         accept = found["accept"].keys(("time_from", "time_to")) if "accept" in found else {}
         for attribute, value in {
             "name": found["name"].text(),
-            "text": json.dumps(place.value, ensure_ascii=False),
+            "text": json.dumps({key: found[key].value for key in _KEYS if key in found}, ensure_ascii=False),
             "place": place,
             "sources": sources,
             "joins": joins,
