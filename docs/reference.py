@@ -40,6 +40,7 @@ DEFINITIONS = (
     "Entity",
     "EventSource",
     "Csv",
+    "Mapping",
     "Bounds",
     "FeatureView",
     "Derived",
