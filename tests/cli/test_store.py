@@ -130,3 +130,15 @@ def test_the_doctor_looks_at_a_store_that_cannot_be_opened(filled: Run, tmp_path
     assert "LEFT: store.json cannot be read" in out
     assert tiles.name in out
     assert "Traceback" not in err
+
+
+def test_files_of_a_foreign_shape_come_in_through_a_mapping(filled: Run, tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text("no,at,what,who\n77,2020-01-01 10:00,B,5\n78,2020-01-01 11:00,X,5\n")
+    text = "name: log\nsources: {log: {}}\ntime: at\nevent_type: {column: what, map: {B: buy}}\n"
+    text += "columns: {event_id: no, user_id: who}\n"
+    (tmp_path / "log.yaml").write_text(text)
+    code, out, _ = filled("ingest", "events", str(tmp_path / "log.csv"), "--mapping", str(tmp_path / "log.yaml"))
+    assert (code, "1 added, 1 quarantined (unknown value of what)" in out) == (0, True)
+    (tmp_path / "log.yaml").write_text(text.replace("column:", "colum:"))
+    code, _, told = filled("ingest", "events", str(tmp_path / "log.csv"), "--mapping", str(tmp_path / "log.yaml"))
+    assert (code, "line 4, event_type.colum: the key 'colum' is unknown" in " ".join(told.split())) == (1, True)

@@ -8,6 +8,8 @@ import pytest
 
 import featurestore as fs
 from featurestore.lake.ingestion.landing import files_without_partition, landed_months
+from featurestore.timeline import Month
+from featurestore_pipelines.assets.ingest import ingest_month
 from tests.mappings.foreign import events_of, source_of, store_of
 
 MAPPING = fs.Mapping(
@@ -96,3 +98,21 @@ def test_a_mapping_of_another_source_is_refused_in_a_call(tmp_path: Path) -> Non
     store = store_of(tmp_path, source_of(None))
     with pytest.raises(fs.DefinitionError, match="nothing makes the column 'user_id'"):
         store.ingest("events", tmp_path, mapping=fs.Mapping("x", sources={"a": {}}, time="at", event_type={"constant": "b"}))
+
+
+def test_a_monthly_run_reads_the_deliveries_of_its_month(tmp_path: Path) -> None:
+    store = store_of(tmp_path, source_of(MAPPING))
+    for day in ("2024-01-30", "2024-01-31", "2024-02-01"):
+        _land(store, f"{day}/orders/part-1.csv", f"no,at,user\n1{day[-2:]},{day},1\n")
+        if day != "2024-01-30":
+            _land(store, f"{day}/items/part-1.csv", f"no,item,amount\n1{day[-2:]},1,5\n")
+    mapping = fs.Mapping.from_document(
+        MAPPING.document() | {"sources": {"orders": {"glob": "orders/*.csv"}, "items": {"glob": "items/*.csv"}}}
+    )
+    store.apply([source_of(mapping)])
+    source = store.registry.sources["events"]
+    (report,) = ingest_month(store, Month.parse("2024-01"), [source])
+    assert (report.rows_added, [str(month) for month in report.months]) == (1, ["2024-01"])
+    assert [str(file) for file in files_without_partition(store.layout, source)] == [
+        "2024-01-30/orders/part-1.csv (waits for items 'items/*.csv' of its delivery '20240130')"
+    ]

@@ -254,3 +254,24 @@ def test_optional_columns_and_files_are_empty_where_they_are_missing(tmp_path: P
     (tmp_path / "log.csv").write_text("no,at,user\n1,2024-01-05,1\n")
     assert store.ingest("events", [tmp_path / "log.csv"]).rows_added == 1
     assert [(row["amount"], row["event_type"]) for row in events_of(store)] == [(None, None)]
+
+
+@pytest.mark.parametrize("events", [[{"type": "buy"}], [{"type": "buy"}, {"type": "even", "when": "amount % 2 = 0"}]])
+def test_many_slices_of_a_delivery_make_what_one_makes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, events: list[dict[str, str]]
+) -> None:
+    mapping = fs.Mapping("m", sources=LOG, time="at", columns=COLUMNS, events=events)
+    rows = [(f"2024-01-{1 + i % 28:02d}", i % 3, i % 5) for i in range(40)]
+    text = "at,user,amount\n" + "".join(f"{at},{user},{amount}\n" for at, user, amount in rows)
+    (tmp_path / "one").mkdir()
+    (tmp_path / "many").mkdir()
+    one, whole = _ingest(tmp_path / "one", mapping, text)
+    monkeypatch.setattr("featurestore.lake.ingestion.foreign_portions._SLICE_ROWS", 7)
+    many, sliced = _ingest(tmp_path / "many", mapping, text)
+    made = [("buy", *row) for row in rows] + [("even", *row) for row in rows if len(events) > 1 and row[2] % 2 == 0]
+    assert (whole.rows_added, sliced.rows_added) == (len(made), len(made))
+    order = "event_id"
+    assert events_of(many, order=order) == events_of(one, order=order)
+    found = [(row["event_type"], row["event_time"], row["user_id"], row["amount"]) for row in events_of(one)]
+    expected = [(kind, utc(*map(int, at.split("-"))), user, float(amount)) for kind, at, user, amount in made]
+    assert sorted(found) == sorted(expected)

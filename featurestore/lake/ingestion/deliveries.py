@@ -56,12 +56,12 @@ def sort_files(mapping: FilesMapping, names: Mapping[Path, str]) -> SortedFiles:
 
     Args:
         mapping: Whose files they are.
-        names: File to its path relative to where they lie, with slashes.
+        names: File to its path relative to where they lie, with slashes: dates and folders in it tell deliveries apart.
     """
     left: dict[Path, str] = {}
     keyed: dict[str, _Gathered] = {}
     for path, name in sorted(names.items(), key=lambda pair: pair[1]):
-        taken = [(files.name, match) for files in mapping.sources if (match := files.takes(name)) is not None]
+        taken = [(files.name, match) for files in mapping.sources if (match := files.takes(path.as_posix())) is not None]
         if len(taken) != 1:
             left[path] = _not_one(mapping, [source for source, _ in taken])
             continue

@@ -49,6 +49,7 @@ def check_foreign(
     landed: Sequence[LandedFile],
     waiting: Mapping[Path, str],
     *,
+    folder: Path,
     csv: Csv | None,
     bounds: Bounds,
 ) -> list[CheckedDelivery]:
@@ -59,6 +60,7 @@ def check_foreign(
         rows: What ``ingest`` was given; ``None``: what has landed.
         landed: The files of complete deliveries that have landed.
         waiting: Those of them that are not committed: a delivery with none of them is not read again.
+        folder: The landing folder: what a call names in it is sorted into deliveries as if it had landed.
         csv: How CSV files are written, in place of what mapping and source say.
         bounds: What reading may cost.
 
@@ -73,16 +75,17 @@ def check_foreign(
         every = sort_files(mapping, {file.path: file.name for file in landed}).deliveries
         found = [delivery for delivery in every if any(path in waiting for path in delivery.paths)]
     else:
-        found = _given(mapping, find_files(rows))
+        found = _given(mapping, find_files(rows), folder)
     return [_checked(mapping, source, delivery, csv, bounds) for delivery in found]
 
 
-def _given(mapping: FilesMapping, paths: list[Path]) -> list[Delivery]:
+def _given(mapping: FilesMapping, paths: list[Path], folder: Path) -> list[Delivery]:
     """Sort files that a call names; all must be read."""
     if len(mapping.sources) == 1 and len(paths) == 1:  # what it is needs no name
         branch = mapping.branches[0]
         return [Delivery(str(paths[0]), branch, {branch.root: tuple(paths)})]
-    home = Path(os.path.commonpath([path.parent for path in paths]))
+    is_landed = all(path.is_relative_to(folder) for path in paths)
+    home = folder if is_landed else Path(os.path.commonpath([path.parent for path in paths]))
     names = {path: path.relative_to(home).as_posix() for path in paths}
     found = sort_files(mapping, names)
     if found.left:

@@ -108,7 +108,9 @@ def _check_files(
 ) -> tuple[list[InputFile] | pa.RecordBatchReader, list[CheckedDelivery]]:
     """Check what is read, and sort it into deliveries where a mapping reads it."""
     if source.mapping is not None:
-        foreign = check_foreign(source, rows, landing.files, marks, csv=csv, bounds=layout.bounds)
+        foreign = check_foreign(
+            source, rows, landing.files, marks, folder=layout.landing(source), csv=csv, bounds=layout.bounds
+        )
         return [file for delivery in foreign for file in delivery.files], foreign
     if rows is None:
         return check_files(marks, source, csv=csv, bounds=layout.bounds), []
