@@ -1,12 +1,14 @@
-"""Options of the command line that say how CSV files are written."""
+"""Options of the command line that say how CSV files are written, and how files of a foreign shape become events."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from featurestore.spec.csv_format import Csv
+from featurestore.spec.mapping import Mapping
 
 Delimiter = Annotated[str | None, typer.Option("--delimiter", help="CSV: what separates fields.")]
 Quote = Annotated[str | None, typer.Option("--quote", help="CSV: what stands around quoted fields; '' for nothing.")]
@@ -21,6 +23,17 @@ Encoding = Annotated[str | None, typer.Option("--encoding", help="CSV: encoding,
 EmptyAsNull = Annotated[bool, typer.Option("--empty-as-null", help='CSV: "" is NULL too.')]
 MaxRecordLines = Annotated[int | None, typer.Option("--max-record-lines", help="CSV: lines of the longest record.")]
 MaxRecordBytes = Annotated[int | None, typer.Option("--max-record-bytes", help="CSV: bytes of the longest record.")]
+
+MappingFile = Annotated[Path | None, typer.Option("--mapping", help="YAML that says how the files become events.")]
+
+
+def mapping_from(file: Path | None) -> Mapping | None:
+    """Read the mapping that was given, if any.
+
+    Raises:
+        DefinitionError: the file is none.
+    """
+    return None if file is None else Mapping.read(file)
 
 
 def csv_from(recorded: Csv | None, **options: Any) -> Csv | None:

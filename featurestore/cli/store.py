@@ -19,6 +19,7 @@ from featurestore.lake.vacuum import RETENTION_HOURS
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from featurestore.lake.ingestion.ingest_report import IngestReport
     from featurestore.operations.status import StoreStatus
 
 
@@ -46,16 +47,14 @@ def ingest(
     is_empty_null: csv_options.EmptyAsNull = False,
     max_record_lines: csv_options.MaxRecordLines = None,
     max_record_bytes: csv_options.MaxRecordBytes = None,
-    mapping: Annotated[Path | None, typer.Option("--mapping", help="YAML that says how the files become events.")] = None,
+    mapping: csv_options.MappingFile = None,
     bound: Bound = None,
     as_json: Json = False,
 ) -> None:
     """Validate, de-duplicate and commit events; invalid rows go to quarantine; exit code 1 if they are more than half."""
     from featurestore.operations.definitions import source_named
-    from featurestore.spec.mapping import Mapping
 
     store = open_store(root)
-    read = None if mapping is None else Mapping.read(mapping)
     csv = csv_options.csv_from(
         source_named(store.registry, source).csv,
         delimiter=delimiter,
@@ -74,8 +73,18 @@ def ingest(
     )
     with screen.counting_rows(f"ingest {source}") as progress:
         report = store.ingest(
-            source, paths or None, replace=is_replacing, csv=csv, mapping=read, bounds=bounds_from(bound), progress=progress
+            source,
+            paths or None,
+            replace=is_replacing,
+            csv=csv,
+            mapping=csv_options.mapping_from(mapping),
+            bounds=bounds_from(bound),
+            progress=progress,
         )
+    _show_ingested(source, report, as_json=as_json)
+
+
+def _show_ingested(source: str, report: IngestReport, *, as_json: bool) -> None:
     if as_json:
         screen.show_json(report)
     else:
