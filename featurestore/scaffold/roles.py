@@ -156,11 +156,14 @@ def _no_time(columns: Mapping[str, Column]) -> str:
         value = either[0].values[0]
         return (
             f"{either[0].name!r} holds dates such as {value!r}, whose day and month could be either. Deliver year-month-day, or "
-            "declare a mapping with the format that they have."
+            "declare a mapping with the format that they have (docs/mappings.md)."
         )
     epochs = [column for column in columns.values() if column.epoch]
     if epochs:
-        return f"{epochs[0].name!r} looks like {epochs[0].epoch} since 1970. Deliver times, or declare a mapping that says the unit."
+        return (
+            f"{epochs[0].name!r} looks like {epochs[0].epoch} since 1970. Deliver times, or declare a mapping that says the "
+            "unit (docs/mappings.md)."
+        )
     shown = ", ".join(f"{column.name} ({column.type or 'no type that a source has'})" for column in columns.values())
     return f"No column says when something happened: {shown}. A source needs one of times or dates."
 
