@@ -86,8 +86,9 @@ class ExtremeFold(ScopedFold):
 
     def _taking(self, column: pa.Array) -> Take:
         """Return what gives the values of some rows as numbers, NULLs as the neutral one."""
-        if column.type == pa.from_numpy_dtype(self._number) and not column.null_count:
-            return np.asarray(column.to_numpy()).take
+        if not column.null_count and (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
+            numbers = np.asarray(column.to_numpy())
+            return lambda rows: numbers.take(rows).astype(self._number, copy=False)
         return lambda rows: self._filled(column.take(pa.array(rows)))
 
     @property
