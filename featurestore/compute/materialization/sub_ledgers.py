@@ -64,6 +64,9 @@ class _Opened(dict[tuple[str, str], EntityLists]):
         self._state = state
         self._there = there
 
+    def __contains__(self, key: object) -> bool:
+        return super().__contains__(key) or key in self._there
+
     def __missing__(self, key: tuple[str, str]) -> EntityLists:
         file = self._there[key]
         self[key] = sub_ledger_lists(self._state, file.path.stem, file)

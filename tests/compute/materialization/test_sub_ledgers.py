@@ -8,13 +8,15 @@ import numpy as np
 import pytest
 
 from featurestore.compute.forms import view_items
+from featurestore.compute.items import ranks
+from featurestore.compute.items.profiles import ProfileFold
 from featurestore.compute.materialization.materialize import materialize
 from featurestore.compute.snapshots.panel import Panel
 from featurestore.compute.state import KIND, START, ViewState
 from featurestore.compute.windows.view_query import view_queries
 from featurestore.lake.layout import Layout, create_or_open
 from featurestore.lake.table import Table
-from featurestore.spec import Count, Distinct, Entity, FeatureView, Quantile, Registry
+from featurestore.spec import Count, Distinct, Entity, FeatureView, Profile, Quantile, Registry
 from featurestore.spec.document import ledger_fingerprint
 from featurestore.timeline import Month, Offset
 from tests.compute.world import SOURCE, answers, at, commit_events, event
@@ -68,6 +70,25 @@ def test_a_late_row_makes_anew_what_it_can_touch_and_no_more(tmp_path) -> None:
         }.items()
         for start in starts
     }
+
+
+def test_a_day_of_the_newest_month_does_not_add_up_what_was_before_it_again(tmp_path, monkeypatch) -> None:
+    view = make_view(Quantile("amount", "amount_cents"), Profile("hours"))
+    events = make_events(years=2)
+    layout = store_of(tmp_path, view, events)
+    newest = max(each["event_time"] for each in events)
+    commit_events(layout, [event(9997, newest, 1, amount_cents=7)])
+    materialize(layout, [view])  # from now on the newest month is a partition of its own
+    added_up = []
+    for owner, name in ((ranks, "_before"), (ProfileFold, "_before")):
+        real = getattr(owner, name)
+        monkeypatch.setattr(owner, name, lambda *given, real=real: added_up.append(given) or real(*given))
+    commit_events(layout, [event(9999, newest, 1, amount_cents=7)])
+    materialize(layout, [view])
+    assert not added_up
+    commit_events(layout, [event(9998, at(2019, 5, 5), 1, amount_cents=7)])
+    materialize(layout, [view])
+    assert added_up
 
 
 def test_aggregations_of_one_column_share_its_tiles_and_its_spans() -> None:
