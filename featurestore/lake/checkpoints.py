@@ -1,46 +1,35 @@
 """Checkpoints of Delta logs: how one is written, what vouches for its bytes, and how a damaged one is mended.
 
     <version>.checkpoint.parquet      all that a table is at a version: whoever has it reads no entry up to that one
-    <version>.checkpoint.parquet.sum  {"sha256": "...", "crc32": ...}: of the checkpoint's bytes, and of that digest's letters
+    <version>.checkpoint.parquet.sum  what vouches for its bytes (``checkpoint_sums.py``)
     _last_checkpoint                  Delta's hint which is the newest one
 
-Parquet does not notice each flipped byte, and a checkpoint is the whole table: so ours have a sum, which is looked at when a process
-first reads one. Those of before have none and are believed if they can be decoded. A checkpoint says what the entries up to it say:
-while these are there a damaged one is passed over by readers (``log_opening.py``), and deleted by whoever writes the next one, by
-a vacuum and by the doctor. When a vacuum has deleted them, the checkpoint is all that there is, and its loss is told.
+A checkpoint says what the entries up to it say: while these are there a damaged one is passed over by readers
+(``log_opening.py``), and deleted by whoever writes the next one, by a vacuum and by the doctor. When a vacuum has deleted them, the
+checkpoint is all that there is, and its loss is told.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from featurestore.errors import CommitConflictError, StoreError
+from featurestore.lake.checkpoint_sums import GONE, SUM, checkpoint_damage, is_vouched, sum_of, sum_path
 from featurestore.lake.delta_log import bad_entry, entry_path
 from featurestore.lake.delta_runtime import deltalake_at
 from featurestore.lake.files import LOG
-from featurestore.lake.json_files import json_bytes
 from featurestore.lake.storage import STORAGE
-from featurestore.lake.whole_file import copied_files, translating
+from featurestore.lake.whole_file import copied_files
 
 COMMITS_A_CHECKPOINT = 32
 """After so many commits a checkpoint is written: opening a table reads the newest one and every entry after it, at half a millisecond
 each. Writing one takes as long as reading a hundred."""
 ENDING = ".checkpoint.parquet"
 HINT = "_last_checkpoint"
-_SUM = ".sum"
-_GONE = "is missing"
-_Trace = tuple[int, int, int]
-_JUDGED = dict[Path, tuple[tuple[_Trace | None, _Trace | None], str | None]]()
 
 
 @dataclass(frozen=True)
@@ -72,12 +61,30 @@ class CheckpointDamage:
 
 
 def find_start(table: Path, version: int | None = None) -> Start:
-    """Find the newest sound checkpoint of a log.
+    """Find the newest sound checkpoint of a log by the hint, or the first entry without one: that takes no list of thousands.
+
+    A newer one may be there, if a writer was killed before it wrote the hint: ``has_checkpoints`` tells whoever must know.
 
     Args:
         table: The table's folder.
         version: One that is not newer than this; ``None``: any.
     """
+    hinted = _hinted(table / LOG)
+    if hinted is None and STORAGE.exists(entry_path(table, 0)):
+        return Start(-1)
+    is_wanted = hinted is not None and hinted >= 0 and (version is None or hinted <= version)
+    if is_wanted and checkpoint_damage(checkpoint_path(table, hinted or 0)) is None:
+        return Start(hinted or 0)
+    return listed_start(table, version)
+
+
+def has_checkpoints(table: Path, first: int, last: int) -> bool:
+    """Tell whether there are checkpoints of some versions, from the first to the last one."""
+    return any(STORAGE.exists(checkpoint_path(table, version)) for version in range(first, last + 1))
+
+
+def listed_start(table: Path, version: int | None = None) -> Start:
+    """Find the newest sound checkpoint among all; see ``find_start``."""
     log = table / LOG
     hinted = _hinted(log)  # before the list: what it names is listed then
     found = checkpoints(table)
@@ -90,40 +97,30 @@ def find_start(table: Path, version: int | None = None) -> Start:
     return Start(-1, tuple(passed_over))
 
 
+def checkpoint_path(table: Path, version: int) -> Path:
+    """Return where the checkpoint of a version lies."""
+    return table / LOG / f"{version:020}{ENDING}"
+
+
 def checkpoints(table: Path) -> dict[int, Path]:
     """Map versions to the checkpoints of a log, damaged ones included."""
     names = {file.path.name.removesuffix(ENDING): file.path for file in STORAGE.list_files(table / LOG, ending=ENDING)}
     return {int(name): path for name, path in sorted(names.items()) if name.isdecimal()}
 
 
-def checkpoint_damage(path: Path) -> str | None:
-    """Say what is wrong with a checkpoint; ``None`` if nothing is. One is read once in a process, while it is the same file."""
-    traces = _trace(path), _trace(sum_path(path))
-    known = _JUDGED.get(path)
-    if known is None or known[0] != traces:
-        known = _JUDGED[path] = traces, _judged(path)
-    return known[1]
-
-
-def is_vouched(path: Path) -> bool:
-    """Tell whether a checkpoint has a sum; those of older releases and of other programs have none."""
-    return _recorded(path) is not None
-
-
-def sum_path(checkpoint: Path) -> Path:
-    """Return where the sum of a checkpoint lies."""
-    return checkpoint.with_name(checkpoint.name + _SUM)
-
-
 def write_due_checkpoint(table: Path, version: int) -> None:
     """Write a checkpoint if the version that was just committed is a 32nd one; a vacuum writes one that is missing."""
     if (version + 1) % COMMITS_A_CHECKPOINT == 0:
         with suppress(StoreError):  # what was to be committed is
-            write_checkpoint(table)
+            write_checkpoint(table, version)
 
 
-def write_checkpoint(table: Path) -> None:
-    """Write a checkpoint of the newest version, durably, from what is sound of the log; damaged ones go.
+def write_checkpoint(table: Path, version: int | None = None) -> None:
+    """Write a checkpoint, durably, from what is sound of the log; damaged ones go.
+
+    Args:
+        table: The table's folder.
+        version: Of this version; by default of the newest one, which takes a list of the log.
 
     Raises:
         StoreError: the log is damaged, or the disk full.
@@ -132,10 +129,11 @@ def write_checkpoint(table: Path) -> None:
     from deltalake.exceptions import DeltaError
 
     mend_checkpoints(table)
-    start = find_start(table)
-    if start.version == max(_entries(table), default=-1):
+    start = listed_start(table)
+    newest = max(_entries(table), default=-1) if version is None else version
+    if start.version >= newest:
         return
-    with log_aside(table, start) as aside:
+    with log_aside(table, start, newest) as aside:
         try:
             with deltalake_at(aside):
                 DeltaTable(str(aside)).create_checkpoint()
@@ -150,7 +148,7 @@ def vouch_for_checkpoints(table: Path) -> None:
     """Give the sound checkpoints of before a sum: what they say now is believed, and another bit is told from then on."""
     for path in checkpoints(table).values():
         if checkpoint_damage(path) is None and not is_vouched(path):
-            STORAGE.overwrite(sum_path(path), _sum_of(STORAGE.get(path).content))
+            STORAGE.overwrite(sum_path(path), sum_of(STORAGE.get(path).content))
 
 
 def mend_checkpoints(table: Path) -> None:
@@ -159,7 +157,7 @@ def mend_checkpoints(table: Path) -> None:
     Raises:
         StoreError: a damaged one is all that there is of what came before it, and no newer one is sound.
     """
-    start = find_start(table)
+    start = listed_start(table)
     for damage in checkpoint_damages(table):
         if damage.can_mend:
             STORAGE.delete(damage.path)
@@ -174,8 +172,8 @@ def checkpoint_damages(table: Path) -> list[CheckpointDamage]:
     found = checkpoints(table)
     missing = {
         path
-        for file in STORAGE.list_files(table / LOG, ending=ENDING + _SUM)
-        if not STORAGE.exists(path := file.path.with_name(file.path.name.removesuffix(_SUM)))
+        for file in STORAGE.list_files(table / LOG, ending=ENDING + SUM)
+        if not STORAGE.exists(path := file.path.with_name(file.path.name.removesuffix(SUM)))
     }
     bad = {path: what for path in (*found.values(), *missing) if (what := checkpoint_damage(path)) is not None}
     sound = [version for version, path in found.items() if path not in bad]
@@ -208,7 +206,7 @@ def log_aside(table: Path, start: Start, version: int | None = None) -> Iterator
     last = version if version is not None else max(_entries(table), default=-1)
     files = [entry_path(table, each) for each in range(start.version + 1, last + 1)]
     if start.version >= 0:
-        files.append(table / LOG / f"{start.version:020}{ENDING}")
+        files.append(checkpoint_path(table, start.version))
     with copied_files(filter(STORAGE.exists, files), folder=LOG) as aside:
         yield aside
 
@@ -217,13 +215,8 @@ def _create(path: Path, content: bytes, hint: bytes) -> None:
     """Write a checkpoint, its sum, then the hint at it; another process may have written the same."""
     with suppress(CommitConflictError):
         STORAGE.create(path, content)
-        STORAGE.create(sum_path(path), _sum_of(content))
+        STORAGE.create(sum_path(path), sum_of(content))
         STORAGE.overwrite(path.with_name(HINT), hint)
-
-
-def _sum_of(content: bytes) -> bytes:
-    digest = hashlib.sha256(content).hexdigest()
-    return json_bytes({"sha256": digest, "crc32": zlib.crc32(digest.encode())})
 
 
 def _can_mend(table: Path, path: Path, what: str, sound: list[int]) -> bool:
@@ -233,38 +226,8 @@ def _can_mend(table: Path, path: Path, what: str, sound: list[int]) -> bool:
     """
     version = int(path.name[:20])
     before = max((each for each in sound if each < version), default=-1)
-    is_left = what == _GONE and any(each > version for each in sound)
+    is_left = what == GONE and any(each > version for each in sound)
     return is_left or bad_entry(table, before + 1, version) is None
-
-
-def _judged(path: Path) -> str | None:
-    with translating(path, "read"):
-        try:
-            content = path.read_bytes()
-        except FileNotFoundError:
-            return _GONE
-    recorded = _recorded(path)
-    if not content:
-        return "is empty"
-    if recorded is not None:
-        is_same = hashlib.sha256(content).hexdigest() == recorded
-        return None if is_same else "has other bytes than those that were written (its SHA-256 differs)"
-    try:
-        with pq.ParquetFile(pa.BufferReader(content)) as opened:  # ``read_table`` would import pandas
-            opened.read().validate(full=True)
-    except (pa.ArrowException, OSError) as error:
-        return f"cannot be decoded ({error})"
-    return None
-
-
-def _recorded(path: Path) -> str | None:
-    """Return the digest that a sum holds; ``None`` without one, or when the sum itself is damaged."""
-    try:
-        value = json.loads(sum_path(path).read_bytes())
-        digest = value["sha256"]
-        return str(digest) if zlib.crc32(digest.encode()) == value["crc32"] else None
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):
-        return None
 
 
 def _hinted(log: Path) -> int | None:
@@ -280,11 +243,3 @@ def _hinted(log: Path) -> int | None:
 def _entries(table: Path) -> list[int]:
     names = (file.path.stem for file in STORAGE.list_files(table / LOG, ending=".json"))
     return sorted(int(name) for name in names if name.isdecimal())
-
-
-def _trace(path: Path) -> _Trace | None:
-    try:
-        status = os.stat(path)
-    except OSError:
-        return None
-    return status.st_ino, status.st_size, status.st_mtime_ns

@@ -19,7 +19,8 @@ from threading import Lock
 import pyarrow.parquet as pq
 
 from featurestore.errors import StoreError
-from featurestore.lake.checkpoints import ENDING, checkpoint_damage, find_start
+from featurestore.lake.checkpoint_sums import checkpoint_damage
+from featurestore.lake.checkpoints import ENDING, checkpoint_path, find_start
 from featurestore.lake.delta_log import bad_entry, entry_path
 from featurestore.lake.files import LOG, SHA256, CommittedFile, sha256_of
 from featurestore.lake.storage import STORAGE
@@ -197,7 +198,7 @@ def _end_of_log(table: Path) -> Iterator[Path]:
     """Yield the newest sound checkpoint and the entries after it."""
     start = find_start(table).version
     if start >= 0:
-        yield table / LOG / f"{start:020}{ENDING}"
+        yield checkpoint_path(table, start)
     yield from takewhile(STORAGE.exists, (entry_path(table, version) for version in count(start + 1)))
 
 

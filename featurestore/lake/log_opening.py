@@ -1,6 +1,6 @@
 """Opening a Delta table's log: from its newest sound checkpoint on, every entry whole, or not at all.
 
-1. The newest sound checkpoint that is not newer than the wanted version is found (``checkpoints.py``).
+1. The newest sound checkpoint that is not newer than the wanted version is found (``checkpoints.py``), by the hint where that holds.
 2. deltalake reads the log; where it would begin at a damaged checkpoint, it is given a copy of what is sound instead: the entries
    that the damaged one stands for, if they are there.
 3. The entries from that checkpoint on are there and whole. deltalake asks for neither: it reads a log that begins later than it
@@ -10,11 +10,23 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from featurestore.errors import StoreError
-from featurestore.lake.checkpoints import ENDING, HINT, Start, checkpoint_damage, find_start, log_aside, lost_checkpoint
+from featurestore.lake.checkpoint_sums import checkpoint_damage
+from featurestore.lake.checkpoints import (
+    ENDING,
+    HINT,
+    Start,
+    checkpoint_path,
+    find_start,
+    has_checkpoints,
+    listed_start,
+    log_aside,
+    lost_checkpoint,
+)
 from featurestore.lake.delta_log import bad_entry, damaged_entry, entry_path, way_back
 from featurestore.lake.delta_runtime import deltalake_at
 from featurestore.lake.files import LOG
@@ -38,12 +50,15 @@ def open_log(table: Path, version: int | None) -> Any | None:
         return None
     start = find_start(table, version)
     try:
-        return _opened(table, version, start)
+        delta = _opened(table, version, start)
+        if delta is None or not has_checkpoints(table, start.version + 1, int(delta.version())):
+            return delta
     except StoreError:
-        again = find_start(table, version)
-        if again == start:
+        if listed_start(table, version) == start:
             raise
-        return _opened(table, version, again)  # a vacuum has shortened the log meanwhile
+    return _opened(
+        table, version, listed_start(table, version)
+    )  # a vacuum has shortened the log meanwhile, or the hint was old
 
 
 def read_marks(table: Path, version: int) -> dict[str, int] | None:
@@ -53,21 +68,25 @@ def read_marks(table: Path, version: int) -> dict[str, int] | None:
         Name to the last number; ``None`` where the log has another shape than ours: then deltalake is to be asked.
     """
     import pyarrow as pa
+
+    for find in (find_start, listed_start):  # the hint may be older than the entries that are left
+        with suppress(OSError, StoreError, pa.ArrowException, LookupError, TypeError, ValueError):
+            return _read_marks(table, version, find(table, version).version)
+    return None
+
+
+def _read_marks(table: Path, version: int, start: int) -> dict[str, int]:
     import pyarrow.parquet as pq
 
     marks: dict[str, int] = {}
-    try:
-        start = find_start(table, version).version
-        if start >= 0:
-            with pq.ParquetFile(table / LOG / f"{start:020}{ENDING}") as checkpoint:  # ``read_table`` would import pandas
-                rows = checkpoint.read(columns=["txn"])["txn"].to_pylist()
-            marks |= {row["appId"]: int(row["version"]) for row in rows if row is not None and row["appId"] is not None}
-        for each in range(start + 1, version + 1):
-            lines = STORAGE.get(entry_path(table, each)).content.splitlines()
-            actions = (json.loads(line) for line in lines if b'"txn"' in line)
-            marks |= {own["txn"]["appId"]: int(own["txn"]["version"]) for own in actions if "txn" in own}
-    except (OSError, pa.ArrowException, LookupError, TypeError, ValueError):
-        return None
+    if start >= 0:
+        with pq.ParquetFile(checkpoint_path(table, start)) as checkpoint:  # ``read_table`` would import pandas
+            rows = checkpoint.read(columns=["txn"])["txn"].to_pylist()
+        marks |= {row["appId"]: int(row["version"]) for row in rows if row is not None and row["appId"] is not None}
+    for each in range(start + 1, version + 1):
+        lines = STORAGE.get(entry_path(table, each)).content.splitlines()
+        actions = (json.loads(line) for line in lines if b'"txn"' in line)
+        marks |= {own["txn"]["appId"]: int(own["txn"]["version"]) for own in actions if "txn" in own}
     return marks
 
 
@@ -79,7 +98,7 @@ def log_damage(table: Path, start: Start, version: int | None = None) -> str | N
     names = [file.path.stem for file in STORAGE.list_files(table / LOG, ending=".json")]
     oldest = min((int(name) for name in names if name.isdecimal() and int(name) > start.version), default=None)
     if oldest is not None and oldest > start.version + 1 and (version is None or version >= oldest):
-        checkpoint = table / LOG / f"{oldest:020}{ENDING}"
+        checkpoint = checkpoint_path(table, oldest)
         return f"{checkpoint} is missing, and {oldest - start.version - 1} entries with it. {lost_checkpoint(checkpoint)}"
     found = damaged_entry(table)
     return None if found is None else _entry_damage(table, version, found)
@@ -87,7 +106,7 @@ def log_damage(table: Path, start: Start, version: int | None = None) -> str | N
 
 def _entry_damage(table: Path, version: int | None, found: tuple[int, str]) -> str:
     """Say which entry is damaged, and what to do: nothing is given up for an old version where newer ones can be read."""
-    if version is None or find_start(table).version < found[0]:
+    if version is None or listed_start(table).version < found[0]:
         return way_back(table, *found)
     return (
         f"{entry_path(table, found[0])} {found[1]}, and version {version} cannot be read without it, though newer ones can. Restore "
@@ -101,7 +120,8 @@ def _opened(table: Path, version: int | None, start: Start) -> Any | None:
 
     try:
         with deltalake_at(table):
-            if version is None and not DeltaTable.is_deltatable(str(table)):
+            has_log = start.version >= 0 or STORAGE.exists(entry_path(table, 0))  # else all of it is listed to know
+            if version is None and not has_log and not DeltaTable.is_deltatable(str(table)):
                 return None
             if start.passed_over:
                 with log_aside(table, start, version) as aside:

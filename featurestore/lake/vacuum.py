@@ -12,7 +12,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from featurestore.errors import StoreError
-from featurestore.lake.checkpoints import ENDING, checkpoint_damage, mend_checkpoints, sum_path, write_checkpoint
+from featurestore.lake.checkpoint_sums import checkpoint_damage, sum_path
+from featurestore.lake.checkpoints import ENDING, mend_checkpoints, write_checkpoint
 from featurestore.lake.delta_runtime import deltalake_at
 from featurestore.lake.files import LOG
 from featurestore.lake.storage import STORAGE, Listed

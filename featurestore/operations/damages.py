@@ -21,7 +21,8 @@ from featurestore.compute.search.hot_copy import copy_damage
 from featurestore.compute.windows.versions import ReadVersions
 from featurestore.drift.recalibration.calibration_versions import parameters, versions
 from featurestore.errors import FeatureStoreError, StoreError
-from featurestore.lake.checkpoints import checkpoint_damages, checkpoints, find_start, is_vouched, lost_checkpoint
+from featurestore.lake.checkpoint_sums import is_vouched
+from featurestore.lake.checkpoints import checkpoint_damages, checkpoints, listed_start, lost_checkpoint
 from featurestore.lake.delta_log import damaged_entry, entry_path, way_back
 from featurestore.lake.digests import damage_of, recorded_digest
 from featurestore.lake.files import LOG, CommittedFile
@@ -173,7 +174,7 @@ def _log_damage(path: Path) -> str | None:
         entry = damaged_entry(path)
     except StoreError as error:
         return f"cannot be read: {error}"
-    return way_back(path, *entry) if entry is not None and entry[0] > find_start(path).version else None
+    return way_back(path, *entry) if entry is not None and entry[0] > listed_start(path).version else None
 
 
 def _of_log(layout: Layout, path: Path, examined: Examined) -> Iterator[Damage]:

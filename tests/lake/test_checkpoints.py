@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 
 from featurestore.errors import StoreError
-from featurestore.lake import checkpoints
+from featurestore.lake import checkpoint_sums
 from featurestore.lake.checkpoints import checkpoint_damages, find_start, mend_checkpoints, write_checkpoint
 from featurestore.lake.delta_log import committed_us, entry_path
 from featurestore.lake.table import Table, commit
@@ -173,7 +173,7 @@ def test_a_hint_that_leads_nowhere_leads_nobody_astray(path, expected, content: 
 def test_a_checkpoint_is_read_for_its_sum_once_in_a_process(path, monkeypatch) -> None:
     judged = list[str]()
     monkeypatch.setattr(
-        checkpoints, "_judged", lambda file, real=checkpoints._judged: judged.append(file.name[:20]) or real(file)
+        checkpoint_sums, "_judged", lambda file, real=checkpoint_sums._judged: judged.append(file.name[:20]) or real(file)
     )
     for number in range(3):
         Table.open(path)

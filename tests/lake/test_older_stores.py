@@ -14,7 +14,8 @@ from packaging.version import Version
 
 import featurestore as fs
 from featurestore.errors import CommitConflictError, StoreError
-from featurestore.lake.checkpoints import checkpoints, sum_path, write_checkpoint
+from featurestore.lake.checkpoint_sums import sum_path
+from featurestore.lake.checkpoints import checkpoints, write_checkpoint
 from featurestore.lake.layout import create_or_open
 from featurestore.lake.lock import exclusive
 from featurestore.lake.store_format import NEW, READ_VERSION, RELEASES, WRITE_VERSION, StoreRecord

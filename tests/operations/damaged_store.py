@@ -22,7 +22,7 @@ import featurestore as fs
 from featurestore.compute.materialization import ledger
 from featurestore.compute.search import block_digests, key_index
 from featurestore.compute.windows import opened_views
-from featurestore.lake import checkpoints, delta_log, digests, table
+from featurestore.lake import checkpoint_sums, delta_log, digests, table
 from featurestore.lake.newest import NewestVersions
 
 START = datetime(2024, 1, 3, 9, tzinfo=timezone.utc)
@@ -172,7 +172,7 @@ def forget() -> None:
     ledger.months_of.cache_clear()
     table._NEWEST = NewestVersions[table.Table]()
     delta_log._WHOLE.clear()
-    checkpoints._JUDGED.clear()
+    checkpoint_sums._JUDGED.clear()
 
 
 def main(flips: int) -> None:
