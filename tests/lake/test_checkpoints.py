@@ -17,6 +17,7 @@ from featurestore.errors import StoreError
 from featurestore.lake import checkpoint_sums
 from featurestore.lake.checkpoints import checkpoint_damages, find_start, mend_checkpoints, write_checkpoint
 from featurestore.lake.delta_log import committed_us, entry_path
+from featurestore.lake.storage import STORAGE
 from featurestore.lake.table import Table, commit
 from featurestore.lake.vacuum import shorten_log, vacuum
 from tests.lake.log_damages import FIRST, LAST, MONTH, SECOND, answers, checkpoint_files, flips, make_log, shorten
@@ -226,3 +227,16 @@ def test_a_cut_of_power_while_checkpoints_are_written_and_entries_deleted_loses_
             assert len(set(found)) == len(found)
             mend_checkpoints(cut / "t")
             assert rows(cut / "t") == found
+
+
+@pytest.mark.parametrize("damage", ["a flipped bit", "another digit", "cut"])
+def test_a_newer_checkpoint_than_the_hint_says_is_looked_at_too(path, expected, damage: str) -> None:
+    hint(path).write_text(f'{{"version":{FIRST},"size":1}}')  # whoever wrote the second one was killed before this
+    assert answers(path) == expected
+    DAMAGES[damage](second(path))
+    assert answers(path) == expected
+
+
+def test_a_sound_log_is_read_without_a_list_of_it(path, expected, monkeypatch) -> None:
+    monkeypatch.setattr(type(STORAGE), "list_files", lambda *_, **__: pytest.fail("a log of thousands is listed"))
+    assert answers(path) == expected
