@@ -167,6 +167,7 @@ def forget() -> None:
     digests._CHECKED.clear()
     digests._DAMAGED.clear()
     block_digests._CHECKED.clear()
+    block_digests._has_digests.cache_clear()
     key_index._NEWEST = NewestVersions[key_index.KeyIndex]()
     opened_views._KEPT.clear()
     ledger.months_of.cache_clear()

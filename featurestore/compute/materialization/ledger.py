@@ -17,7 +17,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import lru_cache, partial
 from itertools import pairwise
 from pathlib import Path
@@ -50,7 +50,7 @@ from featurestore.lake.arrow_parquet import read_parquet
 from featurestore.lake.digests import DamagedFileError, looks_damaged, note_damaged
 from featurestore.lake.layout import read_record
 from featurestore.lake.store_format import ACTIVE_BALANCES
-from featurestore.lake.table import StagedFile, Table, commit
+from featurestore.lake.table import CommittedFile, StagedFile, Table, commit
 from featurestore.timeline import Month
 
 Progress = Callable[[str], None]
@@ -93,39 +93,45 @@ def fold_ledger(
     names = plan.names | set(sub_ledger_names(state, parts).values())
     if names == set(there):
         return 0
-    measures = ledger_measures(state.view, state.layout.naive_timezone)
-    staged = list[StagedFile]()
-    rows = 0
-    finished: tuple[pa.Table, pa.Table] | None = None
-    for previous, start in zip([None, *plan.months], plan.months, strict=False):
-        if plan.balances[start] in there and plan.ledgers[start] in there:
-            finished = None
-            continue
-        is_there = plan.ledgers[start] in there
-        tiles_of = partial(_tiles, state, tiles, plan, start, _columns(measures))
-        if start == plan.active and previous is not None:
-            ledger, balances = _folded_active(
-                state, tiles_of(), measures, _partition(state, committed, previous, finished), start
-            )
-        else:
-            opening = _opening(state, committed, measures, previous, start, finished, renewed)
-            if is_there and committed.files(**{KIND: BALANCES, START: start}):
-                ledger, balances = _moved(committed, measures, opening, start)
-            else:
-                ledger, balances = _folded(state, tiles_of(), measures, opening)
-        if not is_there:
-            metadata = {_METADATA: json.dumps({"months": plan.months[start]})}
-            staged.append(stage_file(state, LEDGER, start, plan.ledgers[start], ledger, metadata=metadata))
-            rows += ledger.num_rows
-        check_totals(ledger, balances, measures, view=state.view.name)
-        kind = ACTIVE if start == plan.active else BALANCES
-        staged.append(stage_file(state, kind, start, plan.balances[start], balances))
-        finished = ledger, balances
-        if progress:
-            progress(start)
+    staged = list(_fold_partitions(state, committed, tiles, plan, there, progress))
     staged += build_sub_ledgers(state, parts, there, tiles=partial(_tiles, state, tiles, plan))
     _commit(state, committed, staged, names, renewed)
-    return rows
+    return sum(file.rows for file in staged if file.partition[KIND] == LEDGER)
+
+
+def _fold_partitions(
+    state: ViewState,
+    committed: Table,
+    tiles: Table,
+    plan: LedgerPlan,
+    there: Mapping[str, CommittedFile],
+    progress: Progress | None,
+) -> Iterator[StagedFile]:
+    """Write the ledgers and balances that are missing, partition after partition; ``there`` are the files that are sound, by name."""
+    measures = ledger_measures(state.view, state.layout.naive_timezone)
+    finished: tuple[pa.Table, pa.Table] | None = None
+    for previous, start in zip([None, *plan.months], plan.months, strict=False):
+        is_there = plan.ledgers[start] in there
+        if is_there and plan.balances[start] in there:
+            finished = None
+            continue
+        tiles_of = partial(_tiles, state, tiles, plan, start, _columns(measures))
+        if start == plan.active and previous is not None:
+            earlier = _partition(state, committed, previous, finished)
+            finished = _folded_active(state, tiles_of(), measures, earlier, start)
+        else:
+            opening = _opening(state, committed, measures, previous, start, finished, there)
+            is_moved = is_there and bool(committed.files(**{KIND: BALANCES, START: start}))
+            moved = _moved(committed, measures, opening, start) if is_moved else None
+            finished = moved or _folded(state, tiles_of(), measures, opening)
+        ledger, balances = finished
+        check_totals(ledger, balances, measures, view=state.view.name)
+        if not is_there:
+            metadata = {_METADATA: json.dumps({"months": plan.months[start]})}
+            yield stage_file(state, LEDGER, start, plan.ledgers[start], ledger, metadata=metadata)
+        yield stage_file(state, ACTIVE if start == plan.active else BALANCES, start, plan.balances[start], balances)
+        if progress:
+            progress(start)
 
 
 def _plan(state: ViewState, committed: Table, tiles: Table, before: Month | None) -> LedgerPlan:
@@ -197,10 +203,6 @@ def _wanted(state: ViewState, committed: Table, tiles: Table, before: Month | No
     return wanted
 
 
-def _is_readable(committed: Table, start: str, damaged: Collection[str]) -> bool:
-    return not any(file.name in damaged for file in committed.files(**{START: start}))
-
-
 def _damaged(committed: Table, broken: Collection[Path] | None) -> set[str]:
     """Name the files that must be made anew: the damaged ones; of a ledger and its balances both, since each is read by the other."""
     is_broken = looks_damaged if broken is None else lambda file: file.path in broken
@@ -229,7 +231,7 @@ def _opening(
     previous: str | None,
     start: str,
     finished: tuple[pa.Table, pa.Table] | None,
-    damaged: Collection[str],
+    there: Mapping[str, CommittedFile],
 ) -> pa.Table:
     """Return the running totals at the start of a partition.
 
@@ -240,8 +242,8 @@ def _opening(
         return empty_balances(measures, 0)
     if finished is None:
         starts = sorted(file.partition[START] for file in committed.files(**{KIND: LEDGER}))
-        has_all = bool(committed.files(**{KIND: BALANCES, START: start}))
-        if has_all and _is_readable(committed, start, damaged) and (previous, start) in pairwise(starts):
+        has_sound = any(file.path.stem in there for file in committed.files(**{KIND: BALANCES, START: start}))
+        if has_sound and (previous, start) in pairwise(starts):
             return running_totals(read_ledger_file(committed, BALANCES, start), measures)
         finished = read_ledger_file(committed, LEDGER, previous), read_ledger_file(committed, BALANCES, previous)
     return close_partition(*finished, measures, span=Span(state.start_step(previous), state.start_step(start)))
