@@ -37,11 +37,18 @@ from featurestore.lake.newest import NewestVersions
 from featurestore.lake.retry import retried
 from featurestore.lake.storage import STORAGE
 from featurestore.lake.table_changes import check_marks, check_partitions, difference, files_after
-from featurestore.lake.table_schema import check_same, column_types, delta_schema, earlier_types, extending_actions
+from featurestore.lake.table_schema import (
+    check_features,
+    check_same,
+    column_types,
+    delta_schema,
+    earlier_types,
+    extending_actions,
+)
 
 __all__ = ["CommittedFile", "StagedFile", "Table", "commit", "describe", "parquet_scan_sql", "stage"]
 
-_READABLE_FEATURES = {"timestampNtz"}
+_GAVE_UP = "was committed to by others again and again. Make the call again."
 
 
 class Table:
@@ -89,7 +96,7 @@ class Table:
         if delta is None:
             check_never_was(path)
             return cls(path, -1, None)
-        _check_protocol(path, delta)
+        check_features(path, delta)
         table = cls(path, int(delta.version()), delta)
         if version is None:
             _check_trusted(table)
@@ -187,10 +194,11 @@ def commit(
 
     def step() -> int:
         table = Table.open(path)
-        check_marks(table, marks or {})
-        check_partitions(table, read_version, [*(file.partition for file in add), *(file.partition for file in remove)])
-        new, gone = difference(table, add, remove, renewed)
-        if not new and not gone and not marks:
+        _check_decided(
+            table, marks or {}, read_version, [*(file.partition for file in add), *(file.partition for file in remove)]
+        )
+        new, gone = difference(path, table.files(), add=add, remove=remove, renewed=renewed)
+        if not (new or gone or marks):
             STORAGE.settle()
             return table.version
         table_id = table.table_id if table.version >= 0 else str(uuid.uuid4())
@@ -203,23 +211,21 @@ def commit(
 
     STORAGE.check_open(path)
     with deltalake_at(path):  # for an entry needs it, even where the table was read before
-        return retried(
-            step, on=_OvertakenError, gave_up=f"{path} was committed to by others again and again. Make the call again."
-        )
+        return retried(step, on=_OvertakenError, gave_up=f"{path} {_GAVE_UP}")
 
 
 class _OvertakenError(CommitConflictError):
     """Another writer committed between reading and committing; what was decided may still hold."""
 
 
-def _check_protocol(path: Path, delta: Any) -> None:
-    protocol = delta.protocol()
-    features = set(protocol.reader_features or ())
-    if protocol.min_reader_version == 2 or not features <= _READABLE_FEATURES:
-        raise StoreError(
-            f"{path} uses Delta features that a list of Parquet files cannot express "
-            f"({', '.join(sorted(features)) or 'column mapping'}). Another program changed it; restore the table without them."
-        )
+def _check_decided(
+    table: Table, marks: Mapping[str, int], read_version: int | None, partitions: Sequence[Mapping[str, str]]
+) -> None:
+    """Refuse a snapshot that others have changed in what the caller decided on."""
+    check_marks(table.path, marks, recorded=table.mark)
+    if read_version is not None and read_version != table.version:
+        before = Table.open(table.path, read_version)
+        check_partitions(table.path, partitions, before=before.files(), after=table.files())
 
 
 def _commit_on(
@@ -248,22 +254,15 @@ def _commit_on(
     for _, file in new:
         note_written(file.path)
     if not columns:
-        _keep_next(table, new, gone, marks, now_ms)
+        _keep_next(table, files_after(table.files(), new=new, gone=gone, modified_ms=now_ms), marks)
 
 
-def _keep_next(
-    table: Table,
-    new: Sequence[tuple[str, StagedFile]],
-    gone: Sequence[CommittedFile],
-    marks: Mapping[str, int],
-    now_ms: int,
-) -> None:
+def _keep_next(table: Table, files: list[CommittedFile], marks: Mapping[str, int]) -> None:
     """Keep the version that we have just made of a snapshot as the newest one: its log need not be read to know it."""
     known = table.marks()
     if known is not None:
         following = Table(table.path, table.version + 1, table._delta)
-        following._files = files_after(table, new, gone, now_ms)
-        following._marks = {**known, **marks}
+        following._files, following._marks = files, {**known, **marks}
         _NEWEST.keep(table.path, following.version, following)
 
 

@@ -17,6 +17,7 @@ from featurestore.errors import StoreError
 
 _WIDENS = {('"integer"', '"long"'), ('"integer"', '"double"'), ('"long"', '"double"')}
 _EARLIER = "featurestore.earlier"
+_READABLE_FEATURES = {"timestampNtz"}
 _SCHEMA_TYPES = {
     '"long"': "int64",
     '"integer"': "int32",
@@ -26,6 +27,17 @@ _SCHEMA_TYPES = {
     '"timestamp"': "timestamp",
     '"date"': "date",
 }
+
+
+def check_features(path: Path, delta: Any) -> None:
+    """Raise StoreError where a table uses features that a plain list of files cannot express."""
+    protocol = delta.protocol()
+    features = set(protocol.reader_features or ())
+    if protocol.min_reader_version == 2 or not features <= _READABLE_FEATURES:
+        raise StoreError(
+            f"{path} uses Delta features that a list of Parquet files cannot express "
+            f"({', '.join(sorted(features)) or 'column mapping'}). Another program changed it; restore the table without them."
+        )
 
 
 def column_types(schema: Any) -> dict[str, str]:
