@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -35,6 +35,10 @@ def init(
         list[str], typer.Option("--from", help="Files, folders, patterns of one kind of events; may be repeated.")
     ],
     time_column: Annotated[str | None, typer.Option("--time", help="Column that says when; found by default.")] = None,
+    time_format: Annotated[
+        str | None,
+        typer.Option("--time-format", help="How it is written, such as %d/%m/%Y, where day and month could be either."),
+    ] = None,
     id_column: Annotated[str | None, typer.Option("--id", help="Column that identifies an event, or none.")] = None,
     keys: Annotated[list[str] | None, typer.Option("--key", help="Column that features are about; may be repeated.")] = None,
     timezone: Annotated[str | None, typer.Option("--timezone", help="Business time zone, such as Europe/Berlin.")] = None,
@@ -47,8 +51,8 @@ def init(
 
     looked = look(find_files(given))
     asks = sys.stdin.isatty() and sys.stderr.isatty()
-    found = _ask(looked, name, time_column, id_column, keys or [], timezone) if asks else None
-    found = found or looked.found(name, timezone=timezone or "UTC", time=time_column, event_id=id_column, keys=keys or [])
+    said = {"time": time_column, "time_format": time_format, "event_id": id_column, "keys": keys or [], "timezone": timezone}
+    found = _ask(looked, name, said) if asks else looked.found(name, **{**said, "timezone": timezone or "UTC"})
     zone_of(found.timezone)
     texts = project_files(folder, found, given=given)
     _show_found(looked, found, is_zone_said=timezone is not None)
@@ -58,25 +62,29 @@ def init(
     screen.say("Next: featurestore up" + ("" if folder == Path() else f" {folder}"))
 
 
-def _ask(
-    looked: Look, name: str, time_column: str | None, id_column: str | None, keys: list[str], timezone: str | None
-) -> Found:
-    """Ask what the look leaves open, each time with what would be taken; an empty answer takes it."""
-    from featurestore.scaffold.roles import NOTHING
+def _ask(looked: Look, name: str, said: dict[str, Any]) -> Found:
+    """Ask what the look and the options leave open, each time with what would be taken; an empty answer takes it."""
+    from featurestore.scaffold.roles import NOTHING, roles_of
 
-    found = looked.found(name, timezone=timezone or "UTC", time=time_column, event_id=id_column, keys=keys)
-    roles = found.roles
-    if time_column is None and not roles.time.is_sure:
-        time_column = typer.prompt("Column that says when it happened", default=roles.time.column, err=True)
-    if id_column is None and (roles.id is None or not roles.id.is_sure):
+    roles = roles_of(looked.columns, time=said["time"], event_id=said["event_id"], keys=said["keys"])
+    if said["time"] is None and not roles.time.is_sure:
+        said["time"] = typer.prompt("Column that says when it happened", default=roles.time.column, err=True)
+    formats = looked.columns[said["time"] or roles.time.column].time_formats
+    if len(formats) > 1 and said["time_format"] is None:
+        said["time_format"] = typer.prompt(
+            f"How {roles.time.column} is written: {' or '.join(formats)}", default=formats[0], err=True
+        )
+    if said["event_id"] is None and (roles.id is None or not roles.id.is_sure):
         text = "Column that identifies an event (none: there is none)"
-        id_column = typer.prompt(text, default=roles.id.column if roles.id else NOTHING, err=True)
-    if not keys and len(roles.keys) > 1:
+        said["event_id"] = typer.prompt(text, default=roles.id.column if roles.id else NOTHING, err=True)
+    if not said["keys"] and len(roles.keys) > 1:
         text = "Columns that features are about, the first above all"
-        keys = typer.prompt(text, default=" ".join(role.column for role in roles.keys), err=True).replace(",", " ").split()
-    if timezone is None:
-        timezone = typer.prompt("Business time zone", default="UTC", err=True)
-    return looked.found(name, timezone=timezone or "UTC", time=time_column, event_id=id_column, keys=keys)
+        said["keys"] = (
+            typer.prompt(text, default=" ".join(role.column for role in roles.keys), err=True).replace(",", " ").split()
+        )
+    if said["timezone"] is None:
+        said["timezone"] = typer.prompt("Business time zone", default="UTC", err=True)
+    return looked.found(name, **said)
 
 
 def _show_found(looked: Look, found: Found, *, is_zone_said: bool) -> None:

@@ -18,6 +18,7 @@ from typing import Any
 import pyarrow as pa
 
 from featurestore.lake.ingestion.text_times import Fault, read_time
+from featurestore.scaffold.times import formats_of, unit_of
 
 AGREEING = 0.99
 _SHOWN = 3
@@ -28,8 +29,6 @@ _COMMA_NUMBER = re.compile(r"[+-]?(?:0|[1-9]\d*)(?:,\d+)?")
 _TRUTHS = {"true", "false"}
 _NULLS = ("NA", "N/A", "NULL", "null", "None", "none", "#N/A", "-", "?")
 _COMPACT_DAY = re.compile(r"(?:19[89]|20\d)\d[01]\d[0-3]\d")
-_EPOCHS = {"s": 1, "ms": 1_000, "us": 1_000_000}
-_FIRST_S, _LAST_S = 315_532_800, 4_102_444_800  # 1980 to 2100
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,8 @@ class Column:
         null_words: Spellings of NULL that a source must be told.
         has_comma: Whether the point of its numbers is a comma.
         epoch: ``s``, ``ms`` or ``us`` since 1970, where whole numbers look like that.
-        is_either_order: Whether it holds dates whose day and month could be either, such as 05/01/2024.
+        time_formats: Formats in which its texts are times of which a source could not tell day from month: one, or two where no day
+            is beyond the twelfth.
     """
 
     name: str
@@ -60,12 +60,17 @@ class Column:
     null_words: tuple[str, ...] = ()
     has_comma: bool = False
     epoch: str | None = None
-    is_either_order: bool = False
+    time_formats: tuple[str, ...] = ()
 
     @cached_property
     def counts(self) -> Counter[Any]:
         """How often each value is there."""
         return Counter(self.values)
+
+    @property
+    def is_foreign_time(self) -> bool:
+        """Whether it may hold times that only a mapping can tell of."""
+        return bool(self.epoch or self.time_formats)
 
     @property
     def is_whole(self) -> bool:
@@ -138,8 +143,9 @@ def _of_texts(name: str, values: Sequence[str], rows: int) -> Column:
     if there and all(map(_is_comma_number, counted)):
         numbers = [float(value.replace(",", ".")) for value in values if value in counted]
         return Column(name, "double", numbers, rows, nulls, null_words=words, has_comma=True)
-    is_either = len(_fitting(list(counted), _is_in_either_order)) >= AGREEING * len(counted) > 0
-    return Column(name, "string", values, rows, rows - len(values), is_either_order=is_either)
+    either = _fitting(list(counted), _is_in_either_order)
+    formats = formats_of(sorted(either)) if len(either) == len(counted) > 0 else ()
+    return Column(name, "string", values, rows, rows - len(values), time_formats=formats)
 
 
 def _fitting(values: Sequence[str], reads: Callable[[str], bool]) -> set[str]:
@@ -192,10 +198,7 @@ _MEANS: dict[str, Callable[[str], Any]] = {"int64": lambda text: int(text.partit
 
 def _with_epoch(column: Column) -> Column:
     """Note that whole numbers look like instants: all of them seconds, or so, of our time."""
-    for unit, factor in _EPOCHS.items():
-        if column.values and all(_FIRST_S * factor <= value < _LAST_S * factor for value in column.values):
-            return replace(column, epoch=unit)
-    return column
+    return replace(column, epoch=unit_of(column.values))
 
 
 def as_text(value: Any) -> str:

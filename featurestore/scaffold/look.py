@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from featurestore.errors import DefinitionError, IngestError
-from featurestore.lake.endings import CSV
 from featurestore.scaffold.columns import Column, look_at
 from featurestore.scaffold.module import Found, identifier
 from featurestore.scaffold.roles import roles_of
@@ -31,6 +30,7 @@ class Look:
         columns: Column to what its values are; named as a source can name them.
         left_out: Columns that a source cannot have, with the reason.
         csv: How the files are written, if they are CSV.
+        renamed: Column to its name in the files, where these are no CSV and a source could not have that name.
         differing: Files whose columns are others than those of most: no events of this source.
     """
 
@@ -39,15 +39,35 @@ class Look:
     columns: Mapping[str, Column]
     left_out: Mapping[str, str]
     csv: Csv | None
+    renamed: Mapping[str, str]
     differing: tuple[Path, ...]
 
     def found(
-        self, name: str, *, timezone: str, time: str | None = None, event_id: str | None = None, keys: Sequence[str] = ()
+        self,
+        name: str,
+        *,
+        timezone: str,
+        time: str | None = None,
+        time_format: str | None = None,
+        event_id: str | None = None,
+        keys: Sequence[str] = (),
     ) -> Found:
-        """Give the columns their roles; see ``roles_of``."""
+        """Give the columns their roles; see ``roles_of``.
+
+        Raises:
+            DefinitionError: as ``roles_of``; or ``time_format`` does not say which of day and month comes first, and nothing else does.
+        """
         roles = roles_of(self.columns, time=time, event_id=event_id, keys=keys)
+        formats = self.columns[roles.time.column].time_formats
+        if len(formats) > 1 and time_format not in formats:
+            raise DefinitionError(
+                f"{roles.time.column!r} holds dates such as {self.columns[roles.time.column].values[0]!r}, whose day and month could be "
+                f"either. Say --time-format {formats[0]!r} or {formats[1]!r}."
+            )
         files = self.files[0].name if len(self.files) == 1 else f"{len(self.files):,} files"
-        return Found(identifier(name), files, self.rows, self.columns, roles, self.csv, timezone, self.left_out)
+        form = time_format or (formats[0] if formats else None)
+        what = self.columns, roles, self.csv, timezone, self.left_out, self.renamed, form
+        return Found(identifier(name), files, self.rows, *what)
 
 
 def look(files: Sequence[Path]) -> Look:
@@ -55,7 +75,6 @@ def look(files: Sequence[Path]) -> Look:
 
     Raises:
         IngestError: there are none, one cannot be read, or they are of several formats.
-        DefinitionError: a column of Parquet or JSON lines cannot be a column of a source.
     """
     if not files:
         raise IngestError("There are no files to look at.")
@@ -82,9 +101,10 @@ def look(files: Sequence[Path]) -> Look:
             left_out[given] = "it numbers the rows of a file"
         else:
             columns[name] = column
+    renamed = {} if csv is not None else {name: given for given, name in names.items() if name != given}
     if csv is not None:
         csv = _told(csv, first.columns, names, columns.values())
-    return Look(tuple(files), sum(_size(sample) for sample in same), columns, left_out, csv, differing)
+    return Look(tuple(files), sum(_size(sample) for sample in same), columns, left_out, csv, renamed, differing)
 
 
 def _some(files: Sequence[Path]) -> list[Path]:
@@ -106,7 +126,7 @@ def _size(sample: Sample) -> int:
 
 
 def _names(sample: Sample) -> dict[str, str]:
-    """Map a file's columns to names that a source can have; only CSV can be told other names."""
+    """Map a file's columns to names that a source can have."""
     names = dict[str, str]()
     for given in sample.columns:
         if given.lower() in RESERVED_COLUMNS:
@@ -114,9 +134,7 @@ def _names(sample: Sample) -> dict[str, str]:
         try:
             EventSource("events", schema={given: "timestamp"}, event_time=given, event_id=None)
             names[given] = given
-        except DefinitionError as error:
-            if sample.format != CSV:
-                raise DefinitionError(f"{sample.path}: {error} Rename it in the file, or by a mapping.") from error
+        except DefinitionError:
             names[given] = identifier(given, taken=[*names.values(), *sample.columns])
     return names
 

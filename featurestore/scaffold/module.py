@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -23,6 +23,8 @@ _MOST_KINDS = 3
 _MOST_SEGMENTS = 12
 _LONGEST_NAME = 40
 _LINE = 100
+ROW_ID = "row_id"
+"""The column of an identity that a mapping makes."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,8 @@ class Found:
         csv: How the files are written, if they are CSV.
         timezone: Business time zone.
         left_out: Columns that the source does not have, with the reason.
+        renamed: Column of the source to its name in files other than CSV, where the source could not have that.
+        time_format: How the times are written, where day and month could be either; ``None`` elsewhere.
     """
 
     name: str
@@ -48,6 +52,13 @@ class Found:
     csv: Csv | None
     timezone: str
     left_out: Mapping[str, str]
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    time_format: str | None = None
+
+    @property
+    def needs_mapping(self) -> bool:
+        """Whether a source cannot read the files as they are."""
+        return bool(self.renamed) or self.columns[self.roles.time.column].is_foreign_time
 
     @property
     def source(self) -> str:
@@ -100,6 +111,7 @@ def module_text(found: Found) -> str:
     return "\n\n".join(
         [
             _heading(found),
+            *([_mapping(found)] if found.needs_mapping else []),
             _source(found),
             *views,
             f'service = fs.FeatureService("{found.name}_v1", features=[{", ".join(names)}])',
@@ -126,6 +138,7 @@ def _source(found: Found) -> str:
     for column in found.columns.values():
         remark = "; ".join(filter(None, [remarks.get(column.name, ""), *_oddities(column)]))
         lines.append(f'        "{column.name}": "{_type(column, roles)}",' + (f"  # {remark}" if remark else ""))
+    lines += [f'        "{ROW_ID}": "string",  # made of {roles.id.column}'] if found.needs_mapping and roles.id else []
     lines.append("    },")
     lines += [f"    # {column} is left out: {why}" for column, why in found.left_out.items()]
     lines.append(f'    event_time="{roles.time.column}",')
@@ -134,10 +147,42 @@ def _source(found: Found) -> str:
             "    event_id=None,  # no column identifies an event: what is delivered again is known by all of its columns"
         )
     else:
-        lines.append(f'    event_id="{roles.id.column}",')
+        lines.append(f'    event_id="{ROW_ID if found.needs_mapping else roles.id.column}",')
     lines += [f'    ingested_at="{roles.learned.column}",'] if roles.learned else []
-    lines += [f"    csv={_csv(found.csv)},"] if found.csv is not None and _csv(found.csv) != "fs.Csv()" else []
+    if found.needs_mapping:
+        lines.append("    mapping=mapping,")
+    elif found.csv is not None and _csv(found.csv) != "fs.Csv()":
+        lines.append(f"    csv={_csv(found.csv)},")
     return "\n".join([*lines, ")"])
+
+
+def _mapping(found: Found) -> str:
+    """Write how the files become events: what the times mean, and which names the columns have there."""
+    roles, csv = found.roles, found.csv.document() if found.csv is not None else {}
+    files = {"glob": "*", **{name: value for name, value in csv.items() if value != Csv().document()[name]}}
+    when = found.columns[roles.time.column]
+    time = {"column": _there(found, when.name)} | ({"unit": when.epoch} if when.epoch else {})
+    time |= {"format": found.time_format} if found.time_format else {}
+    lines = ["# How the files become events: docs/mappings.md", "mapping = fs.Mapping("]
+    lines += [
+        f"    {_literal(found.name)},",
+        f"    sources={{{_literal('files')}: {_table(files)}}},",
+        f"    time={_table(time)},",
+    ]
+    lines += [f"    id=[{_literal(_there(found, roles.id.column))}],"] if roles.id else []
+    names = [
+        f"        {_literal(name)}: {_table({'column': _there(found, name)})}," for name in found.columns if name != when.name
+    ]
+    return "\n".join([*lines, "    columns={", *names, "    },", ")"])
+
+
+def _there(found: Found, name: str) -> str:
+    """Return a column's name in the files."""
+    return found.renamed.get(name, name)
+
+
+def _table(values: Mapping[str, Any]) -> str:
+    return "{" + ", ".join(f"{_literal(name)}: {_literal(value)}" for name, value in values.items()) + "}"
 
 
 def _all_roles(roles: Roles) -> Iterator[Role]:
@@ -175,7 +220,9 @@ def _literal(value: Any) -> str:
     """Write a value as the formatters of Python code do: with double quotes."""
     if isinstance(value, str):
         return json.dumps(value, ensure_ascii=False)
-    if isinstance(value, list | tuple):
+    if isinstance(value, list):
+        return f"[{', '.join(map(_literal, value))}]"
+    if isinstance(value, tuple):
         return f"({', '.join(map(_literal, value))}{',' if len(value) == 1 else ''})"
     return repr(value)
 

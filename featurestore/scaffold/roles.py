@@ -13,6 +13,7 @@ from datetime import date, datetime, timedelta
 from featurestore.errors import DefinitionError, did_you_mean
 from featurestore.lake.ingestion.text_times import TextTime, read_time
 from featurestore.scaffold.columns import Column, as_text
+from featurestore.scaffold.times import instant, moment
 from featurestore.scaffold.words import (
     IDS,
     KINDS,
@@ -128,6 +129,7 @@ def roles_of(
 def time_candidates(columns: Mapping[str, Column]) -> list[str]:
     """Name the columns that could say when, the likeliest first."""
     found = [column for column in columns.values() if column.type in ("timestamp", "date") and column.values]
+    found = found or [column for column in columns.values() if column.is_foreign_time and _is_named_time(column)]
     return [column.name for column in sorted(found, key=_time_score, reverse=True)]
 
 
@@ -150,20 +152,12 @@ def _time(columns: Mapping[str, Column]) -> Role:
     return Role(names[0], TIME, f"its name, and {why}; {others} hold times too", is_sure=scores[0] != scores[1])
 
 
+def _is_named_time(column: Column) -> bool:
+    """Tell whether the name of a column of numbers says that they are times; texts that look like dates need no such name."""
+    return bool(column.time_formats) or bool({*TIMES, *OTHER_TIMES}.intersection(words_of(column.name)))
+
+
 def _no_time(columns: Mapping[str, Column]) -> str:
-    either = [column for column in columns.values() if column.is_either_order]
-    if either:
-        value = either[0].values[0]
-        return (
-            f"{either[0].name!r} holds dates such as {value!r}, whose day and month could be either. Deliver year-month-day, or "
-            "declare a mapping with the format that they have (docs/mappings.md)."
-        )
-    epochs = [column for column in columns.values() if column.epoch]
-    if epochs:
-        return (
-            f"{epochs[0].name!r} looks like {epochs[0].epoch} since 1970. Deliver times, or declare a mapping that says the "
-            "unit (docs/mappings.md)."
-        )
     shown = ", ".join(f"{column.name} ({column.type or 'no type that a source has'})" for column in columns.values())
     return f"No column says when something happened: {shown}. A source needs one of times or dates."
 
@@ -272,7 +266,11 @@ def _measures(columns: Mapping[str, Column], taken: Iterable[str]) -> list[Role]
 
 def _moments(column: Column) -> Iterable[datetime]:
     for value in column.values:
-        if isinstance(value, datetime):
+        if column.epoch is not None:
+            yield instant(value, column.epoch)
+        elif column.time_formats:
+            yield from filter(None, [moment(value, column.time_formats[0])])
+        elif isinstance(value, datetime):
             yield value.replace(tzinfo=None)
         elif isinstance(value, date):
             yield datetime(value.year, value.month, value.day)

@@ -210,3 +210,44 @@ def test_a_large_file_is_looked_at_in_its_head_its_middle_and_its_end(fresh: Run
     pl.DataFrame(rows).write_csv(tmp_path / "o.csv")
     assert fresh("init", "orders", "--from", "o.csv")[0] == 0
     assert '"code": "string"' in (tmp_path / "orders.py").read_text()
+
+
+@pytest.mark.parametrize(
+    ("write", "options", "expected"),
+    [
+        (lambda at: str(int((at - datetime(1970, 1, 1)).total_seconds())), (), "unit"),
+        (lambda at: f"{at.month}/{at.day}/{at.year} {at.hour}:{at.minute:02}", (), "%m/%d/%Y %H:%M"),
+    ],
+)
+def test_times_that_a_source_cannot_read_get_a_mapping(
+    fresh: Run, tmp_path: Path, write: Callable[[datetime], str], options: tuple[str, ...], expected: str
+) -> None:
+    rows = [{**row, "created_at": write(row["created_at"])} for row in ROWS]  # type: ignore[arg-type]
+    pl.DataFrame(rows).write_csv(tmp_path / "o.csv")
+    code, _, err = fresh("init", "orders", "--from", "o.csv", *options)
+    assert code == 0, err
+    assert expected in (tmp_path / "orders.py").read_text(encoding="utf-8")
+    code, out, err = fresh("up")
+    assert (code, "400 added" in out) == (0, True), out + err
+    spine = pl.DataFrame({"customer_id": ["00007"], "sku": ["s11"], "as_of": ["2022-12-01"]})
+    answer = fs.FeatureStore(tmp_path / "store").get_historical_features(spine, ["customer_activity"]).to_pylist()[0]
+    before = [row for row in ROWS if row["customer_id"] == "00007" and row["created_at"] < datetime(2022, 12, 1)]  # type: ignore[operator]
+    assert answer["customer_activity__price_1y"] == pytest.approx(sum(row["price"] for row in before))
+    assert "0 added" in fresh("up")[1]
+
+
+def test_a_date_that_could_be_either_must_be_said(fresh: Run, tmp_path: Path) -> None:
+    pl.DataFrame({"user_id": [1, 2, 1], "date": ["05/01/2024", "06/01/2024", "07/02/2024"]}).write_csv(tmp_path / "o.csv")
+    code, _, err = fresh("init", "orders", "--from", "o.csv")
+    assert code == 1
+    assert "--time-format '%d/%m/%Y' or '%m/%d/%Y'" in err
+    assert fresh("init", "orders", "--from", "o.csv", "--time-format", "%m/%d/%Y")[0] == 0
+    assert "'%m" not in (tmp_path / "orders.py").read_text()
+
+
+def test_columns_of_parquet_with_blanks_are_renamed(fresh: Run, tmp_path: Path) -> None:
+    frame = pl.DataFrame(ROWS).rename({"customer_id": "Customer ID", "price": "Unit price (EUR)"})
+    frame.write_parquet(tmp_path / "o.parquet")
+    assert fresh("init", "orders", "--from", "o.parquet")[0] == 0
+    code, out, err = fresh("up")
+    assert (code, "400 added" in out) == (0, True), out + err

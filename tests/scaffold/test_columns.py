@@ -51,7 +51,8 @@ def test_whole_numbers_of_our_time_look_like_instants(factor: int, unit: str) ->
 
 
 def test_dates_whose_day_and_month_could_be_either_are_told() -> None:
-    assert look_at("date", ["05/01/2024", "12/01/2024"], None).is_either_order
+    assert look_at("date", ["05/01/2024", "12/01/2024"], None).time_formats == ("%d/%m/%Y", "%m/%d/%Y")
+    assert look_at("date", ["12/1/2010 8:26", "12/31/2010 9:00"], None).time_formats == ("%m/%d/%Y %H:%M",)
 
 
 @pytest.mark.parametrize(
