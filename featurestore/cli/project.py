@@ -51,7 +51,13 @@ def init(
 
     looked = look(find_files(given))
     asks = sys.stdin.isatty() and sys.stderr.isatty()
-    said = {"time": time_column, "time_format": time_format, "event_id": id_column, "keys": keys or [], "timezone": timezone}
+    said: dict[str, Any] = {
+        "time": time_column,
+        "time_format": time_format,
+        "event_id": id_column,
+        "keys": keys or [],
+        "timezone": timezone,
+    }
     found = _ask(looked, name, said) if asks else looked.found(name, **{**said, "timezone": timezone or "UTC"})
     zone_of(found.timezone)
     texts = project_files(folder, found, given=given)

@@ -55,14 +55,15 @@ class Look:
         """Give the columns their roles; see ``roles_of``.
 
         Raises:
-            DefinitionError: as ``roles_of``; or ``time_format`` does not say which of day and month comes first, and nothing else does.
+            DefinitionError: as ``roles_of``; or nothing says which of day and month comes first.
         """
         roles = roles_of(self.columns, time=time, event_id=event_id, keys=keys)
         formats = self.columns[roles.time.column].time_formats
         if len(formats) > 1 and time_format not in formats:
+            column = self.columns[roles.time.column]
             raise DefinitionError(
-                f"{roles.time.column!r} holds dates such as {self.columns[roles.time.column].values[0]!r}, whose day and month could be "
-                f"either. Say --time-format {formats[0]!r} or {formats[1]!r}."
+                f"{column.name!r} holds dates such as {column.values[0]!r}, whose day and month could be either. Say "
+                f"--time-format {formats[0]!r} or {formats[1]!r}."
             )
         files = self.files[0].name if len(self.files) == 1 else f"{len(self.files):,} files"
         form = time_format or (formats[0] if formats else None)

@@ -1,7 +1,7 @@
 """Times that a source does not read as they are: numbers since 1970, and dates whose day and month could be either.
 
-A mapping says how they are meant. Which comes first of day and month is told by a day beyond the twelfth; where none is in sight, it is
-asked, or must be said.
+A mapping says how they are meant. Which comes first of day and month is told by a day beyond the twelfth; where none is in sight, it
+is asked, or must be said.
 """
 
 from __future__ import annotations
