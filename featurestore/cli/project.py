@@ -42,6 +42,7 @@ def init(
     id_column: Annotated[str | None, typer.Option("--id", help="Column that identifies an event, or none.")] = None,
     keys: Annotated[list[str] | None, typer.Option("--key", help="Column that features are about; may be repeated.")] = None,
     timezone: Annotated[str | None, typer.Option("--timezone", help="Business time zone, such as Europe/Berlin.")] = None,
+    as_json: Json = False,
     folder: Annotated[Path, typer.Option("--into", help="Folder to write it in; this one by default.")] = Path(),
 ) -> None:
     """Look at files and write a project: definitions with a first view and a service, settings, what to do next."""
@@ -61,9 +62,12 @@ def init(
     found = _ask(looked, name, said) if asks else looked.found(name, **{**said, "timezone": timezone or "UTC"})
     zone_of(found.timezone)
     texts = project_files(folder, found, given=given)
-    _show_found(looked, found, is_zone_said=timezone is not None)
     _check(texts[folder / f"{found.name}.py"])
     write_project(texts)
+    if as_json:
+        screen.show_json({"written": list(texts), "source": found.source, "roles": found.roles, "left_out": found.left_out})
+        return
+    _show_found(looked, found, is_zone_said=timezone is not None)
     screen.say(f"\nWritten: {', '.join(str(path) for path in texts)}")
     screen.say("Next: featurestore up" + ("" if folder == Path() else f" {folder}"))
 

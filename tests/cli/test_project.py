@@ -118,6 +118,14 @@ def test_what_was_said_is_written_and_times_that_name_no_zone_are_told(fresh: Ru
     assert (source.event_id, view.entity.keys, defined.timezone) == (None, ("sku",), "UTC")
 
 
+def test_what_was_found_is_one_json_document_for_machines(fresh: Run, tmp_path: Path) -> None:
+    as_parquet(tmp_path / "o.parquet")
+    code, out, _ = fresh("init", "orders", "--from", "o.parquet", "--json")
+    found = json.loads(out)
+    assert (code, found["written"][0], found["roles"]["time"]["column"]) == (0, "orders.py", "created_at")
+    assert [role["column"] for role in found["roles"]["keys"]] == ["customer_id", "sku"]
+
+
 def test_nothing_that_is_there_is_written_over(fresh: Run, tmp_path: Path) -> None:
     as_parquet(tmp_path / "o.parquet")
     (tmp_path / "README.md").write_text("mine")

@@ -8,7 +8,7 @@ from pathlib import Path
 import dagster as dg
 import yaml
 
-import definitions
+from featurestore_pipelines import definitions
 from featurestore_pipelines.assets.shared import EVENTS, STAGES
 from featurestore_pipelines.launcher import WatchfulRunLauncher
 from featurestore_pipelines.prepare import prepare
