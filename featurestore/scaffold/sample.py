@@ -24,6 +24,7 @@ from featurestore.lake.column_files import arrow_batches, arrow_shape
 from featurestore.lake.delta_files import delta_files
 from featurestore.lake.endings import ARROW, CSV, JSON_LINES, PARQUET, ending_of
 from featurestore.lake.ingestion.csv_header import DELIMITERS
+from featurestore.lake.ingestion.csv_records import said_delimiter
 from featurestore.lake.ingestion.text_files import guessed_encoding, open_text
 from featurestore.spec.csv_format import Csv
 
@@ -130,7 +131,7 @@ def _of_csv(path: Path, *, is_plain: bool) -> Sample:
     options: dict[str, Any] = {} if delimiter == "," else {"delimiter": delimiter}
     options |= {} if encoding == "utf-8" else {"encoding": encoding}
     with open_text(path, CSV, Bounds(), encoding=encoding) as text:
-        records = csv.reader(text, delimiter=delimiter)
+        records = csv.reader((line for line in text if said_delimiter(line) is None), delimiter=delimiter)
         head = list(islice((record for record in records if record), HEAD_ROWS + 1))
         is_whole = next(records, None) is None
     header, *rows = head
@@ -151,6 +152,8 @@ def _delimiter_of(path: Path, encoding: str) -> str:
     """Return the delimiter that gives most of the first records as many fields as the header, of these the one with most fields."""
     with open_text(path, CSV, Bounds(), encoding=encoding) as text:
         lines = list(islice(text, _HEADER_LINES))
+    if said := said_delimiter(lines[0]):
+        return said
     best, taken = (0.0, 0), ","
     for delimiter in DELIMITERS:
         records = [record for record in csv.reader(lines, delimiter=delimiter) if record]

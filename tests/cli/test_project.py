@@ -212,6 +212,13 @@ def test_rows_that_disagree_are_named_and_then_quarantined(fresh: Run, tmp_path:
     assert "399 added" in fresh("up")[1]
 
 
+def test_the_line_with_which_a_spreadsheet_says_its_delimiter_is_no_header(fresh: Run, tmp_path: Path) -> None:
+    lines = (f"{row['order_id']};{row['customer_id']};{row['created_at']}" for row in ROWS)
+    (tmp_path / "o.csv").write_text("sep=;\norder_id;customer_id;created_at\n" + "\n".join(lines) + "\n")
+    assert fresh("init", "orders", "--from", "o.csv")[0] == 0
+    assert "400 added" in fresh("up")[1]
+
+
 def test_a_large_file_is_looked_at_in_its_head_its_middle_and_its_end(fresh: Run, tmp_path: Path) -> None:
     rows: list[dict[str, Any]] = [{"at": f"2023-01-{1 + n % 28:02}", "user_id": n % 100, "code": "7"} for n in range(60_000)]
     rows += [{"at": f"2023-02-{1 + n % 28:02}", "user_id": n % 100, "code": "A7"} for n in range(60_000)]
