@@ -132,7 +132,7 @@ def stage(path: Path, partition: Mapping[str, str], name: str | None = None) -> 
                 f"{value!r} cannot be a value of the partition column {column!r}: use letters, digits, '_', '.', '-'."
             )
         folder = folder / f"{column}={value}"
-    STORAGE.place(path / LOG / "0")  # before the first file: a table with files and without that folder has lost its log
+    STORAGE.keep_folder(path / LOG)  # before the first file: a table with files and without that folder has lost its log
     return STORAGE.place(folder / f"{name or uuid.uuid4().hex}.parquet")
 
 

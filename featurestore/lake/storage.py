@@ -101,6 +101,9 @@ class Storage(Protocol):
     def place(self, path: Path) -> Path:
         """Return where a library may write a new file itself; its address must stay unknown until it is whole and flushed."""
 
+    def keep_folder(self, folder: Path) -> None:
+        """Make a folder whose name is on the disk before anything that is written from now on can be."""
+
     def sync(self, paths: Iterable[Path]) -> None:
         """Flush files that were written at their places, with their names."""
 
@@ -203,6 +206,14 @@ class LocalStorage:
         with translating(path, "written"):
             make_folder(path.parent)
         return path
+
+    def keep_folder(self, folder: Path) -> None:
+        """Make a folder, and flush its name if it was not there; see ``Storage``."""
+        self.check_open(folder)
+        with translating(folder, "written"):
+            if not folder.is_dir():
+                make_folder(folder)
+                sync_names([folder])
 
     def sync(self, paths: Iterable[Path]) -> None:
         """Flush the content of files, then their names; see ``Storage``."""

@@ -49,8 +49,9 @@ def test_the_files_of_a_commit_and_all_their_folders_are_flushed_before_its_entr
     path = tmp_path / "lake" / "t"
     commit(path, add=[staged(path, MONTH, [1], "1")], partition_by=("month",))
     before = [place for place, entries in synced if not entries]
-    assert before[0] == path / "month=2024-08" / "1.parquet"
-    assert {path / "month=2024-08", path, path.parent, tmp_path} <= set(before[1:-1])
+    first = before.index(path / "month=2024-08" / "1.parquet")
+    assert {path, path.parent, tmp_path} <= set(before[:first])  # the name of the log's folder, and those above
+    assert {path / "month=2024-08", path} <= set(before[first + 1 : -1])
     assert before[-1].parent == path / "_delta_log"
     assert (path / "_delta_log", 1) in synced
     synced.clear()
@@ -58,6 +59,12 @@ def test_the_files_of_a_commit_and_all_their_folders_are_flushed_before_its_entr
     data, names, entry, log = synced
     assert (data, names) == ((path / "month=2024-08" / "2.parquet", 1), (path / "month=2024-08", 1))
     assert (entry[0].parent, entry[1], log) == (path / "_delta_log", 1, (path / "_delta_log", 2))
+
+
+def test_the_folder_of_a_new_log_is_on_the_disk_before_the_first_file_may_be(tmp_path: Path, synced) -> None:
+    file = stage(tmp_path / "t", {"month": "2024-08"})
+    assert tmp_path / "t" in [place for place, _ in synced]
+    assert not file.exists()
 
 
 def test_what_another_process_committed_is_flushed_before_anything_that_may_rest_on_it(tmp_path: Path, synced) -> None:
