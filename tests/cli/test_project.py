@@ -13,6 +13,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+from deltalake import write_deltalake
 
 import featurestore as fs
 from featurestore.spec.loading import load_definitions
@@ -54,7 +55,11 @@ def as_western_csv(path: Path) -> None:
     path.write_text("\r\n".join(records) + "\r\n", encoding="latin-1")
 
 
-FORMATS = {"parquet": as_parquet, "arrow": as_arrow, "jsonl": as_json_lines, "csv": as_western_csv}
+def as_delta(path: Path) -> None:
+    write_deltalake(str(path), pl.DataFrame(ROWS).to_arrow())
+
+
+FORMATS = {"delta": as_delta, "parquet": as_parquet, "arrow": as_arrow, "jsonl": as_json_lines, "csv": as_western_csv}
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from featurestore.compute.keys import KeyDictionary
 from featurestore.compute.materialization.folding import fold_partition
 from featurestore.compute.materialization.tile_query import tile_sql
 from featurestore.compute.materialization.tiles import with_codes
-from featurestore.compute.search.probes import Column, Landing, Partition, Probes, Stretch, stretches
+from featurestore.compute.search.probes import Column, Landing, Partition, Probes, Stretch, TableColumns, stretches
 from featurestore.compute.state import ViewState
 from featurestore.compute.windows.pieces import EdgeTotals, PieceReader
 from featurestore.compute.windows.totals import LedgerReader
@@ -79,7 +79,7 @@ class Tails:
             if isinstance(measure.fold, RunningFold):
                 opening = opening.append_column(measure.name, _column(measure.fold.total(measure.name, before), measure.type))
         folded = fold_partition(tiles, measures, opening, entities=len(self.codes), view=state.view.name)
-        ledger, balances = (_Table(each) for each in folded)
+        ledger, balances = (TableColumns(each) for each in folded)
         return Partition(0, ledger, balances)
 
     def events(self, state: ViewState, dictionary: KeyDictionary, versions: pa.Table, measures: Sequence[Measure]) -> pa.Table:
@@ -188,23 +188,6 @@ class _TailTotals(EdgeTotals):
             *stretches(left.before if left else None, self.before, until=self.probes.bounds),
             *stretches(left.inside if left else None, self.inside),
         )
-
-
-@dataclass(frozen=True, eq=False)
-class _Table:
-    """Columns of a partition that lies in memory."""
-
-    table: pa.Table
-
-    @property
-    def rows(self) -> int:
-        return int(self.table.num_rows)
-
-    def array(self, name: str, rows: np.ndarray | None = None, until: np.ndarray | None = None) -> pa.Array:
-        return self.table[name].combine_chunks()
-
-    def numbers(self, name: str, rows: np.ndarray | None = None, until: np.ndarray | None = None) -> np.ndarray:
-        return np.asarray(self.array(name).to_numpy())
 
 
 def _column(totals: Column, kind: pa.DataType) -> pa.Array:
